@@ -1,0 +1,81 @@
+/** Every coded error, in one place: what it means, and the exit code of a command that ends with it. */
+export const ERRORS = {
+  ERR_CLUSTER_CONFIG: { exit: 2, means: 'a configuration key or value is wrong, or the file cannot be read' },
+  ERR_CLUSTER_USAGE: { exit: 2, means: 'an unknown command or flag, or a bad value on the command line' },
+  ERR_CLUSTER_APP_NOT_FOUND: { exit: 2, means: 'the target directory or entry file is not there, or holds nothing to run' },
+  ERR_CLUSTER_PLUGIN: { exit: 2, means: 'a plugin cannot be found, loaded or given these options' },
+  ERR_CLUSTER_ENGINE: { exit: 2, means: 'this Node.js or this hatchery is outside what a plugin or an app supports' },
+  ERR_CLUSTER_BALANCE: { exit: 2, means: 'the wanted `balance` cannot be had on this Node.js or operating system' },
+  ERR_CLUSTER_NOT_CLONEABLE: { exit: 2, means: 'options for a child process hold something that cannot be sent, a function for instance' },
+  ERR_CLUSTER_NO_AGENT: { exit: 2, means: 'something needs an agent and none is configured: set `agent: true`' },
+  ERR_CLUSTER_ALREADY_RUNNING: { exit: 1, means: 'an instance with this title and directory is running' },
+  ERR_CLUSTER_NOT_RUNNING: { exit: 1, means: 'no running instance was found' },
+  ERR_CLUSTER_START: { exit: 1, means: 'a child failed or died before the first ready' },
+  ERR_CLUSTER_START_TIMEOUT: { exit: 1, means: 'a child was not ready within `startTimeout`' },
+  ERR_CLUSTER_CLOSING: { exit: 1, means: 'the cluster is closing, so this cannot be done any more' },
+  ERR_CLUSTER_BUSY: { exit: 1, means: 'a reload is under way, so this cannot be done now' },
+  ERR_CLUSTER_RELOAD_VETOED: { exit: 1, means: 'a `beforeReload` tap said no' },
+  ERR_CLUSTER_RELOAD_ABORTED: { exit: 1, means: 'new code did not become ready; the old workers are untouched' },
+  ERR_CLUSTER_HOOK: { exit: 1, means: 'a tap of a gate hook threw; the message names the plugin' },
+  ERR_CLUSTER_HOOK_TIMEOUT: { exit: 1, means: 'a tap of a gate hook did not finish in time; the message names the plugin' },
+  ERR_CLUSTER_TAP_LATE: { exit: 1, means: 'a plugin tapped a hook after `apply` had returned' },
+  ERR_CLUSTER_NO_HANDLER: { exit: 1, means: 'a request reached a process that has no handler for its action' },
+  ERR_CLUSTER_NO_RECEIVER: { exit: 1, means: 'nobody is there to take the message' },
+  ERR_CLUSTER_REQUEST_TIMEOUT: { exit: 1, means: 'a request was not answered in time' },
+  ERR_CLUSTER_CHANNEL_CLOSED: { exit: 1, means: 'the other process is gone' },
+  ERR_CLUSTER_UNKNOWN_MESSAGE: { exit: 1, means: 'an internal message nobody declared' },
+  ERR_CLUSTER_NOT_SERVABLE: { exit: 1, means: 'what the app exports can be neither called nor listened on, and it listens nowhere itself' },
+  ERR_CLUSTER_TYPESCRIPT: { exit: 1, means: 'a TypeScript entry, and neither this Node.js nor an installed tsx can run it' },
+  ERR_CLUSTER_EXITED_BEFORE_READY: { exit: 1, means: 'a child exited before it was ready' },
+  ERR_CLUSTER_CONTROL: { exit: 1, means: 'the control socket could not be made or did not answer' },
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** What a failure looks like when it crosses a process border or goes into JSON. */
+export interface ErrorData {
+  name: string;
+  message: string;
+  stack?: string;
+  code?: string;
+}
+
+export interface ClusterErrorOptions {
+  cause?: unknown;
+  /** Further lines for a person, printed below the message: a child's own error output, for instance. */
+  detail?: string;
+}
+
+export class ClusterError extends Error {
+  readonly code: ErrorCode;
+  readonly detail?: string;
+
+  constructor(code: ErrorCode, message: string, options: ClusterErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'ClusterError';
+    this.code = code;
+    if (options.detail) this.detail = options.detail;
+  }
+
+  /** Exit code of a command that ends with this error: 2 for the user's mistake, 1 for everything else. */
+  get exitCode(): number {
+    return ERRORS[this.code].exit;
+  }
+}
+
+export function toErrorData(error: unknown): ErrorData {
+  if (error instanceof Error) {
+    const { code } = error as { code?: unknown };
+    return { name: error.name, message: error.message, stack: error.stack, ...(typeof code === 'string' ? { code } : {}) };
+  }
+  return { name: 'Error', message: typeof error === 'string' ? error : JSON.stringify(error) ?? String(error) };
+}
+
+export function fromErrorData(data: ErrorData): Error {
+  const error = data.code && Object.hasOwn(ERRORS, data.code)
+    ? new ClusterError(data.code as ErrorCode, data.message)
+    : Object.assign(new Error(data.message), data.code ? { code: data.code } : {});
+  error.name = data.name;
+  if (data.stack) error.stack = data.stack;
+  return error;
+}

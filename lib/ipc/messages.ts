@@ -1,0 +1,69 @@
+import type { ErrorData } from '../errors.js';
+import type { BootInfo } from './boot-info.js';
+
+export type Role = 'master' | 'agent' | 'worker';
+export type ChildRole = 'agent' | 'worker';
+
+/** Where a child really listens. `port` for TCP, `path` for a unix socket or pipe. */
+export interface Address {
+  protocol: 'http' | 'https' | 'http2' | 'tcp';
+  host?: string;
+  port?: number;
+  path?: string;
+}
+
+/** Why a child is asked to close. */
+export type CloseReason = 'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
+
+/** What a closing child still waits for, for `status` and `stop`. */
+export interface Waiting {
+  requests: number;
+  sockets: number;
+  /** Names of `onClose` functions and plugin taps still running. */
+  tasks: string[];
+}
+
+/** The public envelope, the seed's wire shape. */
+export interface Envelope {
+  action: string;
+  data?: unknown;
+  from?: string;
+  to?: string;
+  receiverPid?: number | string;
+  /** Set on a request: its number, unique in the sending process. */
+  request?: number;
+  /** Set on an answer: the request's number. */
+  reply?: number;
+  /** Set on an answer that is a failure. */
+  error?: ErrorData;
+  /** The sender's process id, filled in by the master. */
+  senderPid?: number;
+}
+
+/**
+ * Every internal message: who sends it to whom, what it carries, what answers it. A plugin adds its own by declaration
+ * merging, named `plugin.noun`:
+ * `declare module 'hatchery' { interface InternalMessages { 'mine.noun': { from: 'worker'; to: 'master'; data: number } } }`
+ */
+export interface InternalMessages {
+  /** First word of a child. */
+  'child.hello': { from: 'agent' | 'worker'; to: 'master'; data: { node: string } };
+  /** Written by the master at the fork; a pipe keeps it until the child reads. */
+  'child.boot': { from: 'master'; to: 'agent' | 'worker'; data: BootInfo };
+  'child.ready': { from: 'agent' | 'worker'; to: 'master'; data: { addresses: Address[] } };
+  'child.listening': { from: 'worker'; to: 'master'; data: Address };
+  /** The child's own failure, sent before it exits. */
+  'child.failed': { from: 'agent' | 'worker'; to: 'master'; data: { phase: 'boot' | 'run'; error: ErrorData; output?: string } };
+  /** Drain and exit 0 within `timeout` ms. */
+  'child.close': { from: 'master'; to: 'agent' | 'worker'; data: { reason: CloseReason; timeout: number } };
+  /** The child drains by itself (a signal, an uncaught exception, a disconnect): fork its replacement now. */
+  'child.leaving': { from: 'agent' | 'worker'; to: 'master'; data: { reason: CloseReason } };
+  'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
+  'messenger.envelope': { from: Role; to: Role; data: Envelope };
+}
+
+export type MessageType = keyof InternalMessages & string;
+export type SentBy<R extends Role> = { [T in MessageType]: R extends InternalMessages[T]['from'] ? T : never }[MessageType];
+export type ReceivedBy<R extends Role> = { [T in MessageType]: R extends InternalMessages[T]['to'] ? T : never }[MessageType];
+export type DataOf<T extends MessageType> = InternalMessages[T]['data'];
+export type ReplyOf<T extends MessageType> = InternalMessages[T] extends { reply: infer Reply } ? Reply : void;

@@ -1,0 +1,99 @@
+import { writeSync } from 'node:fs';
+import { toErrorData } from './errors.js';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LoggerOptions {
+  /** `master`, `agent`, `worker#0`. */
+  label: string;
+  level: LogLevel;
+  format: 'text' | 'json';
+  /** Descriptors for normal lines and for warnings and errors; read at each line, as a log file may be reopened. */
+  output?: { out: number; err: number };
+}
+
+/**
+ * One line an event, in the seed's shape: `2021-04-07 21:17:57,857 INFO 61376 [master] text`. Written synchronously, so
+ * that the last lines before an exit are not lost (test/integration/last-words.test.ts). Own code, because loading the
+ * smallest of the known loggers costs more than a whole worker may (README, "What it costs").
+ */
+export class Logger {
+  readonly #options: LoggerOptions;
+  #level: number;
+
+  constructor(options: LoggerOptions) {
+    this.#options = options;
+    this.#level = LOG_LEVELS.indexOf(options.level);
+  }
+
+  debug(message: string, fields?: object): void { this.#write(0, message, fields); }
+  info(message: string, fields?: object): void { this.#write(1, message, fields); }
+  warn(message: string, fields?: object): void { this.#write(2, message, fields); }
+  /** An Error among the fields (`error`) or as the message is printed with its stack and causes. */
+  error(message: string | Error, fields?: object): void {
+    if (message instanceof Error) this.#write(3, message.message, { ...fields, error: message });
+    else this.#write(3, message, fields);
+  }
+
+  child(label: string): Logger {
+    return new Logger({ ...this.#options, label });
+  }
+
+  #write(level: number, message: string, fields?: object): void {
+    if (level < this.#level) return;
+    const name = (LOG_LEVELS[level] as string).toUpperCase();
+    const now = new Date();
+    let line: string;
+    if (this.#options.format === 'json') {
+      const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? toErrorData(value) : value as unknown]));
+      line = JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label, message, ...plain });
+    } else {
+      line = `${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`;
+    }
+    const { out, err } = this.#options.output ?? { out: 1, err: 2 };
+    writeWhole(level >= 2 ? err : out, line + '\n');
+  }
+}
+
+function text(fields: object): string {
+  const { error, ...rest } = fields as { error?: unknown };
+  const pairs = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('');
+  return error === undefined ? pairs : `${pairs}\n${describeError(error)}`;
+}
+
+/** An error with its stack, its own fields and its causes. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  let out = error.stack?.includes(error.message) ? error.stack : `${error.name}: ${error.message}\n${error.stack ?? ''}`;
+  const { code, detail, cause } = error as { code?: unknown; detail?: unknown; cause?: unknown };
+  if (typeof code === 'string' && !out.includes(code)) out += `\n    code: ${code}`;
+  if (typeof detail === 'string') out += `\n${detail}`;
+  if (cause !== undefined) out += `\n  caused by: ${describeError(cause)}`;
+  return out;
+}
+
+const two = (n: number) => String(n).padStart(2, '0');
+
+/** `2021-04-07 21:17:57,857`, local time. */
+export function timestamp(date: Date): string {
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())},${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+/** A closed reader (EPIPE) must not end a server, and a full pipe (EAGAIN) must not spin: what does not fit is dropped. */
+function writeWhole(fd: number, line: string): void {
+  try {
+    let rest = Buffer.from(line);
+    for (let tries = 0; rest.length > 0 && tries < 50; tries++) {
+      try {
+        rest = rest.subarray(writeSync(fd, rest));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+        Atomics.wait(pause, 0, 0, 1);
+      }
+    }
+  } catch {
+    // Nobody reads any more.
+  }
+}
+const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -1,0 +1,13 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The package's own folder. Looked for upwards, because a bundle's chunk lies deeper than the source it came from. */
+export const packageRoot: string = (() => {
+  let dir = path.dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(path.join(dir, 'package.json'))) dir = path.dirname(dir);
+  return dir;
+})();
+
+/** A file of the built package, such as `lib/runtime/worker-main.cjs`. */
+export const built = (file: string): string => path.join(packageRoot, 'dist', file);
