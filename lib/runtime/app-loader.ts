@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { BootInfo } from '../ipc/boot-info.js';
+import { enableTypeScript, isTypeScript } from './typescript.js';
+
+/** Loads what there is to run and gives its export: of an app or agent module the default one, of a framework the module. */
+export async function loadApp(boot: BootInfo): Promise<unknown> {
+  const { entry } = boot;
+  if (entry.kind === 'none') return undefined;
+  if (isTypeScript(entry.file)) await enableTypeScript(entry.file);
+  return entry.kind === 'framework' ? loadLibrary(entry.file) : defaultOf(await runAsMain(entry.file));
+}
+
+/**
+ * Runs the file as `node file` would, so that `require.main === module`, `import.meta.main` and `process.argv[1]` hold.
+ * Node's own entry point decides between CommonJS and ES modules, and loads the former without the ES module loader.
+ */
+async function runAsMain(file: string): Promise<unknown> {
+  process.argv.splice(1, Infinity, file);
+  if (file.endsWith('.mts')) return import(pathToFileURL(file).href);
+  const before = process.mainModule;
+  try {
+    (Module as unknown as { runMain(main: string): void }).runMain(file);
+  } catch (error) {
+    if (!needsImport(error)) throw error;
+    return import(pathToFileURL(file).href);
+  }
+  const main = process.mainModule;
+  if (main && main !== before) return main.exports;
+  // An ES module: it is being loaded, and this waits for the same one.
+  return import(pathToFileURL(file).href);
+}
+
+/** What require() says of a module that is one for import(); the last is tsx's, for a top-level await in a file without a `type`. */
+const needsImport = (error: unknown): boolean => error instanceof Error
+  && (['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'].includes((error as NodeJS.ErrnoException).code ?? '')
+    || (error.name === 'TransformError' && error.message.includes('Top-level await')));
+
+async function loadLibrary(file: string): Promise<unknown> {
+  if (isEsModule(file)) return import(pathToFileURL(file).href);
+  try {
+    return createRequire(file)(file);
+  } catch (error) {
+    if (!needsImport(error)) throw error;
+    return import(pathToFileURL(file).href);
+  }
+}
+
+/** By extension, else by the `type` of the package it belongs to. */
+function isEsModule(file: string): boolean {
+  if (/\.m[jt]s$/.test(file)) return true;
+  if (!/\.[jt]s$/.test(file)) return false;
+  for (let dir = path.dirname(file); ; dir = path.dirname(dir)) {
+    const manifest = path.join(dir, 'package.json');
+    if (existsSync(manifest)) return (JSON.parse(readFileSync(manifest, 'utf8')) as { type?: string }).type === 'module';
+    if (dir === path.dirname(dir)) return false;
+  }
+}
+
+/** An ES module's default export, or what a CommonJS module exports; compilers to CommonJS put the default export inside. */
+function defaultOf(module: unknown): unknown {
+  const exported = isNamespace(module) ? (module as { default?: unknown }).default : module;
+  return typeof exported === 'object' && exported !== null && '__esModule' in exported
+    ? (exported as { default?: unknown }).default
+    : exported;
+}
+
+const isNamespace = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Module]';

@@ -1,0 +1,106 @@
+import type { RequestListener } from 'node:http';
+import { Server } from 'node:net';
+
+export interface Place {
+  port: number;
+  host?: string;
+  path?: string;
+}
+
+/** One kind of thing that an app may export, and how it is served: on a server that it brings, or by a request listener on ours. */
+export type Kind<T = never> = { is(value: object): boolean } & (
+  | { server(app: T): Server; listen(app: T, place: Place): unknown; listener?: undefined }
+  | { listener(app: T): RequestListener | Promise<RequestListener>; server?: undefined }
+);
+
+type Method = (...args: never[]) => unknown;
+const has = (value: object, ...methods: string[]): boolean =>
+  methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
+
+/** All addresses, for those whose own default is the loopback one. Taken out again before the system sees it: not every host has IPv6. */
+export const EVERYWHERE = '::';
+
+interface Fastify { server: Server; ready(): PromiseLike<unknown>; listen(place: object): Promise<unknown> }
+interface Nest { getHttpServer(): Server; getHttpAdapter(): { getType?(): string }; listen(...args: unknown[]): Promise<unknown> }
+
+const server: Kind<Server> = {
+  is: (value) => value instanceof Server,
+  server: (app) => app,
+  listen: (app, place) => new Promise<void>((resolve, reject) => {
+    app.once('error', reject);
+    app.listen(place.path === undefined ? { port: place.port, host: place.host } : { path: place.path }, () => {
+      app.off('error', reject);
+      resolve();
+    });
+  }),
+};
+
+const fastify: Kind<Fastify> = {
+  is: (value) => has(value, 'ready', 'listen', 'inject') && (value as Fastify).server instanceof Server,
+  server: (app) => app.server,
+  listen: (app, { port, host = EVERYWHERE, path }) => app.listen(path === undefined ? { port, host } : { path }),
+};
+
+const nest: Kind<Nest> = {
+  is: (value) => has(value, 'getHttpAdapter', 'getHttpServer', 'listen'),
+  server: (app) => app.getHttpServer(),
+  listen: (app, { port, host, path }) => {
+    if (path !== undefined) return app.listen(path);
+    const where = host ?? (app.getHttpAdapter().getType?.() === 'fastify' ? EVERYWHERE : undefined);
+    return where === undefined ? app.listen(port) : app.listen(port, where);
+  },
+};
+
+const koa: Kind<{ callback(): RequestListener }> = {
+  is: (value) => has(value, 'callback'),
+  listener: (app) => app.callback(),
+};
+
+const web: Kind<{ fetch(request: Request, env: object): Response | Promise<Response> }> = {
+  is: (value) => has(value, 'fetch'),
+  listener: async (app) => {
+    const { getRequestListener } = await import('@hono/node-server');
+    return getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
+  },
+};
+
+const listener: Kind<RequestListener> = {
+  // Express's app is a listener that can do more.
+  is: (value) => typeof value === 'function' && (value.length >= 2 || has(value, 'handle')),
+  listener: (app) => app,
+};
+
+/** The first that fits wins. */
+const kinds: readonly Kind[] = [server, fastify, nest, koa, web, listener];
+
+export const kindOf = (value: unknown): Kind | undefined =>
+  typeof value === 'object' && value !== null || typeof value === 'function' ? kinds.find((kind) => kind.is(value as object)) : undefined;
+
+/** A function of the context that gives what is to be served. A class is none: it can't be called. */
+export const isFactory = (value: unknown): value is Method =>
+  typeof value === 'function' && !kindOf(value) && !isClass(value);
+
+const isClass = (value: unknown): boolean => typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
+
+/** An empty export says nothing; another object may be meant for somebody else, a test for instance. */
+export const mayListenLater = (value: unknown): boolean =>
+  value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));
+
+export const isEmpty = (value: unknown): boolean =>
+  value === undefined || (mayListenLater(value) && Object.keys(value as object).length === 0);
+
+/** What was found, for a person. */
+export function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (isClass(value)) return `the class ${(value as Method).name || '(without a name)'}`;
+  if (typeof value === 'function') return `a function with ${value.length === 1 ? 'one parameter' : 'no parameter'}`;
+  if (typeof value === 'object') {
+    const keys = Object.keys(value);
+    const shown = keys.slice(0, 8).join(', ') + (keys.length > 8 ? ', ...' : '');
+    return keys.length === 0 ? 'an empty object' : `an object with the keys ${shown}`;
+  }
+  const text = String(value);
+  return `the ${typeof value} ${typeof value === 'string' ? JSON.stringify(text.slice(0, 60)) : text}`;
+}
