@@ -2,9 +2,9 @@
 // the declarations. Bundled, because loading the five dependencies file by file costs about 70 ms at every start and
 // bundled about 25; the parts are CommonJS because the first import() of a process costs 5 ms on Node 20, in every worker.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
@@ -57,8 +57,8 @@ if (!process.argv.includes('--js-only')) {
   const tsc = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
   if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 }
-const schema = path.join(dist, 'lib/index.js');
-if (existsSync(path.join(root, 'lib/config/json-schema.ts')) && existsSync(schema)) {
-  const { writeSchema } = await import(pathToFileURL(path.join(root, 'lib/config/write-schema.mjs')).href);
-  await writeSchema(dist);
-}
+
+// The JSON Schema for editors. Its generator runs here alone and is not part of dist.
+const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', write: false });
+const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);

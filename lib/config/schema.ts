@@ -11,7 +11,7 @@ import type { Plugin } from '../plugin.js';
 const LONGEST = 2 ** 31 - 1;
 
 /** A plugin object, or a class of that shape, as a JS config may hold it; whatever its options are, its own schema knows. */
-export type AnyPlugin = Plugin<never> | (new () => Plugin<never>);
+export type AnyPlugin = Plugin | (new () => Plugin);
 
 const text = (expected = 'a text') => v.pipe(v.string(expected), v.nonEmpty(expected));
 
@@ -22,7 +22,7 @@ const milliseconds = (min = 0) => whole(min, LONGEST, `whole milliseconds from $
 
 function wholeOr<const Word extends string | boolean>(words: readonly Word[], min: number, max?: number) {
   const number = whole(min, max);
-  const expected = `${number.message} or ${words.map((word) => JSON.stringify(word)).join(' or ')}`;
+  const expected = [number.message, ...words.map((word) => JSON.stringify(word))].join(', ').replace(/, (?=[^,]*$)/, ' or ');
   return v.union([...words.map((word) => v.literal(word, expected)), whole(min, max, expected)], expected);
 }
 
@@ -90,7 +90,7 @@ export const profileSchema = v.strictObject(entries, object);
 
 /** A configuration file. */
 export const configSchema = v.strictObject({
-  $schema: v.optional(v.pipe(v.string('a text'), v.description('Where an editor finds the JSON Schema: `node_modules/hatchery/schema.json`.'))),
+  $schema: v.optional(v.pipe(v.string('a text'), v.description('Where an editor finds the JSON Schema: `./node_modules/hatchery/dist/schema.json`.'))),
   extends: v.optional(v.pipe(text('a file path or a package name'), v.description('Another configuration, file or package, that this one builds on.'))),
   ...entries,
   profiles: v.optional(v.pipe(v.record(v.string(), profileSchema, 'an object of profiles'), v.description('Overlays by the name of the environment: `production`, `development`, ...')), {}),

@@ -1,0 +1,94 @@
+import * as v from 'valibot';
+import { ClusterError } from '../errors.js';
+import { nearest } from '../nearest.js';
+
+export type Path = readonly (string | number)[];
+type Schema = v.GenericSchema & { type: string; entries?: Record<string, Schema>; wrapped?: Schema; pipe?: readonly Schema[]; value?: Schema };
+
+/** `plugins["./mine.js"].port`, `import[0]`. */
+export const pathText = (path: Path): string => path.reduce<string>((text, key) =>
+  typeof key === 'number' ? `${text}[${key}]`
+    : /^[\w$-]+$/.test(key) ? (text ? `${text}.${key}` : key)
+      : `${text}[${JSON.stringify(key)}]`, '');
+
+/** A value in an error message: recognisable, and one line. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  const text = JSON.stringify(value) ?? String(value);
+  if (typeof value === 'number' && text === 'null') return String(value);
+  return text.length <= 60 ? text : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
+}
+
+export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The schema beneath `optional` and descriptions. */
+export function core(schema: Schema | v.GenericSchema): Schema {
+  let inner = schema as Schema;
+  for (;;) {
+    const next = inner.type === 'optional' ? inner.wrapped : inner.pipe?.[0];
+    if (!next || next === inner) return inner;
+    inner = next;
+  }
+}
+
+/** The schema of one key, undefined where the path leads out of what the schema knows. */
+export function schemaAt(schema: v.GenericSchema, path: Path): v.GenericSchema | undefined {
+  let here: Schema | undefined = core(schema);
+  for (const key of path) {
+    const next: Schema | undefined = here?.entries?.[key] ?? here?.value;
+    here = next && core(next);
+  }
+  return here;
+}
+
+interface Mistake {
+  path: Path;
+  text: string;
+}
+
+/** What valibot does not say: every unknown key (it stops at the first), and a list where an object belongs (it lets it pass). */
+function shapeMistakes(schema: Schema, value: unknown, path: Path): Mistake[] {
+  const { type, entries, value: inner, message } = core(schema) as Schema & { message?: string };
+  if (type !== 'strict_object' && type !== 'record') return [];
+  if (Array.isArray(value)) return [{ path, text: `expected ${message ?? 'an object'}, found ${show(value)}` }];
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, child]) => {
+    const known = entries ? (Object.hasOwn(entries, key) ? entries[key] : undefined) : inner;
+    if (known) return shapeMistakes(known, child, [...path, key]);
+    const meant = nearest(key, Object.keys(entries ?? {}));
+    return [{ path: [...path, key], text: `unknown key${meant ? `, did you mean "${meant}"?` : `; known are ${Object.keys(entries ?? {}).join(', ')}`}` }];
+  });
+}
+
+function mistakes(schema: v.GenericSchema, value: unknown): Mistake[] {
+  const found = shapeMistakes(schema as Schema, value, []);
+  const seen = new Set(found.map(({ path }) => pathText(path)));
+  for (const issue of v.safeParse(schema, value).issues ?? []) {
+    const path = (issue.path ?? []).map((item) => (item as { key: string | number }).key);
+    const name = pathText(path);
+    if (seen.has(name) || (issue.type === 'strict_object' && issue.expected === 'never')) continue;
+    seen.add(name);
+    const meant = issue.type === 'picklist' && typeof issue.input === 'string' ? nearest(issue.input, choices(schema, path)) : undefined;
+    found.push({ path, text: `expected ${issue.message}, found ${show(issue.input)}${meant ? `, did you mean "${meant}"?` : ''}` });
+  }
+  return found;
+}
+
+const choices = (schema: v.GenericSchema, path: Path): readonly string[] =>
+  (schemaAt(schema, path) as { options?: readonly string[] } | undefined)?.options ?? [];
+
+/** How a message names the place of a mistake: `.clusterrc: workers`, `--workers`, `CLUSTER_WORKERS`. */
+export type Label = (path: Path) => string;
+
+export const inFile = (file: string): Label => (path) => path.length ? `${file}: ${pathText(path)}` : file;
+
+/** One line for each mistake; none when all is well. */
+export const check = (schema: v.GenericSchema, value: unknown, label: Label): string[] =>
+  mistakes(schema, value).map(({ path, text }) => `${label(path)}: ${text}`);
+
+/** @throws ClusterError ERR_CLUSTER_CONFIG, a line for each mistake. */
+export function refuse(lines: readonly string[]): void {
+  if (lines.length) throw new ClusterError('ERR_CLUSTER_CONFIG', lines.join('\n'));
+}

@@ -1,0 +1,83 @@
+import module, { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+let imports = 0;
+
+/**
+ * The default export of a JavaScript or TypeScript file, read anew at each call, as a reload has to see what was edited.
+ * What an ES module imports in turn is anew as well where Node has `module.registerHooks` (22.15 and later, 23.5 and later).
+ */
+export async function freshImport(file: string): Promise<unknown> {
+  const namespace = /\.[mc]?ts$/.test(file) ? await importTypeScript(file) : await importNative(file);
+  const exported = 'default' in namespace ? namespace.default : namespace;
+  // Compiled to CommonJS, `export default` is one step further in.
+  return isNamespace(exported) && exported.__esModule && 'default' in exported ? exported.default : exported;
+}
+
+type Namespace = Record<string, unknown>;
+const isNamespace = (value: unknown): value is Namespace => typeof value === 'object' && value !== null;
+
+async function importNative(file: string): Promise<Namespace> {
+  forgetRequired(file);
+  const mark = `?fresh=${++imports}`;
+  const hooks = followInto(mark);
+  try {
+    return await import(pathToFileURL(file).href + mark) as Namespace;
+  } finally {
+    hooks?.deregister();
+  }
+}
+
+interface ResolveContext { parentURL?: string }
+interface Resolved { url: string; format?: string | null; shortCircuit?: boolean }
+type RegisterHooks = (hooks: { resolve(specifier: string, context: ResolveContext, next: (specifier: string, context: ResolveContext) => Resolved): Resolved }) => { deregister(): void };
+
+/** Hands the mark of a module on to what it imports, packages excepted. */
+function followInto(mark: string) {
+  const { registerHooks } = module as { registerHooks?: RegisterHooks };
+  return registerHooks?.({
+    resolve(specifier, context, next) {
+      const resolved = next(specifier, context);
+      const ours = context.parentURL?.endsWith(mark) && resolved.url.startsWith('file:') && !resolved.url.includes('/node_modules/') && !resolved.url.includes('?');
+      return ours && /\.(m?js|m?ts)$/.test(resolved.url) ? { ...resolved, url: resolved.url + mark } : resolved;
+    },
+  });
+}
+
+/** CommonJS modules are kept by file name, whatever the query says: the file and what it required, packages excepted. */
+function forgetRequired(file: string): void {
+  const { cache } = createRequire(file);
+  const forget = (name: string) => {
+    const known = cache[name];
+    if (!known || name.includes(`${path.sep}node_modules${path.sep}`)) return;
+    delete cache[name];
+    for (const child of known.children) forget(child.filename);
+  };
+  forget(file);
+}
+
+const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
+
+export class NoTypeScript extends Error {}
+
+async function importTypeScript(file: string): Promise<Namespace> {
+  if (stripsTypes) return importNative(file);
+  const api = findTsx(file);
+  if (!api) throw new NoTypeScript(`this Node.js (${process.version}) cannot run TypeScript by itself: install tsx beside it, or use Node.js 22.18 or later`);
+  const { tsImport } = await import(pathToFileURL(api).href) as { tsImport(specifier: string, parent: string): Promise<Namespace> };
+  const url = pathToFileURL(file).href;
+  return tsImport(url, url);
+}
+
+/** The app's own tsx first. */
+function findTsx(file: string): string | undefined {
+  for (const from of [file, import.meta.url]) {
+    try {
+      return createRequire(from).resolve('tsx/esm/api');
+    } catch {
+      // Not there: the next place.
+    }
+  }
+  return undefined;
+}
