@@ -1,4 +1,3 @@
-import type { Address } from './ipc/messages.js';
 import type { ChildState } from './master/child-state.js';
 import type { ExitInfo } from './master/child.js';
 import type { ReloadResult } from './hooks.js';

@@ -24,6 +24,8 @@ export interface BootInfo {
   slot: number;
   generation: number;
   processTitle: string;
+  /** Milliseconds this child may take to close, when it closes by itself. */
+  timeout: number;
   baseDir: string;
   entry: Entry;
   parts: PartSpec[];

@@ -31,6 +31,7 @@ export interface ListenOptions {
 }
 
 export interface ClosingContext {
+  /** Read it anew: a reload's drain may become a stop's. */
   reason: CloseReason;
   /** Milliseconds from now until the master kills this child. */
   timeout: number;

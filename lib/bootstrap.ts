@@ -1,0 +1,470 @@
+import cluster from 'node:cluster';
+import { pathToFileURL } from 'node:url';
+import type { LoadedConfig } from './config/load.js';
+import type { Config } from './config/schema.js';
+import type { Controllable, Progress, Route } from './control/controllable.js';
+import { ClusterError, toErrorData } from './errors.js';
+import { createHooks, guard, type Hooks, type ReloadResult, type TapRecord } from './hooks.js';
+import type { BootInfo, PartSpec } from './ipc/boot-info.js';
+import type { ChildRole, CloseReason, Envelope } from './ipc/messages.js';
+import { Messenger } from './ipc/messenger.js';
+import { Router } from './ipc/router.js';
+import { loadPlugins, ownVersion } from './load-plugins.js';
+import { LogFiles, type LogPaths } from './log-files.js';
+import { Logger } from './logger.js';
+import { Announcements } from './master/announcements.js';
+import { AgentGroup } from './master/agent-group.js';
+import { assertBalance } from './master/balance.js';
+import { bootInfo } from './master/boot-info.js';
+import type { Child, ChildView } from './master/child.js';
+import type { Crew, Deadlines, Release } from './master/crew.js';
+import { Listeners } from './master/listeners.js';
+import { Reaper } from './master/reaper.js';
+import { rollingReload } from './master/rolling-reload.js';
+import { shutdown } from './master/shutdown.js';
+import { onSignals } from './master/signals.js';
+import { threeStrikes } from './master/three-strikes.js';
+import { WorkerGroup } from './master/worker-group.js';
+import type { Plugin } from './plugin.js';
+import { serviceTable, type ServiceEvent, type ServiceState } from './service-state.js';
+import type { Status } from './status.js';
+import { addressOf, buildStatus } from './status-report.js';
+
+export interface BootstrapOptions {
+  /** Reads the configuration afresh; a reload uses it. */
+  reloadConfig?: () => Promise<LoadedConfig>;
+  /** A daemon's log files, opened anew at SIGHUP. */
+  logFiles?: LogPaths;
+  /** Serves the control socket; resolves with what closes it. */
+  control?: (bootstrap: Bootstrap) => Promise<() => void>;
+  /** Milliseconds a tap of a gate hook may take. */
+  hookTimeout?: number;
+  /** Milliseconds between the checks of the three strikes. */
+  checkInterval?: number;
+  /** Handle signals, and end the process when the cluster has closed by itself or by a signal. */
+  ownsProcess?: boolean;
+}
+
+/**
+ * The master. It starts the agent and the workers, keeps them up, replaces, scales and stops them, and never runs code of
+ * the application. Everything beyond that life cycle is a plugin on `hooks`.
+ */
+export class Bootstrap implements Controllable {
+  readonly hooks: Hooks = createHooks();
+  /** Every tap with its plugin, calls and time. */
+  readonly taps: TapRecord[];
+  readonly messenger: Messenger;
+  readonly logger: Logger;
+  /** How long children may take to close; graceful-exit sets it. */
+  readonly deadlines: Deadlines = { drain: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 };
+  /** Paths that the control socket answers, and the health port those that are `open`. */
+  readonly routes: Route[] = [];
+  readonly startedAt = new Date();
+  /** Resolves with the exit code once everything is gone. */
+  readonly exited: Promise<number>;
+
+  readonly listeners: Listeners;
+  readonly agents: AgentGroup;
+  readonly workers: WorkerGroup;
+  lastReload: ReloadResult | null = null;
+
+  state: ServiceState = 'idle';
+  #release: Release;
+  #version = '';
+  readonly #options: BootstrapOptions;
+  readonly #parts: Record<ChildRole, PartSpec[]> = { worker: [], agent: [] };
+  readonly #router: Router;
+  readonly #announce: Announcements;
+  readonly #reaper = new Reaper();
+  readonly #logFiles: LogFiles;
+  readonly #progress = new Set<(progress: Progress) => void>();
+  readonly #cleanup: (() => void)[] = [];
+  #closing: Promise<number> | null = null;
+  #cancel!: (error: Error) => void;
+  readonly #cancelled: Promise<never>;
+  #hurry!: () => void;
+  readonly #hurried: Promise<void>;
+  #resolveExit!: (code: number) => void;
+  /** Reload, scale and recycling come one after the other. */
+  #task: { name: string; done: Promise<unknown> } | null = null;
+  #applied = false;
+  #applying = '';
+  #agentWanted = false;
+
+  constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
+    this.#options = options;
+    this.#release = { generation: 1, loaded };
+    const { config } = loaded;
+    this.#logFiles = new LogFiles(options.logFiles);
+    this.logger = new Logger({ label: 'master', ...config.log, output: this.#logFiles.output });
+    this.taps = guard(this.hooks, { timeout: options.hookTimeout ?? 30_000, onError: (error) => this.logger.error(error) });
+    this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
+    this.#cancelled = new Promise((_, reject) => { this.#cancel = reject; });
+    this.#cancelled.catch(() => {});
+    this.#hurried = new Promise((resolve) => { this.#hurry = resolve; });
+
+    this.messenger = new Messenger((envelope) => this.#router.route(envelope, 'master', process.pid));
+    this.listeners = new Listeners(config.startTimeout);
+    const crew: Crew = {
+      hooks: this.hooks,
+      logger: this.logger,
+      deadlines: this.deadlines,
+      listeners: this.listeners,
+      reaper: this.#reaper,
+      boot: (role, slot, release) => this.#boot(role, slot, release),
+      stdio: () => this.#logFiles.stdio(),
+    };
+    const closing = () => this.#closing !== null;
+    this.agents = new AgentGroup(crew, {
+      ready: (child) => this.#announce.agentReady(child, this.started),
+      lost: () => { if (!closing()) this.#announce.agentLost(); },
+      message: (child, message) => this.#router.route(message, 'agent', child.pid),
+      closing,
+      release: () => this.#release,
+    });
+    this.workers = new WorkerGroup(crew, {
+      ready: (child) => {
+        this.#announce.workerReady(child, this.started);
+        if (this.started && this.workers.slots.every((slot) => slot.ready)) this.listeners.release();
+      },
+      exit: (child) => { if (!closing()) this.#announce.workerLost(child); },
+      message: (child, message) => this.#router.route(message, 'app', child.pid),
+      closing,
+      started: () => this.started,
+      release: () => this.#release,
+      limitReached: (decision) => { if (decision === 'exit') this.#giveUp('refork limit reached'); },
+    });
+    this.#announce = new Announcements({
+      workers: this.workers,
+      agents: this.agents,
+      address: () => addressOf(this),
+      isEgg: () => loaded.target.entry.framework !== undefined,
+      send: (envelope) => this.#router.route(envelope, 'master', process.pid),
+    });
+    this.#router = new Router(this.#announce.directory({
+      master: (envelope) => this.#receive(envelope),
+      allow: (envelope) => this.hooks.message.call(envelope) !== false,
+    }));
+    this.messenger.on('reload-worker', () => { void this.reload('reload-worker').catch((error: Error) => this.logger.error(error)); });
+    crewOf.set(this, crew);
+  }
+
+  get config(): Config {
+    return this.#release.loaded.config;
+  }
+
+  get loaded(): LoadedConfig {
+    return this.#release.loaded;
+  }
+
+  /** All were ready once: from here on the dead are replaced. */
+  get started(): boolean {
+    return this.state === 'running' || this.state === 'reloading';
+  }
+
+  get closing(): boolean {
+    return this.#closing !== null;
+  }
+
+  get generation(): number {
+    return this.#release.generation;
+  }
+
+  /** Every child process that lives. */
+  children(): ChildView[] {
+    return [...this.agents.current ? [this.agents.current] : [], ...this.workers.children()];
+  }
+
+  /** Applies the plugins; `start` does it by itself, `framework hooks` wants no more. */
+  async applyPlugins(): Promise<void> {
+    if (this.#applied) return;
+    this.#applied = true;
+    await loadPlugins(this, this.#release.loaded);
+  }
+
+  async applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void> {
+    this.#applying = plugin.name;
+    await plugin.apply(this, options);
+  }
+
+  /**
+   * Gives a plugin's part to every child of a role: a module URL whose default export `(runtime, options)` runs before the
+   * app. An agent part is a reason to have an agent, unless it is `passive`. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE
+   */
+  inject(role: ChildRole, url: string | URL, options: unknown = {}, { passive = false }: { passive?: boolean } = {}): void {
+    const plugin = this.#applying;
+    try {
+      structuredClone(options);
+    } catch (error) {
+      throw new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `plugin "${plugin}", inject("${role}", ${String(url)}): the options cannot be sent to a child: ${(error as Error).message}`, { cause: error });
+    }
+    const href = String(url);
+    if (role === 'agent' && !passive) this.#agentWanted = true;
+    this.#parts[role].push({ plugin, url: /^[a-z]{2,}:/.test(href) ? href : pathToFileURL(href).href, options });
+  }
+
+  /** Adds a path to the control socket and, when `open`, to the health port. */
+  route(route: Route): void {
+    this.routes.push(route);
+  }
+
+  /** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
+  async start(): Promise<this> {
+    this.#version = await ownVersion();
+    await this.applyPlugins();
+    const { hooks } = this;
+    const checked = hooks.configResolved.call(this.config);
+    if (checked !== this.config) {
+      const { revalidate } = await import('./config/load.js');
+      this.#release = { ...this.#release, loaded: { ...this.loaded, config: revalidate(checked) } };
+    }
+    const { config } = this;
+    assertBalance(config.balance);
+    cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
+    if (this.#options.ownsProcess !== false) this.#cleanup.push(this.#onSignals());
+    this.#transition('start');
+    process.title = `${config.title}: master`;
+    this.logger.info(`hatchery ${this.#version} starts "${config.title}" on node ${process.version} (${config.workers} worker${config.workers === 1 ? '' : 's'})`);
+    try {
+      const closeControl = await this.#options.control?.(this);
+      if (closeControl) this.#cleanup.push(closeControl);
+      await this.#orClosed(hooks.beforeStart.promise(config));
+      this.#reaper.start(Math.max(this.deadlines.drain, this.deadlines.agent) + 1_000);
+      if (this.#hasAgent()) await this.#orClosed(this.agents.start(this.#release));
+      this.#transition('agentReady');
+      await this.#orClosed(this.workers.grow(config.workers, this.#release));
+      this.#transition('workersReady');
+      this.#announce.clusterReady();
+      await this.#orClosed(hooks.clusterReady.promise(addressOf(this), this.children()));
+      const took = Date.now() - this.startedAt.getTime();
+      this.logger.info(`${config.title} started on ${this.address ?? 'no address'} (${took}ms)`);
+      this.#cleanup.push(threeStrikes(this.#options.checkInterval ?? 10_000, () => this.#count(), (counts) => {
+        this.logger.error(`ClusterWorkerExceptionError: nobody is left to serve (agent: ${counts.agent}, workers: ${counts.workers})`);
+        this.#giveUp('ClusterWorkerExceptionError');
+      }));
+      return this;
+    } catch (error) {
+      const wasClosing = this.closing;
+      await this.close('start failed', { code: 1, force: !wasClosing });
+      throw wasClosing ? new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting') : error;
+    }
+  }
+
+  /**
+   * Replaces all workers without a lost request, then the agent. Configuration and code are read afresh; one canary must be
+   * ready (and stay so for `reload.soak` ms) before the first old worker drains. @throws ClusterError ERR_CLUSTER_BUSY,
+   * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG
+   */
+  async reload(reason: string, { agent = true, queue = false }: { agent?: boolean; queue?: boolean } = {}): Promise<ReloadResult> {
+    if (queue) while (this.#task) await this.#task.done.catch(() => {});
+    return this.#exclusively('reload', async () => {
+      const started = performance.now();
+      let replaced = 0;
+      let release = this.#release;
+      this.#transition('reload');
+      try {
+        const veto = await this.hooks.beforeReload.promise(reason);
+        if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
+        release = await this.#nextRelease();
+        this.#step('reload', `reloading ${this.workers.slots.length} workers, generation ${release.generation} (${reason})`);
+        replaced = await rollingReload({
+          workers: this.workers,
+          release,
+          ...release.loaded.config.reload,
+          cancelled: this.#cancelled,
+          step: (text, slot) => this.#step('reload', text, slot.index, slot.successor?.pid),
+        });
+        this.#release = release;
+        if (agent && this.#hasAgent()) {
+          this.#step('reload', 'replacing the agent');
+          const child = await this.#orClosed(this.agents.replace(release));
+          this.#step('reload', `agent (pid ${child.pid}) ready`, -1, child.pid);
+        }
+        return await this.#reloaded({ ok: true, reason, generation: release.generation, replaced, started });
+      } catch (error) {
+        if (this.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing; the reload ends here');
+        await this.#reloaded({ ok: false, reason, generation: release.generation, replaced, started, error: error as Error });
+        throw error;
+      } finally {
+        if (this.state === 'reloading') this.#transition('reloadDone');
+      }
+    });
+  }
+
+  /** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */
+  async scale(change: number | string): Promise<{ from: number; to: number }> {
+    const from = this.workers.slots.length;
+    const wanted = typeof change === 'number' ? change : /^[+-]\d+$/.test(change) ? from + Number(change) : /^\d+$/.test(change) ? Number(change) : NaN;
+    if (!Number.isInteger(wanted)) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected a whole number, +N or -N, found "${change}"`);
+    const to = Math.max(1, wanted);
+    return this.#exclusively('scale', async () => {
+      if (to === from) return { from, to };
+      this.#step('scale', `from ${from} to ${to} workers`);
+      this.hooks.scaleChanged.call(from, to);
+      if (to < from) await this.#orClosed(this.workers.shrink(to));
+      else {
+        try {
+          await this.#orClosed(this.workers.grow(to, this.#release));
+        } catch (error) {
+          if (!this.closing) await this.workers.shrink(from);
+          throw error;
+        }
+      }
+      this.#release = { ...this.#release, loaded: { ...this.loaded, config: { ...this.config, workers: to } } };
+      return { from, to };
+    });
+  }
+
+  /**
+   * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not
+   * in charge any more.
+   */
+  async replace(child: ChildView, reason: CloseReason): Promise<boolean> {
+    const slot = this.workers.slots[child.slot];
+    if (this.#task || this.closing || !slot || slot.current !== child) return false;
+    await this.#exclusively('recycling', () => this.#orClosed(this.workers.replace(slot, this.#release, reason)));
+    return true;
+  }
+
+  /** Kills a child with everything it has started; it is replaced like any other that dies. */
+  async kill(child: ChildView, reason: CloseReason): Promise<void> {
+    await (child as Child).kill(reason);
+  }
+
+  /** Drains the workers, closes the agent, resolves with the exit code. It wins over all that is going on; a second call with `force` hurries. */
+  close(reason: string, { force = false, code = 0 }: { force?: boolean; code?: number } = {}): Promise<number> {
+    if (force) this.#hurry();
+    this.#closing ??= this.#close(reason, code);
+    return this.#closing;
+  }
+
+  async status(): Promise<Status> {
+    return this.hooks.collectStatus.call(buildStatus(this, this.#version));
+  }
+
+  /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
+  get address(): string | null {
+    return addressOf(this) === null ? null : buildStatus(this, this.#version).address;
+  }
+
+  onProgress(listener: (progress: Progress) => void): () => void {
+    this.#progress.add(listener);
+    return () => { this.#progress.delete(listener); };
+  }
+
+  async #close(reason: string, code: number): Promise<number> {
+    this.#transition('close');
+    this.#cancel(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
+    this.logger.info(`closing (${reason})`);
+    const crew = crewOf.get(this) as Crew;
+    await shutdown({ crew, agent: this.agents, workers: this.workers, reason, hurry: this.#hurried, step: (text) => this.#step('close', text) });
+    this.listeners.end();
+    try {
+      await this.hooks.closed.promise(reason);
+    } catch (error) {
+      this.logger.error(error as Error);
+    }
+    this.#reaper.end();
+    for (const cleanup of this.#cleanup.reverse()) cleanup();
+    this.#transition('closed');
+    this.logger.info(`exit with code:${code}`);
+    this.#resolveExit(code);
+    return code;
+  }
+
+  /** Ends by its own decision, with exit code 1. */
+  #giveUp(reason: string): void {
+    void this.close(reason, { code: 1 }).then((code) => this.#leaveProcess(code));
+  }
+
+  #leaveProcess(code: number): void {
+    if (this.#options.ownsProcess !== false) process.exit(code);
+  }
+
+  #onSignals(): () => void {
+    const failed = (error: Error) => this.logger.error(error);
+    return onSignals({
+      close: (signal) => {
+        this.logger.info(`receive signal ${signal}, closing`);
+        void this.close(signal).then((code) => this.#leaveProcess(code));
+      },
+      hurry: (signal) => {
+        this.logger.warn(`receive signal ${signal} again, killing what is left`);
+        void this.close(signal, { force: true });
+      },
+      reload: () => {
+        this.#logFiles.reopen();
+        this.reload('SIGHUP').catch(failed);
+      },
+      scale: (by) => { this.scale(by > 0 ? '+1' : '-1').catch(failed); },
+    });
+  }
+
+  /** A close in the middle of something ends the wait for it. */
+  #orClosed<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.#cancelled]);
+  }
+
+  async #exclusively<T>(name: string, run: () => Promise<T>): Promise<T> {
+    if (this.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', `${name} refused: the cluster is closing`);
+    if (!this.started) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: the cluster is starting`);
+    if (this.#task) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: a ${this.#task.name} is under way`);
+    const done = run();
+    this.#task = { name, done };
+    try {
+      return await done;
+    } finally {
+      this.#task = null;
+    }
+  }
+
+  async #nextRelease(): Promise<Release> {
+    const generation = this.#release.generation + 1;
+    const fresh = await this.#options.reloadConfig?.() ?? this.loaded;
+    // How many workers there are is scale's matter while the cluster runs.
+    return { generation, loaded: { ...fresh, config: { ...fresh.config, workers: this.workers.slots.length } } };
+  }
+
+  async #reloaded({ started, error, ...rest }: { ok: boolean; reason: string; generation: number; replaced: number; started: number; error?: Error }): Promise<ReloadResult> {
+    const result: ReloadResult = { ...rest, took: Math.round(performance.now() - started), at: new Date().toISOString(), ...(error ? { error: toErrorData(error).message } : {}) };
+    this.lastReload = result;
+    if (error) this.logger.error(error);
+    else this.logger.info(`reloaded ${result.replaced} workers in ${result.took}ms (generation ${result.generation})`);
+    await this.hooks.reloaded.promise(result).catch((failure: Error) => this.logger.error(failure));
+    return result;
+  }
+
+  #boot(role: ChildRole, slot: number, release: Release): Omit<BootInfo, 'id'> {
+    return bootInfo(role, slot, release, this.#parts[role], this.#hasAgent(), role === 'agent' ? this.deadlines.agent : this.deadlines.drain);
+  }
+
+  /** There is something for an agent: its module, a framework, a plugin's part, or `agent: true`. */
+  #hasAgent(): boolean {
+    const { entry } = this.loaded.target;
+    return entry.agent !== undefined || entry.framework !== undefined || this.#agentWanted;
+  }
+
+  #count() {
+    return { agent: this.agents.alive ? 1 : 0, workers: this.workers.ready().length, expectsAgent: this.#hasAgent(), pending: this.agents.pending || this.workers.pending };
+  }
+
+  #receive(envelope: Envelope): void {
+    try {
+      this.messenger.receive(envelope);
+    } catch (error) {
+      this.logger.error(error as Error);
+    }
+  }
+
+  #step(task: Progress['task'], text: string, slot?: number, pid?: number): void {
+    this.logger.info(text);
+    for (const listener of this.#progress) listener({ task, text, slot, pid });
+  }
+
+  #transition(event: ServiceEvent): void {
+    this.state = serviceTable[this.state][event] ?? this.state;
+  }
+}
+
+/** What the groups share with the shutdown, no part of the public class. */
+const crewOf = new WeakMap<Bootstrap, Crew>();

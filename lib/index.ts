@@ -1,0 +1,21 @@
+/** The public API, and nothing else. */
+export { Bootstrap, type BootstrapOptions } from './bootstrap.js';
+export { startCluster, type StartOptions } from './start-cluster.js';
+export { defineConfig, type Config, type ConfigInput } from './config/schema.js';
+export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
+export { definePlugin, type Plugin, type StandardSchema } from './plugin.js';
+export { ClusterError, ERRORS, type ErrorCode } from './errors.js';
+export type { Hooks, HookName, ForkSpec, ReloadResult, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './hooks.js';
+export type { ChildView, ExitCause, ExitInfo } from './master/child.js';
+export type { ChildState } from './master/child-state.js';
+export type { ServiceState } from './service-state.js';
+export type { Status, ChildStatus } from './status.js';
+export type { Progress, Route, RouteAnswer } from './control/controllable.js';
+export type { Address, ChildRole, CloseReason, Envelope, InternalMessages, Role, Waiting } from './ipc/messages.js';
+export type { BootInfo, PartSpec } from './ipc/boot-info.js';
+export type { Channel } from './ipc/channel.js';
+export type { Messages, Messenger, Target } from './ipc/messenger.js';
+export type { Logger, LogLevel } from './logger.js';
+export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck } from './runtime/runtime.js';
+export type { Context } from './runtime/context.js';
+export { Application, Agent } from './runtime/application.js';

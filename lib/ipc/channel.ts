@@ -1,0 +1,178 @@
+import { writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { deserialize, serialize } from 'node:v8';
+import { ClusterError, fromErrorData, toErrorData, type ErrorData } from '../errors.js';
+import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
+
+/** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */
+export const CHANNEL_FD = 4;
+
+type Frame =
+  | [kind: 'send', type: string, data: unknown]
+  | [kind: 'ask', type: string, data: unknown, id: number]
+  | [kind: 'answer', id: number, data: unknown]
+  | [kind: 'refuse', id: number, error: ErrorData];
+
+type Handler = (data: never) => unknown;
+
+/**
+ * Typed messages between the master and one child, over a pipe of their own: a connection that is handed to a worker
+ * blocks Node's IPC channel until the worker has taken it (FIELD-NOTES 5), and a pipe keeps what is written before the
+ * child reads (FIELD-NOTES 2). It is no relay for anything else: a type without a handler is answered with an error.
+ *
+ * Frames: length (4 bytes, big endian), then `v8.serialize`d data, so Map, Date, Buffer and typed arrays arrive as they are.
+ */
+export class Channel<Self extends Role = Role, Peer extends Role = Role> {
+  readonly #socket: Socket;
+  readonly #handlers = new Map<string, Handler>();
+  readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
+  readonly #closed: (() => void)[] = [];
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #next = 1;
+  #open = true;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    // A broken pipe is the other side's end, which 'close' tells.
+    socket.on('error', () => {});
+    socket.on('close', () => this.#close());
+    socket.on('end', () => this.#close());
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Bytes written that the other side has not read yet. */
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Sends and forgets. False when the other side is gone. */
+  send<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>): boolean {
+    return this.#write(['send', type, data]);
+  }
+
+  /** Sends and waits for the handler's answer. Rejects with the handler's error, ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. `timeout` in ms. */
+  request<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>, { timeout }: { timeout: number }): Promise<ReplyOf<T>> {
+    return new Promise<unknown>((resolve, reject) => {
+      const id = this.#next++;
+      const timer = setTimeout(() => {
+        this.#asked.delete(id);
+        reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT', `"${type}" was not answered within ${timeout} ms`));
+      }, timeout);
+      this.#asked.set(id, { resolve, reject, timer });
+      if (!this.#write(['ask', type, data, id])) this.#fail(id, gone());
+    }) as Promise<ReplyOf<T>>;
+  }
+
+  /** Declares a type and what handles it. One handler a type. */
+  on<T extends SentBy<Peer> & ReceivedBy<Self>>(type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>): void {
+    this.#handlers.set(type, handler as Handler);
+  }
+
+  onClose(listener: () => void): void {
+    this.#closed.push(listener);
+  }
+
+  /** In a child, right before it exits: written synchronously, past the event loop. */
+  sendLast<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>): void {
+    try {
+      writeSync(CHANNEL_FD, frame(['send', type, data] satisfies Frame));
+    } catch {
+      // The master is gone or the pipe is full; the exit code still tells.
+    }
+  }
+
+  /** Lets the process end while the channel is open, or keeps it up. */
+  hold(keep: boolean): void {
+    if (keep) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+
+  #write(message: Frame): boolean {
+    if (!this.#open || !this.#socket.writable) return false;
+    this.#socket.write(frame(message));
+    return true;
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    while (this.#size >= 4) {
+      if (this.#chunks[0]!.length < 4) this.#chunks = [Buffer.concat(this.#chunks)];
+      const length = this.#chunks[0]!.readUInt32BE(0);
+      if (this.#size < 4 + length) return;
+      const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+      const rest = all.subarray(4 + length);
+      this.#chunks = rest.length > 0 ? [rest] : [];
+      this.#size = rest.length;
+      this.#dispatch(deserialize(all.subarray(4, 4 + length)) as Frame);
+    }
+  }
+
+  #dispatch(message: Frame): void {
+    switch (message[0]) {
+      case 'send':
+        void this.#handlers.get(message[1])?.(message[2] as never);
+        return;
+      case 'ask': {
+        const [, type, data, id] = message;
+        void this.#answer(type, data, id);
+        return;
+      }
+      case 'answer': {
+        const waiting = this.#take(message[1]);
+        waiting?.resolve(message[2]);
+        return;
+      }
+      case 'refuse':
+        this.#take(message[1])?.reject(fromErrorData(message[2]));
+    }
+  }
+
+  async #answer(type: string, data: unknown, id: number): Promise<void> {
+    try {
+      const handler = this.#handlers.get(type);
+      if (!handler) throw new ClusterError('ERR_CLUSTER_UNKNOWN_MESSAGE', `no handler is declared for "${type}"`);
+      this.#write(['answer', id, await handler(data as never)]);
+    } catch (error) {
+      this.#write(['refuse', id, toErrorData(error)]);
+    }
+  }
+
+  #take(id: number) {
+    const waiting = this.#asked.get(id);
+    if (!waiting) return undefined;
+    this.#asked.delete(id);
+    clearTimeout(waiting.timer);
+    return waiting;
+  }
+
+  #fail(id: number, error: Error): void {
+    this.#take(id)?.reject(error);
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const id of [...this.#asked.keys()]) this.#fail(id, gone());
+    for (const listener of this.#closed) listener();
+  }
+}
+
+const gone = () => new ClusterError('ERR_CLUSTER_CHANNEL_CLOSED', 'the other process is gone');
+
+function frame(message: Frame): Buffer {
+  const body = serialize(message);
+  const out = Buffer.allocUnsafe(4 + body.length);
+  out.writeUInt32BE(body.length, 0);
+  body.copy(out, 4);
+  return out;
+}

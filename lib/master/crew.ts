@@ -1,0 +1,73 @@
+import type { LoadedConfig } from '../config/load.js';
+import type { Hooks } from '../hooks.js';
+import type { BootInfo } from '../ipc/boot-info.js';
+import type { ChildRole } from '../ipc/messages.js';
+import type { Logger } from '../logger.js';
+import { Child, type ChildListener } from './child.js';
+import { forkAgent, forkWorker, inheritedExecArgv, type ForkPlace } from './fork.js';
+import type { Listeners } from './listeners.js';
+import type { Reaper } from './reaper.js';
+
+/** What children of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
+export interface Release {
+  generation: number;
+  loaded: LoadedConfig;
+}
+
+/** How long children may take to close, ms; set by graceful-exit. */
+export interface Deadlines {
+  drain: number;
+  agent: number;
+  /** Between "not ready any more" and the first closed port. */
+  shutdownDelay: number;
+  /** For a worker that leaves after an uncaught exception. */
+  uncaught: number;
+}
+
+/** What both groups need of the master. */
+export interface Crew {
+  readonly hooks: Hooks;
+  readonly logger: Logger;
+  readonly deadlines: Deadlines;
+  readonly listeners: Listeners;
+  readonly reaper: Reaper;
+  /** The boot information of a child, but for its id. */
+  boot(role: ChildRole, slot: number, release: Release): Omit<BootInfo, 'id'>;
+  stdio(): ForkPlace['stdio'];
+}
+
+const counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
+
+/** Forks one child: the gate hooks, the process, its Child, the hooks that observe. Rejects when a gate says no. */
+export async function fork(crew: Crew, role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> {
+  const { hooks } = crew;
+  const { config, target } = release.loaded;
+  const boot: BootInfo = { ...crew.boot(role, slot, release), id: ++counters[role] };
+  const spec = {
+    role,
+    slot,
+    generation: release.generation,
+    env: environment(boot, config.env),
+    execArgv: [...inheritedExecArgv(), ...config.execArgv, ...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])],
+  };
+  await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
+  const place = { cwd: target.cwd, stdio: crew.stdio() };
+  const forked = role === 'agent' ? forkAgent(spec, place) : forkWorker(spec, place);
+  const child = new Child(forked, boot, listener, config.startTimeout);
+  if (role === 'worker') crew.listeners.watch(child);
+  if (child.pid > 0) {
+    crew.reaper.add(child.pid);
+    void child.exited.then(() => crew.reaper.drop(child.pid));
+  }
+  (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
+  return child;
+}
+
+function environment({ slot, listen }: BootInfo, own: Record<string, string>): Record<string, string> {
+  return {
+    PORT: listen.path ?? String(listen.port),
+    ...(listen.host ? { HOST: listen.host } : {}),
+    ...(slot >= 0 ? { CLUSTER_SLOT: String(slot) } : {}),
+    ...own,
+  };
+}

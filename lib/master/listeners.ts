@@ -1,0 +1,203 @@
+import cluster from 'node:cluster';
+import net, { type Server } from 'node:net';
+import createDebug from 'debug';
+import { Acceptor, type Pick, type RawHandle } from './acceptor.js';
+import type { Child } from './child.js';
+
+const debug = createDebug('hatchery:listeners');
+
+/** node:cluster's own messages, as far as they concern us (lib/internal/cluster in Node's source). */
+interface ClusterMessage {
+  cmd?: string;
+  act?: string;
+  seq?: number;
+  ack?: number;
+  key?: string;
+  errno?: number | null;
+  accepted?: boolean;
+  address?: string;
+  port?: number;
+  addressType?: number | string;
+  fd?: number;
+  index?: number;
+}
+
+type InternalServer = Server & { _handle: RawHandle | null; _listen2(address: null, port: number, type: number, backlog: number): void };
+
+const BACKLOG = 511;
+
+/**
+ * All addresses that workers listen on. Stands between node:cluster and its workers: sees which worker asks for which
+ * address, takes over the round-robin handle that Node makes for it (see Acceptor), and keeps an address open while it has
+ * no worker. With SCHED_NONE the workers accept for themselves; then it only keeps the shared socket open.
+ */
+export class Listeners {
+  /** Set by a plugin that decides which slot a connection belongs to. */
+  pick: Pick | null = null;
+  /** Whether an address outlives its last worker. */
+  held = true;
+
+  readonly #acceptors = new Map<string, Acceptor>();
+  /** Requests of workers for an address, until node:cluster answers. */
+  readonly #queries = new Map<string, string>();
+  /** SCHED_NONE: sockets that node:cluster shares out. */
+  readonly #shared = new Map<string, { handle: RawHandle; close: () => void; users: Set<Child> }>();
+  #asking: string | null = null;
+  readonly #patience: number;
+  readonly #restore: (() => void)[] = [];
+
+  /** `patience`: milliseconds a connection waits for a worker. */
+  constructor(patience: number) {
+    this.#patience = patience;
+    this.#intercept();
+  }
+
+  /** Must be called right after the fork, before the worker can have said anything. */
+  watch(child: Child): void {
+    const { process: proc } = child;
+    proc.prependListener('internalMessage', (message: ClusterMessage) => this.#heard(child, message));
+    proc.on('internalMessage', () => { this.#asking = null; });
+    const send = proc.send.bind(proc) as (...args: unknown[]) => boolean;
+    (proc as { send: unknown }).send = (message: ClusterMessage, ...rest: unknown[]) => {
+      this.#said(child, message);
+      return send(message, ...rest);
+    };
+    // At 'disconnect' the channel has been read to its end: an acknowledgement that has not come never will.
+    proc.once('disconnect', () => {
+      for (const acceptor of this.#acceptors.values()) acceptor.lost(child);
+      for (const shared of this.#shared.values()) shared.users.delete(child);
+    });
+  }
+
+  /** A worker is about to drain: nothing is routed to it any more. */
+  leave(child: Child): void {
+    for (const acceptor of this.#acceptors.values()) acceptor.leave(child);
+  }
+
+  /** Closes addresses that no worker wants any more, once all slots are served. */
+  release(): void {
+    for (const [key, acceptor] of this.#acceptors) if (acceptor.members === 0) this.#drop(key, acceptor);
+    for (const [key, shared] of this.#shared) {
+      if (shared.users.size > 0) continue;
+      this.#shared.delete(key);
+      shared.close();
+    }
+  }
+
+  /** Ends accepting; resolves when what was accepted has been handed to the workers, or after `limit` ms. */
+  async stop(limit: number): Promise<void> {
+    this.held = false;
+    // One turn of the loop more, for what the kernel has already accepted.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const acceptor of this.#acceptors.values()) acceptor.stopListening();
+    for (const shared of this.#shared.values()) shared.close();
+    this.#shared.clear();
+    const deadline = performance.now() + limit;
+    while ([...this.#acceptors.values()].some((one) => one.waiting > 0 && one.members > 0) && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  end(): void {
+    this.held = false;
+    for (const [key, acceptor] of this.#acceptors) this.#drop(key, acceptor);
+    for (const restore of this.#restore) restore();
+  }
+
+  #drop(key: string, acceptor: Acceptor): void {
+    this.#acceptors.delete(key);
+    acceptor.close();
+  }
+
+  /** A worker's message, before node:cluster sees it. */
+  #heard(child: Child, message: ClusterMessage): void {
+    if (message?.cmd !== 'NODE_CLUSTER') return;
+    if (message.act === 'queryServer') {
+      // Node's own key for the address, which its later messages use.
+      const key = `${message.address}:${message.port}:${message.addressType}:${message.fd}:${message.index}`;
+      this.#asking = key;
+      this.#queries.set(`${child.pid}:${message.seq}`, key);
+    } else if (message.act === 'close' && message.key !== undefined) {
+      for (const acceptor of this.#acceptors.values()) if (acceptor.key === message.key) acceptor.leave(child);
+      this.#shared.get(message.key)?.users.delete(child);
+    } else if (message.ack !== undefined && message.ack < 0) {
+      for (const acceptor of this.#acceptors.values()) if (acceptor.acknowledge(child, message.ack, message.accepted === true)) return;
+    }
+  }
+
+  /** node:cluster's message to a worker: the answer to a query tells that the worker listens. */
+  #said(child: Child, message: ClusterMessage): void {
+    if (message?.cmd !== 'NODE_CLUSTER' || message.ack === undefined) return;
+    const query = this.#queries.get(`${child.pid}:${message.ack}`);
+    if (query === undefined) return;
+    this.#queries.delete(`${child.pid}:${message.ack}`);
+    if (message.errno) return;
+    const acceptor = this.#acceptors.get(query);
+    this.#shared.get(query)?.users.add(child);
+    if (!acceptor) return;
+    acceptor.key = message.key ?? query;
+    // After the answer is on its way: a worker refuses connections for a key it does not know yet.
+    queueMicrotask(() => acceptor.join(child));
+  }
+
+  /** node:cluster makes its handles with these two functions, looked up at each call. */
+  #intercept(): void {
+    const { createServer } = net;
+    const internal = net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number };
+    const createHandle = internal._createServerHandle;
+    net.createServer = ((...args: Parameters<typeof createServer>) => {
+      const server = createServer(...args) as InternalServer;
+      const key = this.#asking;
+      if (key !== null && cluster.schedulingPolicy === cluster.SCHED_RR) {
+        this.#asking = null;
+        this.#adopt(key, server);
+      }
+      return server;
+    }) as typeof createServer;
+    internal._createServerHandle = (...args) => {
+      const key = cluster.schedulingPolicy === cluster.SCHED_NONE ? this.#asking : null;
+      if (key === null) return createHandle(...args);
+      this.#asking = null;
+      const kept = this.#shared.get(key);
+      if (kept) return kept.handle;
+      const handle = createHandle(...args);
+      if (typeof handle !== 'number') this.#share(key, handle);
+      return handle;
+    };
+    this.#restore.push(() => {
+      net.createServer = createServer;
+      internal._createServerHandle = createHandle;
+    });
+  }
+
+  #adopt(key: string, server: InternalServer): void {
+    const parked = this.#acceptors.get(key);
+    if (parked) {
+      server.listen = function listen(this: InternalServer) {
+        this._handle = parked.handle;
+        this._listen2(null, -1, -1, BACKLOG);
+        return this;
+      } as InternalServer['listen'];
+    }
+    let handle: RawHandle | null = null;
+    server.prependOnceListener('listening', () => { handle = server._handle; });
+    // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
+    process.nextTick(() => server.once('listening', () => {
+      if (!handle) return;
+      debug('taking over %s', key);
+      if (parked) parked.take();
+      else this.#acceptors.set(key, new Acceptor(handle, { pick: () => this.pick, held: () => this.held, patience: this.#patience }));
+    }));
+  }
+
+  #share(key: string, handle: RawHandle): void {
+    const close = handle.close.bind(handle);
+    this.#shared.set(key, { handle, close, users: new Set() });
+    handle.close = () => {
+      if (this.held) return;
+      this.#shared.delete(key);
+      close();
+    };
+  }
+}
+

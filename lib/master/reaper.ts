@@ -1,0 +1,75 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+
+/**
+ * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (FIELD-NOTES, "master
+ * SIGKILL with a worker in a loop"): a shell that reads the live pids from a pipe and, when the pipe ends without a
+ * farewell, waits until they are gone or the drain's time is over and then kills what is left, with its children. It sleeps
+ * in `read` and costs 1 MB; it lives in a session of its own, so a terminal's Ctrl-C does not reach it.
+ *
+ * Where there is no /bin/sh nothing is done: such an image runs the master as PID 1, whose death the kernel cleans up after.
+ */
+const SCRIPT = `
+pids=
+while read -r verb arg; do
+  case $verb in
+    add) pids="$pids $arg" ;;
+    drop) rest=; for p in $pids; do [ "$p" = "$arg" ] || rest="$rest $p"; done; pids=$rest ;;
+    grace) grace=$arg ;;
+    bye) exit 0 ;;
+  esac
+done
+tree() {
+  printf '%s ' "$1"
+  if [ -r "/proc/$1/task/$1/children" ]; then read -r kids < "/proc/$1/task/$1/children"
+  else kids=$(ps -axo pid=,ppid= 2>/dev/null | while read -r c p; do [ "$p" = "$1" ] && printf '%s ' "$c"; done); fi
+  for k in $kids; do tree "$k"; done
+}
+n=0
+while [ "$n" -lt "\${grace:-30}" ]; do
+  left=
+  for p in $pids; do kill -0 "$p" 2>/dev/null && left="$left $p"; done
+  pids=$left
+  [ -n "$pids" ] || exit 0
+  sleep 1
+  n=$((n + 1))
+done
+all=
+for p in $pids; do all="$all $(tree "$p")"; done
+kill -9 $all 2>/dev/null
+`;
+
+export class Reaper {
+  #shell: ChildProcess | null = null;
+
+  /** `grace`: milliseconds the children may still take after the master's death. */
+  start(grace: number): void {
+    if (process.platform === 'win32') return;
+    const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/', env: { PATH: process.env.PATH ?? '/usr/bin:/bin' } });
+    shell.on('error', () => { this.#shell = null; });
+    shell.on('exit', () => { this.#shell = null; });
+    shell.stdin?.on('error', () => {});
+    shell.unref();
+    (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
+    this.#shell = shell;
+    this.#say(`grace ${Math.ceil(grace / 1_000)}`);
+  }
+
+  add(pid: number): void {
+    this.#say(`add ${pid}`);
+  }
+
+  drop(pid: number): void {
+    this.#say(`drop ${pid}`);
+  }
+
+  /** The master ends in order: nothing is left to kill. */
+  end(): void {
+    this.#say('bye');
+    this.#shell?.stdin?.end();
+    this.#shell = null;
+  }
+
+  #say(line: string): void {
+    this.#shell?.stdin?.write(line + '\n');
+  }
+}

@@ -1,0 +1,36 @@
+export interface ReforkOptions {
+  /** Deaths of workers within `duration` that reach the limit. */
+  limit: number;
+  /** Milliseconds. A worker that stays up this long starts afresh. */
+  duration: number;
+  /** Milliseconds. */
+  minDelay: number;
+  /** Milliseconds. */
+  maxDelay: number;
+}
+
+/** Deaths in a row that are replaced at once, before the delay starts to grow. */
+const AT_ONCE = 2;
+/** First step of the growing delay, ms; it doubles with each death. */
+const FIRST_STEP = 100;
+
+/** Milliseconds to wait before a slot is forked again, after `streak` deaths in a row (1 = the first). */
+export function reforkDelay(streak: number, { minDelay, maxDelay }: ReforkOptions): number {
+  const grown = streak <= AT_ONCE ? 0 : FIRST_STEP * 2 ** Math.min(streak - AT_ONCE - 1, 30);
+  return Math.min(Math.max(grown, minDelay), Math.max(maxDelay, minDelay));
+}
+
+/** The streak after a death: one more, or the first again when the process had stayed up for `duration`. */
+export function nextStreak(streak: number, uptime: number, { duration }: ReforkOptions): number {
+  return uptime >= duration ? 1 : streak + 1;
+}
+
+/** Times (ms) of deaths that still count. */
+export function inWindow(history: readonly number[], now: number, { duration }: ReforkOptions): number[] {
+  return history.filter((time) => now - time < duration);
+}
+
+/** Whether the deaths in the window have reached the limit. */
+export function limitReached(history: readonly number[], now: number, options: ReforkOptions): boolean {
+  return inWindow(history, now, options).length >= options.limit;
+}

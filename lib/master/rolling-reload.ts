@@ -1,0 +1,71 @@
+import { ClusterError } from '../errors.js';
+import type { Release } from './crew.js';
+import { startFailure } from './exit-report.js';
+import type { Slot } from './slot.js';
+import type { WorkerGroup } from './worker-group.js';
+
+export interface RollingReload {
+  workers: WorkerGroup;
+  release: Release;
+  /** Milliseconds the canary must stay up before the first old worker drains. */
+  soak: number;
+  /** Slots replaced at a time. */
+  batch: number;
+  /** A close came: stop at once. */
+  cancelled: Promise<never>;
+  step(text: string, slot: Slot): void;
+}
+
+/**
+ * Canary ready -> drain its predecessor -> the next slots. There are never fewer ready workers than before: a successor is
+ * ready before its predecessor drains. Rejects when a successor does not become ready; the old workers that are left then
+ * stay, and so do successors that have already taken over. Returns how many were replaced.
+ */
+export async function rollingReload({ workers, release, soak, batch, cancelled, step }: RollingReload): Promise<number> {
+  const slots = [...workers.slots];
+  let replaced = 0;
+
+  const one = async (slot: Slot, canary: boolean) => {
+    const started = performance.now();
+    const child = await workers.succeed(slot, release);
+    if (canary && soak > 0) {
+      step(`worker#${slot.index} (pid ${child.pid}) is ready, soaking for ${soak}ms`, slot);
+      await stayUp(child.exited, soak, () => startFailure(child, soak));
+    }
+    step(`worker#${slot.index} (pid ${child.pid}) ready in ${Math.round(performance.now() - started)}ms, draining pid ${slot.current?.pid ?? '-'}`, slot);
+    replaced++;
+    return workers.handOver(slot, 'reload');
+  };
+
+  try {
+    const [first, ...rest] = slots;
+    if (first) await Promise.race([one(first, true), cancelled]);
+    for (let i = 0; i < rest.length; i += batch) {
+      const group = rest.slice(i, i + batch).filter((slot) => workers.slots.includes(slot));
+      await Promise.race([Promise.all(group.map((slot) => one(slot, false))), cancelled]);
+    }
+    return replaced;
+  } catch (error) {
+    // Those that were about to take over are not needed any more.
+    await Promise.all(workers.slots.map(async (slot) => {
+      const { successor } = slot;
+      slot.successor = null;
+      await successor?.kill('abort');
+    }));
+    if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') throw error;
+    const { message, detail } = error as ClusterError;
+    throw new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', `reload aborted: ${message}; ${replaced === 0 ? 'the old workers are untouched' : `${replaced} of ${slots.length} workers had been replaced, the others are untouched`}`, { cause: error, ...(detail ? { detail } : {}) });
+  }
+}
+
+async function stayUp(exited: Promise<unknown>, ms: number, failure: () => Error): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await Promise.race([
+      new Promise<void>((resolve) => { timer = setTimeout(resolve, ms); }),
+      exited.then(() => { throw failure(); }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

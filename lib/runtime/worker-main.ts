@@ -1,0 +1,11 @@
+import { loadApp } from './app-loader.js';
+import { createContext } from './context.js';
+import { run } from './run.js';
+import { serve } from './serve.js';
+import { trackServers } from './server-tracker.js';
+
+run(async (boot, runtime) => {
+  trackServers(runtime);
+  const context = createContext(runtime);
+  await serve(await loadApp(boot), boot, context, runtime);
+});

@@ -1,0 +1,3 @@
+import { definePlugin } from '../../lib/plugin.js';
+
+export default definePlugin({ name: 'dev-reload', apply() {} });
