@@ -57,6 +57,8 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   readonly logger: Logger;
   /** Typed internal messages to and from the master (see InternalMessages). */
   readonly channel: Channel<R, 'master'>;
+  /** The app is up; before that, a failure belongs to the start. */
+  readonly ready: boolean;
   /** Aborted when closing starts. */
   readonly signal: AbortSignal;
   /** Servers that listen now. */

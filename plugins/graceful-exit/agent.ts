@@ -1,0 +1,8 @@
+import type { Runtime } from '../../lib/index.js';
+import type { GracefulExitOptions } from './options.js';
+import { onUncaught } from './uncaught.js';
+
+/** In the agent: an uncaught exception closes it in order (its `onClose` functions run) and with exit code 1. */
+export default function gracefulExit(runtime: Runtime<'agent'>, options: GracefulExitOptions): void {
+  onUncaught(runtime, options.agentTimeout);
+}

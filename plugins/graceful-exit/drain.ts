@@ -1,0 +1,66 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClosingContext, Runtime } from '../../lib/index.js';
+import type { GracefulExitOptions } from './options.js';
+import type { Progress, Rules, ServerDrain } from './server-drain.js';
+
+/** Milliseconds between two looks. */
+const LOOK = 100;
+const REPORT = 500;
+/** An event stream's writer hears of the end by the signal first. */
+const STREAM_GRACE = 100;
+/** The last part of the time: idle connections go this long before the end (ms, and as a share of the whole) ... */
+const HURRY = { most: 2_000, share: 0.2 };
+/** ... and everything at this part of it; what is left is for the app's own closing. */
+const CUT = 0.4;
+/** Without a keep-alive time-out idle connections would stay for ever. */
+const IDLE_FALLBACK = 5_000;
+
+/** Nobody takes over: clients have nowhere else to go, so there is no reason to honour an idle connection. */
+const FINAL = new Set<ClosingContext['reason']>(['stop', 'masterGone', 'abort']);
+
+export interface DrainReport {
+  waiting: Runtime['waiting'];
+  report(): void;
+}
+
+/** Resolves when all servers are closed and every connection is, which is before the deadline in any case. */
+export async function drain(servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, { waiting, report }: DrainReport): Promise<void> {
+  const { timeout, deadline } = closing;
+  for (const server of servers) server.begin();
+  let allClosed = false;
+  const closed = Promise.all(servers.map((server) => server.closed)).then(() => { allClosed = true; });
+  const started = performance.now();
+  const hurryAt = deadline - Math.min(HURRY.most, timeout * HURRY.share);
+  const cutAt = deadline - (deadline - hurryAt) * CUT;
+  let quietSince: number | null = null;
+  let reported = started;
+
+  for (;;) {
+    const now = performance.now();
+    // The reason is read anew each time: a stop may overtake a reload.
+    const rules: Rules = {
+      now,
+      idleTimeout: FINAL.has(closing.reason) ? options.idleTimeout : null,
+      idleFallback: Math.min(IDLE_FALLBACK, timeout / 2),
+      endStreams: now - started >= STREAM_GRACE,
+      endUpgraded: now >= hurryAt || (quietSince !== null && now - quietSince >= options.upgradeTimeout),
+      closeIdle: now >= hurryAt,
+      cut: now >= cutAt,
+    };
+    const progress = sum(servers.map((server) => server.look(rules)));
+    Object.assign(waiting, progress);
+    quietSince = progress.requests > 0 ? null : quietSince ?? now;
+    if (servers.every((server) => server.done)) break;
+    if (now - reported >= REPORT) {
+      reported = now;
+      report();
+    }
+    await Promise.race(allClosed ? [delay(LOOK)] : [delay(LOOK), closed]);
+  }
+  Object.assign(waiting, { requests: 0, sockets: 0 });
+}
+
+const sum = (all: Progress[]): Progress => all.reduce((total, one) => ({
+  requests: total.requests + one.requests,
+  sockets: total.sockets + one.sockets,
+}), { requests: 0, sockets: 0 });

@@ -1,0 +1,72 @@
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Server } from 'node:net';
+import { endQuietly, isHttp2EventStream } from './event-stream.js';
+import type { Rules } from './server-drain.js';
+
+/** Milliseconds between "no new streams, please" and the last word on which streams were taken: a client's way to us. */
+const NOTICE = 500;
+const ANY_STREAM = 2 ** 31 - 1;
+
+interface Tracked {
+  streams: Set<ServerHttp2Stream>;
+  /** Streams that carry another protocol (WebSocket over HTTP/2, CONNECT). */
+  tunnels: Set<ServerHttp2Stream>;
+  /** performance.now() of the first GOAWAY. */
+  noticed: number | null;
+}
+
+/** The HTTP/2 sessions of a server and their streams. */
+export class Http2Sessions {
+  readonly #sessions = new Map<ServerHttp2Session, Tracked>();
+  #begun = false;
+
+  constructor(server: Server) {
+    server.on('session', (session: ServerHttp2Session) => {
+      const tracked: Tracked = { streams: new Set(), tunnels: new Set(), noticed: null };
+      this.#sessions.set(session, tracked);
+      session.once('close', () => this.#sessions.delete(session));
+      session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+        const kind = headers[':method'] === 'CONNECT' ? tracked.tunnels : tracked.streams;
+        kind.add(stream);
+        stream.once('close', () => kind.delete(stream));
+        // A connection that arrived while draining: what it came for is served first.
+        if (this.#begun) notice(session, tracked);
+      });
+    });
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /**
+   * GOAWAY in two steps: the first names no stream, so what the client sent before it read this is still served; the
+   * second comes with `session.close()` and would refuse those streams (RFC 9113, 6.8).
+   */
+  begin(): void {
+    this.#begun = true;
+    for (const [session, tracked] of this.#sessions) notice(session, tracked);
+  }
+
+  /** Streams under way; ends what does not end by itself. */
+  look(rules: Rules): number {
+    let busy = 0;
+    for (const [session, { streams, tunnels, noticed }] of this.#sessions) {
+      if (rules.cut) {
+        session.destroy();
+        continue;
+      }
+      busy += streams.size;
+      if (rules.endStreams) for (const stream of streams) if (isHttp2EventStream(stream)) endQuietly(stream);
+      if (rules.endUpgraded) for (const stream of tunnels) endQuietly(stream);
+      if (rules.closeIdle || (noticed !== null && rules.now - noticed >= NOTICE)) session.close();
+    }
+    return busy;
+  }
+}
+
+function notice(session: ServerHttp2Session, tracked: Tracked): void {
+  if (tracked.noticed !== null || session.destroyed || session.closed) return;
+  tracked.noticed = performance.now();
+  session.goaway(0, ANY_STREAM);
+}

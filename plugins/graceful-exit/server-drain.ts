@@ -1,0 +1,184 @@
+import net, { type Server, type Socket } from 'node:net';
+import { announceClose, announceCloseFromNowOn } from './connection-close.js';
+import { endQuietly, isEventStream } from './event-stream.js';
+import { httpConnections, type HttpConnection } from './http-connections.js';
+import { Http2Sessions } from './http2-sessions.js';
+
+/** What one look at a draining server is to end. */
+export interface Rules {
+  /** performance.now() */
+  now: number;
+  /** Idle connections are closed after so many ms; null: after the keep-alive time-out that the server announced. */
+  idleTimeout: number | null;
+  /** The same for a server that announced none: it would keep them for ever. */
+  idleFallback: number;
+  /** Event streams have had their time to say goodbye. */
+  endStreams: boolean;
+  /** WebSocket and other upgraded connections have had theirs. */
+  endUpgraded: boolean;
+  /** The deadline is near: idle connections go now. */
+  closeIdle: boolean;
+  /** The deadline is here: everything goes. */
+  cut: boolean;
+}
+
+export interface Progress {
+  /** Requests being received or answered. */
+  requests: number;
+  /** Open connections. */
+  sockets: number;
+}
+
+/** Milliseconds that an ended upgraded connection gets to say goodbye. */
+const GOODBYE = 1_000;
+/** Node closes an idle connection this long after the time-out it announced, where it does not tell (Node 20). */
+const KEEP_ALIVE_BUFFER = 1_000;
+/** Our own clock of idle connections is the second one; Node's own time-out comes first. */
+const MARGIN = 250;
+
+/** One server of the app: what of it is still open, and how to end it without losing a request. */
+export class ServerDrain {
+  readonly closed: Promise<void>;
+  readonly #server: Server;
+  readonly #secure: Set<Socket> | null;
+  readonly #http2: Http2Sessions | null;
+  readonly #idleSince = new WeakMap<Socket, number>();
+  readonly #endedAt = new WeakMap<Socket, number>();
+  #isClosed = false;
+  #begun = false;
+  #resolve!: () => void;
+
+  constructor(server: Server) {
+    this.#server = server;
+    this.closed = new Promise((resolve) => { this.#resolve = resolve; });
+    this.#http2 = 'updateSettings' in server ? new Http2Sessions(server) : null;
+    this.#secure = 'setSecureContext' in server ? secureSockets(server) : null;
+  }
+
+  /** Stops accepting, and tells clients in every answer from now on. Idempotent. */
+  begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    const closed = () => {
+      this.#isClosed = true;
+      this.#resolve();
+    };
+    if (!this.#server.listening) return closed();
+    announceCloseFromNowOn(this.#server);
+    for (const { response } of httpConnections(this.#server) ?? []) if (response) announceClose(response);
+    this.#http2?.begin();
+    // Not http's own close(), which cuts idle connections at once (nodejs/node#51677).
+    Reflect.apply(net.Server.prototype.close, this.#server, [closed]);
+    closeGently(this.#server, this.closed);
+  }
+
+  /** Nothing is open any more: neither for the server nor in Node's list (connections handed to it by `emit` are not counted by the server). */
+  get done(): boolean {
+    return this.#isClosed && !(httpConnections(this.#server)?.length);
+  }
+
+  look(rules: Rules): Progress {
+    if (this.done) return { requests: 0, sockets: 0 };
+    const http = httpConnections(this.#server);
+    const streams = this.#http2?.look(rules) ?? 0;
+    let requests = streams;
+    for (const connection of http ?? []) if (this.#lookAt(connection, rules)) requests++;
+    const others = this.#others(http ?? []);
+    for (const socket of others) this.#lookAtOther(socket, http !== null, rules);
+    return { requests, sockets: (http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length };
+  }
+
+  #lookAt({ socket, response, busy }: HttpConnection, rules: Rules): boolean {
+    if (rules.cut) {
+      socket.destroy();
+      return false;
+    }
+    if (!busy) {
+      this.#closeIdle(socket, rules);
+      return false;
+    }
+    this.#idleSince.delete(socket);
+    if (response) {
+      announceClose(response);
+      if (rules.endStreams && isEventStream(response)) endQuietly(response);
+    }
+    return true;
+  }
+
+  #closeIdle(socket: Socket, rules: Rules): void {
+    const since = this.#idleSince.get(socket);
+    if (since === undefined) this.#idleSince.set(socket, rules.now);
+    if (rules.closeIdle || rules.now - (since ?? rules.now) >= (rules.idleTimeout ?? this.#announced(rules))) socket.destroy();
+  }
+
+  #announced(rules: Rules): number {
+    const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = this.#server as Server & { keepAliveTimeout?: number; keepAliveTimeoutBuffer?: number };
+    return keepAliveTimeout ? keepAliveTimeout + keepAliveTimeoutBuffer + MARGIN : rules.idleFallback;
+  }
+
+  #lookAtOther(socket: Socket, upgraded: boolean, rules: Rules): void {
+    if (rules.cut) {
+      socket.destroy();
+      return;
+    }
+    if (this.#secure && !this.#secure.has(socket)) {
+      // A TLS handshake that does not come to its end.
+      this.#closeIdle(socket, rules);
+      return;
+    }
+    if (!upgraded || !rules.endUpgraded) return;
+    const ended = this.#endedAt.get(socket);
+    if (ended === undefined) {
+      this.#endedAt.set(socket, rules.now);
+      socket.end();
+    } else if (rules.now - ended >= GOODBYE) {
+      socket.destroy();
+    }
+  }
+
+  /**
+   * Connections that are neither HTTP/1 nor HTTP/2: upgraded ones, those of a plain TCP server, unfinished handshakes. The
+   * process knows its open sockets and their servers by itself, so none is counted while it comes and goes.
+   */
+  #others(http: HttpConnection[]): Socket[] {
+    const known = new Set<unknown>();
+    for (const { socket } of http) known.add(socket).add(parentOf(socket));
+    const others: Socket[] = [];
+    for (const socket of this.#secure ?? []) {
+      const seen = known.has(socket);
+      known.add(parentOf(socket));
+      if (!seen && Reflect.get(socket, 'alpnProtocol') !== 'h2') others.push(socket);
+    }
+    // Every connection of an HTTP/2 server without TLS is a session.
+    if (this.#http2 && !this.#secure) return others;
+    for (const handle of activeHandles()) {
+      if (handle instanceof net.Socket && !handle.destroyed && !known.has(handle) && Reflect.get(handle, 'server') === this.#server) others.push(handle);
+    }
+    return others;
+  }
+}
+
+const activeHandles = (): unknown[] => (process as unknown as { _getActiveHandles?(): unknown[] })._getActiveHandles?.() ?? [];
+
+const parentOf = (socket: Socket): unknown => Reflect.get(socket, '_parent') as unknown;
+
+function secureSockets(server: Server): Set<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('secureConnection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+/** The app's own `close()` joins the drain: it cuts nothing, its callback comes when all is closed and without an error. */
+function closeGently(server: Server, closed: Promise<void>): void {
+  const gentle = {
+    close(callback?: () => void): Server {
+      if (callback) void closed.then(callback);
+      return server;
+    },
+    closeIdleConnections(): void {},
+  };
+  Object.assign(server, gentle);
+}

@@ -1,0 +1,32 @@
+import type { Runtime } from '../../lib/index.js';
+import { drain } from './drain.js';
+import type { GracefulExitOptions } from './options.js';
+import { ServerDrain } from './server-drain.js';
+import { onUncaught } from './uncaught.js';
+
+/** In a worker: drains its servers when it closes, and makes an uncaught exception close it. */
+export default function gracefulExit(runtime: Runtime<'worker'>, options: GracefulExitOptions): void {
+  const servers = new Set<ServerDrain>();
+  let closing = false;
+
+  runtime.hooks.server.tap('graceful-exit', (server) => {
+    const tracked = new ServerDrain(server);
+    servers.add(tracked);
+    server.once('close', () => {
+      if (!closing) servers.delete(tracked);
+    });
+  });
+  runtime.hooks.listening.tap('graceful-exit', () => onUncaught(runtime, options.uncaughtTimeout));
+
+  // Registered before the app is loaded, so it runs before the app's own listeners: what they do to their servers
+  // (`server.close()` cuts idle connections) already meets the drain.
+  runtime.signal.addEventListener('abort', () => {
+    closing = true;
+    for (const server of servers) server.begin();
+  }, { once: true });
+
+  runtime.hooks.beforeClose.tapPromise('graceful-exit', (context) => drain([...servers], context, options, {
+    waiting: runtime.waiting,
+    report: () => runtime.channel.send('child.waiting', { ...runtime.waiting, tasks: [...runtime.waiting.tasks] }),
+  }));
+}
