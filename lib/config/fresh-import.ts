@@ -1,6 +1,8 @@
+import { realpathSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { resolveInstalled } from './resolve-module.js';
 
 let imports = 0;
 
@@ -8,7 +10,9 @@ let imports = 0;
  * The default export of a JavaScript or TypeScript file, read anew at each call, as a reload has to see what was edited.
  * What an ES module imports in turn is anew as well where Node has `module.registerHooks` (22.15 and later, 23.5 and later).
  */
-export async function freshImport(file: string): Promise<unknown> {
+export async function freshImport(link: string): Promise<unknown> {
+  // Node remembers where links led; `current` may point to another release by now.
+  const file = realpathSync(link);
   const namespace = /\.[mc]?ts$/.test(file) ? await importTypeScript(file) : await importNative(file);
   const exported = 'default' in namespace ? namespace.default : namespace;
   // Compiled to CommonJS, `export default` is one step further in.
@@ -71,13 +75,6 @@ async function importTypeScript(file: string): Promise<Namespace> {
 }
 
 /** The app's own tsx first. */
-function findTsx(file: string): string | undefined {
-  for (const from of [file, import.meta.url]) {
-    try {
-      return createRequire(from).resolve('tsx/esm/api');
-    } catch {
-      // Not there: the next place.
-    }
-  }
-  return undefined;
-}
+const findTsx = (file: string): string | undefined => [file, fileURLToPath(import.meta.url)]
+  .map((from) => resolveInstalled('tsx/esm/api', path.dirname(from), 'import'))
+  .find(Boolean);

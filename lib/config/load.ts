@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../errors.js';
 import type { Plugin } from '../plugin.js';
@@ -98,7 +98,7 @@ export async function loadConfig(request: LoadRequest = {}): Promise<LoadedConfi
     files: [...frameworkChain, ...chain].map((link) => link.file),
     unused: found.filter((other) => other !== file && configFlag === undefined),
     profile,
-    target: { dir: place.dir, realDir: place.realDir, name: place.name, entry },
+    target: { dir: place.dir, realDir: place.realDir, cwd: place.file ? realpathSync(cwd) : place.realDir, name: place.name, entry },
     pluginObjects: { ...frameworkPlugins, ...ownPlugins },
   };
 }

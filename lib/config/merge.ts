@@ -55,18 +55,21 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 const define = (target: Record<string, unknown>, key: string, value: unknown) =>
   Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
 
+const isInside = (inner: string, outer: string): boolean => inner.startsWith(`${outer}.`) || inner.startsWith(`${outer}[`);
+
 function forget(provenance: Provenance, path: Path): void {
   const name = pathText(path);
   for (const known of Object.keys(provenance)) {
-    if (known === name || known.startsWith(`${name}.`) || known.startsWith(`${name}[`)) delete provenance[known];
+    if (known === name || isInside(known, name)) delete provenance[known];
   }
 }
 
-/** Where a value comes from: its own origin, or that of what it is part of. */
+/** Where a value comes from: its own origin, that of what it is part of, or that of its first part. */
 export function originOf(provenance: Provenance, path: Path): Origin {
   for (let length = path.length; length > 0; length--) {
     const origin = provenance[pathText(path.slice(0, length))];
     if (origin) return origin;
   }
-  return { from: 'default' };
+  const part = Object.keys(provenance).find((known) => isInside(known, pathText(path)));
+  return (part === undefined ? undefined : provenance[part]) ?? { from: 'default' };
 }

@@ -16,7 +16,7 @@ export function separatePlugins(plugins: unknown, objects: Record<string, Plugin
       objects[name] = plugin;
       map[name] = options;
     } catch (error) {
-      mistakes.push(`plugins: ${key ?? (given as { name?: string }).name ?? 'a class'} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
+      mistakes.push(`plugins: ${key ?? ((given as { name?: string }).name || 'a class')} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
   if (Array.isArray(plugins)) {

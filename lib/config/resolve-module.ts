@@ -32,13 +32,15 @@ export function folderOf(file: string): string {
   return dir;
 }
 
-/** The file behind a path (with or without extension, or a folder) or a package name, as a module in `dir` would get it. */
+/**
+ * The file behind a path (with or without extension, or a folder) or a package name, as a module in `dir` would get it.
+ * Own walk before Node's, which remembers what it resolved: a reload has to follow a link that points elsewhere now.
+ */
 export function resolveModule(specifier: string, dir: string): string | undefined {
-  const prefersImport = readPackage(dir).type === 'module';
+  const kinds: Kind[] = readPackage(dir).type === 'module' ? ['import', 'require'] : ['require', 'import'];
   const attempts = isPath(specifier)
     ? [() => resolvePath(path.resolve(dir, specifier))]
-    : [() => createRequire(path.join(dir, 'noop.js')).resolve(specifier), () => resolveImport(specifier, dir)];
-  if (prefersImport) attempts.reverse();
+    : [...kinds.map((kind) => () => resolveInstalled(specifier, dir, kind)), () => createRequire(path.join(realpathSync(dir), 'noop.js')).resolve(specifier)];
   for (const attempt of attempts) {
     try {
       const file = attempt();
@@ -61,23 +63,25 @@ export function resolvePath(target: string): string | undefined {
   return inside ?? EXTENSIONS.map((extension) => path.join(target, `index${extension}`)).find(isFile);
 }
 
-/** A package that offers itself to `import` only: require.resolve cannot see it. */
-function resolveImport(specifier: string, dir: string): string | undefined {
+type Kind = 'import' | 'require';
+
+/** What an installed package gives for `name` or `name/inside`. */
+export function resolveInstalled(specifier: string, dir: string, kind: Kind): string | undefined {
   const [, name, rest = ''] = /^(@[^/]+\/[^/]+|[^/]+)(\/.+)?$/.exec(specifier) ?? [];
   const folder = name && packageFolder(name, dir);
   if (!folder) return undefined;
   const { exports } = readPackage(folder);
   if (exports === undefined) return resolvePath(path.join(folder, rest));
   const map = isObject(exports) && Object.keys(exports).some((key) => key.startsWith('.')) ? exports[`.${rest}`] : rest ? undefined : exports;
-  const target = condition(map);
+  const target = chosen(map, kind);
   return target && path.join(folder, target);
 }
 
-const CONDITIONS = new Set(['node', 'import', 'module-sync', 'default']);
-
-function condition(value: unknown): string | undefined {
+/** The first of conditional exports that holds here. */
+function chosen(value: unknown, kind: Kind): string | undefined {
   if (typeof value === 'string') return value;
-  if (Array.isArray(value)) return value.map(condition).find(Boolean);
-  if (!isObject(value)) return undefined;
-  return Object.entries(value).filter(([key]) => CONDITIONS.has(key)).map(([, inner]) => condition(inner)).find(Boolean);
+  const options = Array.isArray(value) ? value as unknown[]
+    : isObject(value) ? Object.entries(value).filter(([key]) => ['node', 'module-sync', 'default', kind].includes(key)).map(([, inner]) => inner)
+      : [];
+  return options.map((option) => chosen(option, kind)).find(Boolean);
 }

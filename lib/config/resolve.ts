@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import os from 'node:os';
 import * as v from 'valibot';
+import { ClusterError } from '../errors.js';
 import { check, isObject, pathText, refuse, type Path } from './check.js';
 import type { LoadedConfig } from './load.js';
 import { mergeLayers, originOf, type Provenance } from './merge.js';
@@ -15,7 +16,8 @@ import { reason } from './target.js';
 export function resolveConfig(values: Record<string, unknown>, provenance: Provenance): Config {
   const source = (at: Path) => whereWritten(provenance, at);
   refuse(check(profileSchema, values, source));
-  const { workers, title = '', https, plugins, port, ...rest } = v.parse(profileSchema, values);
+  const { workers, title, https, plugins, port, ...rest } = v.parse(profileSchema, values);
+  if (title === undefined) throw new ClusterError('ERR_CLUSTER_CONFIG', `${source(['title'])}: expected a text, found nothing`);
   const portIsDefault = originOf(provenance, ['port']).from === 'default';
   const config: Config = {
     ...rest,
@@ -72,7 +74,7 @@ export function whereWritten(provenance: Provenance, at: Path): string {
 export function revalidate(config: unknown, loaded?: LoadedConfig): Config {
   refuse(check(profileSchema, config, (at) => `hook configResolved${at.length ? `: ${pathText(at)}` : ''}`));
   const { values, provenance } = mergeLayers([{ values: config as Record<string, unknown>, origin: () => ({ from: 'hook' }) }]);
-  const resolved = resolveConfig(values, provenance);
+  const resolved = resolveConfig(values, { ...provenance, title: { from: 'hook' } });
   if (loaded) noteChanges(resolved, loaded);
   return resolved;
 }

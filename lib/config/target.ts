@@ -10,6 +10,8 @@ export interface Target {
   dir: string;
   /** `dir` as it resolves now. */
   realDir: string;
+  /** Working directory of the children: the directory; for an entry file the one that it was started in, as with `node file`. */
+  cwd: string;
   /** Package name, else the directory's name. */
   name: string;
   entry: ResolvedEntry;

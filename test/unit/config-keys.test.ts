@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { configSchema } from '../../lib/config/schema.js';
+import { load, refusal, withConfig } from '../helpers/config-dir.js';
+
+const fromOne = 'a whole number from 1 up';
+const port = 'a whole number from 0 to 65535';
+const texts = 'a list of texts';
+
+/** Every key wrong: path, value, what is said after the path. */
+const wrong: [key: string, value: unknown, says: string][] = [
+  ['$schema', 1, 'expected a text, found 1'],
+  ['extends', [], 'expected a file path or a package name, found []'],
+  ['app', '', 'expected a file path, found ""'],
+  ['agent', 1, 'expected a file path, true or false, found 1'],
+  ['framework', true, 'expected a package name or a path, found true'],
+  ['title', null, 'expected a text, found null'],
+  ['workers', 'four', `expected ${fromOne} or "auto", found "four"`],
+  ['workers', 0, `expected ${fromOne} or "auto", found 0`],
+  ['workers', 1.5, `expected ${fromOne} or "auto", found 1.5`],
+  ['port', '80', `expected ${port}, found "80"`],
+  ['port', 65536, `expected ${port}, found 65536`],
+  ['host', 127, 'expected a host name or an address, found 127'],
+  ['path', {}, 'expected a file path, found {}'],
+  ['https', true, 'expected an object, found true'],
+  ['https.key', 1, 'expected a file path, found 1'],
+  ['https.cert', 1, 'expected a file path, found 1'],
+  ['https.ca', 1, 'expected a file path, found 1'],
+  ['env', [], 'expected an object, found []'],
+  ['env.A', null, 'expected a text, found null'],
+  ['execArgv', '--inspect', `expected ${texts}, found "--inspect"`],
+  ['require', {}, `expected ${texts}, found {}`],
+  ['import', false, `expected ${texts}, found false`],
+  ['startTimeout', '30s', 'expected whole milliseconds from 1 up, found "30s"'],
+  ['startTimeout', 2 ** 31, 'expected whole milliseconds from 1 up, found 2147483648'],
+  ['refork', 5, 'expected an object, found 5'],
+  ['refork.limit', 0, `expected ${fromOne}, found 0`],
+  ['refork.duration', -1, 'expected whole milliseconds from 1 up, found -1'],
+  ['refork.minDelay', -1, 'expected whole milliseconds from 0 up, found -1'],
+  ['refork.maxDelay', null, 'expected whole milliseconds from 0 up, found null'],
+  ['refork.onLimit', 'degrad', 'expected one of "degrade", "exit", found "degrad", did you mean "degrade"?'],
+  ['profiles', [], 'expected an object of profiles, found []'],
+  ['profiles.production', 1, 'expected an object, found 1'],
+  ['profiles.production.workers', -1, `expected ${fromOne} or "auto", found -1`],
+  ['balance', 'random', 'expected one of "round-robin", "os", "reuse-port", found "random"'],
+  ['reload', [], 'expected an object, found []'],
+  ['reload.soak', '1', 'expected whole milliseconds from 0 up, found "1"'],
+  ['reload.batch', 0, `expected ${fromOne}, found 0`],
+  ['plugins', 'metrics', 'expected an object of plugin names, found "metrics"'],
+  ['plugins.metrics', 'on', 'expected true, false, an object of options or a plugin, found "on"'],
+  ['plugins.metrics', [], 'expected true, false, an object of options or a plugin, found []'],
+  ['log', 'info', 'expected an object, found "info"'],
+  ['log.level', 'inof', 'expected one of "debug", "info", "warn", "error", "silent", found "inof", did you mean "info"?'],
+  ['log.format', 'xml', 'expected one of "text", "json", found "xml"'],
+  ['inspect', 'yes', `expected ${port}, true or false, found "yes"`],
+  ['inspectBrk', -1, `expected ${port}, true or false, found -1`],
+];
+
+const nested = (path: string, value: unknown): object => path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as object;
+
+for (const [key, value, says] of wrong) {
+  test(`${key}: ${JSON.stringify(value)}`, async (t) => {
+    assert.equal(await refusal(load(withConfig(t, nested(key, value)))), `.clusterrc: ${key}: ${says}`);
+  });
+}
+
+test('no key is missing above', () => {
+  const tried = new Set(wrong.map(([key]) => key.split('.')[0]));
+  assert.deepEqual(Object.keys(configSchema.entries).filter((key) => !tried.has(key)), []);
+});

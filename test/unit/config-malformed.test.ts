@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { directory, load, refusal, type Files } from '../helpers/config-dir.js';
+
+const says = (t: test.TestContext, files: Files) => refusal(load(directory(t, { 'app.js': '', ...files })));
+
+for (const [name, content, message] of [
+  ['.clusterrc', '{ "port": 5, ] }', '.clusterrc:1:14: not valid JSON: expected a key in double quotes, found "]"'],
+  ['.clusterrc', '{\n  "port": 5\n  "host": "x"\n}', '.clusterrc:3:3: not valid JSON: expected "," or "}", found "\\""'],
+  ['.clusterrc.json', '{\n  "port": 5,\n}', '.clusterrc.json:3:1: not valid JSON: expected a key in double quotes, found "}"'],
+  ['.clusterrc.json', '{ "port": 05 }', '.clusterrc.json:1:11: not valid JSON: expected a value, found "05"'],
+  ['.clusterrc.json', '{ "import": ["a" "b"] }', '.clusterrc.json:1:18: not valid JSON: expected "," or "]", found "\\""'],
+  ['.clusterrc.json', '{ "port": 5', '.clusterrc.json:1:12: not valid JSON: expected "," or "}", found the end of the file'],
+  ['.clusterrc.json', '// mine\n{}', '.clusterrc.json:1:1: not valid JSON: expected a value, found "/"'],
+  ['.clusterrc.json', '{} {}', '.clusterrc.json:1:4: not valid JSON: expected "," or the end, found "{"'],
+  ['.clusterrc.json', "{ 'port': 5 }", '.clusterrc.json:1:3: not valid JSON: expected a key in double quotes or "}", found "\'"'],
+  ['.clusterrc.yaml', 'port: 5\n  host: x\n', '.clusterrc.yaml:2:7: not valid YAML: bad indentation of a mapping entry'],
+  ['.clusterrc', 'port: 5\nport: 6\n', '.clusterrc:2:1: not valid YAML: duplicated mapping key'],
+  ['package.json', '{ "name": }', 'package.json:1:11: not valid JSON: expected a value, found "}"'],
+] as const) {
+  test(`${name} ${JSON.stringify(content)}`, async (t) => assert.equal(await says(t, { [name]: content }), message));
+}
+
+for (const [content, found] of [['[1]', 'a list'], ['"text"', 'a string'], ['42', 'a number']] as const) {
+  test(`${content} is no configuration`, async (t) => {
+    assert.equal(await says(t, { '.clusterrc.json': content }), `.clusterrc.json: expected an object of keys, found ${found}`);
+    assert.match(await says(t, { 'package.json': `{"cluster": ${content}}` }), /^package\.json#cluster: expected an object of keys/);
+  });
+}
+
+test('a directory in the place of a file', async (t) => {
+  const dir = directory(t, { 'app.js': '' });
+  mkdirSync(path.join(dir, '.clusterrc'));
+  assert.equal(await refusal(load(dir)), '.clusterrc: cannot be read: it is a directory');
+});
+
+test('a link to nowhere', async (t) => {
+  const { symlinkSync } = await import('node:fs');
+  const dir = directory(t, { 'app.js': '' });
+  symlinkSync('gone', path.join(dir, '.clusterrc.json'));
+  assert.equal(await refusal(load(dir)), '.clusterrc.json: cannot be read: there is no such file');
+});
+
+test('a JavaScript config that throws, does not parse, or misses a module: one line, the rest beside it', async (t) => {
+  assert.equal(await says(t, { 'cluster.config.mjs': 'throw new TypeError("no database")' }), 'cluster.config.mjs: TypeError: no database');
+  assert.match(await says(t, { 'cluster.config.mjs': 'export default {' }), /^cluster\.config\.mjs: SyntaxError: .+$/);
+  assert.match(await says(t, { 'cluster.config.cjs': 'require("not-there")' }), /^cluster\.config\.cjs: Error: Cannot find module 'not-there'$/);
+  assert.match(await says(t, { 'cluster.config.mjs': 'export default () => ({})' }), /expected an object of keys, found a function$/);
+});
+
+test('the target is not there, or nothing is in it', async (t) => {
+  const dir = directory(t);
+  assert.equal(await refusal(load('nowhere', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), `nowhere: no such directory or file (${dir}/nowhere)`);
+  assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'), /^nothing to run in .*: looked for main of package\.json and \{app,server,index\}\.\{ts,mts,js,mjs,cjs\}/);
+});

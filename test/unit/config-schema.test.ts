@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import test from 'node:test';
+import { jsonSchema } from '../../lib/config/json-schema.js';
+import { configSchema, defaults } from '../../lib/config/schema.js';
+import { configTable } from '../../lib/config/table.js';
+
+interface Described { description?: string; default?: unknown; properties?: Record<string, Described>; additionalProperties?: unknown }
+const schema = jsonSchema() as Described;
+const described = (node: Described, path: string): [string, Described][] => Object.entries(node.properties ?? {})
+  .flatMap(([key, inner]) => [[path + key, inner] as [string, Described], ...described(inner, `${path}${key}.`)]);
+
+test('the JSON Schema has every key, described', () => {
+  const keys = described(schema, '');
+  assert.deepEqual(Object.keys(schema.properties ?? {}).sort(), Object.keys(configSchema.entries).sort());
+  assert.deepEqual(keys.filter(([, { description }]) => !description).map(([key]) => key), []);
+  assert.equal(schema.additionalProperties, false);
+  assert.ok(!JSON.stringify(schema).includes('$ref'), 'a reference would hide what stands beside it from editors');
+});
+
+test('its defaults are the ones that are used', () => {
+  for (const [key, { default: value }] of Object.entries(schema.properties ?? {})) {
+    if (value === undefined || key === 'profiles') continue;
+    const used = (defaults as unknown as Record<string, unknown>)[key];
+    if (typeof value === 'object' && !Array.isArray(value)) {
+      for (const [inner, { default: innerDefault }] of Object.entries(schema.properties?.[key]?.properties ?? {})) {
+        assert.deepEqual((used as Record<string, unknown>)[inner], innerDefault, `${key}.${inner}`);
+      }
+    } else assert.deepEqual(used, value, key);
+  }
+});
+
+test('the table has a row for every key', () => {
+  const rows = [...configTable().matchAll(/^\| `([^`]+)` \|/gm)].map(([, key]) => key);
+  assert.deepEqual(rows, described(schema, '').map(([key]) => key));
+});
+
+test('the README shows this table', { skip: !existsSync('README.md') && 'no README yet' }, () => {
+  assert.ok(readFileSync('README.md', 'utf8').includes(configTable()), 'print it with: npx tsx test/helpers/print-config-table.ts');
+});
