@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { ClusterError } from '../lib/errors.js';
+import { describeError } from '../lib/logger.js';
+import { nearest } from '../lib/nearest.js';
+import { packageRoot } from '../lib/package-root.js';
+import { CommonBin, type Argv, type Context } from './common-bin.js';
+import { toYargs, type Flag, type Flags } from './flags.js';
+import { printError, style } from './output.js';
+
+/** What yargs itself puts into a parsed command line. */
+const OWN_KEYS = new Set(['_', '$0', 'help', 'h', 'version', 'v']);
+
+export const usageError = (message: string): ClusterError => new ClusterError('ERR_CLUSTER_USAGE', message);
+
+/**
+ * A command on common-bin, with its faults mended: an unknown or misused flag ends with one line and exit code 2, an
+ * error prints what a person needs, a word is never taken for a number, and nothing is read from disk to parse a line.
+ * Extend a command with `get flags()`, or with `this.options` in the constructor as common-bin does it.
+ */
+export class Command extends CommonBin {
+  constructor(rawArgv?: string[]) {
+    super(rawArgv);
+    this.rawArgv = this.rawArgv.map((word) => this.#isBare(word) ? `${word}=` : word);
+    // `completion` would answer in place of a target of that name.
+    this.yargs.completion = () => this.yargs;
+    this.yargs
+      .scriptName(this.program)
+      .detectLocale(false)
+      .parserConfiguration({ 'dot-notation': false, 'parse-numbers': false })
+      .fail((message, error) => { throw error ?? usageError(message); });
+    this.options = toYargs(this.flags);
+  }
+
+  /** One line for the list of commands; no capital, no full stop. */
+  get description(): string { return ''; }
+
+  get flags(): Flags { return {}; }
+
+  /** Names of the words it takes, as help shows them. */
+  get words(): readonly string[] { return []; }
+
+  /** Name of the bin, for help and messages. */
+  get program(): string { return path.basename(process.argv[1] ?? 'framework').replace(/\.[cm]?[jt]s$/, ''); }
+
+  /** The word that led to it, set by the program. */
+  commandName = '';
+
+  get usageLine(): string { return [this.program, this.commandName, ...this.words, '[flags]'].filter(Boolean).join(' '); }
+
+  override async start(): Promise<void> {
+    const { description } = this;
+    this.yargs.usage(`${description.charAt(0).toUpperCase()}${description.slice(1)}.\n\nUsage: ${this.usageLine}`);
+    await super.start();
+  }
+
+  /** Read when somebody asks, not at every start. */
+  override get version(): string {
+    return (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+  }
+
+  override get context(): Context {
+    const context = super.context;
+    this.#check(context.argv);
+    return context;
+  }
+
+  /** The text of a flag that was given; the last one of several, as a shell alias may set the first. */
+  protected text(argv: Argv, name: string): string | undefined {
+    const value = [argv[name]].flat().at(-1);
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  /** A whole number of at least `min`; undefined when the flag was not given. */
+  protected whole(argv: Argv, name: string, min: number, what = `a whole number from ${min} up`): number | undefined {
+    const text = this.text(argv, name);
+    if (text === undefined) return undefined;
+    if (!/^\d+$/.test(text) || Number(text) < min || !Number.isSafeInteger(Number(text))) throw usageError(`--${name}: expected ${what}, found "${text}"`);
+    return Number(text);
+  }
+
+  override errorHandler(error: Error): void {
+    if (error instanceof ClusterError) {
+      const { detail, cause, exitCode } = error;
+      printError(style(error.message, 'red', 2));
+      if (detail) printError(detail);
+      if (cause !== undefined && exitCode !== 2) printError(`  caused by: ${describeError(cause)}`);
+      process.exit(exitCode);
+    }
+    printError(describeError(error));
+    process.exit(1);
+  }
+
+  /** `--inspect file.js` must not take the file for its value. */
+  #isBare(word: string): boolean {
+    return word.startsWith('--') && this.flags[word.slice(2)]?.kind === 'maybe';
+  }
+
+  #check(argv: Argv): void {
+    const { key, alias } = this.yargs.getOptions();
+    const known = new Set([...Object.keys(key), ...Object.keys(alias), ...Object.values(alias).flat()].map((name) => name.replace(/^no-/, '')));
+    const spellings = new Set([...known].flatMap((name) => [name, camelCase(name)]));
+    for (const [name, value] of Object.entries(argv)) {
+      if (OWN_KEYS.has(name) || value === undefined) continue;
+      const flag = this.flags[name];
+      if (!spellings.has(name)) throw unknownFlag(name, value, known);
+      if (flag) this.#checkValue(name, flag, [value].flat());
+    }
+    const extra = argv._[this.words.length];
+    if (extra !== undefined) throw usageError(`unexpected "${extra}": ${this.usageLine}`);
+  }
+
+  #checkValue(name: string, flag: Flag, values: unknown[]): void {
+    const given = values.at(-1);
+    if (flag.kind === 'switch') {
+      if (given === true && flag.negative) throw usageError(`--${name}: unknown flag, did you mean "--no-${name}"?`);
+    } else if (given === false) {
+      if (!flag.negatable) throw usageError(`--no-${name}: unknown flag, did you mean "--${name}"?`);
+    } else if (flag.kind !== 'maybe' && values.includes('')) {
+      throw usageError(`--${name}: a value is missing (${flag.description})`);
+    }
+  }
+}
+
+function unknownFlag(name: string, value: unknown, known: ReadonlySet<string>): ClusterError {
+  const dashes = name.length === 1 ? '-' : '--';
+  const written = value === false ? `--no-${name}` : `${dashes}${name}`;
+  const near = name.length > 1 ? nearest(name, [...known].filter((one) => one.length > 1)) : undefined;
+  return usageError(`${written}: unknown flag${near ? `, did you mean "--${near}"?` : '; --help lists them'}`);
+}
+
+const camelCase = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());

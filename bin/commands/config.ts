@@ -1,0 +1,53 @@
+import { Command } from '../command.js';
+import type { Argv, Context } from '../common-bin.js';
+import { configFlags, configFrom, type Flags } from '../flags.js';
+import { print, style, table } from '../output.js';
+import type { LoadRequest } from '../../lib/config/load.js';
+
+/** Flags of a command that reads the configuration and starts nothing. */
+export const readFlags: Flags = {
+  ...configFlags,
+  dev: { kind: 'switch', description: 'as "dev" has it', standard: 'off' },
+  json: { kind: 'switch', description: 'for programs', standard: 'off' },
+};
+
+/** What `start`, or `dev`, would load. */
+export function readRequest(argv: Argv): LoadRequest {
+  const command = argv.dev ? 'dev' : 'start';
+  // The environment of the children decides the profile, as it would at a start.
+  const env = { ...process.env, NODE_ENV: process.env.NODE_ENV || (argv.dev ? 'development' : 'production') };
+  return { target: argv._[0], command, env, flags: configFrom(readFlags, argv) };
+}
+
+export class ConfigCommand extends Command {
+  override get description(): string { return 'print the configuration, and where each value comes from'; }
+
+  override get words(): readonly string[] { return ['[target]']; }
+
+  override get flags(): Flags { return readFlags; }
+
+  override async run({ argv }: Context): Promise<void> {
+    const { loadConfig } = await import('../../lib/config/load.js');
+    const { flatten } = await import('../../lib/config/flatten.js');
+    const loaded = await loadConfig(readRequest(argv));
+    const values = flatten(loaded);
+    if (argv.json) {
+      const sources = Object.fromEntries(values.map(({ path, from, where }) => [path, where === undefined ? { from } : { from, where }]));
+      print(JSON.stringify({ config: loaded.config, sources, files: loaded.files, profile: loaded.profile, target: loaded.target }, null, 2));
+      return;
+    }
+    const { app, agent, framework } = loaded.target.entry;
+    print([
+      `directory  ${loaded.target.dir}`,
+      `profile    ${loaded.profile}`,
+      ...Object.entries({ app, agent, framework }).flatMap(([name, file]) => file ? [`${name.padEnd(10)} ${file === true ? 'without a module' : file}`] : []),
+      ...loaded.files.map((file) => `file       ${file}`),
+      ...loaded.unused.map((file) => `unused     ${file}`),
+    ].join('\n'));
+    print();
+    print(table(['key', 'value', 'from'], values.map(({ path, value, from, where }) => {
+      const source = where === undefined || where === from ? from : `${from} ${where}`;
+      return [path, JSON.stringify(value) ?? String(value), from === 'default' ? style(source, 'dim') : source];
+    })));
+  }
+}

@@ -1,0 +1,33 @@
+import { Command } from '../command.js';
+import type { Context } from '../common-bin.js';
+import type { Flags } from '../flags.js';
+import { print, table } from '../output.js';
+import { readFlags, readRequest } from './config.js';
+
+export class HooksCommand extends Command {
+  override get description(): string { return 'print every hook, its kind, and which plugins tap it'; }
+
+  override get words(): readonly string[] { return ['[target]']; }
+
+  override get flags(): Flags { return readFlags; }
+
+  override async run({ argv }: Context): Promise<void> {
+    const { loadConfig } = await import('../../lib/config/load.js');
+    const { Bootstrap } = await import('../../lib/bootstrap.js');
+    const { hookKinds } = await import('../../lib/hooks.js');
+    const loaded = await loadConfig(readRequest(argv));
+    // What plugins say while they are applied is no part of the answer.
+    const bootstrap = new Bootstrap({ ...loaded, config: { ...loaded.config, log: { ...loaded.config.log, level: 'silent' } } });
+    await bootstrap.applyPlugins();
+    const hooks = Object.entries(bootstrap.hooks).map(([name, hook]) => ({
+      hook: name,
+      type: hook.constructor.name,
+      kind: hookKinds[name as keyof typeof hookKinds],
+      taps: bootstrap.taps.filter((tap) => tap.hook === name).map((tap) => tap.plugin),
+    }));
+    if (argv.json) print(JSON.stringify(hooks, null, 2));
+    else print(table(['hook', 'tapable', 'kind', 'taps'], hooks.map(({ hook, type, kind, taps }) => [hook, type, kind, taps.join(', ') || '-'])));
+    // A plugin may have left a timer running.
+    process.exit(0);
+  }
+}

@@ -1,0 +1,44 @@
+import { Command } from '../command.js';
+import type { Argv, Context } from '../common-bin.js';
+import { configFlags, configFrom, type Flags } from '../flags.js';
+import type { LaunchRequest } from '../launch.js';
+
+export class StartCommand extends Command {
+  override get description(): string { return 'run an app on every core, in the foreground or as a daemon'; }
+
+  override get words(): readonly string[] { return ['[target]']; }
+
+  override get flags(): Flags {
+    return {
+      ...configFlags,
+      daemon: { kind: 'switch', alias: 'd', description: 'return once all workers are ready, and leave it running', standard: 'off' },
+      stdout: { kind: 'text', description: 'log file of a daemon', standard: 'logs/<title>.log in the app\'s directory' },
+      stderr: { kind: 'text', description: 'log file of a daemon for warnings and errors', standard: 'the same file' },
+    };
+  }
+
+  /** Which defaults of the configuration hold. */
+  protected get mode(): 'start' | 'dev' { return 'start'; }
+
+  /** What its words and flags ask for. */
+  request(argv: Argv): LaunchRequest {
+    return {
+      mode: this.mode,
+      load: { target: argv._[0], command: this.mode, flags: configFrom(this.flags, argv) },
+      argv: [process.argv[1] ?? '', this.commandName || this.mode, ...this.rawArgv],
+      stdout: this.text(argv, 'stdout'),
+      stderr: this.text(argv, 'stderr'),
+    };
+  }
+
+  override async run({ argv }: Context): Promise<void> {
+    process.env.NODE_ENV ||= this.mode === 'dev' ? 'development' : 'production';
+    if (argv.daemon && !process.env.HATCHERY_DAEMON) {
+      const { launch } = await import('../launch.js');
+      process.exitCode = await launch(this.request(argv));
+      return;
+    }
+    const { runMaster } = await import('../master.js');
+    process.exit(await runMaster(this.request(argv)));
+  }
+}

@@ -1,0 +1,44 @@
+import { Command } from '../command.js';
+import type { Context } from '../common-bin.js';
+import { instanceFlags, type Flags } from '../flags.js';
+import { isTerminal, print, write } from '../output.js';
+
+/** How often `--watch` asks, ms. */
+const WATCH = 1_000;
+const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+
+export class StatusCommand extends Command {
+  override get description(): string { return 'show a running instance: a table, or JSON'; }
+
+  override get words(): readonly string[] { return ['[target]']; }
+
+  override get flags(): Flags {
+    return {
+      ...instanceFlags,
+      json: { kind: 'switch', description: 'for programs', standard: 'off' },
+      watch: { kind: 'switch', description: 'show it again every second, until Ctrl-C', standard: 'off' },
+    };
+  }
+
+  override async run({ argv }: Context): Promise<void> {
+    const { locate } = await import('../locate.js');
+    const { ControlClient } = await import('../../lib/control/client.js');
+    const { statusPage } = await import('../status-page.js');
+    const wanted = { target: argv._[0], title: this.text(argv, 'title') };
+    const show = async () => {
+      const status = await new ControlClient(await locate(wanted)).status();
+      return argv.json ? JSON.stringify(status) : statusPage(status);
+    };
+    if (!argv.watch) {
+      print(await show());
+      return;
+    }
+    process.once('SIGINT', () => process.exit(0));
+    for (;;) {
+      const page = await show();
+      const inPlace = isTerminal(1) && !argv.json;
+      if (!write(1, `${inPlace ? HOME_AND_CLEAR : ''}${page}\n${inPlace || argv.json ? '' : '\n'}`)) return;
+      await new Promise((resolve) => setTimeout(resolve, WATCH));
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import type { Argv, YargsOption } from './common-bin.js';
+
+/** One flag of a command. */
+export interface Flag {
+  /**
+   * `text`: wants a value; `list`: the same, and may be given again; `switch`: has none, `--no-x` turns it off;
+   * `maybe`: `--x` alone, or `--x=value`.
+   */
+  kind: 'text' | 'list' | 'switch' | 'maybe';
+  description: string;
+  alias?: string;
+  /** What help shows as the default. */
+  standard?: string;
+  /** Where the value goes in the configuration. */
+  key?: readonly string[];
+  /** Also `--no-x`, which gives false. */
+  negatable?: boolean;
+  /** Help shows `--no-x` in place of `--x`. */
+  negative?: boolean;
+}
+export type Flags = Readonly<Record<string, Flag>>;
+
+/** Which instance a command is for. */
+export const instanceFlags: Flags = {
+  title: { kind: 'text', description: 'the instance with this title' },
+};
+
+/** What `start`, `dev`, `config` and `hooks` take. */
+export const configFlags: Flags = {
+  port: { kind: 'text', alias: 'p', description: 'TCP port, 0 for a free one', standard: '7001, with https 8443', key: ['port'] },
+  host: { kind: 'text', description: 'address to listen on', standard: 'all addresses', key: ['host'] },
+  workers: { kind: 'text', alias: 'w', description: 'how many workers, or "auto": one for each core', standard: 'auto, in dev 1', key: ['workers'] },
+  framework: { kind: 'text', description: 'package or path of a framework', key: ['framework'] },
+  agent: { kind: 'text', description: 'module of the agent, "true" for an agent without one', standard: 'agent.* if there is one', key: ['agent'], negatable: true },
+  title: { kind: 'text', description: 'name of the instance', standard: 'name in package.json', key: ['title'] },
+  config: { kind: 'text', description: 'configuration file', standard: '.clusterrc, cluster.config.* or package.json', key: ['config'] },
+  env: { kind: 'text', description: 'profile of the configuration', standard: 'NODE_ENV', key: ['profile'] },
+  sticky: { kind: 'switch', description: 'the same client always reaches the same worker', standard: 'off', key: ['plugins', 'sticky-session'] },
+  'https.key': { kind: 'text', description: 'private key, PEM file', key: ['https', 'key'] },
+  'https.cert': { kind: 'text', description: 'certificate chain, PEM file', key: ['https', 'cert'] },
+  'https.ca': { kind: 'text', description: 'certificate authorities, PEM file', key: ['https', 'ca'] },
+  require: { kind: 'list', alias: 'r', description: 'module that each child requires first; may be given again', key: ['require'] },
+  import: { kind: 'list', description: 'module that each child imports first; may be given again', key: ['import'] },
+  'start-timeout': { kind: 'text', description: 'how long a child may take to be ready, ms', standard: '30000', key: ['startTimeout'] },
+  'log-level': { kind: 'text', description: 'debug, info, warn, error or silent', standard: 'info', key: ['log', 'level'] },
+  'log-format': { kind: 'text', description: 'text or json', standard: 'text', key: ['log', 'format'] },
+  inspect: { kind: 'maybe', description: 'inspector in each child, each with its own port, printed; --inspect=port sets the first', standard: 'off', key: ['inspect'], negatable: true },
+  'inspect-brk': { kind: 'maybe', description: 'the same, and each child waits for the debugger', standard: 'off', key: ['inspectBrk'], negatable: true },
+};
+
+/** What the command line says of the configuration, at the keys where it belongs; values are texts, switches booleans. */
+export function configFrom(flags: Flags, argv: Argv): Record<string, unknown> {
+  const config: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(flags)) {
+    const given = argv[name];
+    if (!flag.key || given === undefined) continue;
+    const [key, inner] = flag.key as [string, string?];
+    const value = valueOf(flag, [given].flat());
+    config[key] = inner ? { ...(config[key] as object | undefined), [inner]: value } : value;
+  }
+  return config;
+}
+
+/** Of a text given several times the last one counts: a shell alias may say the first. */
+function valueOf(flag: Flag, given: readonly unknown[]): unknown {
+  if (flag.kind === 'list') return given;
+  const last = given.at(-1);
+  if (flag.kind === 'maybe' && last === '') return true;
+  return last === 'true' ? true : last === 'false' ? false : last;
+}
+
+/** Flags as yargs wants them. Values stay texts: whoever uses one says what is wrong with it. */
+export function toYargs(flags: Flags): Record<string, YargsOption> {
+  return Object.fromEntries(Object.entries(flags).map(([name, flag]) => [flag.negative ? `no-${name}` : name, {
+    type: flag.kind === 'switch' ? 'boolean' : 'string',
+    description: flag.description,
+    ...(flag.alias ? { alias: flag.alias } : {}),
+    ...(flag.standard ? { defaultDescription: flag.standard } : {}),
+  } satisfies YargsOption]));
+}

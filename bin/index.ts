@@ -1,0 +1,15 @@
+/** The command line for a framework that ships its own bin: `hatchery/cli`. */
+export { Command, usageError } from './command.js';
+export type { Argv, Context } from './common-bin.js';
+export type { Flag, Flags } from './flags.js';
+export { Program } from './program.js';
+export { ConfigCommand } from './commands/config.js';
+export { DevCommand } from './commands/dev.js';
+export { HooksCommand } from './commands/hooks.js';
+export { LogsCommand } from './commands/logs.js';
+export { ReloadCommand } from './commands/reload.js';
+export { RestartCommand } from './commands/restart.js';
+export { ScaleCommand } from './commands/scale.js';
+export { StartCommand } from './commands/start.js';
+export { StatusCommand } from './commands/status.js';
+export { StopCommand } from './commands/stop.js';

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { loadConfig } from '../lib/config/load.js';
+import { logicalCwd } from '../lib/config/target.js';
+import { findInstances, alreadyRunning, type InstanceRecord } from '../lib/control/registry.js';
+import type { LogPaths } from '../lib/log-files.js';
+import { chooseLogs, type LogWishes } from './log-files.js';
+import { REPORT_FD, type DaemonOrder, type DaemonReport, type MasterRequest } from './master.js';
+import { print, printError, write } from './output.js';
+
+/** A start that takes longer says so this often, ms. */
+const PATIENCE = 5_000;
+
+export interface LaunchRequest extends MasterRequest, LogWishes {}
+
+/** Starts the master as a process of its own; resolves with 0 when all workers are ready, else with its exit code. */
+export async function launch({ load, argv, ...wishes }: LaunchRequest): Promise<number> {
+  // Read here first: what is wrong with the configuration is told at once, and nothing is started.
+  const { config, target } = await loadConfig(load);
+  const [running] = (await findInstances({ target: target.realDir, title: config.title })).filter(({ dir }) => dir === target.realDir);
+  if (running) throw alreadyRunning(running);
+  const log = chooseLogs(wishes, { title: config.title, dir: target.dir, realDir: target.realDir });
+  return startDaemon({ title: config.title, argv, execArgv: process.execArgv, cwd: logicalCwd(), log });
+}
+
+export type DaemonSpec = Pick<InstanceRecord, 'title' | 'argv' | 'execArgv' | 'cwd'> & { log: LogPaths };
+
+export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpec): Promise<number> {
+  const files = [...new Set([log.out, log.err])];
+  const before = new Map(files.map((file) => [file, size(file)]));
+  const order: DaemonOrder = { log };
+  const descriptors = [openSync(log.out, 'a'), openSync(log.err, 'a')];
+  const child = spawn(process.execPath, [...execArgv, ...argv], {
+    cwd,
+    // PWD keeps symbolic links such as `current`, which a reload follows anew.
+    env: { ...process.env, PWD: cwd, HATCHERY_DAEMON: JSON.stringify(order) },
+    detached: true,
+    stdio: ['ignore', ...descriptors, 'pipe'],
+  });
+  for (const descriptor of descriptors) closeSync(descriptor);
+  const started = Date.now();
+  const waiting = setInterval(() => print(`${title} is still starting after ${Math.round((Date.now() - started) / 1000)} s (pid ${child.pid}), log: ${files.join(', ')}`), PATIENCE);
+  const giveUp = () => { child.kill('SIGTERM'); };
+  process.once('SIGINT', giveUp).once('SIGTERM', giveUp);
+  try {
+    const pipe = child.stdio[REPORT_FD] as Readable;
+    const ended = exitOf(child);
+    const outcome = await reportOf(pipe) ?? await ended;
+    if (typeof outcome === 'object') {
+      pipe.destroy();
+      child.unref();
+      const { pid, address, workers } = outcome.ready;
+      print(`${title} started on ${address ?? 'no address'} (pid ${pid}, ${workers} worker${workers === 1 ? '' : 's'}), log: ${files.join(', ')}`);
+      return 0;
+    }
+    for (const [file, offset] of before) write(2, tail(file, offset));
+    printError(`${title} did not start (exit code ${outcome}), log: ${files.join(', ')}`);
+    return outcome || 1;
+  } finally {
+    clearInterval(waiting);
+    process.off('SIGINT', giveUp).off('SIGTERM', giveUp);
+  }
+}
+
+function exitOf(child: ReturnType<typeof spawn>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+/** Null when the pipe ends without a word. */
+async function reportOf(pipe: Readable): Promise<DaemonReport | null> {
+  let text = '';
+  try {
+    for await (const chunk of pipe.setEncoding('utf8')) {
+      text += chunk as string;
+      if (text.endsWith('\n')) break;
+    }
+    return JSON.parse(text) as DaemonReport;
+  } catch {
+    return null;
+  }
+}
+
+const size = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
+/** What has been written to a file since it was `offset` bytes long; of a flood the last megabyte. */
+function tail(file: string, offset: number): string {
+  try {
+    const length = Math.min(size(file) - offset, 1024 * 1024);
+    if (length <= 0) return '';
+    const descriptor = openSync(file, 'r');
+    const buffer = Buffer.alloc(length);
+    readSync(descriptor, buffer, 0, length, size(file) - length);
+    closeSync(descriptor);
+    return buffer.toString();
+  } catch {
+    return '';
+  }
+}

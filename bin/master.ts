@@ -1,0 +1,84 @@
+import { closeSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { Bootstrap } from '../lib/bootstrap.js';
+import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
+import { logicalCwd } from '../lib/config/target.js';
+import { Instance } from '../lib/control/instance.js';
+import { ClusterError } from '../lib/errors.js';
+import type { LogPaths } from '../lib/log-files.js';
+import { printError } from './output.js';
+
+/** What there is to run. */
+export interface MasterRequest {
+  mode: 'start' | 'dev';
+  load: LoadRequest;
+  /** The bin, the command and its words, for `restart`. */
+  argv: string[];
+}
+
+/** What a launcher tells the master that it starts, in the environment. */
+export interface DaemonOrder {
+  log: LogPaths;
+}
+
+/** Descriptor on which a daemon answers its launcher: not the IPC channel, which is the application's to a parent. */
+export const REPORT_FD = 3;
+
+/** The daemon's one line to its launcher. */
+export interface DaemonReport {
+  ready: { pid: number; address: string | null; workers: number };
+}
+
+/** Runs the master in this process; resolves with the exit code. */
+export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
+  const daemon = takeOrder();
+  const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
+  const read = async (): Promise<LoadedConfig> => {
+    const loaded = await loadConfig(load);
+    await prepare?.(loaded);
+    return loaded;
+  };
+  const loaded = await read();
+  for (const file of loaded.unused) printError(`${file} is not used: ${loaded.files[0]} comes first`);
+  const { target, config } = loaded;
+  const instance = await Instance.enter({
+    title: config.title,
+    dir: target.realDir,
+    target: load.target === undefined ? target.dir : path.resolve(logicalCwd(), load.target),
+    command: mode,
+    argv,
+    execArgv: process.execArgv,
+    cwd: logicalCwd(),
+    log: daemon?.log ?? null,
+  }, printError);
+  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log });
+  try {
+    void instance.serve(bootstrap);
+    await bootstrap.start();
+    // Other libraries in the master may write through the streams, and nobody may be reading any more.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+    if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: config.workers } });
+    return await bootstrap.exited;
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') return await bootstrap.exited;
+    throw error;
+  } finally {
+    await instance.close();
+  }
+}
+
+/** Read once and taken out of the environment, which the children inherit. */
+function takeOrder(): DaemonOrder | undefined {
+  const { HATCHERY_DAEMON } = process.env;
+  delete process.env.HATCHERY_DAEMON;
+  return HATCHERY_DAEMON ? JSON.parse(HATCHERY_DAEMON) as DaemonOrder : undefined;
+}
+
+function report(line: DaemonReport): void {
+  try {
+    writeSync(REPORT_FD, `${JSON.stringify(line)}\n`);
+    closeSync(REPORT_FD);
+  } catch {
+    // The launcher has gone; the daemon goes on.
+  }
+}

@@ -1,0 +1,16 @@
+import { ControlClient } from '../lib/control/client.js';
+import type { InstanceRecord } from '../lib/control/registry.js';
+import { ClusterError } from '../lib/errors.js';
+import { print } from './output.js';
+
+/** Has a running master do something that takes time, a line for each step. Rejects with its refusal or failure. */
+export async function order<Result>(record: InstanceRecord, path: string): Promise<Result> {
+  try {
+    return await new ControlClient(record).run<Result>(path, ({ text }) => { print(text); });
+  } catch (error) {
+    const { message, detail } = error as Error & { detail?: string };
+    // A mistake in the app's configuration is the user's, and yet the line that was typed was right: 1, not 2.
+    const code = error instanceof ClusterError && error.exitCode === 1 ? error.code : 'ERR_CLUSTER_CONTROL';
+    throw new ClusterError(code, message, { detail });
+  }
+}

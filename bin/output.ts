@@ -1,0 +1,57 @@
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+/** Waits for a reader that is slow, without spinning. */
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Writes to a descriptor at once. False when nobody reads any more (EPIPE): what the command does goes on all the same,
+ * as `framework stop | head -1` must still stop.
+ */
+export function write(fd: 1 | 2, text: string | Buffer): boolean {
+  let rest = typeof text === 'string' ? Buffer.from(text) : text;
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
+      Atomics.wait(pause, 0, 0, 2);
+    }
+  }
+  return true;
+}
+
+export const print = (line = ''): boolean => write(1, `${line}\n`);
+export const printError = (line: string): boolean => write(2, `${line}\n`);
+
+export const isTerminal = (fd: 0 | 1 | 2): boolean => isatty(fd);
+
+const CODES = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
+export type Style = keyof typeof CODES;
+
+/** https://no-color.org and FORCE_COLOR; else colours are for terminals. */
+function wantsColor(fd: 1 | 2): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+  if (NO_COLOR) return false;
+  return isTerminal(fd) && TERM !== 'dumb';
+}
+
+export function style(text: string, name: Style, fd: 1 | 2 = 1): string {
+  if (!wantsColor(fd) || text === '') return text;
+  const [open, close] = CODES[name];
+  return `\u001b[${open}m${text}\u001b[${close}m`;
+}
+
+const ESCAPES = /\u001b\[[\d;]*m/g;
+const width = (cell: string): number => cell.replace(ESCAPES, '').length;
+
+/** Rows in columns as wide as they need to be; columns of numbers are given by index and lean to the right. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths = head.map((title, column) => Math.max(width(title), ...rows.map((row) => width(row[column] ?? ''))));
+  const line = (cells: readonly string[]) => cells.map((cell, column) => {
+    const space = ' '.repeat((widths[column] ?? 0) - width(cell));
+    return right.includes(column) ? space + cell : cell + space;
+  }).join('  ').trimEnd();
+  return [style(line(head), 'dim'), ...rows.map(line)].join('\n');
+}

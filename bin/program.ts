@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { nearest } from '../lib/nearest.js';
+import { Command, usageError } from './command.js';
+import type { CommandClass } from './common-bin.js';
+import { ConfigCommand } from './commands/config.js';
+import { DevCommand } from './commands/dev.js';
+import { HooksCommand } from './commands/hooks.js';
+import { LogsCommand } from './commands/logs.js';
+import { ReloadCommand } from './commands/reload.js';
+import { RestartCommand } from './commands/restart.js';
+import { ScaleCommand } from './commands/scale.js';
+import { StartCommand } from './commands/start.js';
+import { StatusCommand } from './commands/status.js';
+import { StopCommand } from './commands/stop.js';
+
+/** The whole command line. A framework with its own bin extends it and adds, or replaces, commands. */
+export class Program extends Command {
+  readonly #commands = new Map<string, CommandClass>();
+
+  constructor(rawArgv?: string[]) {
+    super(rawArgv);
+    this.add('start', StartCommand);
+    this.add('dev', DevCommand);
+    this.add('stop', StopCommand);
+    this.add('reload', ReloadCommand);
+    this.add('restart', RestartCommand);
+    this.add('scale', ScaleCommand);
+    this.add('status', StatusCommand);
+    this.add('logs', LogsCommand);
+    this.add('config', ConfigCommand);
+    this.add('hooks', HooksCommand);
+  }
+
+  override get description(): string { return 'runs a Node server on every core and keeps it up'; }
+
+  override get usageLine(): string { return `${this.program} <command> [target] [flags]`; }
+
+  override add(name: string, target: CommandClass): void {
+    this.#commands.set(name, target);
+    super.add(name, target);
+  }
+
+  override alias(alias: string, name: string): void {
+    const target = this.#commands.get(name);
+    if (target) this.#commands.set(alias, target);
+    super.alias(alias, name);
+  }
+
+  /** common-bin takes the first occurrence of a command's name out of the line, be it a flag's value; this finds the word. */
+  override async start(): Promise<void> {
+    const at = this.#commandAt();
+    const target = at === -1 ? undefined : this.#commands.get(this.rawArgv[at] as string);
+    if (target) {
+      const command = new target(this.rawArgv.toSpliced(at, 1));
+      if (command instanceof Command) command.commandName = this.rawArgv[at] as string;
+      return command.start();
+    }
+    const unknown = this.rawArgv.find((word, index) => !word.startsWith('-') && !this.rawArgv[index - 1]?.startsWith('-'));
+    if (unknown !== undefined) return this.errorHandler(this.#unknownCommand(unknown));
+    return super.start();
+  }
+
+  override run(): void {
+    this.showHelp();
+  }
+
+  #commandAt(): number {
+    for (const [index, word] of this.rawArgv.entries()) {
+      const target = this.#commands.get(word);
+      if (target && (index === 0 || isFirstWord(target, this.rawArgv.slice(0, index + 1)))) return index;
+    }
+    return -1;
+  }
+
+  #unknownCommand(word: string): Error {
+    const near = nearest(word, this.#commands.keys());
+    if (near) return usageError(`unknown command "${word}", did you mean "${near}"?`);
+    if (existsSync(word)) return usageError(`unknown command "${word}", did you mean "${this.program} start ${word}"?`);
+    return usageError(`unknown command "${word}"; known are ${[...this.#commands.keys()].join(', ')}`);
+  }
+}
+
+/** The last of `words` is no flag's value when the command itself reads the line. */
+function isFirstWord(target: CommandClass, words: string[]): boolean {
+  const { yargs, rawArgv } = new target(words);
+  let found: string[] = [];
+  yargs.parse(rawArgv, (_, argv) => { found = argv._; });
+  return found.length === 1;
+}

@@ -1,0 +1,73 @@
+import type { ChildStatus, Status } from '../lib/status.js';
+import { style, table, type Style } from './output.js';
+
+const STATE_STYLES: Readonly<Record<string, Style>> = {
+  running: 'green', ready: 'green', reloading: 'cyan', starting: 'cyan', booting: 'cyan', forked: 'cyan',
+  degraded: 'yellow', draining: 'yellow', closing: 'yellow', killing: 'red', exited: 'red',
+};
+
+const HEAD = ['process', 'pid', 'state', 'gen', 'up', 'restarts', 'rss', 'cpu', 'loop delay', 'req/s', 'last exit'];
+const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9];
+
+/** `status` for a person. What no sample has told yet is a dash. */
+export function statusPage(status: Status, now = Date.now()): string {
+  const { title, state, address, version, node, startedAt, master, agent, workers, lastReload } = status;
+  const lines = [
+    `${style(title, 'bold')}  ${colored(state)}  ${address ?? 'no address yet'}`,
+    `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${bytes(master.rss)}, hatchery ${version}, node ${node}`,
+    '',
+    table(HEAD, [...agent ? [row('agent', agent, now)] : [], ...workers.map((worker) => row(`worker#${worker.slot}`, worker, now))], NUMBERS),
+  ];
+  const notes = [
+    ...Object.entries(status.refork.delays).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
+    ...[agent, ...workers].flatMap((child) => child?.lastExit?.error ? [`last error of ${child.slot < 0 ? 'the agent' : `worker#${child.slot}`}: ${child.lastExit.error.split('\n')[0]}`] : []),
+    ...(lastReload ? [`last reload ${age(lastReload.at, now)} ago (${lastReload.reason}): ${lastReload.ok ? `${lastReload.replaced} replaced in ${duration(lastReload.took)}` : `aborted: ${(lastReload.error ?? '').split('\n')[0]}`}`] : []),
+  ];
+  return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+}
+
+function row(name: string, child: ChildStatus, now: number): string[] {
+  const { requestsPerSecond } = child;
+  return [
+    name,
+    String(child.pid),
+    colored(child.state),
+    String(child.generation),
+    age(child.startedAt, now),
+    String(child.restarts),
+    child.rss === null ? '-' : bytes(child.rss),
+    child.cpu === null ? '-' : `${Math.round(child.cpu * 100)}%`,
+    child.eventLoopDelay === null ? '-' : `${child.eventLoopDelay.toFixed(1)}ms`,
+    typeof requestsPerSecond === 'number' ? requestsPerSecond.toFixed(1) : '-',
+    lastExit(child.lastExit, now),
+  ];
+}
+
+function lastExit(exit: ChildStatus['lastExit'], now: number): string {
+  if (!exit) return '-';
+  const how = exit.signal ?? `code ${exit.code}`;
+  return `${exit.cause} (${how}) ${age(exit.at, now)} ago`;
+}
+
+const colored = (state: string): string => {
+  const name = STATE_STYLES[state];
+  return name ? style(state, name) : state;
+};
+
+const bytes = (count: number): string => `${(count / 1024 / 1024).toFixed(count < 100 * 1024 * 1024 ? 1 : 0)}MB`;
+
+const age = (since: string, now: number): string => duration(Math.max(0, now - Date.parse(since)));
+
+const UNITS: readonly [string, number][] = [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1_000]];
+
+/** `850ms`, `12s`, `3m 4s`, `2d 5h`: the two largest units. */
+function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  const first = UNITS.findIndex(([, size]) => ms >= size);
+  let rest = ms;
+  return UNITS.slice(first, first + 2).flatMap(([name, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count > 0 ? [`${count}${name}`] : [];
+  }).join(' ');
+}

@@ -1,0 +1,79 @@
+import { ControlClient } from '../lib/control/client.js';
+import { isAlive, listInstances, type InstanceRecord } from '../lib/control/registry.js';
+import { ClusterError } from '../lib/errors.js';
+import { descendants, killTree, signal } from '../lib/master/terminate.js';
+import type { ChildStatus, Status } from '../lib/status.js';
+import { print } from './output.js';
+
+/** How often one looks whether it is gone, and how often what it waits for is said, ms. */
+const LOOK = 50;
+const SAY = 1_000;
+/** What the master gets to end by itself once its children were killed, ms. */
+const AFTER_FORCE = 2_000;
+
+export interface StopOptions {
+  /** Kill what is left after `timeout`. */
+  force: boolean;
+  /** Milliseconds. */
+  timeout: number;
+}
+
+/** Asks a running instance to close and waits until it is gone; false when it is still there after the deadline. */
+export async function stopInstance(record: InstanceRecord, { force, timeout }: StopOptions): Promise<boolean> {
+  const client = new ControlClient(record);
+  const deadline = Date.now() + timeout;
+  let gone = false;
+  const asked = client.run('/stop?reason=stop', ({ text }) => { print(text); }).catch((error: unknown) => {
+    if (gone || !(error instanceof ClusterError)) return;
+    // No socket, as in a read-only container, or one that does not answer: the signal says the same.
+    signal(record.pid, 'SIGTERM');
+  });
+  let said = '';
+  let nextWord = Date.now() + SAY;
+  while (Date.now() < deadline) {
+    if (gone = !await isAlive(record)) break;
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+    if (Date.now() < nextWord) continue;
+    nextWord = Date.now() + SAY;
+    const words = await client.status(SAY).then(waitingFor, () => '');
+    if (words && words !== said) print(said = words);
+  }
+  if (!gone && force) gone = await killAll(record, client);
+  if (gone) await asked;
+  // A master that was killed leaves its record to whoever looks next.
+  if (gone) await listInstances();
+  return gone;
+}
+
+async function killAll(record: InstanceRecord, client: ControlClient): Promise<boolean> {
+  const pids = await descendants(record.pid);
+  print(`still there, killing ${[record.pid, ...pids].length} processes`);
+  void client.run('/stop?force=1').catch(() => {});
+  if (await goneWithin(record, AFTER_FORCE)) return true;
+  await killTree(record.pid);
+  for (const pid of pids) signal(pid, 'SIGKILL');
+  return goneWithin(record, AFTER_FORCE);
+}
+
+async function goneWithin(record: InstanceRecord, limit: number): Promise<boolean> {
+  const deadline = Date.now() + limit;
+  for (;;) {
+    if (!await isAlive(record)) return true;
+    if (Date.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+  }
+}
+
+/** `waiting for worker#0 (pid 12): 3 requests, 1 socket, onClose "db"`. */
+function waitingFor({ agent, workers }: Status): string {
+  const named: [string, ChildStatus][] = [...(agent ? [['agent', agent] as [string, ChildStatus]] : []), ...workers.map((worker): [string, ChildStatus] => [`worker#${worker.slot}`, worker])];
+  const lines = named.flatMap(([name, { pid, state, waiting }]) => {
+    if (state === 'exited') return [];
+    const { requests = 0, sockets = 0, tasks = [] } = waiting ?? {};
+    const what = [count(requests, 'request'), count(sockets, 'socket'), ...tasks].filter(Boolean).join(', ');
+    return [`waiting for ${name} (pid ${pid})${what ? `: ${what}` : ''}`];
+  });
+  return lines.join('\n');
+}
+
+const count = (number: number, word: string): string => number === 0 ? '' : `${number} ${word}${number === 1 ? '' : 's'}`;

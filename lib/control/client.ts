@@ -1,0 +1,103 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { ClusterError, fromErrorData, type ErrorCode } from '../errors.js';
+import type { Status } from '../status.js';
+import type { Progress } from './controllable.js';
+import type { InstanceRecord } from './registry.js';
+import type { Line } from './server.js';
+
+/** How long a whole plain answer may take, ms. */
+const ANSWER = 5_000;
+/** How long an answer in lines may be silent, ms; the server sends a sign of life every 2 s. */
+const SILENCE = 15_000;
+
+/** Talks to a running master. Every failure is a ClusterError: what the master answered, or ERR_CLUSTER_CONTROL. */
+export class ControlClient {
+  readonly #record: Pick<InstanceRecord, 'socket' | 'pid' | 'title'>;
+
+  constructor(record: Pick<InstanceRecord, 'socket' | 'pid' | 'title'>) {
+    this.#record = record;
+  }
+
+  async status(timeout = ANSWER): Promise<Status> {
+    const { body } = await this.get('/status', timeout);
+    return JSON.parse(body) as Status;
+  }
+
+  /** A plain answer, whole, within `timeout` ms. */
+  async get(path: string, timeout = ANSWER): Promise<{ status: number; body: string }> {
+    const signal = AbortSignal.timeout(timeout);
+    try {
+      const response = await this.#send('GET', path, signal);
+      let body = '';
+      for await (const chunk of response.setEncoding('utf8')) body += chunk as string;
+      const status = response.statusCode ?? 0;
+      if (status >= 500) throw this.#refused(body, path);
+      return { status, body };
+    } catch (error) {
+      if (error instanceof ClusterError) throw error;
+      throw this.#failed(error, signal.aborted ? `did not answer within ${timeout} ms` : undefined);
+    }
+  }
+
+  /** Something that takes time; resolves with its result. Rejects when the master goes away before it is done. */
+  async run<Result>(path: string, onProgress: (progress: Progress) => void = () => {}): Promise<Result> {
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), SILENCE);
+    try {
+      const response = await this.#send('POST', path, silence.signal);
+      for await (const text of lines(response)) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), SILENCE);
+        const line = JSON.parse(text) as Line;
+        if ('progress' in line) onProgress(line.progress);
+        else if ('result' in line) return line.result as Result;
+        else if ('error' in line) throw fromLine(line.error);
+      }
+      throw new Error('the answer broke off');
+    } catch (error) {
+      if (error instanceof ClusterError || (error as { isAnswer?: boolean }).isAnswer) throw error;
+      throw this.#failed(error, silence.signal.aborted ? `has not said a word for ${SILENCE / 1000} s` : 'went away before it was done');
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #send(method: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      httpRequest({ socketPath: this.#record.socket, method, path, signal, agent: false }, resolve).on('error', reject).end();
+    });
+  }
+
+  #failed(cause: unknown, what?: string): ClusterError {
+    const { title, pid } = this.#record;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const absent = code === 'ENOENT' || code === 'ECONNREFUSED';
+    return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${title}" (pid ${pid}) ${absent ? 'has no control socket' : what ?? `did not answer: ${message}`}`, { cause });
+  }
+
+  #refused(body: string, path: string): ClusterError {
+    let reason = body.trim();
+    try {
+      reason = (JSON.parse(body) as { error: { message: string } }).error.message;
+    } catch {
+      // Not ours: shown as it is.
+    }
+    return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${this.#record.title}" could not answer ${path}: ${reason}`);
+  }
+}
+
+async function* lines(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    const parts = (rest + (chunk as string)).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts;
+  }
+}
+
+/** The master's own error, with what a failing child had printed. */
+function fromLine({ detail, ...data }: Extract<Line, { error: unknown }>['error']): Error {
+  const error = fromErrorData(data);
+  if (error instanceof ClusterError) return new ClusterError(error.code satisfies ErrorCode, error.message, { detail });
+  return Object.assign(error, { isAnswer: true, ...(detail ? { detail } : {}) });
+}

@@ -1,0 +1,144 @@
+import { chmodSync, rmSync } from 'node:fs';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
+import createDebug from 'debug';
+import { toErrorData, type ErrorData } from '../errors.js';
+import type { Controllable, Progress, RouteAnswer } from './controllable.js';
+
+const debug = createDebug('hatchery:control');
+
+/** One line of the answer to something that takes time. The last one is a result or an error; `alive` fills the pauses. */
+export type Line =
+  | { progress: Progress }
+  | { alive: true }
+  | { result: unknown }
+  | { error: ErrorData & { detail?: string } };
+
+/** While nothing happens a line is sent this often, ms: silence means that the master hangs. */
+const HEARTBEAT = 2_000;
+/** What a client that does not read may leave in our memory, bytes; progress beyond it is dropped. */
+const UNREAD = 64 * 1024;
+/** What the last answer gets to be written before its connection is cut at close, ms. */
+const LAST_WORDS = 300;
+
+interface Command {
+  task: Progress['task'];
+  run(master: Controllable, query: URLSearchParams): Promise<unknown>;
+}
+
+const on = (query: URLSearchParams, name: string, otherwise: boolean): boolean => {
+  const value = query.get(name);
+  return value === null ? otherwise : value !== '0' && value !== 'false';
+};
+
+const commands: Readonly<Record<string, Command>> = {
+  '/reload': {
+    task: 'reload',
+    run: (master, query) => master.reload(query.get('reason') ?? 'command', { agent: on(query, 'agent', true), queue: on(query, 'queue', false) }),
+  },
+  '/scale': { task: 'scale', run: (master, query) => master.scale(query.get('to') ?? '') },
+  '/stop': {
+    task: 'close',
+    run: async (master, query) => ({ code: await master.close(query.get('reason') ?? 'stop', { force: on(query, 'force', false) }) }),
+  },
+};
+
+/** HTTP on a unix socket, for the command line and for anybody with curl. Nothing that happens here reaches the master. */
+export class ControlServer {
+  readonly #master: Controllable;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #http: Promise<HttpServer> | undefined;
+  #path = '';
+
+  constructor(master: Controllable) {
+    this.#master = master;
+    this.#server = createServer((socket) => { void this.#accept(socket); });
+    this.#server.on('error', (error) => debug('%s', error.message));
+  }
+
+  /** Rejects with the file system's error when the socket cannot be made. */
+  async listen(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(path, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.#path = path;
+    this.#server.unref();
+    if (process.platform !== 'win32') chmodSync(path, 0o600);
+  }
+
+  /** Takes no more, lets the last answers out, and removes the socket. */
+  async close(): Promise<void> {
+    this.#server.close();
+    if (this.#path && process.platform !== 'win32') rmSync(this.#path, { force: true });
+    const deadline = Date.now() + LAST_WORDS;
+    while (this.#sockets.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async #accept(socket: Socket): Promise<void> {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('error', (error) => debug('%s', error.message));
+    // node:http is loaded by the first who asks: most masters are never asked, and none while it starts.
+    this.#http ??= import('node:http').then(({ createServer: createHttp }) =>
+      createHttp({ keepAlive: false }, (request, response) => { void this.#answer(request, response); }));
+    (await this.#http).emit('connection', socket);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on('error', (error) => debug('%s', error.message));
+    response.setHeader('Connection', 'close');
+    try {
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://control');
+      const command = commands[pathname];
+      if (command && request.method === 'POST') return await this.#stream(response, command, searchParams);
+      send(response, await this.#plain(request.method ?? 'GET', pathname, searchParams, command !== undefined));
+    } catch (error) {
+      debug('%o', error);
+      if (response.headersSent) response.end();
+      else send(response, { status: 500, body: { error: toErrorData(error) } });
+    }
+  }
+
+  async #plain(method: string, pathname: string, query: URLSearchParams, isCommand: boolean): Promise<RouteAnswer> {
+    if (pathname === '/status' && method === 'GET') return { body: await this.#master.status() };
+    if (isCommand || pathname === '/status') return { status: 405, body: { error: { name: 'Error', message: `${pathname} wants ${isCommand ? 'POST' : 'GET'}` } } };
+    const route = this.#master.routes.find((one) => one.path === pathname && one.method === method);
+    return route ? route.handler(query) : { status: 404, body: { error: { name: 'Error', message: `there is no ${method} ${pathname}` } } };
+  }
+
+  /** Goes on when the client has gone: what was asked for is done. */
+  async #stream(response: ServerResponse, command: Command, query: URLSearchParams): Promise<void> {
+    response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+    response.flushHeaders();
+    const line = (content: Line) => { if (response.writable) response.write(`${JSON.stringify(content)}\n`); };
+    const lineIfRead = (content: Line) => { if (response.writableLength < UNREAD) line(content); };
+    const forget = this.#master.onProgress((progress) => { if (progress.task === command.task) lineIfRead({ progress }); });
+    const heartbeat = setInterval(() => lineIfRead({ alive: true }), HEARTBEAT).unref();
+    try {
+      line({ result: await command.run(this.#master, query) ?? null });
+    } catch (error) {
+      const { detail } = error as { detail?: unknown };
+      line({ error: { ...toErrorData(error), ...(typeof detail === 'string' ? { detail } : {}) } });
+    } finally {
+      clearInterval(heartbeat);
+      forget();
+      response.end();
+    }
+  }
+}
+
+function send(response: ServerResponse, { status = 200, headers = {}, body }: RouteAnswer): void {
+  const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'Content-Type': typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}
