@@ -1,8 +1,8 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { resolveInstalled } from './resolve-module.js';
+import { folderOf, readPackage, resolveInstalled } from './resolve-module.js';
 
 let imports = 0;
 
@@ -23,7 +23,7 @@ type Namespace = Record<string, unknown>;
 const isNamespace = (value: unknown): value is Namespace => typeof value === 'object' && value !== null;
 
 async function importNative(file: string): Promise<Namespace> {
-  forgetRequired(file);
+  if (isCommonJs(file)) return requireAnew(file);
   const mark = `?fresh=${++imports}`;
   const hooks = followInto(mark);
   try {
@@ -49,16 +49,27 @@ function followInto(mark: string) {
   });
 }
 
-/** CommonJS modules are kept by file name, whatever the query says: the file and what it required, packages excepted. */
-function forgetRequired(file: string): void {
-  const { cache } = createRequire(file);
+/** Where neither extension nor package.json says what a file is, its first import or export does. */
+function isCommonJs(file: string): boolean {
+  if (path.extname(file) === '.cjs') return true;
+  if (path.extname(file) !== '.js' || readPackage(folderOf(file)).type === 'module') return false;
+  return !/^\s*(?:import\s*[\w{*'"]|export\s*[\w{*])/m.test(readFileSync(file, 'utf8'));
+}
+
+/**
+ * A CommonJS file and what it requires, packages excepted. By require: it keeps modules by file name, whatever query an
+ * import adds, and an import of a file that require was made to forget gives an empty object on Node 22 and 24.
+ */
+function requireAnew(file: string): Namespace {
+  const require = createRequire(file);
   const forget = (name: string) => {
-    const known = cache[name];
+    const known = require.cache[name];
     if (!known || name.includes(`${path.sep}node_modules${path.sep}`)) return;
-    delete cache[name];
+    delete require.cache[name];
     for (const child of known.children) forget(child.filename);
   };
   forget(file);
+  return { default: require(file) as unknown };
 }
 
 const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);

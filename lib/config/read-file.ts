@@ -2,14 +2,19 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../errors.js';
 import { isObject } from './check.js';
-import { freshImport, NoTypeScript } from './fresh-import.js';
-import { JsonError, parseJson } from './json-text.js';
+import { NoTypeScript } from './fresh-import.js';
+import { JsonError } from './json-text.js';
 import { reason } from './target.js';
+
+const DATA = ['.json', '.yaml', '.yml'];
+/** Modules: code, whose default export is the configuration. */
+export const CODE: readonly string[] = ['.js', '.cjs', '.mjs', '.ts'];
+const EXTENSIONS = [...DATA, ...CODE];
 
 export const SEARCH_PLACES: readonly string[] = [
   '.clusterrc',
-  ...['json', 'yaml', 'yml', 'js', 'cjs', 'mjs', 'ts'].map((extension) => `.clusterrc.${extension}`),
-  ...['js', 'cjs', 'mjs', 'ts'].map((extension) => `cluster.config.${extension}`),
+  ...EXTENSIONS.map((extension) => `.clusterrc${extension}`),
+  ...CODE.map((extension) => `cluster.config${extension}`),
   'package.json',
 ];
 
@@ -19,8 +24,6 @@ export function placesIn(dir: string, names: ReadonlySet<string>, manifest: Reco
     .filter((place) => names.has(place) && (place !== 'package.json' || manifest.cluster !== undefined))
     .map((place) => path.join(dir, place));
 }
-
-const EXTENSIONS = ['.json', '.yaml', '.yml', '.js', '.cjs', '.mjs', '.ts', '.mts'];
 
 /**
  * What one file says, read anew at each call.
@@ -34,14 +37,19 @@ export async function readConfigFile(file: string, name: string): Promise<Record
   if (!isRc && extension && !EXTENSIONS.includes(extension)) throw refuse(`: a configuration file ends in ${EXTENSIONS.join(', ')}`);
   let config: unknown;
   try {
-    config = (await (await explorer()).load(file))?.config;
+    // Imported when there is a file: an app without one pays nothing for it.
+    const { explorer } = await import('./explorer.js');
+    config = (await explorer().load(file))?.config;
   } catch (error) {
     if (error instanceof JsonError) throw refuse(`:${error.line}:${error.column}: not valid JSON: ${error.message}`);
     if (error instanceof NoTypeScript) throw refuse(`: ${error.message}`);
     const { mark, reason: why } = error as { mark?: { line: number; column: number }; reason?: string };
     if (mark) throw refuse(`:${mark.line + 1}:${mark.column + 1}: not valid YAML: ${why ?? 'it cannot be read'}`);
     if (isUnreadable(error, file)) throw refuse(`: cannot be read: ${reason(error)}`);
-    throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: ${error instanceof Error ? `${error.name}: ${error.message.split('\n')[0]}` : String(error)}`,
+    // cosmiconfig looks for settings of its own in the working directory, whose files may be malformed too.
+    const { filepath } = error as { filepath?: string };
+    const blamed = filepath === undefined || filepath === file ? name : filepath;
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `${blamed}: ${error instanceof Error ? `${error.name}: ${error.message.split('\n')[0]}` : String(error)}`,
       { cause: error, ...(error instanceof Error && error.stack ? { detail: ownFrames(error, file) } : {}) });
   }
   if (config === undefined || config === null) return {};
@@ -58,39 +66,6 @@ const isUnreadable = (error: unknown, file: string): boolean => {
 function ownFrames(error: Error, file: string): string {
   const lines = (error.stack ?? '').split('\n');
   return lines.filter((line) => line.includes(path.basename(file))).map((line) => line.replaceAll(/\?fresh=\d+/g, '')).join('\n');
-}
-
-type Explorer = Awaited<ReturnType<typeof createExplorer>>;
-let known: Promise<Explorer> | undefined;
-const explorer = (): Promise<Explorer> => known ??= createExplorer();
-
-/** Loaded when there is a file: an app without one pays nothing for it. */
-async function createExplorer() {
-  const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
-  const yaml = defaultLoaders['.yaml'];
-  const json = (_file: string, content: string) => parseJson(content);
-  return cosmiconfig('cluster', {
-    cache: false,
-    searchStrategy: 'none',
-    searchPlaces: [...SEARCH_PLACES],
-    loaders: {
-      ...Object.fromEntries(['.js', '.cjs', '.mjs', '.ts', '.mts'].map((extension) => [extension, freshImport])),
-      '.json': json,
-      // JSON or YAML; of a text that looks like JSON and is neither, the JSON message is the helpful one.
-      noExt: (file, content) => {
-        if (!content.trimStart().startsWith('{')) return yaml(file, content) as unknown;
-        try {
-          return parseJson(content);
-        } catch (error) {
-          try {
-            return yaml(file, content) as unknown;
-          } catch {
-            throw error;
-          }
-        }
-      },
-    },
-  });
 }
 
 /** The configuration file of an installed package's or a framework's folder, if it has one. */

@@ -15,8 +15,9 @@ import { reason } from './target.js';
  */
 export function resolveConfig(values: Record<string, unknown>, provenance: Provenance): Config {
   const source = (at: Path) => whereWritten(provenance, at);
-  refuse(check(profileSchema, values, source));
-  const { workers, title, https, plugins, port, ...rest } = v.parse(profileSchema, values);
+  const parsed = v.safeParse(profileSchema, values);
+  if (!parsed.success) refuse(check(profileSchema, values, source));
+  const { workers, title, https, plugins, port, ...rest } = parsed.output as v.InferOutput<typeof profileSchema>;
   if (title === undefined) throw new ClusterError('ERR_CLUSTER_CONFIG', `${source(['title'])}: expected a text, found nothing`);
   const portIsDefault = originOf(provenance, ['port']).from === 'default';
   const config: Config = {
