@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { ClusterError } from '../../lib/errors.js';
+import { createHooks, guard, hookKinds, type HookName } from '../../lib/hooks.js';
+
+function guarded(timeout = 1_000) {
+  const hooks = createHooks();
+  const errors: ClusterError[] = [];
+  const taps = guard(hooks, { timeout, onError: (error) => errors.push(error) });
+  return { hooks, errors, taps };
+}
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test('every hook has a kind', () => {
+  assert.deepEqual(Object.keys(hookKinds).sort(), Object.keys(createHooks()).sort());
+});
+
+test('a gate waits for an async function that was given to tap', async () => {
+  const { hooks } = guarded();
+  const order: string[] = [];
+  hooks.beforeClose.tap('slow', (async () => {
+    await settled();
+    order.push('slow');
+  }) as () => void);
+  hooks.beforeClose.tap('next', () => { order.push('next'); });
+  await hooks.beforeClose.promise('test');
+  assert.deepEqual(order, ['slow', 'next']);
+});
+
+test('an error in a gate carries the name of plugin and hook', async () => {
+  const { hooks } = guarded();
+  hooks.beforeStart.tapPromise('my-plugin', async () => { throw new Error('no database'); });
+  await assert.rejects(hooks.beforeStart.promise({} as never), { code: 'ERR_CLUSTER_HOOK', message: /"my-plugin".*beforeStart.*no database/ });
+});
+
+test('a gate gives up a tap that hangs, by name; one with a callback too', async () => {
+  const { hooks } = guarded(20);
+  hooks.beforeClose.tapAsync('hanging', () => {});
+  await assert.rejects(hooks.beforeClose.promise('test'), { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"hanging".*beforeClose.*20 ms/ });
+});
+
+test('an observer cannot break the master: throw and rejection are told and the next tap runs', async () => {
+  const { hooks, errors } = guarded();
+  let ran = false;
+  hooks.workerReady.tap('throws', () => { throw new Error('sync'); });
+  hooks.workerReady.tap('rejects', (async () => { throw new Error('async'); }) as () => void);
+  hooks.workerReady.tap('last', () => { ran = true; });
+  hooks.workerReady.call({} as never);
+  await settled();
+  assert.ok(ran);
+  assert.deepEqual(errors.map((error) => /"(\w+)"/.exec(error.message)?.[1]), ['throws', 'rejects']);
+});
+
+test('a deciding hook takes the first defined value and passes over a tap that throws', () => {
+  const { hooks, errors } = guarded();
+  hooks.beforeRefork.tap('broken', () => { throw new Error('x'); });
+  hooks.beforeRefork.tap('silent', () => undefined);
+  hooks.beforeRefork.tap('decides', () => ({ delay: 7 }));
+  hooks.beforeRefork.tap('late', () => 'leave');
+  assert.deepEqual(hooks.beforeRefork.call({} as never, {} as never), { delay: 7 });
+  assert.equal(errors.length, 1);
+});
+
+test('collectStatus keeps its value when a tap throws; configResolved throws with the name', () => {
+  const { hooks, errors } = guarded();
+  hooks.collectStatus.tap('broken', () => { throw new Error('x'); });
+  assert.deepEqual(hooks.collectStatus.call({ title: 'kept' } as never), { title: 'kept' });
+  assert.equal(errors.length, 1);
+  hooks.configResolved.tap('picky', () => { throw new Error('not with me'); });
+  assert.throws(() => hooks.configResolved.call({} as never), { code: 'ERR_CLUSTER_HOOK', message: /"picky"/ });
+});
+
+test('taps are recorded with their plugin, calls and time', async () => {
+  const { hooks, taps } = guarded();
+  hooks.beforeClose.tap('one', () => {});
+  await hooks.beforeClose.promise('a');
+  await hooks.beforeClose.promise('b');
+  const [record] = taps;
+  assert.deepEqual([record?.hook, record?.plugin, record?.calls], ['beforeClose' satisfies HookName, 'one', 2]);
+});

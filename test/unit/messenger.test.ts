@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Messenger } from '../../lib/ipc/messenger.js';
+import type { Envelope } from '../../lib/ipc/messages.js';
+
+/** Two messengers, each the other's receiver. */
+function pair() {
+  const a: Messenger = new Messenger((envelope: Envelope) => b.receive({ ...envelope, senderPid: 1 }));
+  const b: Messenger = new Messenger((envelope: Envelope) => a.receive({ ...envelope, senderPid: 2 }));
+  return { a, b };
+}
+
+test('on, once and off', () => {
+  const { a, b } = pair();
+  const heard: unknown[] = [];
+  const listener = (data: unknown) => { heard.push(data); };
+  b.on('x', listener).once('x', (data) => { heard.push(`once ${String(data)}`); });
+  a.sendToApp('x', 1);
+  a.sendToApp('x', 2);
+  b.off('x', listener);
+  a.sendToApp('x', 3);
+  assert.deepEqual(heard, [1, 'once 1', 2]);
+});
+
+test('a request is answered with what the listener returns, a promise too', async () => {
+  const { a, b } = pair();
+  b.on('double', async (data) => (data as number) * 2);
+  assert.equal(await a.request('agent', 'double', 21), 42);
+});
+
+test('a request fails with the error of the listener, its name, code and message', async () => {
+  const { a, b } = pair();
+  b.on('fail', () => { throw Object.assign(new RangeError('too far'), { code: 'E_FAR' }); });
+  await assert.rejects(a.request('agent', 'fail'), { name: 'RangeError', message: 'too far', code: 'E_FAR' });
+});
+
+test('a request that nobody listens to says so', async () => {
+  const { a } = pair();
+  await assert.rejects(a.request('agent', 'nothing'), { code: 'ERR_CLUSTER_NO_HANDLER' });
+});
+
+test('a request has a deadline', async () => {
+  const { a, b } = pair();
+  b.on('never', () => new Promise(() => {}));
+  await assert.rejects(a.request('agent', 'never', undefined, { timeout: 20 }), { code: 'ERR_CLUSTER_REQUEST_TIMEOUT' });
+});
