@@ -132,12 +132,15 @@ export class Listeners {
     if (query === undefined) return;
     this.#queries.delete(`${child.pid}:${message.ack}`);
     if (message.errno) return;
-    const acceptor = this.#acceptors.get(query);
     this.#shared.get(query)?.users.add(child);
-    if (!acceptor) return;
-    acceptor.key = message.key ?? query;
-    // After the answer is on its way: a worker refuses connections for a key it does not know yet.
-    queueMicrotask(() => acceptor.join(child));
+    // After the answer is on its way: a worker refuses connections for a key it does not know yet. And the first answer
+    // for an address is given just before its handle is taken over.
+    queueMicrotask(() => {
+      const acceptor = this.#acceptors.get(query);
+      if (!acceptor) return;
+      acceptor.key = message.key ?? query;
+      acceptor.join(child);
+    });
   }
 
   /** node:cluster makes its handles with these two functions, looked up at each call. */

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startCluster } from '../helpers/cluster.js';
+import { get } from '../helpers/http-get.js';
+
+/** What does not come up, and what has to be read in the output then. */
+const failures: Record<string, RegExp[]> = {
+  throws: [/TypeError: Cannot destructure property 'host'/, /throws\/app\.js:1:9/],
+  rejects: [/Error: no database at db\.internal:5432/, /rejects\/app\.js:3/],
+  'rejects-import': [/Cannot find module '.*no-such-module\.js'/],
+  'syntax-error': [/SyntaxError: Unexpected token ';'/, /broken\.js:2/],
+  'exits-0': [/nothing to do/, /code 0/],
+  'exits-3': [/the licence has expired/, /code 3/],
+  ends: [/ends\/app\.js listens nowhere and exports an object with the keys add/],
+  'not-servable': [/exports the class App/],
+};
+
+for (const [name, expected] of Object.entries(failures)) {
+  test(`${name}: the start fails with the app's own error, and exit code 1`, async (t) => {
+    const cluster = await startCluster(t, name, { flags: ['-w', '2'], ready: false });
+    assert.equal((await cluster.ended()).code, 1);
+    for (const pattern of expected) assert.match(cluster.output, pattern);
+    await cluster.assertNothingLeft();
+  });
+}
+
+test('never-listens: given up after startTimeout', async (t) => {
+  const cluster = await startCluster(t, 'never-listens', { flags: ['-w', '1', '--start-timeout', '700'], ready: false });
+  assert.equal((await cluster.ended()).code, 1);
+  assert.match(cluster.output, /700 ?ms/);
+  await cluster.assertNothingLeft();
+});
+
+test('throws-late: a crash after the start is not a failed start; the worker is replaced', async (t) => {
+  const cluster = await startCluster(t, 'throws-late', { flags: ['-w', '1'] });
+  assert.equal((await get(cluster.url)).text, 'fine');
+  const [worker] = (await cluster.status()).workers;
+  await cluster.waitFor(/Error: too late/, 6_000);
+  await cluster.waitFor(new RegExp(`app_worker#\\d+:(?!${worker?.pid}\\b)\\d+ .*started`), 6_000, cluster.output.indexOf('too late'));
+  assert.equal((await cluster.stop()).code, 0);
+});

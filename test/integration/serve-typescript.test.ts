@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { node, startCluster } from '../helpers/cluster.js';
+import { get } from '../helpers/http-get.js';
+
+for (const name of ['typescript', 'typescript-export']) {
+  test(`${name}: a TypeScript entry runs, by Node or by the app's tsx`, async (t) => {
+    const cluster = await startCluster(t, name, { flags: ['-w', '2'] });
+    const { json } = await get(cluster.url);
+    assert.equal(json.by, 'typescript');
+    assert.equal((await cluster.stop()).code, 0);
+    await cluster.assertNothingLeft();
+  });
+}
+
+test('without tsx and without type stripping: a clear error', async (t) => {
+  const strips = spawnSync(node, ['-p', 'Boolean(process.features.typescript)'], { encoding: 'utf8' }).stdout.trim() === 'true';
+  if (strips) return t.skip('this Node runs TypeScript itself');
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-ts-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(path.join(dir, 'server.ts'), 'export default (request: unknown, response: { end(text: string): void }) => response.end("hi");\n');
+  const cluster = await startCluster(t, dir, { flags: ['-w', '1'], ready: false });
+  assert.equal((await cluster.ended()).code, 1);
+  assert.match(cluster.output, /ERR_CLUSTER_TYPESCRIPT|server\.ts is TypeScript.*npm install tsx/);
+});
