@@ -17,6 +17,7 @@ import { AgentGroup } from './master/agent-group.js';
 import { assertBalance } from './master/balance.js';
 import { bootInfo } from './master/boot-info.js';
 import type { Child, ChildView } from './master/child.js';
+import { freeClusterPort } from './master/cluster-port.js';
 import type { Crew, Deadlines, Release } from './master/crew.js';
 import { Listeners } from './master/listeners.js';
 import { Reaper } from './master/reaper.js';
@@ -229,6 +230,7 @@ export class Bootstrap implements Controllable {
       const closeControl = await this.#options.control?.(this);
       if (closeControl) this.#cleanup.push(closeControl);
       await this.#orClosed(hooks.beforeStart.promise(config));
+      if (this.loaded.target.entry.framework !== undefined) this.#release = { ...this.#release, clusterPort: await freeClusterPort() };
       this.#reaper.start(Math.max(this.deadlines.drain, this.deadlines.agent) + 1_000);
       if (this.#hasAgent()) await this.#orClosed(this.agents.start(this.#release));
       this.#transition('agentReady');
@@ -419,10 +421,10 @@ export class Bootstrap implements Controllable {
   }
 
   async #nextRelease(): Promise<Release> {
-    const generation = this.#release.generation + 1;
+    const { generation, clusterPort } = this.#release;
     const fresh = await this.#options.reloadConfig?.() ?? this.loaded;
     // How many workers there are is scale's matter while the cluster runs.
-    return { generation, loaded: { ...fresh, config: { ...fresh.config, workers: this.workers.slots.length } } };
+    return { generation: generation + 1, clusterPort, loaded: { ...fresh, config: { ...fresh.config, workers: this.workers.slots.length } } };
   }
 
   async #reloaded({ started, error, ...rest }: { ok: boolean; reason: string; generation: number; replaced: number; started: number; error?: Error }): Promise<ReloadResult> {

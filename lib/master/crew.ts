@@ -12,6 +12,8 @@ import type { Reaper } from './reaper.js';
 export interface Release {
   generation: number;
   loaded: LoadedConfig;
+  /** For a framework's own use; the same for all its processes, and through reloads. */
+  clusterPort?: number;
 }
 
 /** How long children may take to close, ms; set by graceful-exit. */

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { ClusterError } from '../errors.js';
 import type { BootInfo, Entry } from '../ipc/boot-info.js';
-import { createServer } from './own-server.js';
+import { createServer, makeRoom } from './own-server.js';
 import type { Runtime } from './runtime.js';
 
 type Framework = Extract<Entry, { kind: 'framework' }>;
@@ -37,6 +37,7 @@ export async function serveFramework(module: unknown, boot: BootInfo, entry: Fra
   const port = Number(entry.options.port) || listen.port || boot.listen.port;
   const path = boot.listen.path || listen.path;
   if (app.options) app.options.port = port;
+  makeRoom(path || undefined);
   const server = await createServer({ ...https, ...boot.listen.https } as Https, app.callback());
   // Egg's plugins take hold of the server here, before it listens.
   app.emit('server', server);

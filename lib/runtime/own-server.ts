@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
+import path from 'node:path';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { ListenOptions, Runtime } from './runtime.js';
 import { EVERYWHERE } from './servable.js';
@@ -16,6 +17,11 @@ export async function createServer(https: BootInfo['listen']['https'], listener:
   }, listener);
 }
 
+/** The folder of a unix socket is ours to make; the system calls its absence EACCES. */
+export function makeRoom(socket: string | undefined): void {
+  if (socket !== undefined && process.platform !== 'win32') mkdirSync(path.dirname(socket), { recursive: true });
+}
+
 /** Whether a server speaks TLS. */
 export const isSecure = (server: Server): boolean => 'setSecureContext' in server;
 
@@ -23,9 +29,9 @@ export const isSecure = (server: Server): boolean => 'setSecureContext' in serve
  * An app may export what can be served and yet listen by itself later, once its database is connected: our server then
  * gives the place up, and a second `listen` of the server that was exported finds it listening already.
  */
-export function giveWay(server: Server, { port, host, path }: BootInfo['listen'], runtime: Runtime): void {
+export function giveWay(server: Server, { port, host, path: socket }: BootInfo['listen'], runtime: Runtime): void {
   const isOurs = (options: ListenOptions): boolean =>
-    path === undefined ? options.path === undefined && Number(options.port) === port : options.path === path;
+    socket === undefined ? options.path === undefined && Number(options.port) === port : options.path === socket;
 
   runtime.hooks.listen.tap('serve', (other, options) => {
     if (other === server) {

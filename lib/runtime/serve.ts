@@ -3,7 +3,7 @@ import { ClusterError } from '../errors.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { Context } from './context.js';
 import { serveFramework } from './egg-framework.js';
-import { createServer, giveWay, isSecure } from './own-server.js';
+import { createServer, giveWay, isSecure, makeRoom } from './own-server.js';
 import type { Runtime } from './runtime.js';
 import { describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf } from './server-tracker.js';
@@ -37,6 +37,7 @@ const settle = (value: unknown): unknown => kindOf(value) ? value : Promise.reso
 
 async function open(kind: Kind, app: unknown, boot: BootInfo, runtime: Runtime): Promise<void> {
   const { port, host, path, https } = boot.listen;
+  makeRoom(path);
   if (kind.server) {
     const server = kind.server(app as never);
     if (https?.key && !isSecure(server)) throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
