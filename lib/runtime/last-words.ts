@@ -1,5 +1,6 @@
 import type { ChildRuntime } from './child-runtime.js';
 import { toErrorData } from '../errors.js';
+import { explainSyntaxError } from './syntax-location.js';
 
 /** Bytes of error output that are kept while a child starts. */
 const KEPT = 8_192;
@@ -33,6 +34,7 @@ export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): ne
   const tell = (error: unknown) => {
     if (told) return;
     told = true;
+    if ('file' in runtime.boot.entry) explainSyntaxError(error, runtime.boot.entry.file);
     runtime.channel.sendLast('child.failed', { phase: 'boot', error: toErrorData(error), ...(words ? { output: words } : {}) });
   };
   const fail = (error: unknown): never => {

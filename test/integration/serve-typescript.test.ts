@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { node, startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
 
@@ -17,13 +17,30 @@ for (const name of ['typescript', 'typescript-export']) {
   });
 }
 
+const strips = spawnSync(node, ['-p', 'Boolean(process.features.typescript)'], { encoding: 'utf8' }).stdout.trim() === 'true';
+
 test('without tsx and without type stripping: a clear error', async (t) => {
-  const strips = spawnSync(node, ['-p', 'Boolean(process.features.typescript)'], { encoding: 'utf8' }).stdout.trim() === 'true';
   if (strips) return t.skip('this Node runs TypeScript itself');
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-ts-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  writeFileSync(path.join(dir, 'server.ts'), 'export default (request: unknown, response: { end(text: string): void }) => response.end("hi");\n');
+  const dir = write(t, 'export default (request: unknown, response: { end(text: string): void }) => response.end("hi");\n');
   const cluster = await startCluster(t, dir, { flags: ['-w', '1'], ready: false });
   assert.equal((await cluster.ended()).code, 1);
   assert.match(cluster.output, /ERR_CLUSTER_TYPESCRIPT|server\.ts is TypeScript.*npm install tsx/);
 });
+
+test('syntax that has to be compiled: the place, and the way out', async (t) => {
+  if (!strips) return t.skip('this Node runs no TypeScript itself');
+  const dir = write(t, 'const first = 1;\n@decorated()\nexport class Second { first = first }\n');
+  const cluster = await startCluster(t, dir, { flags: ['-w', '1'], ready: false });
+  assert.equal((await cluster.ended()).code, 1);
+  assert.match(cluster.output, /server\.ts:2\n@decorated\(\)/);
+  assert.match(cluster.output, /install tsx in the app and set `import: \["tsx"\]`/);
+});
+
+/** A folder without node_modules above it. */
+function write(t: TestContext, source: string): string {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-ts-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(path.join(dir, 'server.ts'), source);
+  writeFileSync(path.join(dir, 'package.json'), '{ "type": "module" }');
+  return dir;
+}
