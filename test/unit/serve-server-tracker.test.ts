@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import https from 'node:https';
+import net, { type AddressInfo, type Server } from 'node:net';
+import { after, test } from 'node:test';
+import type { Address } from '../../lib/ipc/messages.js';
+import type { BootInfo } from '../../lib/ipc/boot-info.js';
+import { SyncChildHook } from '../../lib/runtime/child-hook.js';
+import type { ListenOptions, Runtime } from '../../lib/runtime/runtime.js';
+import { listenStateOf, trackServers } from '../../lib/runtime/server-tracker.js';
+
+const listen: BootInfo['listen'] = { port: 0, reusePort: false };
+const events: string[] = [];
+const addresses: Address[] = [];
+const runtime = {
+  boot: { listen },
+  servers: new Set<Server>(),
+  hooks: { server: new SyncChildHook<[Server]>(), listen: new SyncChildHook<[Server, ListenOptions]>(), listening: new SyncChildHook<[Server, Address]>() },
+} as unknown as Runtime;
+const { prototype } = net.Server;
+const original = Object.getOwnPropertyDescriptor(prototype, 'listen') as PropertyDescriptor;
+after(() => Object.defineProperty(prototype, 'listen', original));
+
+trackServers(runtime);
+runtime.hooks.server.tap('test', () => events.push('server'));
+runtime.hooks.listen.tap('test', () => events.push('listen'));
+runtime.hooks.listening.tap('test', (_server, address) => {
+  events.push('listening');
+  addresses.push(address);
+});
+
+const kinds: [Address['protocol'], () => Server][] = [
+  ['tcp', () => net.createServer()],
+  ['http', () => http.createServer()],
+  ['https', () => https.createServer()],
+  ['http2', () => http2.createServer() as unknown as Server],
+  ['http2', () => http2.createSecureServer() as unknown as Server],
+];
+
+for (const [protocol, create] of kinds) {
+  test(`a ${protocol} server is met once, and listed while it listens`, async () => {
+    events.length = addresses.length = 0;
+    const server = create();
+    for (let round = 1; round <= 2; round++) {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      assert.ok(runtime.servers.has(server));
+      server.close();
+      await once(server, 'close');
+      assert.ok(!runtime.servers.has(server));
+    }
+    assert.deepEqual(events, ['server', 'listen', 'listening', 'listen', 'listening']);
+    assert.equal(addresses[0]?.protocol, protocol);
+    assert.equal(addresses[0]?.host, '127.0.0.1');
+    assert.ok(addresses[0]?.port);
+  });
+}
+
+test('a server that cannot listen is no longer waited for, and its error stays unhandled', async () => {
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const server = net.createServer();
+  server.listen((taken.address() as AddressInfo).port, '127.0.0.1');
+  assert.equal(listenStateOf(runtime).pending.size, 1);
+  assert.equal(server.listenerCount('error'), 0);
+  const [error] = await once(server, 'error') as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'EADDRINUSE');
+  assert.equal(listenStateOf(runtime).pending.size, 0);
+  await once(taken.close(), 'close');
+});
+
+test('listen() of a server that listens is refused by Node itself, and announced to nobody', async () => {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  events.length = 0;
+  assert.throws(() => server.listen(0), { code: 'ERR_SERVER_ALREADY_LISTEN' });
+  assert.deepEqual(events, []);
+  await once(server.close(), 'close');
+});
+
+test('settled: when one listens and none is about to', async () => {
+  const state = listenStateOf(runtime);
+  const [one, two] = [net.createServer(), net.createServer()];
+  let settled = false;
+  const wait = state.settled().then(() => { settled = true; });
+  await new Promise(setImmediate);
+  assert.equal(settled, false);
+  one.listen(0, '127.0.0.1');
+  two.listen(0, '127.0.0.1');
+  assert.equal(state.begun, true);
+  await wait;
+  assert.ok(one.listening && two.listening);
+  one.close();
+  two.close();
+});
+
+test('an inherited port becomes the descriptor of it', () => {
+  const seen: ListenOptions[] = [];
+  listen.inherited = { 8080: 7 };
+  runtime.hooks.listen.tap('look', (_server, options) => {
+    seen.push({ ...options });
+    // It is not there, so something harmless in its place.
+    if (options.fd === 7) {
+      delete options.fd;
+      options.port = 0;
+    }
+  });
+  const server = net.createServer().listen(8080, '127.0.0.1');
+  assert.deepEqual(seen[0], { fd: 7 });
+  server.close();
+  delete listen.inherited;
+});
+
+test('reuse-port is asked for on every port but 0', () => {
+  const seen: ListenOptions[] = [];
+  listen.reusePort = true;
+  runtime.hooks.listen.tap('look', (_server, options) => {
+    seen.push({ ...options });
+    delete options.reusePort;
+    options.port = 0;
+  });
+  for (const port of [8081, 0]) net.createServer().listen(port, '127.0.0.1').close();
+  listen.reusePort = false;
+  assert.deepEqual(seen.map(({ port, reusePort }) => [port, reusePort]), [[8081, true], [0, undefined]]);
+});
