@@ -45,13 +45,18 @@ await Promise.all([
   build({
     ...shared,
     entryPoints: present([
-      'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts',
+      'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts', 'lib/runtime/fetch-bridge.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
     // import() must stay import(): applications may be ES modules.
     supported: { 'dynamic-import': true },
+    plugins: [{
+      // Loaded by few workers, so no part of worker-main.cjs.
+      name: 'apart',
+      setup: (bundle) => bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true })),
+    }],
   }),
 ]);
 

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { Server } from 'node:net';
+import type { FetchApp } from './fetch-bridge.js';
 
 export interface Place {
   port: number;
@@ -56,12 +57,9 @@ const koa: Kind<{ callback(): RequestListener }> = {
   listener: (app) => app.callback(),
 };
 
-const web: Kind<{ fetch(request: Request, env: object): Response | Promise<Response> }> = {
+const web: Kind<FetchApp> = {
   is: (value) => has(value, 'fetch'),
-  listener: async (app) => {
-    const { getRequestListener } = await import('@hono/node-server');
-    return getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
-  },
+  listener: async (app) => (await import('./fetch-bridge.js')).listenerOf(app),
 };
 
 const listener: Kind<RequestListener> = {
