@@ -65,9 +65,9 @@ export async function claim(info: InstanceInfo): Promise<Claim> {
       writeFileSync(draft, JSON.stringify(record), { mode: 0o600 });
       if (link(draft, file)) break;
       const standing = readRecord(file);
-      if (standing) takeAway(file, standing, dir);
+      if (standing && !await isAlive(standing)) takeAway(file, standing, dir);
       const waited = Date.now() - started;
-      if (!standing && waited > UNREADABLE) rmSync(file, { force: true });
+      if (waited > UNREADABLE) removeUnreadable(file);
       if (waited > PATIENCE) throw new ClusterError('ERR_CLUSTER_CONTROL', `${file} is in the way and cannot be removed`);
       await new Promise((resolve) => setTimeout(resolve, RETRY));
     }
@@ -193,6 +193,12 @@ function takeAway(file: string, stale: InstanceRecord, dir: string): void {
   } finally {
     rmSync(lock, { force: true });
   }
+}
+
+/** Half a record, from a disk that was full: told from one that is being replaced by staying as it is. */
+function removeUnreadable(file: string): void {
+  const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+  if (age > UNREADABLE && !readRecord(file)) rmSync(file, { force: true });
 }
 
 function releaseDeadLock(lock: string): void {
