@@ -60,6 +60,8 @@ export class Bootstrap implements Controllable {
   readonly deadlines: Deadlines = { drain: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 };
   /** Paths that the control socket answers, and the health port those that are `open`. */
   readonly routes: Route[] = [];
+  /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */
+  readonly inheritedSockets: Record<string, number> = {};
   readonly startedAt = new Date();
   /** Resolves with the exit code once everything is gone. */
   readonly exited: Promise<number>;
@@ -214,15 +216,12 @@ export class Bootstrap implements Controllable {
     this.#version = await ownVersion();
     await this.applyPlugins();
     const { hooks } = this;
-    const checked = hooks.configResolved.call(this.config);
-    if (checked !== this.config) {
-      const { revalidate } = await import('./config/load.js');
-      this.#release = { ...this.#release, loaded: { ...this.loaded, config: revalidate(checked) } };
-    }
+    await this.#configResolved();
     const { config } = this;
     assertBalance(config.balance);
     cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
     if (this.#options.ownsProcess !== false) this.#cleanup.push(this.#onSignals());
+    this.#cleanup.push(this.#onParent());
     this.#transition('start');
     process.title = `${config.title}: master`;
     this.logger.info(`hatchery ${this.#version} starts "${config.title}" on node ${process.version} (${config.workers} worker${config.workers === 1 ? '' : 's'})`);
@@ -402,6 +401,13 @@ export class Bootstrap implements Controllable {
     });
   }
 
+  /** A parent process that forked this one may send messages; without a `to` they are for the master. */
+  #onParent(): () => void {
+    const listener = (message: unknown) => this.#router.route(message, 'parent', process.ppid);
+    process.on('message', listener);
+    return () => { process.off('message', listener); };
+  }
+
   /** A close in the middle of something ends the wait for it. */
   #orClosed<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.#cancelled]);
@@ -418,6 +424,14 @@ export class Bootstrap implements Controllable {
     } finally {
       this.#task = null;
     }
+  }
+
+  /** What the taps make of the configuration is validated again, also where they changed it in place. */
+  async #configResolved(): Promise<void> {
+    const checked = this.hooks.configResolved.call(this.config);
+    if (!this.taps.some(({ hook }) => hook === 'configResolved')) return;
+    const { revalidate } = await import('./config/load.js');
+    this.#release = { ...this.#release, loaded: { ...this.loaded, config: revalidate(checked, this.loaded) } };
   }
 
   async #nextRelease(): Promise<Release> {
@@ -437,7 +451,8 @@ export class Bootstrap implements Controllable {
   }
 
   #boot(role: ChildRole, slot: number, release: Release): Omit<BootInfo, 'id'> {
-    return bootInfo(role, slot, release, this.#parts[role], this.#hasAgent(), role === 'agent' ? this.deadlines.agent : this.deadlines.drain);
+    const boot = bootInfo(role, slot, release, this.#parts[role], this.#hasAgent(), role === 'agent' ? this.deadlines.agent : this.deadlines.drain);
+    return { ...boot, listen: { ...boot.listen, inherited: this.inheritedSockets } };
   }
 
   /** There is something for an agent: its module, a framework, a plugin's part, or `agent: true`. */

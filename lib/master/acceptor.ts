@@ -111,7 +111,11 @@ export class Acceptor {
       this.#members.delete(child);
       this.#free.delete(member);
     }
-    for (const { inFlight } of member ? [member, ...left] : left) if (inFlight) this.#again(inFlight);
+    for (const one of member ? [member, ...left] : left) {
+      const pending = one.inFlight;
+      one.inFlight = null;
+      if (pending) this.#again(pending);
+    }
   }
 
   /** The worker's answer to a connection it was handed. */

@@ -40,6 +40,8 @@ export interface ChildView {
   /** Its own failure, as it told before it exited. */
   readonly failure: { error: ErrorData; output?: string } | null;
   readonly waiting: Waiting | null;
+  /** Set by a plugin that can tell more of an end nobody asked for than its code and signal do; null: no opinion. */
+  explain: ((ending: Pick<ExitInfo, 'code' | 'signal'>) => ExitCause | null) | null;
   /** Typed internal messages (see InternalMessages). */
   readonly channel: Channel<'master', ChildRole>;
 }
@@ -52,6 +54,10 @@ export interface ChildListener {
 
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
 const CLOSE_BEFORE_READY = 1_000;
+/** How far apart the ends of Node's channel and ours may be when a process dies, ms. */
+const SETTLE = 50;
+/** How long a process whose channel has ended may take to exit, ms. */
+const LOST = 1_000;
 /** What a child may take longer than its deadline before it is killed, ms. */
 const MARGIN = 500;
 
@@ -81,7 +87,7 @@ export class Child implements ChildView {
   failure: { error: ErrorData; output?: string } | null = null;
   waiting: Waiting | null = null;
   exit: ExitInfo | null = null;
-  /** Set by a plugin that knows better why the process dies (the kernel's OOM killer, for instance). */
+  explain: ChildView['explain'] = null;
   causeOfDeath: ExitCause | null = null;
 
   readonly #listener: ChildListener;
@@ -121,14 +127,30 @@ export class Child implements ChildView {
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => { this.#listener.message(this, envelope); });
     this.process.on('message', (message) => { this.#listener.message(this, message); });
-    // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out.
-    this.worker?.on('disconnect', () => { if (this.state === 'ready') this.#leave('signal'); });
+    // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
+    // ours as well, and 'exit' may come after both (FIELD-NOTES 3).
+    this.worker?.on('disconnect', () => {
+      setTimeout(() => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }, SETTLE);
+    });
+    channel.onClose(() => {
+      setTimeout(() => {
+        if (this.state === 'exited' || this.state === 'killing') return;
+        this.causeOfDeath ??= 'lostChannel';
+        void this.kill('abort');
+      }, LOST).unref();
+    });
     this.process.on('error', (error) => {
       debug('%s#%d: %s', this.role, this.id, error.message);
       this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
       if (this.process.pid === undefined) this.#gone(1, null);
     });
-    this.process.once('exit', (code, signal) => this.#gone(code, signal));
+    // Its last words may still be in the pipe (FIELD-NOTES 3), and they may say why.
+    this.process.once('exit', (code, signal) => {
+      const gone = () => this.#gone(code, signal);
+      if (!channel.open) return gone();
+      channel.onClose(gone);
+      setTimeout(gone, SETTLE).unref();
+    });
   }
 
   /** Asks it to drain and exit within `timeout` ms; kills it with its tree when it does not. */
@@ -171,7 +193,7 @@ export class Child implements ChildView {
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.state === 'exited') return;
-    this.exit = { cause: this.causeOfDeath ?? causeOf(this, signal), code, signal, uptime: Math.round(performance.now() - this.#startedTick) };
+    this.exit = { cause: this.causeOfDeath ?? causeOf(this, code, signal), code, signal, uptime: Math.round(performance.now() - this.#startedTick) };
     this.#apply('exit');
     this.channel.end();
     this.#resolveExit(this.exit);
@@ -208,10 +230,9 @@ export class Child implements ChildView {
 /** Intents that make an exit an expected one. */
 const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 'recycle', 'abort', 'signal', 'masterGone']);
 
-function causeOf(child: Child, signal: NodeJS.Signals | null): ExitCause {
+function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | null): ExitCause {
   if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
   if (child.intent && REQUESTED.has(child.intent)) return 'requested';
-  // Heap exhaustion ends in abort(); V8 exits with 133/134 where a shell stands between.
-  if (signal === 'SIGABRT' || signal === 'SIGTRAP') return 'outOfMemory';
-  return 'crash';
+  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart.
+  return child.explain?.({ code, signal }) ?? (signal === 'SIGABRT' || signal === 'SIGTRAP' ? 'outOfMemory' : 'crash');
 }

@@ -25,6 +25,8 @@ interface ClusterMessage {
 type InternalServer = Server & { _handle: RawHandle | null; _listen2(address: null, port: number, type: number, backlog: number): void };
 
 const BACKLOG = 511;
+/** Milliseconds after an exit in which the last of its messages are read. */
+const UNREAD = 10;
 
 /**
  * All addresses that workers listen on. Stands between node:cluster and its workers: sees which worker asks for which
@@ -62,11 +64,14 @@ export class Listeners {
       this.#said(child, message);
       return send(message, ...rest);
     };
-    // At 'disconnect' the channel has been read to its end: an acknowledgement that has not come never will.
-    proc.once('disconnect', () => {
+    const gone = () => {
       for (const acceptor of this.#acceptors.values()) acceptor.lost(child);
       for (const shared of this.#shared.values()) shared.users.delete(child);
-    });
+    };
+    // At 'disconnect' the channel has been read to its end: an acknowledgement that has not come never will. But with a
+    // handle on its way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
+    proc.once('disconnect', gone);
+    proc.once('exit', () => { setTimeout(gone, UNREAD); });
   }
 
   /** A worker is about to drain: nothing is routed to it any more. */

@@ -44,7 +44,7 @@ export class Reaper {
   /** `grace`: milliseconds the children may still take after the master's death. */
   start(grace: number): void {
     if (process.platform === 'win32') return;
-    const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/', env: { PATH: process.env.PATH ?? '/usr/bin:/bin' } });
+    const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
     shell.on('error', () => { this.#shell = null; });
     shell.on('exit', () => { this.#shell = null; });
     shell.stdin?.on('error', () => {});
