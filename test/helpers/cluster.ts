@@ -185,6 +185,11 @@ export class TestCluster {
     return marked(this.marker);
   }
 
+  /** Live worker processes, draining ones too, by their titles (Linux). */
+  workerPids(): number[] {
+    return this.processes().filter(({ command }) => /: worker#\d+$/.test(command)).map(({ pid }) => pid);
+  }
+
   /** Sockets and records left in the directories made for this instance, to be empty after an exit. */
   files(): string[] {
     return existsSync(this.tmp) ? listFiles(this.tmp).filter((file) => !/node-compile-cache|tsx-/.test(file)) : [];

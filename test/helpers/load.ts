@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Scope } from './cluster.js';
 import { Lost, RawConnection, requestHead, Tally, type RawResponse, type Target } from './raw-client.js';
 import { Http2Client, readEvents, RetrySafe } from './raw-client-streams.js';
 
@@ -37,7 +38,9 @@ export class Load {
   readonly #clients: Promise<void>[] = [];
   readonly #options: Required<Pick<LoadOptions, 'deadline' | 'slow' | 'pause'>> & LoadOptions;
 
-  constructor(mix: Mix, options: LoadOptions) {
+  /** With a scope it ends with the test at the latest. */
+  constructor(mix: Mix, options: LoadOptions, scope?: Scope) {
+    scope?.after(() => this.#stopping.abort());
     this.#options = { deadline: 15_000, slow: 3_000, pause: 0, ...options };
     for (const kind of Object.keys(mix) as Kind[]) {
       const tally = this.tallies[kind] = new Tally();

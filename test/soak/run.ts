@@ -1,0 +1,69 @@
+// The full figures of "nothing is lost". `npm run soak -- [--node 20,22,24,26] [--only reload,stop,...] [--short]`
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Scope } from '../helpers/cluster.js';
+import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
+import { manyReloads, reloadsUnderLoad } from './reloads.js';
+
+const { values } = parseArgs({ options: { node: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean', default: false } } });
+const mix = { keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4, upload: 2, stream: 2, https: 2, http2: 4, sse: 2 };
+const times = (full: number) => values.short ? Math.max(2, Math.round(full / 20)) : full;
+
+const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
+  reload: (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 2 }),
+  'reload-os': (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 2, balance: 'os' }),
+  stop: (scope) => stopInFlight(scope, { workers: 4, inFlight: 50, length: 2_000, idle: 20 }),
+  scale: (scope) => scaleDown(scope, { from: 8, to: 2 }),
+  'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
+  'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
+  'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
+};
+
+/** A Node binary of a major version, from npm, kept in the temporary directory. */
+function nodeBinary(major: string): string {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
+  const dir = path.join(os.tmpdir(), 'hatchery-nodes', major);
+  const binary = path.join(dir, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+  if (!existsSync(binary)) {
+    mkdirSync(dir, { recursive: true });
+    spawnSync('npm', ['install', '--prefix', dir, '--no-audit', '--no-fund', `node-${process.platform}-${process.arch}@${major}`], { stdio: 'inherit' });
+  }
+  return binary;
+}
+
+async function one(name: string): Promise<boolean> {
+  const cleanUps: (() => unknown)[] = [];
+  const started = performance.now();
+  try {
+    const report = await scenarios[name]!({ after: (fn) => cleanUps.push(fn) });
+    console.log(`ok ${name} (${Math.round((performance.now() - started) / 1000)} s)\n${report}\n`);
+    return true;
+  } catch (error) {
+    console.log(`FAILED ${name}\n${(error as Error).message}\n`);
+    return false;
+  } finally {
+    for (const cleanUp of cleanUps.reverse()) await cleanUp();
+  }
+}
+
+const wanted = values.only?.split(',') ?? Object.keys(scenarios);
+const unknown = wanted.find((name) => !Object.hasOwn(scenarios, name));
+if (unknown) throw new Error(`no scenario "${unknown}"; there are ${Object.keys(scenarios).join(', ')}`);
+
+// A process for each version: the helpers read TEST_NODE once.
+if (values.node) {
+  let failed = false;
+  for (const major of values.node.split(',')) {
+    console.log(`# node ${major}`);
+    const args = [...process.execArgv, process.argv[1]!, '--only', wanted.join(','), ...(values.short ? ['--short'] : [])];
+    if (spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, TEST_NODE: nodeBinary(major) } }).status !== 0) failed = true;
+  }
+  process.exit(failed ? 1 : 0);
+}
+
+let good = true;
+for (const name of wanted) good = await one(name) && good;
+process.exit(good ? 0 : 1);
