@@ -13,3 +13,4 @@ export { ScaleCommand } from './commands/scale.js';
 export { StartCommand } from './commands/start.js';
 export { StatusCommand } from './commands/status.js';
 export { StopCommand } from './commands/stop.js';
+export { SystemdCommand } from './commands/systemd.js';

@@ -12,6 +12,7 @@ import { ScaleCommand } from './commands/scale.js';
 import { StartCommand } from './commands/start.js';
 import { StatusCommand } from './commands/status.js';
 import { StopCommand } from './commands/stop.js';
+import { SystemdCommand } from './commands/systemd.js';
 
 /** The whole command line. A framework with its own bin extends it and adds, or replaces, commands. */
 export class Program extends Command {
@@ -29,6 +30,7 @@ export class Program extends Command {
     this.add('logs', LogsCommand);
     this.add('config', ConfigCommand);
     this.add('hooks', HooksCommand);
+    this.add('systemd', SystemdCommand);
   }
 
   override get description(): string { return 'runs a Node server on every core and keeps it up'; }

@@ -1,0 +1,46 @@
+import path from 'node:path';
+import { Command } from '../command.js';
+import type { Argv, Context } from '../common-bin.js';
+import { configFlags, type Flags } from '../flags.js';
+import { print } from '../output.js';
+import { readRequest } from './config.js';
+
+export class SystemdCommand extends Command {
+  override get description(): string { return 'print a systemd unit for the app'; }
+
+  override get words(): readonly string[] { return ['[target]']; }
+
+  override get flags(): Flags {
+    return {
+      ...configFlags,
+      user: { kind: 'text', description: 'user that the service runs as', standard: 'who asks' },
+      socket: { kind: 'switch', description: 'print the socket unit instead, for sockets that outlive the service', standard: 'off' },
+    };
+  }
+
+  override async run({ argv }: Context): Promise<void> {
+    const { loadConfig } = await import('../../lib/config/load.js');
+    const { logicalCwd } = await import('../../lib/config/target.js');
+    const { serviceUnit, socketUnit } = await import('../systemd-units.js');
+    const { default: os } = await import('node:os');
+    const { config } = await loadConfig(readRequest(argv));
+    const cwd = logicalCwd();
+    print(argv.socket ? socketUnit(config) : serviceUnit({
+      config,
+      cwd,
+      target: path.resolve(cwd, argv._[0] ?? '.'),
+      flags: typed(argv),
+      user: this.text(argv, 'user') ?? os.userInfo().username,
+      bin: process.argv[1] ?? 'framework',
+    }));
+  }
+}
+
+/** The flags of `start` among those that were typed, as words again. */
+function typed(argv: Argv): string[] {
+  return Object.entries(configFlags).flatMap(([name, { kind }]) => [argv[name] ?? []].flat().flatMap((value) => {
+    if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
+    if (kind === 'maybe') return [value === '' ? `--${name}` : `--${name}=${String(value)}`];
+    return [`--${name}`, String(value)];
+  }));
+}

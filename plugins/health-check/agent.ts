@@ -1,0 +1,7 @@
+import type { Runtime } from '../../lib/index.js';
+import { Heartbeat } from './heartbeat.js';
+
+/** In the agent: samples. It serves nobody, but it can hang like any other. */
+export default function healthCheck(runtime: Runtime): void {
+  new Heartbeat(runtime, { requests: () => 0, connections: () => Promise.resolve(0) });
+}

@@ -1,0 +1,76 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ClusterError } from '../../lib/errors.js';
+import type { Bootstrap, RouteAnswer } from '../../lib/index.js';
+
+/** A probe needs no longer for its request, ms. */
+const PATIENCE = 10_000;
+const MAX_CONNECTIONS = 256;
+
+export interface OpenPort {
+  /** `http://127.0.0.1:9000` */
+  url: string;
+  close(): void;
+}
+
+/**
+ * Serves the master's open routes on a port of its own, so that a blocked worker cannot hide.
+ * Rejects with ERR_CLUSTER_START when the port cannot be had. `serves` limits it to some paths.
+ */
+export async function openPort(bootstrap: Bootstrap, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true): Promise<OpenPort> {
+  const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE, keepAliveTimeout: 5_000 }, (request, response) => {
+    void answer(bootstrap, serves, request).then((reply) => send(response, request.method === 'HEAD', reply));
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  await listen(server, owner, port, host);
+  server.on('error', (error) => bootstrap.logger.error(error));
+  server.unref();
+  const at = (server.address() as AddressInfo).port;
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${at}`,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function listen(server: Server, owner: string, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+      const why = code === 'EADDRINUSE' ? 'is taken' : code === 'EACCES' ? 'is not allowed for this user' : `cannot be had (${message})`;
+      reject(new ClusterError('ERR_CLUSTER_START', `plugins.${owner}.port: port ${port} on ${host} ${why}`));
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+async function answer({ routes, logger }: Bootstrap, serves: (path: string) => boolean, { method, url }: IncomingMessage): Promise<RouteAnswer> {
+  try {
+    const { pathname, searchParams } = new URL(url ?? '/', 'http://health');
+    const here = routes.filter((route) => route.open && route.path === pathname && serves(pathname));
+    const route = here.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
+    if (route) return await route.handler(searchParams);
+    const [other] = here;
+    if (other) return { status: 405, headers: { Allow: other.method }, body: { error: `${pathname} wants ${other.method}` } };
+    const paths = routes.filter(({ open, path }) => open && serves(path)).map(({ path }) => path);
+    return { status: 404, body: { error: `there is no ${pathname}; there are ${paths.join(', ')}` } };
+  } catch (error) {
+    logger.error(error as Error);
+    return { status: 500, body: { error: (error as Error).message } };
+  }
+}
+
+function send(response: ServerResponse, withoutBody: boolean, { status = 200, headers = {}, body }: RouteAnswer): void {
+  const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'Content-Type': typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    ...headers,
+  });
+  response.end(withoutBody ? undefined : text);
+}

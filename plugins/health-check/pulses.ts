@@ -1,0 +1,128 @@
+import { pathToFileURL } from 'node:url';
+import type { Bootstrap, ChildStatus, ChildView, ExitInfo, Status } from '../../lib/index.js';
+import { built } from '../../lib/package-root.js';
+import type { Sample } from './messages.js';
+import { Pulse, type SlotTotals } from './pulse.js';
+
+const part = (role: 'worker' | 'agent') => pathToFileURL(built(`plugins/health-check/${role}.cjs`)).href;
+const NAME = 'health-check';
+
+/** The pulse of every child, and the sums of every slot. One for each master, whoever of the plugins asks first. */
+export class Pulses {
+  /** Milliseconds between two samples of a child. */
+  interval = 1_000;
+  readonly #all = new Map<ChildView, Pulse>();
+  /** Of processes that are gone, by slot; -1 is the agent. */
+  readonly #past = new Map<number, SlotTotals>();
+  readonly #listeners: ((pulse: Pulse, sample: Sample) => void)[] = [];
+
+  constructor(bootstrap: Bootstrap) {
+    const { hooks } = bootstrap;
+    for (const role of ['worker', 'agent'] as const) bootstrap.inject(role, part(role), {}, { passive: true });
+    const forked = (child: ChildView) => {
+      const pulse = new Pulse(child);
+      this.#all.set(child, pulse);
+      child.channel.on('health.sample', (sample) => {
+        pulse.hear(sample);
+        for (const listener of this.#listeners) listener(pulse, sample);
+      });
+      child.channel.on('health.abort', () => { pulse.aborted = true; });
+    };
+    const ready = (child: ChildView) => {
+      const pulse = this.#all.get(child);
+      if (pulse) pulse.heardAt = pulse.readyTick = performance.now();
+      child.channel.send('health.begin', { interval: this.interval });
+    };
+    const exited = (child: ChildView, exit: ExitInfo) => {
+      const totals = this.#pastOf(child.slot);
+      totals.exits[exit.cause] = (totals.exits[exit.cause] ?? 0) + 1;
+      add(totals, this.#all.get(child));
+      this.#all.delete(child);
+    };
+    hooks.workerForked.tap(NAME, forked);
+    hooks.agentForked.tap(NAME, forked);
+    hooks.workerReady.tap(NAME, ready);
+    hooks.agentReady.tap(NAME, ready);
+    hooks.workerExit.tap(NAME, exited);
+    hooks.agentExit.tap(NAME, exited);
+    hooks.collectStatus.tap(NAME, (status) => this.#fill(status));
+  }
+
+  /** Called for each sample, after its pulse has taken it in. */
+  onSample(listener: (pulse: Pulse, sample: Sample) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  of(child: ChildView): Pulse | undefined {
+    return this.#all.get(child);
+  }
+
+  /** Of all children that are ready; the others have limits of their own. */
+  ready(): Pulse[] {
+    return [...this.#all.values()].filter(({ child }) => child.state === 'ready');
+  }
+
+  /** Sums of every slot that ever had a process, the living ones included. */
+  totals(): SlotTotals[] {
+    const sums = new Map([...this.#past].map(([slot, totals]) => [slot, { ...totals, exits: { ...totals.exits } }]));
+    for (const pulse of this.#all.values()) {
+      const { slot } = pulse.child;
+      const totals = sums.get(slot) ?? nothing(slot);
+      sums.set(slot, totals);
+      add(totals, pulse);
+    }
+    return [...sums.values()].sort((a, b) => a.slot - b.slot);
+  }
+
+  #pastOf(slot: number): SlotTotals {
+    const totals = this.#past.get(slot) ?? nothing(slot);
+    this.#past.set(slot, totals);
+    return totals;
+  }
+
+  #fill(status: Status): Status {
+    const byPid = new Map([...this.#all.values()].map((pulse) => [pulse.child.pid, pulse]));
+    const fill = (child: ChildStatus): ChildStatus => {
+      const pulse = byPid.get(child.pid);
+      const sample = pulse?.last;
+      if (!pulse || !sample) return child;
+      const { rss, heapUsed, heapLimit, eventLoopDelay, eventLoopUtilization, requests, connections } = sample;
+      return {
+        ...child, rss, cpu: pulse.cpu, eventLoopDelay, eventLoopUtilization, heapUsed, heapLimit, requests, connections,
+        requestsPerSecond: pulse.requestsPerSecond, lastSample: Math.round(pulse.silence()),
+      };
+    };
+    const totals = this.totals();
+    return {
+      ...status,
+      agent: status.agent && fill(status.agent),
+      workers: status.workers.map(fill),
+      exits: sumOfExits(totals),
+      slots: totals.filter(({ slot }) => slot >= 0),
+    };
+  }
+}
+
+const nothing = (slot: number): SlotTotals => ({ slot, requests: 0, cpu: 0, exits: {} });
+
+function add(totals: SlotTotals, pulse: Pulse | undefined): void {
+  totals.requests += pulse?.last?.requests ?? 0;
+  totals.cpu += pulse?.last?.cpu ?? 0;
+}
+
+function sumOfExits(totals: readonly SlotTotals[]): SlotTotals['exits'] {
+  const sum: SlotTotals['exits'] = {};
+  for (const { exits } of totals) {
+    for (const [cause, count] of Object.entries(exits) as [keyof typeof sum, number][]) sum[cause] = (sum[cause] ?? 0) + count;
+  }
+  return sum;
+}
+
+const known = new WeakMap<Bootstrap, Pulses>();
+
+/** The pulses of this master; the first to ask has the children send them. */
+export function pulsesOf(bootstrap: Bootstrap): Pulses {
+  const pulses = known.get(bootstrap) ?? new Pulses(bootstrap);
+  known.set(bootstrap, pulses);
+  return pulses;
+}
