@@ -12,6 +12,7 @@ import { Router } from './ipc/router.js';
 import { loadPlugins, ownVersion } from './load-plugins.js';
 import { LogFiles, type LogPaths } from './log-files.js';
 import { Logger } from './logger.js';
+import type { ConnectionRouting } from './master/acceptor.js';
 import { Announcements } from './master/announcements.js';
 import { AgentGroup } from './master/agent-group.js';
 import { assertBalance } from './master/balance.js';
@@ -204,6 +205,11 @@ export class Bootstrap implements Controllable {
     const href = String(url);
     if (role === 'agent' && !passive) this.#agentWanted = true;
     this.#parts[role].push({ plugin, url: /^[a-z]{2,}:/.test(href) ? href : pathToFileURL(href).href, options });
+  }
+
+  /** Lets a plugin choose the slot of each connection. Needs `balance: "round-robin"`, where the master accepts. */
+  routeConnections(routing: ConnectionRouting): void {
+    this.listeners.routing = routing;
   }
 
   /** Adds a path to the control socket and, when `open`, to the health port. */
@@ -434,9 +440,17 @@ export class Bootstrap implements Controllable {
     this.#release = { ...this.#release, loaded: { ...this.loaded, config: revalidate(checked, this.loaded) } };
   }
 
+  /** Plugins have their say in a configuration, at the start and at each reload alike. */
+  async #resolved(loaded: LoadedConfig): Promise<LoadedConfig> {
+    const config = this.hooks.configResolved.call(loaded.config);
+    if (config === loaded.config) return loaded;
+    const { revalidate } = await import('./config/load.js');
+    return { ...loaded, config: revalidate(config) };
+  }
+
   async #nextRelease(): Promise<Release> {
     const { generation, clusterPort } = this.#release;
-    const fresh = await this.#options.reloadConfig?.() ?? this.loaded;
+    const fresh = await this.#resolved(await this.#options.reloadConfig?.() ?? this.loaded);
     // How many workers there are is scale's matter while the cluster runs.
     return { generation: generation + 1, clusterPort, loaded: { ...fresh, config: { ...fresh.config, workers: this.workers.slots.length } } };
   }

@@ -9,12 +9,26 @@ export interface RawHandle {
   fd?: number;
 }
 
-/** Chooses the slot that a connection belongs to; undefined: any worker may take it. */
-export type Pick = (client: RawHandle) => number | undefined;
+/** Decides which slot a connection belongs to; given to `bootstrap.routeConnections`. */
+export interface ConnectionRouting {
+  /**
+   * The slot of a connection; undefined: any worker may take it. Asked again when the slot cannot take it. `unavailable`
+   * tells of slots that have not taken a connection for `patience` ms; one of them may be named when nobody else is left.
+   */
+  pick(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined;
+  /** Milliseconds that a slot without a worker, or with one that does not answer, keeps its connections. */
+  patience: number;
+  /**
+   * Sees a connection first. Calls `admit` once it may be routed, or closes the handle and then calls `drop`. What `admit` is
+   * given goes to the worker as the `note` of node:cluster's message `newconn`.
+   */
+  prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void;
+}
 
 interface Pending {
   client: RawHandle;
   slot: number | undefined;
+  note: unknown;
   /** performance.now() */
   since: number;
 }
@@ -25,13 +39,34 @@ interface Member {
   inFlight: (Pending & { sequence: number }) | null;
 }
 
+/** A slot as this address knows it. */
+interface Place {
+  /** Oldest first: a successor takes over when its predecessor leaves. */
+  members: Member[];
+  queue: Pending[];
+  /** performance.now() since when it takes nothing: without a worker, or waiting for its acknowledgement. */
+  stalledSince: number | null;
+}
+
+export interface AcceptorOptions {
+  routing(): ConnectionRouting | null;
+  held(): boolean;
+  /** Milliseconds a connection waits for a worker before it is closed. */
+  patience: number;
+}
+
 /** Counts down, so that it never meets the numbers that node:cluster gives its own messages. */
 let sequence = 0;
+/** Milliseconds until a worker that refused a connection (its server closes, or is full) is offered one again. */
+const REFUSED = 10;
+/** Milliseconds between two looks at what waits. */
+const LOOK = 1_000;
 
 /**
  * One listening address: takes its connections in the master and hands each to a worker, as node:cluster's round-robin
  * does, and in its protocol, so the worker's side is Node's own. Ours, because Node's loses connections: what a worker had
- * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (FIELD-NOTES 6).
+ * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (FIELD-NOTES 6). And
+ * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
  */
 export class Acceptor {
   /** What identifies the address in node:cluster's messages. */
@@ -41,19 +76,18 @@ export class Acceptor {
   /** In the order in which they became free. */
   readonly #free = new Set<Member>();
   readonly #members = new Map<Child, Member>();
-  #queue: Pending[] = [];
-  readonly #pick: () => Pick | null;
-  readonly #held: () => boolean;
+  readonly #places = new Map<number, Place>();
+  /** Connections that any worker may take. */
+  #shared: Pending[] = [];
+  readonly #preparing = new Set<RawHandle>();
+  readonly #options: AcceptorOptions;
+  readonly #created = performance.now();
   #listening = true;
-  /** Milliseconds a connection waits for a worker before it is closed. */
-  readonly #patience: number;
   #sweeper: NodeJS.Timeout | undefined;
 
-  constructor(handle: RawHandle, options: { pick: () => Pick | null; held: () => boolean; patience: number }) {
+  constructor(handle: RawHandle, options: AcceptorOptions) {
     this.handle = handle;
-    this.#pick = options.pick;
-    this.#held = options.held;
-    this.#patience = options.patience;
+    this.#options = options;
     this.#closeHandle = handle.close.bind(handle);
     this.take();
   }
@@ -64,7 +98,7 @@ export class Acceptor {
       if (!error && client) this.accept(client);
     };
     this.handle.close = () => {
-      if (!this.#held()) this.close();
+      if (!this.#options.held()) this.close();
     };
   }
 
@@ -73,49 +107,42 @@ export class Acceptor {
   }
 
   get waiting(): number {
-    return this.#queue.length;
+    let count = this.#shared.length;
+    for (const { queue } of this.#places.values()) count += queue.length;
+    return count;
   }
 
   accept(client: RawHandle): void {
-    const slot = this.#pick()?.(client);
-    const pending: Pending = { client, slot, since: performance.now() };
-    for (const member of this.#free) {
-      if (slot !== undefined && member.child.slot !== slot) continue;
-      this.#hand(member, pending);
-      return;
-    }
-    this.#wait(pending);
+    const pending: Pending = { client, slot: undefined, note: undefined, since: performance.now() };
+    const routing = this.#options.routing();
+    if (!routing?.prepare) return this.#route(pending);
+    this.#preparing.add(client);
+    const known = () => this.#preparing.delete(client);
+    routing.prepare(client, (note) => {
+      pending.note = note;
+      if (known()) this.#route(pending);
+    }, known);
   }
 
   join(child: Child): void {
     if (this.#members.has(child)) return;
     const member: Member = { child, inFlight: null };
     this.#members.set(child, member);
+    this.#place(child.slot).members.push(member);
     this.#next(member);
   }
 
   /** No more connections to this worker; what it has not acknowledged is still its own. */
   leave(child: Child): void {
-    const member = this.#members.get(child);
-    if (!member) return;
-    this.#members.delete(child);
-    this.#free.delete(member);
-    if (member.inFlight) departing.set(child, [...departing.get(child) ?? [], { acceptor: this, member }]);
+    const member = this.#remove(child);
+    if (member?.inFlight) departing.set(child, [...departing.get(child) ?? [], { acceptor: this, member }]);
   }
 
   /** The worker is gone: what it never acknowledged, it never read, so another one takes it. */
   lost(child: Child): void {
     const left = departing.get(child)?.filter((one) => one.acceptor === this).map((one) => one.member) ?? [];
-    const member = this.#members.get(child);
-    if (member) {
-      this.#members.delete(child);
-      this.#free.delete(member);
-    }
-    for (const one of member ? [member, ...left] : left) {
-      const pending = one.inFlight;
-      one.inFlight = null;
-      if (pending) this.#again(pending);
-    }
+    const member = this.#remove(child);
+    for (const { inFlight } of member ? [member, ...left] : left) if (inFlight) this.#route(inFlight, true);
   }
 
   /** The worker's answer to a connection it was handed. */
@@ -124,9 +151,14 @@ export class Acceptor {
     const pending = member?.inFlight;
     if (!member || !pending || pending.sequence !== number) return false;
     member.inFlight = null;
-    if (accepted) pending.client.close();
-    else this.#again(pending);
-    if (this.#members.has(child)) this.#next(member);
+    if (accepted) {
+      pending.client.close();
+      if (this.#members.has(child)) this.#place(child.slot).stalledSince = null;
+      this.#next(member);
+    } else {
+      setTimeout(() => this.#next(member), REFUSED);
+      this.#route(pending, true);
+    }
     return true;
   }
 
@@ -139,74 +171,116 @@ export class Acceptor {
 
   close(): void {
     this.stopListening();
-    for (const { client } of this.#queue.splice(0)) client.close();
+    for (const client of this.#preparing) client.close();
+    this.#preparing.clear();
+    for (const queue of this.#queues()) for (const { client } of queue.splice(0)) client.close();
     clearInterval(this.#sweeper);
+  }
+
+  /** Finds the slot anew, as it may have been scaled away or have stalled since. `front`: it has waited already. */
+  #route(pending: Pending, front = false): void {
+    const slot = this.#options.routing()?.pick(pending.client, this.#unavailable);
+    pending.slot = slot;
+    if (slot === undefined) {
+      const [member] = this.#free;
+      if (member) this.#hand(member, pending);
+      else this.#wait(this.#shared, pending, front);
+      return;
+    }
+    const { members: [member], queue } = this.#place(slot);
+    if (member && this.#free.has(member)) this.#hand(member, pending);
+    else this.#wait(queue, pending, front);
+  }
+
+  #unavailable = (slot: number): boolean => {
+    const place = this.#places.get(slot);
+    // A slot never heard of counts from the address's beginning: at the start its worker is on its way, later it is not.
+    const since = place ? place.stalledSince : this.#created;
+    if (since === null) return false;
+    if (!this.#options.held() && !place?.members.length) return true;
+    return performance.now() - since > (this.#options.routing()?.patience ?? Infinity);
+  };
+
+  #place(slot: number): Place {
+    let place = this.#places.get(slot);
+    if (!place) this.#places.set(slot, place = { members: [], queue: [], stalledSince: this.#created });
+    return place;
+  }
+
+  #remove(child: Child): Member | undefined {
+    const member = this.#members.get(child);
+    if (!member) return undefined;
+    this.#members.delete(child);
+    this.#free.delete(member);
+    const place = this.#place(child.slot);
+    place.members = place.members.filter((one) => one !== member);
+    const [successor] = place.members;
+    if (successor && this.#free.delete(successor)) this.#next(successor);
+    if (!successor) {
+      place.stalledSince = performance.now();
+      for (const pending of place.queue.splice(0)) this.#route(pending);
+    }
+    return member;
   }
 
   #hand(member: Member, pending: Pending): void {
     this.#free.delete(member);
     const number = --sequence;
     member.inFlight = { ...pending, sequence: number };
+    this.#place(member.child.slot).stalledSince ??= performance.now();
     const { process } = member.child;
     const failed = () => {
       if (member.inFlight?.sequence !== number) return;
       member.inFlight = null;
       this.leave(member.child);
-      this.#again(pending);
+      this.#route(pending, true);
     };
     if (!process.connected) {
       failed();
       return;
     }
-    send(process, { cmd: 'NODE_CLUSTER', act: 'newconn', key: this.key, seq: number }, pending.client, (error) => { if (error) failed(); });
+    const { client, note } = pending;
+    send(process, { cmd: 'NODE_CLUSTER', act: 'newconn', key: this.key, seq: number, ...(note === undefined ? {} : { note }) }, client, (error) => { if (error) failed(); });
   }
 
   /** Gives a member its next connection, or notes that it is free. */
   #next(member: Member): void {
-    const { slot } = member.child;
-    const index = this.#queue.findIndex((pending) => pending.slot === undefined || pending.slot === slot);
-    if (index < 0) {
-      this.#free.add(member);
-      return;
-    }
-    const [pending] = this.#queue.splice(index, 1) as [Pending];
-    this.#hand(member, pending);
+    if (member.inFlight || this.#members.get(member.child) !== member) return;
+    const place = this.#place(member.child.slot);
+    const pending = (place.members[0] === member ? place.queue.shift() : undefined) ?? this.#shared.shift();
+    if (pending) return this.#hand(member, pending);
+    this.#free.add(member);
+    if (place.members[0] === member) place.stalledSince = null;
   }
 
-  #again(pending: Pending): void {
-    for (const member of this.#free) {
-      if (pending.slot !== undefined && member.child.slot !== pending.slot) continue;
-      this.#hand(member, pending);
-      return;
-    }
-    if (this.#members.size === 0 && !this.#held()) pending.client.close();
+  #wait(queue: Pending[], pending: Pending, front: boolean): void {
+    if (this.#members.size === 0 && !this.#options.held()) pending.client.close();
     else {
-      this.#queue.unshift(pending);
-      this.#sweep();
+      if (front) queue.unshift(pending);
+      else queue.push(pending);
+      this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(LOOK, (this.#options.routing()?.patience ?? LOOK) / 4 + 1));
     }
   }
 
-  #wait(pending: Pending): void {
-    if (this.#members.size === 0 && !this.#held()) pending.client.close();
-    else {
-      this.#queue.push(pending);
-      this.#sweep();
-    }
-  }
-
-  /** Nobody waits for ever: the queue is looked through once a second while there is one. */
+  /** Nobody waits for ever: slots that have stalled give their connections away, and those that waited too long are closed. */
   #sweep(): void {
-    this.#sweeper ??= setInterval(() => {
-      const now = performance.now();
-      this.#queue = this.#queue.filter((pending) => {
-        if (now - pending.since < this.#patience) return true;
-        pending.client.close();
-        return false;
-      });
-      if (this.#queue.length > 0) return;
-      clearInterval(this.#sweeper);
-      this.#sweeper = undefined;
-    }, 1_000);
+    const now = performance.now();
+    for (const queue of this.#queues()) {
+      for (const pending of queue.splice(0)) {
+        if (now - pending.since < this.#options.patience) queue.push(pending);
+        else pending.client.close();
+      }
+    }
+    for (const [slot, { queue }] of this.#places) {
+      if (queue.length > 0 && this.#unavailable(slot)) for (const pending of queue.splice(0)) this.#route(pending);
+    }
+    if (this.waiting > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #queues(): Pending[][] {
+    return [this.#shared, ...[...this.#places.values()].map((place) => place.queue)];
   }
 }
 

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import net, { type Server } from 'node:net';
 import createDebug from 'debug';
-import { Acceptor, type Pick, type RawHandle } from './acceptor.js';
+import { Acceptor, type ConnectionRouting, type RawHandle } from './acceptor.js';
 import type { Child } from './child.js';
 
 const debug = createDebug('hatchery:listeners');
@@ -35,7 +35,7 @@ const UNREAD = 10;
  */
 export class Listeners {
   /** Set by a plugin that decides which slot a connection belongs to. */
-  pick: Pick | null = null;
+  routing: ConnectionRouting | null = null;
   /** Whether an address outlives its last worker. */
   held = true;
 
@@ -194,7 +194,7 @@ export class Listeners {
       if (!handle) return;
       debug('taking over %s', key);
       if (parked) parked.take();
-      else this.#acceptors.set(key, new Acceptor(handle, { pick: () => this.pick, held: () => this.held, patience: this.#patience }));
+      else this.#acceptors.set(key, new Acceptor(handle, { routing: () => this.routing, held: () => this.held, patience: this.#patience }));
     }));
   }
 

@@ -1,0 +1,60 @@
+import type { Bootstrap, ConnectionRouting, RawHandle } from '../../lib/index.js';
+import { addressKey, plainAddress } from './address-key.js';
+import { addressList, type StickyOptions } from './options.js';
+import type { ProxiedPeer } from './proxy-header.js';
+import { readProxyHeader } from './read-proxy-header.js';
+import { best } from './rendezvous.js';
+
+/** Milliseconds between two log lines about the same trouble. */
+const QUIET = 10_000;
+
+/** In the master: a connection's slot by the address of its client. */
+export function connectionRouting(bootstrap: Bootstrap, options: StickyOptions): ConnectionRouting {
+  /** Clients known from a PROXY header; null: the header named none. */
+  const proxied = new WeakMap<RawHandle, ProxiedPeer | null>();
+  const count = () => bootstrap.workers.slots.length;
+
+  const routing: ConnectionRouting = {
+    patience: options.patience,
+    pick(client, unavailable) {
+      const peer = proxied.get(client);
+      const address = peer === undefined ? peerOf(client) : peer?.address;
+      // A unix socket's peer has no address, and one that was reset already has none any more.
+      if (address === undefined) return undefined;
+      const key = addressKey(address);
+      return best(key, count(), unavailable) ?? best(key, count());
+    },
+  };
+  if (!options.proxyProtocol) return routing;
+
+  const trusted = addressList(options.trustedProxies);
+  let quietUntil = 0;
+  const complain = (address: string, error: string) => {
+    if (performance.now() < quietUntil) return;
+    quietUntil = performance.now() + QUIET;
+    bootstrap.logger.warn(`sticky-session: connection of proxy ${address} closed: ${error}`);
+  };
+  return {
+    ...routing,
+    prepare(client, admit, drop) {
+      const address = plainAddress(peerOf(client) ?? '');
+      if (address === '' || !trusted(address)) return admit();
+      readProxyHeader(client, options.headerTimeout, (outcome) => {
+        if ('error' in outcome) {
+          complain(address, outcome.error);
+          drop();
+          client.close();
+          return;
+        }
+        proxied.set(client, outcome.peer);
+        admit(outcome.peer ?? undefined);
+      });
+    },
+  };
+}
+
+function peerOf(client: RawHandle): string | undefined {
+  const out: { address?: string } = {};
+  client.getpeername?.(out);
+  return out.address;
+}

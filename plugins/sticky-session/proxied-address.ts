@@ -1,0 +1,26 @@
+import type { Server, Socket } from 'node:net';
+import type { Runtime } from '../../lib/index.js';
+import type { ProxiedPeer } from './proxy-header.js';
+import { showPeer } from './peer.js';
+
+/**
+ * In a worker behind a proxy that speaks the PROXY protocol: `socket.remoteAddress` is the client's. The master has read
+ * the header and sends what it says with the connection.
+ */
+export function proxiedAddresses(runtime: Runtime<'worker'>): void {
+  const peers = new WeakMap<object, ProxiedPeer>();
+  process.prependListener('internalMessage' as 'message', ((message: { act?: string; note?: ProxiedPeer }, handle?: object) => {
+    if (message.act === 'newconn' && message.note && handle) peers.set(handle, message.note);
+  }) as NodeJS.MessageListener);
+
+  runtime.hooks.server.tap('sticky-session', (server: Server) => {
+    server.prependListener('connection', (socket: Socket & { _handle?: object | null }) => {
+      const peer = socket._handle && peers.get(socket._handle);
+      if (peer) showPeer(socket, { remoteAddress: peer.address, remotePort: peer.port });
+    });
+    server.prependListener('secureConnection', (socket: Socket & { _parent?: Socket & { [shown: string]: unknown } }) => {
+      const { _parent: parent } = socket;
+      if (parent && Object.hasOwn(parent, 'remoteAddress')) showPeer(socket, { remoteAddress: parent.remoteAddress, remotePort: parent.remotePort });
+    });
+  });
+}
