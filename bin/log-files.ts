@@ -37,10 +37,19 @@ export function chooseLogs(wishes: LogWishes, place: { title: string; dir: strin
 
 function failureToWrite(file: string): Error | null {
   try {
-    mkdirSync(path.dirname(file), { recursive: true });
+    makeDir(path.dirname(file));
     closeSync(openSync(file, 'a'));
     return null;
   } catch (error) {
     return error as Error;
+  }
+}
+
+/** One level, as a longer way is rather a mistake; and `recursive` never returns for a path in /proc. */
+function makeDir(dir: string): void {
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

@@ -32,6 +32,7 @@ export interface DaemonReport {
 /** Runs the master in this process; resolves with the exit code. */
 export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
+  endBySignals();
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
@@ -65,6 +66,15 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
   } finally {
     await instance.close();
   }
+}
+
+/**
+ * Before Bootstrap listens to signals, and when it does no more, one would kill the process where it stands and leave its
+ * record behind; an exit takes it along.
+ */
+function endBySignals(): void {
+  const end = (signal: NodeJS.Signals) => { if (process.listenerCount(signal) === 1) process.exit(); };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, end);
 }
 
 /** Read once and taken out of the environment, which the children inherit. */

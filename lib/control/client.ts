@@ -72,7 +72,7 @@ export class ControlClient {
     const { title, pid } = this.#record;
     const { code, message } = cause as NodeJS.ErrnoException;
     const absent = code === 'ENOENT' || code === 'ECONNREFUSED';
-    return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${title}" (pid ${pid}) ${absent ? 'has no control socket' : what ?? `did not answer: ${message}`}`, { cause });
+    return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${title}" (pid ${pid}) ${absent ? 'has no control socket' : what ?? `did not answer: ${message}`}`);
   }
 
   #refused(body: string, path: string): ClusterError {

@@ -20,7 +20,10 @@ export function candidateDirs(env: NodeJS.ProcessEnv = process.env): string[] {
 }
 
 /** The places that exist and are safe to read: a start with XDG_RUNTIME_DIR and a stop without it must still meet. */
-export const readableDirs = (): string[] => candidateDirs().filter(isOwn);
+export function readableDirs(): string[] {
+  const usual = process.getuid ? [`/run/user/${process.getuid()}/hatchery`] : [];
+  return [...new Set([...candidateDirs(), ...usual])].filter(isOwn);
+}
 
 /** Makes the directory of this user's instances; throws the reason when there is no place that is safe and writable. */
 export function makeInstanceDir(): string {

@@ -46,8 +46,8 @@ export class Sandbox {
   }
 
   /** A command that goes on; ended with the test. */
-  spawn(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): ChildProcess & { text: string; ended: Promise<number | null> } {
-    const child = spawn(node, [bin, ...args], { cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  spawn(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number } = {}): ChildProcess & { text: string; ended: Promise<number | null> } {
+    const child = spawn(node, [bin, ...args], { cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], uid: options.uid });
     this.#spawned.push(child);
     const watched = Object.assign(child, { text: '', ended: new Promise<number | null>((resolve) => { child.on('exit', resolve); }) });
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { watched.text += text; });
