@@ -79,6 +79,8 @@ export class Child implements ChildView {
   readonly exited: Promise<ExitInfo>;
   /** Resolves when it enters `ready`; never, when it does not. */
   readonly becameReady: Promise<void>;
+  /** Resolves when it leaves `ready`, by whatever way. */
+  readonly leftReady: Promise<void>;
 
   state: ChildState = 'forked';
   addresses: Address[] = [];
@@ -95,6 +97,7 @@ export class Child implements ChildView {
   #timer: NodeJS.Timeout | undefined;
   #resolveExit!: (exit: ExitInfo) => void;
   #resolveReady!: () => void;
+  #resolveLeft!: () => void;
 
   constructor(forked: { process: ChildProcess; worker: Worker | null }, boot: BootInfo, listener: ChildListener, startTimeout: number) {
     this.process = forked.process;
@@ -107,6 +110,7 @@ export class Child implements ChildView {
     this.#listener = listener;
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
     this.becameReady = new Promise((resolve) => { this.#resolveReady = resolve; });
+    this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
     this.channel = new Channel(forked.process.stdio[CHANNEL_FD] as Socket);
     this.#listen();
     this.channel.send('child.boot', boot);
@@ -213,6 +217,7 @@ export class Child implements ChildView {
     debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
     this.#listener.entered(this, to, from);
     if (to === 'ready') this.#resolveReady();
+    if (from === 'ready') this.#resolveLeft();
     return true;
   }
 

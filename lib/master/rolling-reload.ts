@@ -1,6 +1,7 @@
 import { ClusterError } from '../errors.js';
+import type { Child } from './child.js';
 import type { Release } from './crew.js';
-import { startFailure } from './exit-report.js';
+import { describeExit } from './exit-report.js';
 import type { Slot } from './slot.js';
 import type { WorkerGroup } from './worker-group.js';
 
@@ -30,7 +31,7 @@ export async function rollingReload({ workers, release, soak, batch, cancelled, 
     const child = await workers.succeed(slot, release);
     if (canary && soak > 0) {
       step(`worker#${slot.index} (pid ${child.pid}) is ready, soaking for ${soak}ms`, slot);
-      await stayUp(child.exited, soak, () => startFailure(child, soak));
+      await stayUp(child, soak);
     }
     step(`worker#${slot.index} (pid ${child.pid}) ready in ${Math.round(performance.now() - started)}ms, draining pid ${slot.current?.pid ?? '-'}`, slot);
     replaced++;
@@ -58,14 +59,12 @@ export async function rollingReload({ workers, release, soak, batch, cancelled, 
   }
 }
 
-async function stayUp(exited: Promise<unknown>, ms: number, failure: () => Error): Promise<void> {
+async function stayUp(child: Child, soak: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  try {
-    await Promise.race([
-      new Promise<void>((resolve) => { timer = setTimeout(resolve, ms); }),
-      exited.then(() => { throw failure(); }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const time = new Promise<boolean>((resolve) => { timer = setTimeout(() => resolve(true), soak); });
+  const stayed = await Promise.race([time, child.leftReady.then(() => false)]);
+  clearTimeout(timer);
+  if (stayed) return;
+  const { failure, exit } = child;
+  throw new ClusterError('ERR_CLUSTER_START', `worker#${child.slot} (pid ${child.pid}) did not stay up for ${soak}ms (reload.soak): ${failure?.error.message ?? (exit ? describeExit(exit) : 'it leaves')}`, { detail: failure?.error.stack });
 }

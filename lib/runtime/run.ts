@@ -1,3 +1,4 @@
+import { toErrorData } from '../errors.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { Address, CloseReason } from '../ipc/messages.js';
 import { ChildRuntime, openChannel } from './child-runtime.js';
@@ -59,6 +60,8 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   if (runtime.closing) return;
   runtime.ready = true;
   lastWords.forget();
+  // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.
+  process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: toErrorData(error) }); });
   channel.hold(true);
   channel.send('child.ready', { addresses });
 }
