@@ -13,8 +13,8 @@ const mix = { keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4, upload: 2, 
 const times = (full: number) => values.short ? Math.max(2, Math.round(full / 20)) : full;
 
 const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
-  reload: (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 2 }),
-  'reload-os': (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 2, balance: 'os' }),
+  reload: (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 15 }),
+  'reload-os': (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 15, balance: 'os' }),
   stop: (scope) => stopInFlight(scope, { workers: 4, inFlight: 50, length: 2_000, idle: 20 }),
   scale: (scope) => scaleDown(scope, { from: 8, to: 2 }),
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
