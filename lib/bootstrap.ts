@@ -107,7 +107,7 @@ export class Bootstrap implements Controllable {
     this.#cancelled.catch(() => {});
     this.#hurried = new Promise((resolve) => { this.#hurry = resolve; });
 
-    this.messenger = new Messenger((envelope) => this.#router.route(envelope, 'master', process.pid));
+    this.messenger = new Messenger((envelope) => this.#router.route(envelope, 'master', process.pid), () => this.#hasAgent());
     this.listeners = new Listeners(config.startTimeout);
     const crew: Crew = {
       hooks: this.hooks,

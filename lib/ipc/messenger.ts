@@ -31,19 +31,26 @@ export const REQUEST_TIMEOUT = 5_000;
  */
 export class Messenger {
   readonly #post: (envelope: Envelope) => void;
+  readonly #hasAgent: () => boolean;
   readonly #listeners = new Map<string, Set<Listener<string>>>();
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
   #next = 1;
 
-  /** `post` hands an envelope to the router (or to the pipe that leads there). */
-  constructor(post: (envelope: Envelope) => void) {
-    this.#post = post;
+  /** `post` hands an envelope to the router (or to the pipe that leads there); `hasAgent`: an agent is configured. */
+  constructor(post: (envelope: Envelope) => void, hasAgent: () => boolean = () => true) {
+    this.#post = (envelope) => {
+      if (envelope.to === 'agent' && !hasAgent()) {
+        throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: set \`agent: true\` in the configuration, or add an agent module`);
+      }
+      post(envelope);
+    };
+    this.#hasAgent = hasAgent;
   }
 
-  /** To all workers and the agent. */
+  /** To all workers and, if there is one, the agent. */
   broadcast<A extends string>(action: A, data?: MessageData<A>): void {
     this.#post({ action, data, to: 'app' });
-    this.#post({ action, data, to: 'agent' });
+    if (this.#hasAgent()) this.#post({ action, data, to: 'agent' });
   }
 
   /** To one process, by its pid or slot, or to a group. */
@@ -60,6 +67,7 @@ export class Messenger {
     this.#post({ action, data, to: 'app' });
   }
 
+  /** @throws ClusterError ERR_CLUSTER_NO_AGENT where none is configured */
   sendToAgent<A extends string>(action: A, data?: MessageData<A>): void {
     this.#post({ action, data, to: 'agent' });
   }
@@ -75,9 +83,15 @@ export class Messenger {
         this.#waiting.delete(request);
         reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT', `request "${action}" was not answered within ${timeout} ms`));
       }, timeout);
-      this.#waiting.set(request, { resolve, reject, timer });
       const to = address(target);
-      this.#post({ action, data, request, ...to, ...(to.to === 'app' && to.receiverPid === undefined ? { receiverPid: 'random' } : {}) });
+      this.#waiting.set(request, { resolve, reject, timer });
+      try {
+        this.#post({ action, data, request, ...to, ...(to.to === 'app' && to.receiverPid === undefined ? { receiverPid: 'random' } : {}) });
+      } catch (error) {
+        clearTimeout(timer);
+        this.#waiting.delete(request);
+        reject(error as Error);
+      }
     }) as Promise<Answer>;
   }
 

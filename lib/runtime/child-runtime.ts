@@ -38,7 +38,7 @@ export class ChildRuntime implements Runtime {
     this.config = boot.config;
     this.channel = channel;
     this.logger = new Logger({ label: boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`, level: boot.log.level as LogLevel, format: boot.log.format });
-    this.messenger = new Messenger((envelope) => { channel.send('messenger.envelope', envelope); });
+    this.messenger = new Messenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
       // Code written for the seed's model (Egg's own messenger, sendmessage) listens to the process.

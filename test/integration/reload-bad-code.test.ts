@@ -9,15 +9,15 @@ const bad: [what: string, code: string, told: RegExp][] = [
   ['rejects', 'Promise.reject(new Error("vault is sealed"));', /vault is sealed/],
   ['says why and exits 1', 'console.error("DATABASE_URL is not set"); process.exit(1);', /DATABASE_URL is not set/],
   ['exits 0', 'process.exit(0);', /code 0 before it was ready/],
-  ['hangs', 'for (;;);', /not ready within 700 ms/],
-  ['never listens', 'setInterval(() => {}, 1000);', /not ready within 700 ms/],
+  ['hangs', 'for (;;);', /not ready within 2500 ms/],
+  ['never listens', 'setInterval(() => {}, 1000);', /not ready within 2500 ms/],
   ['has a syntax error', 'const x = ;', /Unexpected token/],
 ];
 
 for (const [what, code, told] of bad) {
   test(`reload to code that ${what}: the old workers untouched, the reason told, exit 1, one boot`, async (t) => {
     const app = ownApp(t, { 'server.js': answering('old') });
-    const cluster = await startCluster(t, app.dir, { flags: ['-w', '3', '--start-timeout', '700'] });
+    const cluster = await startCluster(t, app.dir, { flags: ['-w', '3', '--start-timeout', '2500'] });
     const before = (await cluster.status()).workers.map(({ pid }) => pid);
     app.write('server.js', code);
     let lost = 0;
