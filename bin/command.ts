@@ -4,7 +4,7 @@ import { ClusterError } from '../lib/errors.js';
 import { describeError } from '../lib/logger.js';
 import { nearest } from '../lib/nearest.js';
 import { packageRoot } from '../lib/package-root.js';
-import { CommonBin, type Argv, type Context } from './common-bin.js';
+import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';
 import { toYargs, type Flag, type Flags } from './flags.js';
 import { printError, style } from './output.js';
 
@@ -43,8 +43,9 @@ export class Command extends CommonBin {
   /** Name of the bin, for help and messages. */
   get program(): string { return path.basename(process.argv[1] ?? 'framework').replace(/\.[cm]?[jt]s$/, ''); }
 
-  /** The word that led to it, set by the program. */
+  /** The word that led to it, and the program's commands by their words; set by the program. */
   commandName = '';
+  siblings: ReadonlyMap<string, CommandClass> = new Map();
 
   get usageLine(): string { return [this.program, this.commandName, ...this.words, '[flags]'].filter(Boolean).join(' '); }
 

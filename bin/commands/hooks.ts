@@ -21,9 +21,10 @@ export class HooksCommand extends Command {
     await bootstrap.applyPlugins();
     const hooks = Object.entries(bootstrap.hooks).map(([name, hook]) => ({
       hook: name,
-      type: hook.constructor.name,
+      // A bundler numbers classes whose names it meets twice.
+      type: hook.constructor.name.replace(/\d+$/, ''),
       kind: hookKinds[name as keyof typeof hookKinds],
-      taps: bootstrap.taps.filter((tap) => tap.hook === name).map((tap) => tap.plugin),
+      taps: [...new Set(bootstrap.taps.filter((tap) => tap.hook === name).map((tap) => tap.plugin))],
     }));
     if (argv.json) print(JSON.stringify(hooks, null, 2));
     else print(table(['hook', 'tapable', 'kind', 'taps'], hooks.map(({ hook, type, kind, taps }) => [hook, type, kind, taps.join(', ') || '-'])));

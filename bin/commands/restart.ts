@@ -23,7 +23,7 @@ export class RestartCommand extends Command {
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const { title, dir, command } = record;
     if (command === 'dev') throw new ClusterError('ERR_CLUSTER_CONTROL', `${title} (pid ${record.pid}) runs in a terminal for development: type rs there, or stop it`);
-    await checkConfig(record);
+    await this.#checkConfig(record);
     const log = record.log ?? chooseLogs({}, { title, dir, realDir: dir });
     if (!await stopInstance(record, { force: argv.force === true, timeout })) {
       throw new ClusterError('ERR_CLUSTER_CONTROL', `${title} (pid ${record.pid}) is still there after ${timeout} ms, so it was not started again; --force kills what is left`);
@@ -32,11 +32,12 @@ export class RestartCommand extends Command {
     process.env.NODE_ENV ||= 'production';
     process.exitCode = await startDaemon({ ...record, log });
   }
-}
 
-/** A configuration that has become wrong must not be found out when the old instance is gone. */
-async function checkConfig({ argv, cwd }: InstanceRecord): Promise<void> {
-  const { loadConfig } = await import('../../lib/config/load.js');
-  const start = new StartCommand(argv.slice(2));
-  await loadConfig({ ...start.request(start.context.argv).load, cwd });
+  /** A configuration that has become wrong must not be found out when the old instance is gone. */
+  async #checkConfig({ argv: [, word = 'start', ...rest], cwd }: InstanceRecord): Promise<void> {
+    const start = new (this.siblings.get(word) ?? StartCommand)(rest);
+    if (!(start instanceof StartCommand)) return;
+    const { loadConfig } = await import('../../lib/config/load.js');
+    await loadConfig({ ...start.request(start.context.argv).load, cwd });
+  }
 }

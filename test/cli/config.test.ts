@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { Sandbox, SERVER } from './sandbox.js';
+
+test('config prints each value and where it comes from', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER, '.clusterrc': '{"workers": 3, "startTimeout": 9000, "profiles": {"production": {"startTimeout": 8000}}}' });
+  const { code, stdout } = await sandbox.run(['config', dir, '--title', 'mine'], { env: { PORT: '4000' } });
+  assert.equal(code, 0);
+  const value = (key: string) => new RegExp(`^${key} +(.*)$`, 'm').exec(stdout)?.[1]?.replace(/ {2,}/g, ' | ');
+  assert.equal(value('directory'), dir);
+  assert.equal(value('profile'), 'production');
+  assert.equal(value('app'), path.join(dir, 'server.js'));
+  assert.match(value('workers') ?? '', /^3 \| file .*\.clusterrc$/);
+  assert.match(value('startTimeout') ?? '', /^8000 \| profile .*/);
+  assert.equal(value('port'), '4000 | env PORT');
+  assert.equal(value('title'), '"mine" | flag --title');
+  assert.match(value('balance') ?? '', /^"round-robin" \| default$/);
+});
+
+test('config --dev shows what dev would have; --json is for programs', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app();
+  const { stdout } = await sandbox.run(['config', dir, '--dev', '--json']);
+  const { config, profile, sources } = JSON.parse(stdout) as { config: { workers: number }; profile: string; sources: Record<string, { from: string }> };
+  assert.deepEqual([config.workers, profile, sources.workers?.from], [1, 'development', 'default']);
+});
+
+test('config of what is wrong: 2, the file, the path in it and the nearest key', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER, '.clusterrc': '{"workres": 3, "refork": {"limt": 1}}' });
+  const { code, stdout, stderr } = await sandbox.run(['config', dir]);
+  assert.deepEqual([code, stdout, stderr.trim().split('\n').length], [2, '', 2]);
+  assert.match(stderr, /\.clusterrc.*workres.*"workers"/);
+  assert.match(stderr, /\.clusterrc.*refork\.limt.*"limit"/);
+});
