@@ -1,10 +1,8 @@
 // The full figures of "nothing is lost". `npm run soak -- [--node 20,22,24,26] [--only reload,stop,...] [--short]`
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Scope } from '../helpers/cluster.js';
+import { nodeBinary } from '../helpers/node-binary.js';
 import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
 import { manyReloads, reloadsUnderLoad } from './reloads.js';
 
@@ -21,18 +19,6 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
 };
-
-/** A Node binary of a major version, from npm, kept in the temporary directory. */
-function nodeBinary(major: string): string {
-  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
-  const dir = path.join(os.tmpdir(), 'hatchery-nodes', major);
-  const binary = path.join(dir, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
-  if (!existsSync(binary)) {
-    mkdirSync(dir, { recursive: true });
-    spawnSync('npm', ['install', '--prefix', dir, '--no-audit', '--no-fund', `node-${process.platform}-${process.arch}@${major}`], { stdio: 'inherit' });
-  }
-  return binary;
-}
 
 async function one(name: string): Promise<boolean> {
   const cleanUps: (() => unknown)[] = [];
