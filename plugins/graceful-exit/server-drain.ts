@@ -63,7 +63,7 @@ export class ServerDrain {
       this.#isClosed = true;
       this.#resolve();
     };
-    if (!this.#server.listening) return closed();
+    if (!this.#server.listening && !Reflect.get(this.#server, '_connections')) return closed();
     announceCloseFromNowOn(this.#server);
     for (const { response } of httpConnections(this.#server) ?? []) if (response) announceClose(response);
     this.#http2?.begin();

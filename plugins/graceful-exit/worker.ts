@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import type { Runtime } from '../../lib/index.js';
 import { drain } from './drain.js';
 import type { GracefulExitOptions } from './options.js';
@@ -6,26 +7,30 @@ import { onUncaught } from './uncaught.js';
 
 /** In a worker: drains its servers when it closes, and makes an uncaught exception close it. */
 export default function gracefulExit(runtime: Runtime<'worker'>, options: GracefulExitOptions): void {
-  const servers = new Set<ServerDrain>();
+  const known = new WeakMap<Server, ServerDrain>();
+  const listening = new Set<ServerDrain>();
   let closing = false;
 
-  runtime.hooks.server.tap('graceful-exit', (server) => {
-    const tracked = new ServerDrain(server);
-    servers.add(tracked);
+  runtime.hooks.server.tap('graceful-exit', (server) => { known.set(server, new ServerDrain(server)); });
+  runtime.hooks.listening.tap('graceful-exit', (server) => {
+    onUncaught(runtime, options.uncaughtTimeout);
+    const tracked = known.get(server);
+    if (!tracked) return;
+    listening.add(tracked);
+    // Closed by the app while it runs: it may listen again.
     server.once('close', () => {
-      if (!closing) servers.delete(tracked);
+      if (!closing) listening.delete(tracked);
     });
   });
-  runtime.hooks.listening.tap('graceful-exit', () => onUncaught(runtime, options.uncaughtTimeout));
 
   // Registered before the app is loaded, so it runs before the app's own listeners: what they do to their servers
   // (`server.close()` cuts idle connections) already meets the drain.
   runtime.signal.addEventListener('abort', () => {
     closing = true;
-    for (const server of servers) server.begin();
+    for (const server of listening) server.begin();
   }, { once: true });
 
-  runtime.hooks.beforeClose.tapPromise('graceful-exit', (context) => drain([...servers], context, options, {
+  runtime.hooks.beforeClose.tapPromise('graceful-exit', (context) => drain([...listening], context, options, {
     waiting: runtime.waiting,
     report: () => runtime.channel.send('child.waiting', { ...runtime.waiting, tasks: [...runtime.waiting.tasks] }),
   }));
