@@ -43,9 +43,11 @@ export class Command extends CommonBin {
   /** Name of the bin, for help and messages. */
   get program(): string { return path.basename(process.argv[1] ?? 'framework').replace(/\.[cm]?[jt]s$/, ''); }
 
-  /** The word that led to it, and the program's commands by their words; set by the program. */
+  /** The program that it is a command of, the word that led to it, and its fellows by theirs; set by the program. */
+  owner: Command | null = null;
   commandName = '';
   siblings: ReadonlyMap<string, CommandClass> = new Map();
+  #version: string | undefined;
 
   get usageLine(): string { return [this.program, this.commandName, ...this.words, '[flags]'].filter(Boolean).join(' '); }
 
@@ -55,10 +57,13 @@ export class Command extends CommonBin {
     await super.start();
   }
 
-  /** Read when somebody asks, not at every start. */
+  /** A bin of its own sets its own; ours is read when somebody asks, not at every start. */
   override get version(): string {
-    return (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+    return this.#version ?? this.owner?.version
+      ?? (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
   }
+
+  override set version(version: string) { this.#version = version; }
 
   override get context(): Context {
     const context = super.context;
@@ -82,9 +87,9 @@ export class Command extends CommonBin {
 
   override errorHandler(error: Error): void {
     if (error instanceof ClusterError) {
-      const { detail, cause, exitCode } = error;
-      printError(style(error.message, 'red', 2));
-      if (detail) printError(detail);
+      const { message, detail, cause, exitCode } = error;
+      printError(style(message, 'red', 2));
+      if (detail && !message.includes(detail.trim())) printError(detail);
       if (cause !== undefined && exitCode !== 2) printError(`  caused by: ${describeError(cause)}`);
       process.exit(exitCode);
     }

@@ -54,7 +54,7 @@ export class Program extends Command {
     const target = at === -1 ? undefined : this.#commands.get(this.rawArgv[at] as string);
     if (target) {
       const command = new target(this.rawArgv.toSpliced(at, 1));
-      if (command instanceof Command) Object.assign(command, { commandName: this.rawArgv[at], siblings: this.#commands });
+      if (command instanceof Command) Object.assign(command, { owner: this, commandName: this.rawArgv[at], siblings: this.#commands });
       return command.start();
     }
     const unknown = this.rawArgv.find((word, index) => !word.startsWith('-') && !this.rawArgv[index - 1]?.startsWith('-'));

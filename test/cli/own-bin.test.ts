@@ -34,6 +34,8 @@ test('a framework extends the commands: fixed values, flags and commands of its 
   assert.equal((await mine(['start', '--greting', 'x'])).stderr, '--greting: unknown flag, did you mean "--greeting"?\n');
   assert.match((await mine(['start', '--help'])).stdout, /--greeting .*default: hello/);
 
+  for (const args of [['--version'], ['start', '--version'], ['status', '-v']]) assert.equal((await mine(args)).stdout, '3.2.1\n');
+
   const dir = sandbox.app('app', { 'package.json': '{"name":"app"}' });
   const port = await freePort();
   const started = await mine(['start', dir, '-d', '-p', String(port), '--greeting', 'hi']);
