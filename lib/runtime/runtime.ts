@@ -27,6 +27,8 @@ export interface ListenOptions {
   backlog?: number;
   exclusive?: boolean;
   reusePort?: boolean;
+  /** A plugin's own server: no hook sees it, and the plugin itself closes it. */
+  internal?: boolean;
   [key: string]: unknown;
 }
 

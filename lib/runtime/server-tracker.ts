@@ -82,6 +82,7 @@ export function trackServers(runtime: Runtime): void {
     // Node's own error for a second listen() comes before anything is changed or announced.
     if (this.listening) return original.apply(this, args);
     const { options, callback } = toListenOptions(args);
+    if (options.internal) return original.apply(this, args);
     if (!known.has(this)) meet(this);
     place(options, runtime.boot.listen);
     runtime.hooks.listen.call(this, options);

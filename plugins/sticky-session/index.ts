@@ -1,8 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
+import type { ChildView } from '../../lib/index.js';
 import { definePlugin } from '../../lib/plugin.js';
 import { built } from '../../lib/package-root.js';
 import { connectionRouting } from './connection-mode.js';
+import type { StickySample } from './messages.js';
 import { schema, type StickyOptions } from './options.js';
+import { Owners } from './request-mode.js';
+import type { WorkerOptions } from './worker.js';
 
 export type { StickyOptions } from './options.js';
 
@@ -13,14 +18,31 @@ export default definePlugin<StickyOptions>({
   name: 'sticky-session',
   schema,
   apply(bootstrap, options) {
+    const { hooks, logger } = bootstrap;
+    const samples = new WeakMap<ChildView, StickySample>();
+
     if (options.mode === 'connection') {
-      bootstrap.hooks.configResolved.tap('sticky-session', (config) => {
+      hooks.configResolved.tap('sticky-session', (config) => {
         if (config.balance === 'round-robin') return config;
-        bootstrap.logger.warn(`sticky-session: \`balance\` is "round-robin" in mode "connection", not "${config.balance}": the master has to see each connection`);
+        logger.warn(`sticky-session: \`balance\` is "round-robin" in mode "connection", not "${config.balance}": the master has to see each connection`);
         return { ...config, balance: 'round-robin' };
       });
       bootstrap.routeConnections(connectionRouting(bootstrap, options));
     }
-    bootstrap.inject('worker', part, options);
+    const dir = options.mode === 'request' ? new Owners(bootstrap).dir : null;
+    const secret = options.secret ?? randomBytes(32).toString('base64url');
+    bootstrap.inject('worker', part, { options: { ...options, secret }, dir } satisfies WorkerOptions);
+
+    hooks.workerForked.tap('sticky-session', (child) => {
+      child.channel.on('sticky-session.sample', (sample) => { samples.set(child, sample); });
+    });
+    hooks.collectStatus.tap('sticky-session', (status) => {
+      const living = new Map(bootstrap.children().map((child) => [child.pid, child]));
+      const workers = status.workers.map((worker) => {
+        const sample = samples.get(living.get(worker.pid) as ChildView);
+        return sample ? { ...worker, sticky: sample } : worker;
+      });
+      return { ...status, workers };
+    });
   },
 });

@@ -1,0 +1,60 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { queryOf } from './request-key.js';
+
+/** What an Engine.IO server is known by, bundled or not, from its first version on; Socket.IO speaks through one. */
+interface Engine {
+  generateId(request: unknown): string | Promise<string>;
+  handshake: unknown;
+  clients?: Record<string, { transport?: { name: string }; close(): void }>;
+}
+type GenerateId = (request: unknown) => string | Promise<string>;
+
+/**
+ * A Socket.IO session lives in the process that made it, and all that its client says later is the session's id. So each id
+ * ends with the number of its process. The servers are found where every EventEmitter is initialised, as no app has to give
+ * them to us and `import`, `require` and bundles alike go through there.
+ */
+export function markSessions(id: number): { engines: ReadonlySet<Engine> } {
+  const engines = new Set<Engine>();
+  const emitter = EventEmitter as unknown as { init(this: object, options?: unknown): void };
+  const { init } = emitter;
+  emitter.init = function (this: object, options?: unknown) {
+    if ('generateId' in this && 'handshake' in this) {
+      mark(this as Engine, id);
+      engines.add(this as Engine);
+    }
+    init.call(this, options);
+  };
+  return { engines };
+}
+
+/** The process that a request's session lives in; undefined: the request begins one, or is none of Socket.IO's. */
+export function sessionOwner(request: IncomingMessage): number | undefined {
+  const sid = queryOf(request, 'sid');
+  const owner = sid && /~([0-9a-z]{1,8})$/.exec(sid)?.[1];
+  return owner ? parseInt(owner, 36) : undefined;
+}
+
+/** Long-polling sessions do not end by themselves: each poll is answered and followed by the next. Their clients connect anew. */
+export function endPolling(engines: Iterable<Engine>): void {
+  for (const { clients = {} } of engines) {
+    for (const client of Object.values(clients)) if (client.transport?.name === 'polling') client.close();
+  }
+}
+
+/** The app may have ids of its own (`io.engine.generateId = ...`), which are marked as well. */
+function mark(engine: Engine, id: number): void {
+  let own: GenerateId | undefined;
+  const marked = (value: string) => `${value}~${id.toString(36)}`;
+  const generate: GenerateId = (request) => {
+    const value = (own ?? (Object.getPrototypeOf(engine) as Engine).generateId).call(engine, request);
+    return typeof value === 'string' ? marked(value) : value.then(marked);
+  };
+  Object.defineProperty(engine, 'generateId', {
+    configurable: true,
+    enumerable: true,
+    get: () => generate,
+    set: (value: GenerateId) => { own = value; },
+  });
+}

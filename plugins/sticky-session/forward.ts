@@ -1,0 +1,153 @@
+import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { HOP_HEADER, asObject, describeHop, endToEnd } from './hop.js';
+
+/** Which process a request goes to next; null: nobody, and nobody will come. */
+export type NextOwner = (failed: number | null) => Promise<number | 'here' | null>;
+
+export interface Forwarding {
+  /** The app's server, by its port or path. */
+  server: string;
+  socketOf(id: number): string;
+  next: NextOwner;
+  /** The owner turned out to be this process. */
+  here(): void;
+  forwardedFor: boolean;
+}
+
+/** Nothing of such a request changes anything, so it may be sent a second time. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+const MAX_FREE = 64;
+
+/** Kept connections to the other workers. */
+export class Agents {
+  readonly #agents = new Map<number, http.Agent>();
+
+  of(id: number): http.Agent {
+    let agent = this.#agents.get(id);
+    if (!agent) this.#agents.set(id, agent = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE }));
+    return agent;
+  }
+
+  /** A process takes no more requests: idle connections to it close from this side, where it is known that nothing is on its way. */
+  retire(isAlive: (id: number) => boolean): void {
+    for (const [id, agent] of this.#agents) {
+      if (isAlive(id)) continue;
+      this.#agents.delete(id);
+      // Not destroy(), which would cut those in use as well.
+      (agent as unknown as { keepAlive: boolean }).keepAlive = false;
+      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+    }
+  }
+}
+
+/** Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. */
+export async function forward(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
+  const headers = requestHeaders(request, server, forwardedFor);
+  let gone = false;
+  response.once('close', () => { gone = true; });
+  let failed: number | null = null;
+  for (;;) {
+    const owner = await next(failed);
+    if (gone) return;
+    if (owner === 'here') return here();
+    if (owner === null) return unavailable(response, 503, 'the worker of this session is not there');
+    const outcome = await attempt(request, response, http.request({
+      agent: agents.of(owner), socketPath: socketOf(owner), method: request.method, path: request.url, headers, setHost: false,
+    } as http.RequestOptions));
+    if (outcome === 'done') return;
+    if (outcome === 'broken') return unavailable(response, 502, 'the worker of this session ended before it had answered');
+    failed = owner;
+  }
+}
+
+/** `again`: the owner saw nothing of it, or it may see it twice. */
+function attempt(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): Promise<'done' | 'again' | 'broken'> {
+  return new Promise((resolve) => {
+    const body = hasBody(request);
+    let sent = false;
+    const leave = () => { if (!response.writableFinished) upstream.destroy(); };
+    response.once('close', leave);
+
+    // The body stays where it is until there is somebody to send it to.
+    upstream.once('socket', (socket: Socket) => {
+      const start = () => {
+        sent = true;
+        if (body) request.pipe(upstream);
+        else upstream.end();
+      };
+      if (socket.connecting) socket.once('connect', start);
+      else start();
+    });
+    upstream.on('continue', () => { if (!response.headersSent) response.writeContinue(); });
+    upstream.on('information', ({ statusCode, headers }) => {
+      if (statusCode === 103 && headers.link !== undefined) response.writeEarlyHints({ ...headers, link: headers.link } as Record<string, string | string[]>);
+    });
+    upstream.on('response', (answer) => {
+      answer.on('error', () => response.destroy());
+      relay(answer, response);
+      resolve('done');
+    });
+    upstream.on('error', () => {
+      request.unpipe(upstream);
+      if (response.headersSent || response.destroyed) {
+        response.destroy();
+        resolve('done');
+        return;
+      }
+      response.off('close', leave);
+      resolve(!sent || (!body && SAFE.has(request.method ?? '')) ? 'again' : 'broken');
+    });
+    // An owner may answer without reading all of the body; the rest must not stand in the next request's way.
+    upstream.on('close', () => {
+      request.unpipe(upstream);
+      if (response.headersSent) request.resume();
+    });
+  });
+}
+
+/** Known from the head: `complete` tells only what has been read. */
+function hasBody(request: IncomingMessage & { stream?: { endAfterHeaders?: boolean } }): boolean {
+  const { headers, stream } = request;
+  if (stream) return stream.endAfterHeaders !== true;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function relay(answer: IncomingMessage, response: ServerResponse): void {
+  const headers = endToEnd(answer.rawHeaders, { framing: false });
+  const status = answer.statusCode as number;
+  if ('stream' in response) response.writeHead(status, asObject(headers));
+  else response.writeHead(status, answer.statusMessage, headers as unknown as http.OutgoingHttpHeaders);
+  if (answer.headers.trailer !== undefined) {
+    answer.once('end', () => response.addTrailers(Object.fromEntries(Object.entries(answer.trailers).filter((entry): entry is [string, string] => entry[1] !== undefined))));
+  }
+  // A stream's head must not wait for its first bytes.
+  response.flushHeaders?.();
+  answer.pipe(response);
+}
+
+function requestHeaders(request: IncomingMessage, server: string, forwardedFor: boolean): string[] {
+  const headers = endToEnd(request.rawHeaders);
+  if (request.headers.host === undefined && request.headers[':authority'] !== undefined) headers.push('Host', String(request.headers[':authority']));
+  // A body of HTTP/2 needs neither; in HTTP/1 one of them says where it ends.
+  const framed = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+  if (!framed && hasBody(request)) headers.push('Transfer-Encoding', 'chunked');
+  if (forwardedFor) addForwardedFor(headers, request.socket.remoteAddress ?? 'unknown');
+  headers.push(HOP_HEADER, describeHop(server, request.socket));
+  return headers;
+}
+
+function addForwardedFor(headers: string[], address: string): void {
+  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'x-forwarded-for');
+  if (at < 0) headers.push('X-Forwarded-For', address);
+  else headers[at + 1] += `, ${address}`;
+}
+
+function unavailable(response: ServerResponse, status: 502 | 503, reason: string): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  response.writeHead(status, { 'Content-Type': 'text/plain', ...status === 503 ? { 'Retry-After': '1' } : {} });
+  response.end(`${reason}\n`);
+}

@@ -1,0 +1,26 @@
+/** Who owns which slot, as every worker of mode "request" knows it. Processes by their `id`. */
+export interface OwnerTable {
+  /** For each slot the process in charge; 0: it has none at the moment; -1: it never had one, and does not count yet. */
+  slots: number[];
+  /** Processes that take requests: those in charge, and those that drain but still have sessions. */
+  alive: number[];
+  /** The cluster closes: nobody comes to replace those that go. */
+  closing: boolean;
+}
+
+export interface StickySample {
+  /** Open client connections. */
+  connections: number;
+  /** Requests sent on to another worker, and taken over from another one, since the start. */
+  forwarded: number;
+  received: number;
+}
+
+declare module '../../lib/index.js' {
+  interface InternalMessages {
+    'sticky-session.table': { from: 'master'; to: 'worker'; data: OwnerTable; reply: boolean };
+    /** A draining worker is about to close its private socket; the answer comes when nobody sends it anything any more. */
+    'sticky-session.leave': { from: 'worker'; to: 'master'; data: null; reply: boolean };
+    'sticky-session.sample': { from: 'worker'; to: 'master'; data: StickySample };
+  }
+}

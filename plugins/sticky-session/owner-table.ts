@@ -1,0 +1,56 @@
+import type { OwnerTable } from './messages.js';
+import { best } from './rendezvous.js';
+
+/** In a worker: who owns what, and waiting for it to change. */
+export class Table {
+  #table: OwnerTable = { slots: [], alive: [], closing: false };
+  #waiting = new Set<() => void>();
+  /** performance.now() since when a slot has had no owner. */
+  readonly #missingSince = new Map<number, number>();
+
+  update(table: OwnerTable): void {
+    this.#table = table;
+    for (const [slot, id] of table.slots.entries()) {
+      if (id > 0) this.#missingSince.delete(slot);
+      else if (!this.#missingSince.has(slot)) this.#missingSince.set(slot, performance.now());
+    }
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  get closing(): boolean {
+    return this.#table.closing;
+  }
+
+  isAlive(id: number): boolean {
+    return this.#table.alive.includes(id);
+  }
+
+  /** The process in charge of a slot; 0: none at the moment. */
+  ownerOf(slot: number): number {
+    return Math.max(0, this.#table.slots[slot] ?? 0);
+  }
+
+  counts(slot: number): boolean {
+    return (this.#table.slots[slot] ?? -1) >= 0;
+  }
+
+  /** The slot of a key. Slots that have been without an owner for `patience` ms give their keys to the next one of their order. */
+  slotOf(key: number, patience: number): number | undefined {
+    const { length } = this.#table.slots;
+    return best(key, length, (slot) => !this.counts(slot) || performance.now() - (this.#missingSince.get(slot) ?? Infinity) > patience)
+      ?? best(key, length, (slot) => !this.counts(slot));
+  }
+
+  /** Resolves at the next change, or after `limit` ms. */
+  changed(limit: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, limit);
+      this.#waiting.add(wake);
+    });
+  }
+}

@@ -1,0 +1,198 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { Address, Runtime } from '../../lib/index.js';
+import { endPolling, markSessions, sessionOwner } from './engine-io.js';
+import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
+import { IssuedCookie } from './issued-cookie.js';
+import type { StickyOptions } from './options.js';
+import { Table } from './owner-table.js';
+import { PrivateServer } from './private-server.js';
+import { hashText } from './rendezvous.js';
+import { keyFinder, type FindKey } from './request-key.js';
+import { tunnel } from './tunnel.js';
+
+/** Whose a request is: a process's, for a session that lives there; a slot's; or, with neither, of whoever has it. */
+interface Owner {
+  id?: number;
+  slot?: number;
+}
+const ANYONE: Owner = {};
+
+const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'checkExpectation']);
+const TUNNELLED: ReadonlySet<unknown> = new Set(['upgrade', 'connect']);
+/** Milliseconds before a process that just failed is tried again, if the master has not said by then what became of it. */
+const AGAIN = 50;
+const LEAVE = 2_000;
+
+/** In a worker of mode "request": finds the owner of each request that its servers receive, and sends on what is another's. */
+export class Requests {
+  forwarded = 0;
+  readonly #runtime: Runtime<'worker'>;
+  readonly #options: StickyOptions;
+  readonly #dir: string;
+  readonly #table = new Table();
+  readonly #agents = new Agents();
+  readonly #servers = new Map<string, Server>();
+  /** Requests that stay: found to be ours, or sent on to us. */
+  readonly #local = new WeakSet<IncomingMessage>();
+  readonly #private: PrivateServer;
+  readonly #cookie: IssuedCookie | null;
+  readonly #ownerOf: (request: IncomingMessage) => Owner;
+
+  constructor(runtime: Runtime<'worker'>, options: StickyOptions, dir: string) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#dir = dir;
+    this.#private = new PrivateServer(this.#socketOf(runtime.boot.id), this.#servers, this.#local);
+    this.#cookie = options.issue === false ? null : new IssuedCookie(options);
+    this.#ownerOf = this.#cookie ? (request) => this.#bySlot(this.#cookie?.slotIn(request))
+      : options.key === 'socket.io' ? (request) => this.#bySession(request)
+        : this.#byKey(keyFinder(options.key as Exclude<NonNullable<StickyOptions['key']>, 'socket.io'>));
+    const { hooks, channel } = runtime;
+    const engines = options.key === 'socket.io' ? markSessions(runtime.boot.id).engines : [];
+    runtime.signal.addEventListener('abort', () => endPolling(engines), { once: true });
+
+    channel.on('sticky-session.table', (table) => {
+      this.#table.update(table);
+      this.#agents.retire((id) => this.#table.isAlive(id));
+      return true;
+    });
+    hooks.boot.tapPromise('sticky-session', () => this.#private.listen());
+    hooks.server.tap('sticky-session', (server) => this.#intercept(server));
+    hooks.listening.tap('sticky-session', (server, address) => { this.#servers.set(keyOf(address), server); });
+    hooks.beforeClose.tapPromise('sticky-session', async (closing) => {
+      if (closing.reason !== 'masterGone') await channel.request('sticky-session.leave', null, { timeout: LEAVE }).catch(() => {});
+      await this.#private.close(closing.deadline, upgradeTimeout(runtime));
+    });
+  }
+
+  get received(): number {
+    return this.#private.received;
+  }
+
+  #socketOf(id: number): string {
+    return path.join(this.#dir, `${id}.sock`);
+  }
+
+  #intercept(server: Server): void {
+    const { emit } = server;
+    server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
+      const [event, request, second, head] = args;
+      if (ANSWERED.has(event)) {
+        if (this.#answer(server, event, request as IncomingMessage, second as ServerResponse)) return true;
+      } else if (TUNNELLED.has(event) && this.#tunnel(server, event, request as IncomingMessage, second as Duplex, head as Buffer)) return true;
+      return Reflect.apply(emit, server, args) as boolean;
+    };
+  }
+
+  /** False: it is ours. */
+  #answer(server: Server, event: string | symbol, request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#local.has(request)) return false;
+    const owner = this.#ownerOf(request);
+    if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) this.#cookie.add(response, owner.slot, isEncrypted(request.socket));
+    if (this.#where(owner) === 'here') return false;
+    this.forwarded++;
+    // Node has said "100 Continue" already, unless the app wants to say it itself.
+    if (event !== 'checkContinue') drop(request, 'expect');
+    void forward(request, response, this.#agents, this.#forwarding(server, owner, () => {
+      this.#local.add(request);
+      server.emit(event, request, response);
+    }));
+    return true;
+  }
+
+  #tunnel(server: Server, event: string | symbol, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    if (this.#local.has(request)) return false;
+    const owner = this.#ownerOf(request);
+    if (this.#where(owner) === 'here') return false;
+    this.forwarded++;
+    void tunnel(request, socket, head, this.#forwarding(server, owner, () => {
+      this.#local.add(request);
+      if (!server.emit(event, request, socket, head)) socket.destroy();
+    }));
+    return true;
+  }
+
+  #forwarding(server: Server, owner: Owner, here: () => void): Forwarding {
+    return {
+      server: [...this.#servers].find(([, one]) => one === server)?.[0] ?? '',
+      socketOf: (id) => this.#socketOf(id),
+      next: this.#next(owner),
+      here,
+      forwardedFor: this.#options.forwardedFor,
+    };
+  }
+
+  /** Where to now: a process, here, or nowhere at the moment (0). */
+  #where({ id: session, slot }: Owner): number | 'here' {
+    const { id: own } = this.#runtime.boot;
+    if (session !== undefined) return session !== own && this.#table.isAlive(session) ? session : 'here';
+    if (slot === undefined) return 'here';
+    const id = this.#table.ownerOf(slot);
+    if (id === own || (id === 0 && this.#table.closing)) return 'here';
+    return id;
+  }
+
+  #next(owner: Owner): NextOwner {
+    const { patience } = this.#options;
+    const deadline = performance.now() + patience;
+    return async (failed) => {
+      let tried = failed;
+      for (;;) {
+        const where = this.#where(owner);
+        if (where === 'here' || (where !== 0 && where !== tried)) return where;
+        const left = deadline - performance.now();
+        if (left <= 0) return this.#instead(owner, tried);
+        await this.#table.changed(where === 0 ? left : Math.min(left, AGAIN));
+        tried = null;
+      }
+    };
+  }
+
+  /** Patience is over: the next slot in the order of this one. */
+  #instead(owner: Owner, failed: number | null): number | 'here' | null {
+    if (owner.slot === undefined) return null;
+    const slot = this.#table.slotOf(owner.slot, this.#options.patience);
+    const where = slot === undefined ? 0 : this.#where({ slot });
+    return where === 0 || where === failed ? null : where;
+  }
+
+  #byKey(find: FindKey): (request: IncomingMessage) => Owner {
+    return (request) => {
+      const key = find(request);
+      const slot = key === undefined ? undefined : this.#table.slotOf(hashText(key), this.#options.patience);
+      return slot === undefined ? ANYONE : { slot };
+    };
+  }
+
+  #bySession(request: IncomingMessage): Owner {
+    const id = sessionOwner(request);
+    return id === undefined ? this.#bySlot(undefined) : { id };
+  }
+
+  /** A client that is bound to nobody yet is bound to this worker's slot: to its successor, when this one is on its way out. */
+  #bySlot(slot: number | undefined): Owner {
+    if (slot !== undefined && this.#table.counts(slot)) return { slot };
+    const own = this.#runtime.slot;
+    return { slot: this.#table.counts(own) ? own : this.#table.slotOf(own, this.#options.patience) ?? own };
+  }
+}
+
+const keyOf = ({ port, path: file }: Address): string => String(file ?? port);
+
+const isEncrypted = (socket: Socket | undefined): boolean => (socket as { encrypted?: boolean } | undefined)?.encrypted === true;
+
+function drop(request: IncomingMessage, name: string): void {
+  const { rawHeaders } = request;
+  const at = rawHeaders.findIndex((one, i) => i % 2 === 0 && one.toLowerCase() === name);
+  if (at >= 0) rawHeaders.splice(at, 2);
+}
+
+/** graceful-exit's, as a forwarded WebSocket is one like any other. */
+function upgradeTimeout({ config }: Runtime<'worker'>): number {
+  const options = (config.plugins as Record<string, unknown> | undefined)?.['graceful-exit'];
+  const value = (options as { upgradeTimeout?: unknown } | undefined)?.upgradeTimeout;
+  return typeof value === 'number' ? value : 5_000;
+}
