@@ -142,7 +142,12 @@ export class Acceptor {
   lost(child: Child): void {
     const left = departing.get(child)?.filter((one) => one.acceptor === this).map((one) => one.member) ?? [];
     const member = this.#remove(child);
-    for (const { inFlight } of member ? [member, ...left] : left) if (inFlight) this.#route(inFlight, true);
+    for (const one of member ? [member, ...left] : left) {
+      const pending = one.inFlight;
+      // Told twice, by 'disconnect' and by 'exit': the second time there is nothing left.
+      one.inFlight = null;
+      if (pending) this.#route(pending, true);
+    }
   }
 
   /** The worker's answer to a connection it was handed. */
