@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import http2 from 'node:http2';
 import net from 'node:net';
+import tls from 'node:tls';
 import { Lost, requestHead, type Tally, type Target } from './raw-client.js';
 
 /** One HTTP/2 session at a time; a new one when the server says GOAWAY. Never sends a request again by itself. */
@@ -117,7 +118,8 @@ export class RawWebSocket {
 
   constructor(target: Target, path: string) {
     const key = randomBytes(16).toString('base64');
-    this.#socket = net.connect({ host: target.host ?? '127.0.0.1', port: target.port });
+    const where = { host: target.host ?? '127.0.0.1', port: target.port };
+    this.#socket = target.secure ? tls.connect({ ...where, rejectUnauthorized: false }) : net.connect(where);
     this.#socket.write(requestHead('GET', path, { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13, 'Sec-WebSocket-Key': key }));
     let code: number | undefined;
     this.closed = new Promise((resolve) => {

@@ -22,6 +22,30 @@ test('an event stream is ended in order and does not hold the drain', async (t) 
   assert.deepEqual(app.messages.filter(({ logged }) => logged), []);
 });
 
+test('an event stream over HTTP/2', async (t) => {
+  const port = await freePort();
+  const app = await alone(t, 'drain-app/server.js', { env: { HTTP2_PORT: String(port) } });
+  const events = new Http2Client({ port, secure: true }, new Tally()).get('/sse', 8_000);
+  await delay(300);
+  const { code, took } = await app.close('reload', 10_000);
+  assert.equal(code, 0);
+  assert.ok(took < 1_500, `${took} ms`);
+  assert.match(String(await events), /^data: \d+\n\ndata: /);
+  assert.deepEqual(app.messages.filter(({ logged }) => logged), []);
+});
+
+test('a WebSocket over TLS is ended in order', async (t) => {
+  const port = await freePort();
+  const app = await alone(t, 'drain-app/server.js', { env: { HTTPS_PORT: String(port) } });
+  const socket = new RawWebSocket({ port, secure: true }, '/');
+  await socket.opened;
+  assert.equal(await socket.echo('hello'), 'hello');
+  const { code, took } = await app.close('reload', 10_000);
+  assert.equal(code, 0);
+  assert.equal(await socket.closed, 'end');
+  assert.ok(took > 950 && took < 1_600, `${took} ms`);
+});
+
 test('a WebSocket works on until upgradeTimeout after the last answer', async (t) => {
   const app = await alone(t, 'drain-app/server.js');
   const socket = new RawWebSocket({ port: app.port }, '/');

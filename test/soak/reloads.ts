@@ -70,3 +70,20 @@ export async function manyReloads(scope: Scope, { reloads, workers = 2 }: { relo
   await cluster.assertNothingLeft();
   return report;
 }
+
+/** The longest answer of a fast handler while a reload goes on: the median of `runs`. A figure, not a test. */
+export async function reloadLatency(scope: Scope, { workers, runs }: { workers: number; runs: number }): Promise<string> {
+  const { cluster, ports } = await startDrainApp(scope, { workers });
+  const longest: number[] = [];
+  for (let n = 0; n < runs; n++) {
+    const load = new Load({ keepAlive: 4, perConnection: 4 }, { http: { port: ports.http }, pause: 2 }, scope);
+    const { code } = await cluster.run('reload', [], 60_000);
+    await load.stop();
+    assert.equal(code, 0);
+    assert.equal(load.lost, 0, load.report());
+    longest.push(Math.max(load.tallies.keepAlive.longest, load.tallies.perConnection.longest));
+  }
+  longest.sort((a, b) => a - b);
+  assert.equal((await cluster.stop()).code, 0);
+  return `longest answer during a reload of ${workers} workers: median ${Math.round(longest[Math.floor(runs / 2)]!)} ms of ${longest.map(Math.round).join(', ')} ms`;
+}

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Scope } from '../helpers/cluster.js';
 import { nodeBinary } from '../helpers/node-binary.js';
 import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
-import { manyReloads, reloadsUnderLoad } from './reloads.js';
+import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
 
 const { values } = parseArgs({ options: { node: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean', default: false } } });
 const mix = { keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4, upload: 2, stream: 2, https: 2, http2: 4, sse: 2 };
@@ -17,6 +17,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   scale: (scope) => scaleDown(scope, { from: 8, to: 2 }),
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
   'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
+  latency: (scope) => reloadLatency(scope, { workers: 4, runs: 5 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
 };
 
