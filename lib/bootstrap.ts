@@ -17,6 +17,7 @@ import { Announcements } from './master/announcements.js';
 import { AgentGroup } from './master/agent-group.js';
 import { assertBalance } from './master/balance.js';
 import { bootInfo } from './master/boot-info.js';
+import { Cancellation } from './master/cancellation.js';
 import type { Child, ChildView } from './master/child.js';
 import { freeClusterPort } from './master/cluster-port.js';
 import type { Crew, Deadlines, Release } from './master/crew.js';
@@ -25,6 +26,9 @@ import { Reaper } from './master/reaper.js';
 import { rollingReload } from './master/rolling-reload.js';
 import { shutdown } from './master/shutdown.js';
 import { onSignals } from './master/signals.js';
+import { inspectPort, openInspector } from './master/inspect.js';
+import { quickRestart } from './master/quick-restart.js';
+import { Spares } from './master/spares.js';
 import { threeStrikes } from './master/three-strikes.js';
 import { WorkerGroup } from './master/worker-group.js';
 import type { Plugin } from './plugin.js';
@@ -47,6 +51,9 @@ export interface BootstrapOptions {
   ownsProcess?: boolean;
 }
 
+/** How long old workers may take to be gone before new ones start beside them (restart), ms. */
+const OVERLAP = 200;
+
 /**
  * The master. It starts the agent and the workers, keeps them up, replaces, scales and stops them, and never runs code of
  * the application. Everything beyond that life cycle is a plugin on `hooks`.
@@ -68,6 +75,8 @@ export class Bootstrap implements Controllable {
   readonly exited: Promise<number>;
 
   readonly listeners: Listeners;
+  /** Processes that wait to become workers. */
+  readonly spares = new Spares();
   readonly agents: AgentGroup;
   readonly workers: WorkerGroup;
   lastReload: ReloadResult | null = null;
@@ -84,8 +93,7 @@ export class Bootstrap implements Controllable {
   readonly #progress = new Set<(progress: Progress) => void>();
   readonly #cleanup: (() => void)[] = [];
   #closing: Promise<number> | null = null;
-  #cancel!: (error: Error) => void;
-  readonly #cancelled: Promise<never>;
+  readonly #cancellation = new Cancellation();
   #hurry!: () => void;
   readonly #hurried: Promise<void>;
   #resolveExit!: (code: number) => void;
@@ -94,6 +102,9 @@ export class Bootstrap implements Controllable {
   #applied = false;
   #applying = '';
   #agentWanted = false;
+  #announced = false;
+  /** As the configuration last said; `scale` may have changed it since. */
+  #readWorkers = 0;
 
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
     this.#options = options;
@@ -103,8 +114,6 @@ export class Bootstrap implements Controllable {
     this.logger = new Logger({ label: 'master', ...config.log, output: this.#logFiles.output });
     this.taps = guard(this.hooks, { timeout: options.hookTimeout ?? 30_000, onError: (error) => this.logger.error(error) });
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
-    this.#cancelled = new Promise((_, reject) => { this.#cancel = reject; });
-    this.#cancelled.catch(() => {});
     this.#hurried = new Promise((resolve) => { this.#hurry = resolve; });
 
     this.messenger = new Messenger((envelope) => this.#router.route(envelope, 'master', process.pid), () => this.#hasAgent());
@@ -115,6 +124,7 @@ export class Bootstrap implements Controllable {
       deadlines: this.deadlines,
       listeners: this.listeners,
       reaper: this.#reaper,
+      spares: this.spares,
       boot: (role, slot, release) => this.#boot(role, slot, release),
       stdio: () => this.#logFiles.stdio(),
     };
@@ -224,6 +234,7 @@ export class Bootstrap implements Controllable {
     const { hooks } = this;
     await this.#configResolved();
     const { config } = this;
+    this.#readWorkers = config.workers;
     assertBalance(config.balance);
     cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
     if (this.#options.ownsProcess !== false) this.#cleanup.push(this.#onSignals());
@@ -235,20 +246,10 @@ export class Bootstrap implements Controllable {
       const closeControl = await this.#options.control?.(this);
       if (closeControl) this.#cleanup.push(closeControl);
       await this.#orClosed(hooks.beforeStart.promise(config));
+      await openInspector(config, this.#hasAgent(), this.logger);
       if (this.loaded.target.entry.framework !== undefined) this.#release = { ...this.#release, clusterPort: await freeClusterPort() };
       this.#reaper.start(Math.max(this.deadlines.drain, this.deadlines.agent) + 1_000);
-      if (this.#hasAgent()) await this.#orClosed(this.agents.start(this.#release));
-      this.#transition('agentReady');
-      await this.#orClosed(this.workers.grow(config.workers, this.#release));
-      this.#transition('workersReady');
-      this.#announce.clusterReady();
-      await this.#orClosed(hooks.clusterReady.promise(addressOf(this), this.children()));
-      const took = Date.now() - this.startedAt.getTime();
-      this.logger.info(`${config.title} started on ${this.address ?? 'no address'} (${took}ms)`);
-      this.#cleanup.push(threeStrikes(this.#options.checkInterval ?? 10_000, () => this.#count(), (counts) => {
-        this.logger.error(`ClusterWorkerExceptionError: nobody is left to serve (agent: ${counts.agent}, workers: ${counts.workers})`);
-        this.#giveUp('ClusterWorkerExceptionError');
-      }));
+      await this.#startChildren();
       return this;
     } catch (error) {
       const wasClosing = this.closing;
@@ -278,7 +279,7 @@ export class Bootstrap implements Controllable {
           workers: this.workers,
           release,
           ...release.loaded.config.reload,
-          cancelled: this.#cancelled,
+          cancellation: this.#cancellation,
           step: (text, slot) => this.#step('reload', text, slot.index, slot.successor?.pid),
         });
         this.#release = release;
@@ -294,6 +295,38 @@ export class Bootstrap implements Controllable {
         throw error;
       } finally {
         if (this.state === 'reloading') this.#transition('reloadDone');
+      }
+    });
+  }
+
+  /**
+   * Replaces all workers with as little delay as can be: the old ones go first, connections wait until the new ones are
+   * there, configuration and code are read afresh. For development; `reload` is for production. Rejects with the first
+   * failure, and the slots stay empty until the next call. `signal` gives it up.
+   * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _BUSY, _CLOSING
+   */
+  async restart(reason: string, { agent = false, signal }: { agent?: boolean; signal?: AbortSignal } = {}): Promise<ReloadResult> {
+    while (this.#task) await this.#task.done.catch(() => {});
+    return this.#exclusively('restart', async () => {
+      const started = performance.now();
+      const generation = this.generation + 1;
+      const result = (error?: Error): ReloadResult => ({
+        ok: !error, reason, generation, replaced: error ? 0 : this.workers.slots.length, took: Math.round(performance.now() - started), at: new Date().toISOString(), ...(error ? { error: error.message } : {}),
+      });
+      try {
+        this.#release = await this.#orClosed(quickRestart({
+          workers: this.workers,
+          agents: this.#hasAgent() && (agent || !this.agents.alive) ? this.agents : null,
+          release: this.#editedRelease(),
+          // Two processes cannot have the same inspector port.
+          overlap: inspectPort(this.config, 'master', -1) === null ? OVERLAP : this.deadlines.drain + 1_000,
+          signal,
+        }));
+        if (!this.#announced) await this.#orClosed(this.#allReady());
+        return this.lastReload = result();
+      } catch (error) {
+        if (!this.closing) this.lastReload = result(error as Error);
+        throw error;
       }
     });
   }
@@ -359,9 +392,42 @@ export class Bootstrap implements Controllable {
     return () => { this.#progress.delete(listener); };
   }
 
+  /** The agent, then the workers. */
+  async #startChildren(): Promise<void> {
+    const { config, hooks } = this;
+    let failure: Error | undefined;
+    try {
+      if (this.#hasAgent()) await this.#orClosed(this.agents.start(this.#release));
+      this.#transition('agentReady');
+      await this.#orClosed(this.workers.grow(config.workers, this.#release));
+    } catch (error) {
+      if (this.closing || hooks.startFailed.call(error as Error) !== 'stay') throw error;
+      failure = error as Error;
+      this.workers.addSlots(config.workers);
+      for (const slot of this.workers.slots) slot.left = slot.current === null;
+      this.#transition('agentReady');
+    }
+    this.#transition('workersReady');
+    if (!failure) await this.#allReady();
+  }
+
+  /** For the first time. */
+  async #allReady(): Promise<void> {
+    this.#announced = true;
+    this.#announce.clusterReady();
+    await this.#orClosed(this.hooks.clusterReady.promise(addressOf(this), this.children()));
+    const took = Date.now() - this.startedAt.getTime();
+    this.logger.info(`${this.config.title} started on ${this.address ?? 'no address'} (${took}ms)`);
+    this.#cleanup.push(threeStrikes(this.#options.checkInterval ?? 10_000, () => this.#count(), (counts) => {
+      this.logger.error(`ClusterWorkerExceptionError: nobody is left to serve (agent: ${counts.agent}, workers: ${counts.workers})`);
+      this.#giveUp('ClusterWorkerExceptionError');
+    }));
+  }
+
   async #close(reason: string, code: number): Promise<number> {
     this.#transition('close');
-    this.#cancel(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
+    this.spares.end();
+    this.#cancellation.cancel(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
     this.logger.info(`closing (${reason})`);
     const crew = crewOf.get(this) as Crew;
     await shutdown({ crew, agent: this.agents, workers: this.workers, reason, hurry: this.#hurried, step: (text) => this.#step('close', text) });
@@ -416,7 +482,7 @@ export class Bootstrap implements Controllable {
 
   /** A close in the middle of something ends the wait for it. */
   #orClosed<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.#cancelled]);
+    return this.#cancellation.orCancelled(promise);
   }
 
   async #exclusively<T>(name: string, run: () => Promise<T>): Promise<T> {
@@ -455,6 +521,16 @@ export class Bootstrap implements Controllable {
     return { generation: generation + 1, clusterPort, loaded: { ...fresh, config: { ...fresh.config, workers: this.workers.slots.length } } };
   }
 
+  /** As above, but a number of workers that was edited counts. */
+  async #editedRelease(): Promise<{ release: Release; count: number }> {
+    const fresh = await this.#resolved(await this.#options.reloadConfig?.() ?? this.loaded);
+    const { generation, clusterPort } = this.#release;
+    const { workers } = fresh.config;
+    const count = workers === this.#readWorkers ? this.workers.slots.length : workers;
+    this.#readWorkers = workers;
+    return { release: { generation: generation + 1, clusterPort, loaded: { ...fresh, config: { ...fresh.config, workers: count } } }, count };
+  }
+
   async #reloaded({ started, error, ...rest }: { ok: boolean; reason: string; generation: number; replaced: number; started: number; error?: Error }): Promise<ReloadResult> {
     const result: ReloadResult = { ...rest, took: Math.round(performance.now() - started), at: new Date().toISOString(), ...(error ? { error: toErrorData(error).message } : {}) };
     this.lastReload = result;
@@ -476,7 +552,7 @@ export class Bootstrap implements Controllable {
   }
 
   #count() {
-    return { agent: this.agents.alive ? 1 : 0, workers: this.workers.ready().length, expectsAgent: this.#hasAgent(), pending: this.agents.pending || this.workers.pending };
+    return { agent: this.agents.alive ? 1 : 0, workers: this.workers.ready().length, expectsAgent: this.#hasAgent(), pending: this.#task !== null || this.agents.pending || this.workers.pending };
   }
 
   #receive(envelope: Envelope): void {

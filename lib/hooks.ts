@@ -60,6 +60,8 @@ export function createHooks() {
     workerReady: new SyncHook<[ChildView]>(['child'], 'workerReady'),
     /** All children are ready for the first time. */
     clusterReady: new AsyncSeriesHook<[Address | null, ChildView[]]>(['address', 'children'], 'clusterReady'),
+    /** A child failed before all were ready for the first time: `"stay"` keeps the master up, its slot empty, in place of ending the start. */
+    startFailed: new SyncBailHook<[Error], 'stay' | undefined>(['error'], 'startFailed'),
     /** Once for each agent process. */
     agentExit: new SyncHook<[ChildView, ExitInfo]>(['child', 'exit'], 'agentExit'),
     /** Once for each worker process. */
@@ -102,6 +104,7 @@ export const hookKinds: Readonly<Record<HookName, HookKind>> = {
   agentReady: 'observe',
   workerReady: 'observe',
   clusterReady: 'gate',
+  startFailed: 'decide',
   agentExit: 'observe',
   workerExit: 'observe',
   beforeRefork: 'decide',

@@ -36,6 +36,11 @@ export class Logger {
     else this.#write(3, message, fields);
   }
 
+  /** Least important level that is printed from now on. */
+  set level(level: LogLevel) {
+    this.#level = LOG_LEVELS.indexOf(level);
+  }
+
   child(label: string): Logger {
     return new Logger({ ...this.#options, label });
   }

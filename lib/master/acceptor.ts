@@ -4,10 +4,14 @@ import type { Child } from './child.js';
 /** A raw libuv handle (TCP or Pipe) as node:cluster passes it around. */
 export interface RawHandle {
   close(callback?: () => void): void;
+  getsockname?(out: { address?: string; family?: string; port?: number }): number;
   getpeername?(out: { address?: string; family?: string; port?: number }): number;
   onconnection?: ((error: number, client?: RawHandle) => void) | undefined;
   fd?: number;
 }
+
+/** Takes a connection that no worker is there for. */
+export type Fallback = (client: RawHandle) => void;
 
 /** Decides which slot a connection belongs to; given to `bootstrap.routeConnections`. */
 export interface ConnectionRouting {
@@ -51,6 +55,8 @@ interface Place {
 export interface AcceptorOptions {
   routing(): ConnectionRouting | null;
   held(): boolean;
+  /** What takes connections in place of letting them wait while there is no worker. */
+  fallback(): Fallback | null;
   /** Milliseconds a connection waits for a worker before it is closed. */
   patience: number;
 }
@@ -112,6 +118,11 @@ export class Acceptor {
     return count;
   }
 
+  /** A connection that a worker has had and gives back: there is nothing to prepare any more. */
+  acceptAgain(client: RawHandle): void {
+    this.#route({ client, slot: undefined, note: undefined, since: performance.now() });
+  }
+
   accept(client: RawHandle): void {
     const pending: Pending = { client, slot: undefined, note: undefined, since: performance.now() };
     const routing = this.#options.routing();
@@ -132,10 +143,11 @@ export class Acceptor {
     this.#next(member);
   }
 
-  /** No more connections to this worker; what it has not acknowledged is still its own. */
-  leave(child: Child): void {
+  /** No more connections to this worker; what it has not acknowledged is still its own. False when it had none. */
+  leave(child: Child): boolean {
     const member = this.#remove(child);
     if (member?.inFlight) departing.set(child, [...departing.get(child) ?? [], { acceptor: this, member }]);
+    return member !== undefined;
   }
 
   /** The worker is gone: what it never acknowledged, it never read, so another one takes it. */
@@ -165,6 +177,18 @@ export class Acceptor {
       this.#route(pending, true);
     }
     return true;
+  }
+
+  /** Gives what waits to a fallback that has just come. */
+  flush(): void {
+    if (this.#members.size === 0) for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
+  }
+
+  /** Ends listening and gives away what waits, for another address that takes its place. */
+  surrender(): RawHandle[] {
+    const clients = this.#queues().flatMap((queue) => queue.splice(0).map(({ client }) => client));
+    this.close();
+    return clients;
   }
 
   /** Ends listening; what waits is still handed out while there is a worker. */
@@ -259,7 +283,9 @@ export class Acceptor {
   }
 
   #wait(queue: Pending[], pending: Pending, front: boolean): void {
-    if (this.#members.size === 0 && !this.#options.held()) pending.client.close();
+    const fallback = this.#members.size > 0 ? null : this.#options.fallback();
+    if (fallback) fallback(pending.client);
+    else if (this.#members.size === 0 && !this.#options.held()) pending.client.close();
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);

@@ -5,8 +5,10 @@ import type { ChildRole } from '../ipc/messages.js';
 import type { Logger } from '../logger.js';
 import { Child, type ChildListener } from './child.js';
 import { forkAgent, forkWorker, inheritedExecArgv, type ForkPlace } from './fork.js';
+import { holdsPort, inspectArgv } from './inspect.js';
 import type { Listeners } from './listeners.js';
 import type { Reaper } from './reaper.js';
+import { spareKey, type Spares } from './spares.js';
 
 /** What children of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
 export interface Release {
@@ -33,10 +35,14 @@ export interface Crew {
   readonly deadlines: Deadlines;
   readonly listeners: Listeners;
   readonly reaper: Reaper;
+  readonly spares: Spares;
   /** The boot information of a child, but for its id. */
   boot(role: ChildRole, slot: number, release: Release): Omit<BootInfo, 'id'>;
   stdio(): ForkPlace['stdio'];
 }
+
+/** setTimeout's limit, ms. */
+const LONGEST = 2 ** 31 - 1;
 
 const counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
 
@@ -50,13 +56,17 @@ export async function fork(crew: Crew, role: ChildRole, slot: number, release: R
     slot,
     generation: release.generation,
     env: environment(boot, config.env),
-    execArgv: [...inheritedExecArgv(), ...config.execArgv, ...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])],
+    execArgv: [...inheritedExecArgv(), ...inspectArgv(config, role, slot), ...config.execArgv, ...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])],
   };
   await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
   const place = { cwd: target.cwd, stdio: crew.stdio() };
-  const forked = role === 'agent' ? forkAgent(spec, place) : forkWorker(spec, place);
-  const child = new Child(forked, boot, listener, config.startTimeout);
+  const key = role === 'worker' && crew.spares.enabled ? spareKey(spec, place) : '';
+  const forked = role === 'agent' ? forkAgent(spec, place) : (key && crew.spares.take(spec, key)) || forkWorker(spec, place);
+  holdsPort(spec.execArgv, forked.process);
+  // Under --inspect-brk a child waits for a person.
+  const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
   if (role === 'worker') crew.listeners.watch(child);
+  if (key) void Promise.race([child.becameReady, child.exited]).then(() => crew.spares.prepare(spec, key, () => forkWorker(spec, place)));
   if (child.pid > 0) {
     crew.reaper.add(child.pid);
     void child.exited.then(() => crew.reaper.drop(child.pid));

@@ -1,7 +1,8 @@
 import cluster from 'node:cluster';
 import net, { type Server } from 'node:net';
 import createDebug from 'debug';
-import { Acceptor, type ConnectionRouting, type RawHandle } from './acceptor.js';
+import { CONNECTION_BACK } from '../ipc/connection-back.js';
+import { Acceptor, type ConnectionRouting, type Fallback, type RawHandle } from './acceptor.js';
 import type { Child } from './child.js';
 
 const debug = createDebug('hatchery:listeners');
@@ -22,7 +23,7 @@ interface ClusterMessage {
   index?: number;
 }
 
-type InternalServer = Server & { _handle: RawHandle | null; _listen2(address: null, port: number, type: number, backlog: number): void };
+type InternalServer = Server & { _handle: RawHandle | null; _listen2(address: string | null, port: number, type: number, backlog: number, ...rest: unknown[]): void };
 
 const BACKLOG = 511;
 /** Milliseconds after an exit in which the last of its messages are read. */
@@ -40,6 +41,9 @@ export class Listeners {
   held = true;
 
   readonly #acceptors = new Map<string, Acceptor>();
+  /** Opened before any worker listened: which address its worker will ask for is only a guess. */
+  readonly #provisional = new Set<string>();
+  #fallback: Fallback | null = null;
   /** Requests of workers for an address, until node:cluster answers. */
   readonly #queries = new Map<string, string>();
   /** SCHED_NONE: sockets that node:cluster shares out. */
@@ -54,10 +58,34 @@ export class Listeners {
     this.#intercept();
   }
 
+  /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
+  set fallback(fallback: Fallback | null) {
+    this.#fallback = fallback;
+    if (fallback) for (const acceptor of this.#acceptors.values()) acceptor.flush();
+  }
+
+  /** Listens where the workers are expected to, when none has come that far: for the fallback. Rejects with what `listen` says. */
+  async open({ port, host, path }: { port: number; host?: string; path?: string }): Promise<void> {
+    if (this.#acceptors.size > 0) return;
+    const server = net.createServer() as InternalServer;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path === undefined ? { port, host } : { path }, () => resolve());
+    });
+    const bound = server.address();
+    const at = typeof bound === 'string' || !bound
+      ? `${path}:-1:-1`
+      : `${host === undefined ? null : bound.address}:${bound.port}:${bound.family === 'IPv6' && host !== undefined ? 6 : 4}`;
+    // As node:cluster will name what a worker asks for.
+    const key = `${at}:undefined:0`;
+    this.#provisional.add(key);
+    this.#acceptors.set(key, this.#acceptor(server._handle as RawHandle));
+  }
+
   /** Must be called right after the fork, before the worker can have said anything. */
   watch(child: Child): void {
     const { process: proc } = child;
-    proc.prependListener('internalMessage', (message: ClusterMessage) => this.#heard(child, message));
+    proc.prependListener('internalMessage', (message: ClusterMessage, handle?: RawHandle) => this.#heard(child, message, handle));
     proc.on('internalMessage', () => { this.#asking = null; });
     const send = proc.send.bind(proc) as (...args: unknown[]) => boolean;
     (proc as { send: unknown }).send = (message: ClusterMessage, ...rest: unknown[]) => {
@@ -74,9 +102,9 @@ export class Listeners {
     proc.once('exit', () => { setTimeout(gone, UNREAD); });
   }
 
-  /** A worker is about to drain: nothing is routed to it any more. */
-  leave(child: Child): void {
-    for (const acceptor of this.#acceptors.values()) acceptor.leave(child);
+  /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
+  leave(child: Child): boolean {
+    return [...this.#acceptors.values()].map((acceptor) => acceptor.leave(child)).includes(true);
   }
 
   /** Closes addresses that no worker wants any more, once all slots are served. */
@@ -109,13 +137,27 @@ export class Listeners {
     for (const restore of this.#restore) restore();
   }
 
+  /** A connection that its worker gives back goes on like a new one of its address. */
+  #takeBack(client: RawHandle): void {
+    const port = portOf(client);
+    const acceptor = [...this.#acceptors.values()].find((one) => portOf(one.handle) === port);
+    if (acceptor) acceptor.acceptAgain(client);
+    else client.close();
+  }
+
+  #acceptor(handle: RawHandle): Acceptor {
+    return new Acceptor(handle, { routing: () => this.routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience });
+  }
+
   #drop(key: string, acceptor: Acceptor): void {
     this.#acceptors.delete(key);
+    this.#provisional.delete(key);
     acceptor.close();
   }
 
   /** A worker's message, before node:cluster sees it. */
-  #heard(child: Child, message: ClusterMessage): void {
+  #heard(child: Child, message: ClusterMessage, handle?: RawHandle): void {
+    if (message?.cmd === CONNECTION_BACK && handle) this.#takeBack(handle);
     if (message?.cmd !== 'NODE_CLUSTER') return;
     if (message.act === 'queryServer') {
       // Node's own key for the address, which its later messages use.
@@ -187,6 +229,19 @@ export class Listeners {
         return this;
       } as InternalServer['listen'];
     }
+    const inTheWay = parked ? undefined : [...this.#provisional].find((other) => portIn(other) === portIn(key));
+    const waiting: RawHandle[] = [];
+    if (inTheWay !== undefined) {
+      const { _listen2: listen } = server;
+      // In the same turn as the listen that takes its place: nobody is refused.
+      server._listen2 = (...args) => {
+        waiting.push(...this.#acceptors.get(inTheWay)?.surrender() ?? []);
+        this.#acceptors.delete(inTheWay);
+        this.#provisional.delete(inTheWay);
+        Reflect.apply(listen, server, args);
+      };
+    }
+    this.#provisional.delete(key);
     let handle: RawHandle | null = null;
     server.prependOnceListener('listening', () => { handle = server._handle; });
     // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
@@ -194,7 +249,8 @@ export class Listeners {
       if (!handle) return;
       debug('taking over %s', key);
       if (parked) parked.take();
-      else this.#acceptors.set(key, new Acceptor(handle, { routing: () => this.routing, held: () => this.held, patience: this.#patience }));
+      else this.#acceptors.set(key, this.#acceptor(handle));
+      for (const client of waiting) this.#acceptors.get(key)?.accept(client);
     }));
   }
 
@@ -209,3 +265,11 @@ export class Listeners {
   }
 }
 
+function portOf(handle: RawHandle): number | undefined {
+  const out: { port?: number } = {};
+  handle.getsockname?.(out);
+  return out.port;
+}
+
+/** The port in node:cluster's name of an address; an IPv6 address has colons of its own. */
+const portIn = (key: string): string | undefined => key.split(':').at(-4);

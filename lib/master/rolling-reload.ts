@@ -1,4 +1,5 @@
 import { ClusterError } from '../errors.js';
+import type { Cancellation } from './cancellation.js';
 import type { Child } from './child.js';
 import type { Release } from './crew.js';
 import { describeExit } from './exit-report.js';
@@ -13,7 +14,7 @@ export interface RollingReload {
   /** Slots replaced at a time. */
   batch: number;
   /** A close came: stop at once. */
-  cancelled: Promise<never>;
+  cancellation: Cancellation;
   step(text: string, slot: Slot): void;
 }
 
@@ -22,7 +23,7 @@ export interface RollingReload {
  * ready before its predecessor drains. Rejects when a successor does not become ready; the old workers that are left then
  * stay, and so do successors that have already taken over. Returns how many were replaced.
  */
-export async function rollingReload({ workers, release, soak, batch, cancelled, step }: RollingReload): Promise<number> {
+export async function rollingReload({ workers, release, soak, batch, cancellation, step }: RollingReload): Promise<number> {
   const slots = [...workers.slots];
   let replaced = 0;
 
@@ -40,10 +41,10 @@ export async function rollingReload({ workers, release, soak, batch, cancelled, 
 
   try {
     const [first, ...rest] = slots;
-    if (first) await Promise.race([one(first, true), cancelled]);
+    if (first) await cancellation.orCancelled(one(first, true));
     for (let i = 0; i < rest.length; i += batch) {
       const group = rest.slice(i, i + batch).filter((slot) => workers.slots.includes(slot));
-      await Promise.race([Promise.all(group.map((slot) => one(slot, false))), cancelled]);
+      await cancellation.orCancelled(Promise.all(group.map((slot) => one(slot, false))));
     }
     return replaced;
   } catch (error) {

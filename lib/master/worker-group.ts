@@ -19,6 +19,9 @@ export interface WorkerEvents {
   limitReached(decision: 'degrade' | 'exit'): void;
 }
 
+/** How long a worker that listens may take to be ready, when it is dismissed in between; ms. */
+const ALMOST_READY = 1_000;
+
 /** N slots, and a worker in each. Forks, replaces the dead, drains; when to reload or stop is decided above. */
 export class WorkerGroup {
   slots: Slot[] = [];
@@ -27,6 +30,7 @@ export class WorkerGroup {
   readonly #crew: Crew;
   readonly #events: WorkerEvents;
   #limited = false;
+  readonly #dismissed = new WeakSet<Child>();
 
   constructor(crew: Crew, events: WorkerEvents) {
     this.#crew = crew;
@@ -42,8 +46,9 @@ export class WorkerGroup {
     return this.slots.flatMap((slot) => slot.ready ? [slot.current as Child] : []);
   }
 
+  /** Somebody is starting, waits to start, or stays away on purpose. */
   get pending(): boolean {
-    return this.slots.some((slot) => slot.pending);
+    return this.slots.some((slot) => slot.pending || slot.left);
   }
 
   /** Makes slots up to `count` and forks a worker in each new one, in parallel. Rejects with the first that fails. */
@@ -59,6 +64,33 @@ export class WorkerGroup {
       slot.current = child;
       await this.settle(child, release);
     }));
+  }
+
+  /** Empty slots up to `count`, to be filled by a restart. */
+  addSlots(count: number): void {
+    while (this.slots.length < count) this.slots.push(new Slot(this.slots.length));
+  }
+
+  /** Takes the processes of a slot out of service with nobody to replace them yet; resolves when they are gone. */
+  async vacate(slot: Slot, reason: CloseReason): Promise<void> {
+    slot.cancelRefork();
+    const { current } = slot;
+    slot.current = null;
+    if (current && current.state !== 'exited') slot.departing.add(current);
+    await Promise.all(slot.children().map((child) => this.dismiss(child, reason)));
+  }
+
+  /** Ends a worker that is not wanted any more: at once while nobody has reached it yet, else when it has answered. */
+  async dismiss(child: Child, reason: CloseReason): Promise<void> {
+    if (child.state === 'draining' || this.#dismissed.has(child)) {
+      await child.exited;
+      return;
+    }
+    this.#dismissed.add(child);
+    const reached = this.#crew.listeners.leave(child);
+    // It listens, and may have accepted already: what it has accepted would be lost.
+    if (reached && child.state !== 'ready') await within(ALMOST_READY, settled(child));
+    await (child.state === 'ready' ? this.drain(child, reason) : child.kill('abort'));
   }
 
   /** Takes the slots above `count` away and drains their workers. */
@@ -90,6 +122,7 @@ export class WorkerGroup {
     slot.cancelRefork();
     slot.successor = null;
     slot.current = successor;
+    slot.left = false;
     slot.restarts++;
     if (!current || current.state === 'exited') return;
     slot.departing.add(current);
@@ -208,6 +241,7 @@ export class WorkerGroup {
     if (delay > 0) this.#crew.logger.warn(`slot ${slot.index} is forked again in ${delay}ms (${slot.streak} deaths in a row)`);
     const again = () => {
       slot.refork = null;
+      slot.left = false;
       if (this.#events.closing() || !this.slots.includes(slot)) return;
       slot.restarts++;
       this.#fork(slot, this.#events.release()).then((child) => {
@@ -223,4 +257,11 @@ export class WorkerGroup {
     // Never forked within the exit event itself: the channel's own end is still to be handled.
     slot.refork = { timer: setTimeout(again, delay), delay };
   }
+}
+
+/** Resolves with the promise, or after `limit` ms. */
+export async function within(limit: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([promise, new Promise((resolve) => { timer = setTimeout(resolve, limit); })]);
+  clearTimeout(timer);
 }

@@ -5,6 +5,7 @@ import type { Address, ChildRole } from '../ipc/messages.js';
 import { Messenger } from '../ipc/messenger.js';
 import { Logger, type LogLevel } from '../logger.js';
 import { SeriesChildHook, SyncChildHook } from './child-hook.js';
+import { giveBackIdle, trackShared } from './give-back.js';
 import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './runtime.js';
 
 /** A child's own channel, made before it knows anything of itself. */
@@ -26,6 +27,7 @@ export class ChildRuntime implements Runtime {
   readonly closers: { fn: () => unknown; name: string }[] = [];
   readonly abort = new AbortController();
   ready = false;
+  printsFailure = true;
   /** Set once closing has begun. */
   closing: ClosingContext | null = null;
   /** Filled in by closing.ts, which needs the runtime first. */
@@ -51,6 +53,11 @@ export class ChildRuntime implements Runtime {
       listening: new SyncChildHook<[Server, Address]>(),
       beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => this.logger.error(`${name} failed while closing`, { error })),
     };
+    trackShared(this);
+  }
+
+  giveBackIdle(): Promise<number> {
+    return giveBackIdle(this);
   }
 
   get signal(): AbortSignal {

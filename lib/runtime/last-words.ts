@@ -39,7 +39,7 @@ export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): ne
   };
   const fail = (error: unknown): never => {
     tell(error);
-    runtime.logger.error('failed to start', { error });
+    if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
     process.exit(1);
   };
   const uncaught = (error: unknown) => {

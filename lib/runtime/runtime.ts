@@ -71,6 +71,10 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   readonly healthChecks: ReadonlyMap<string, HealthCheck>;
   /** Closes this child by its own decision: the master forks a replacement at once; exits with `code`. */
   leave(reason: CloseReason, options: { code: number; timeout: number }): Promise<never>;
+  /** Whether this child prints why it could not start; a plugin that shows it in a better way turns it off. */
+  printsFailure: boolean;
+  /** Gives idle HTTP/1 connections back to the master, which hands them to another worker as if they were new; resolves with how many. */
+  giveBackIdle(): Promise<number>;
   /** What this child still waits for while it closes; parts add their own counts. */
   readonly waiting: { requests: number; sockets: number; tasks: Set<string> };
 }

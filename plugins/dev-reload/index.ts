@@ -1,3 +1,86 @@
+import { pathToFileURL } from 'node:url';
 import { definePlugin } from '../../lib/plugin.js';
+import { built } from '../../lib/package-root.js';
+import { schema, type DevReloadOptions } from './options.js';
+import { PageServer } from './page-server.js';
+import { Session } from './session.js';
+import { createTerminal, onLine } from './terminal.js';
+import { Watcher } from './watcher.js';
 
-export default definePlugin({ name: 'dev-reload', apply() {} });
+export type { DevReloadOptions } from './options.js';
+
+/** A worker that leaves for new code gets this long to answer what is in flight, and at Ctrl-C this long; ms. */
+const DRAIN = 2_000;
+const DRAIN_AT_END = 300;
+/** The watching begins with the first ready worker, or after this long: a start may hang. ms. */
+const WATCH_AFTER = 1_000;
+
+/** `framework dev`: a save is answered by new code at once; what does not start is shown where one looks. */
+export default definePlugin<DevReloadOptions>({
+  name: 'dev-reload',
+  schema,
+  apply(bootstrap, options) {
+    const { hooks } = bootstrap;
+    const terminal = createTerminal(bootstrap);
+    const session = new Session(bootstrap, options, terminal, new PageServer(bootstrap.config));
+    const since = Date.now();
+    let watcher: Watcher | null = null;
+    let closeKeys: (() => void) | undefined;
+
+    const watch = () => {
+      if (watcher || bootstrap.closing) return;
+      const { loaded: { target, files } } = bootstrap;
+      const watching = watcher = new Watcher({ ...options, dir: target.realDir, files, since }, {
+        changed: (file) => session.changed(file),
+        notice: (line) => terminal.warn(line),
+      });
+      session.settle = (files) => watching.settle(files);
+      const started = performance.now();
+      void watching.start().then((count) => bootstrap.logger.debug(`watching ${count} files (${Math.round(performance.now() - started)}ms)`));
+    };
+
+    bootstrap.spares.enabled = options.spare;
+    bootstrap.inject('worker', pathToFileURL(built('plugins/dev-reload/worker.cjs')).href, {});
+    // Only round-robin lets connections wait in the master.
+    hooks.configResolved.tap('dev-reload', (config) => config.balance === 'round-robin' ? config : { ...config, balance: 'round-robin' });
+    for (const hook of [hooks.beforeForkAgent, hooks.beforeForkWorker]) hook.tap('dev-reload', ({ execArgv }) => { execArgv.push('--enable-source-maps'); });
+    hooks.beforeStart.tap('dev-reload', () => {
+      Object.assign(bootstrap.deadlines, { drain: DRAIN, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
+      session.expectReady();
+      setTimeout(watch, WATCH_AFTER).unref();
+      closeKeys = onLine((line) => { if (line === 'rs') session.ask('rs'); });
+    });
+    hooks.workerReady.tap('dev-reload', () => {
+      session.recovered();
+      // The first answers come first.
+      setTimeout(watch, 20).unref();
+    });
+    hooks.clusterReady.tap('dev-reload', () => {
+      session.changes.started();
+      terminal.ready(bootstrap.address ?? 'no address', Date.now() - bootstrap.startedAt.getTime());
+    });
+    hooks.workerExit.tap('dev-reload', (child, exit) => session.exited(child, exit));
+    hooks.agentExit.tap('dev-reload', (child, exit) => session.exited(child, exit));
+    hooks.startFailed.tap('dev-reload', (error) => {
+      session.startFailed(error);
+      watch();
+      return 'stay';
+    });
+    hooks.beforeRefork.tap('dev-reload', (child, exit) => {
+      session.crashed(child, exit);
+      return 'leave';
+    });
+    hooks.reachReforkLimit.tap('dev-reload', () => 'degrade');
+    hooks.message.tap('dev-reload', ({ action, to }) => {
+      if (action !== 'reload-worker' || (to !== undefined && to !== 'master')) return undefined;
+      session.ask('reload-worker');
+      return false;
+    });
+    hooks.beforeClose.tap('dev-reload', async () => {
+      bootstrap.deadlines.drain = DRAIN_AT_END;
+      session.end();
+      closeKeys?.();
+      await watcher?.close();
+    });
+  },
+});

@@ -1,0 +1,70 @@
+import { statSync } from 'node:fs';
+import type { ForkSpec } from '../hooks.js';
+import { signal } from './terminate.js';
+import type { Forked, ForkPlace } from './fork.js';
+
+interface Spare {
+  /** What it was forked from: only a worker that would be forked from the same may be made of it. */
+  key: string;
+  forked: Forked;
+}
+
+/** Code that runs before the boot information comes: it may have changed when the spare is needed. */
+const PRELOADS = /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loader|--env-file|--inspect)/;
+/** Milliseconds after a worker's ready: its first answers come before its spare. */
+const LATER = 150;
+
+/**
+ * A process for each slot that has started Node and loaded the runtime, and waits for its boot information: the next worker
+ * of the slot is made of it and saves that time. Off unless a plugin turns it on, as each costs some 40 MB; for development.
+ */
+export class Spares {
+  enabled = false;
+  readonly #spares = new Map<number, Spare>();
+  readonly #timers = new Map<number, NodeJS.Timeout>();
+
+  /** A spare of this slot that fits; one that does not is ended. */
+  take({ slot }: ForkSpec, key: string): Forked | null {
+    clearTimeout(this.#timers.get(slot));
+    const spare = this.#spares.get(slot);
+    if (!spare) return null;
+    this.#spares.delete(slot);
+    if (spare.key === key && alive(spare.forked)) return spare.forked;
+    end(spare);
+    return null;
+  }
+
+  /** Makes one for the slot a little later, unless there is one. */
+  prepare(spec: ForkSpec, key: string, fork: () => Forked): void {
+    if (!this.enabled || [...spec.execArgv, process.env.NODE_OPTIONS ?? '', spec.env.NODE_OPTIONS ?? ''].some((text) => PRELOADS.test(text))) return;
+    const { slot } = spec;
+    clearTimeout(this.#timers.get(slot));
+    this.#timers.set(slot, setTimeout(() => {
+      if (!this.enabled || this.#spares.has(slot)) return;
+      const spare = { key, forked: fork() };
+      this.#spares.set(slot, spare);
+      const { process: child } = spare.forked;
+      const drop = () => { if (this.#spares.get(slot) === spare) this.#spares.delete(slot); };
+      child.on('error', drop);
+      child.once('exit', drop);
+    }, LATER).unref());
+  }
+
+  end(): void {
+    this.enabled = false;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const spare of this.#spares.values()) end(spare);
+    this.#spares.clear();
+  }
+}
+
+/** All that a process is forked from. The directory by its inode: one that was made anew is another one. */
+export function spareKey({ env, execArgv }: ForkSpec, place: ForkPlace): string {
+  return JSON.stringify([env, execArgv, place, statSync(place.cwd, { throwIfNoEntry: false })?.ino]);
+}
+
+const alive = ({ process: { exitCode, signalCode, connected } }: Forked): boolean => exitCode === null && signalCode === null && connected;
+
+function end({ forked: { process: { pid } } }: Spare): void {
+  if (pid !== undefined) signal(pid, 'SIGKILL');
+}

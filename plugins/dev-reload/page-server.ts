@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Config } from '../../lib/index.js';
+import type { Failure } from './failure.js';
+import { NEWS, failureJson, failurePage } from './page.js';
+
+/** Answers in the master while no worker can. It never listens: it is given connections. */
+export class PageServer {
+  readonly #https: Config['https'];
+  readonly #app: string;
+  readonly #waiting = new Set<ServerResponse>();
+  #server: Server | null = null;
+  #failure: Failure | null = null;
+
+  constructor({ https, title }: Config) {
+    this.#https = https;
+    this.#app = title;
+  }
+
+  /** What is shown from now on; pages that show something older hear of it. */
+  async show(failure: Failure): Promise<void> {
+    this.#failure = failure;
+    this.#server ??= await this.#create();
+    this.news();
+  }
+
+  /** Browsers that show a page load it again. */
+  news(): void {
+    for (const response of this.#waiting) response.end();
+    this.#waiting.clear();
+  }
+
+  /** Takes a raw connection. */
+  take(handle: unknown): void {
+    const socket = new Socket({ handle, allowHalfOpen: true, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
+    socket.on('error', () => {});
+    this.#server?.emit('connection', socket);
+  }
+
+  async #create(): Promise<Server> {
+    const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
+    if (!this.#https) return (await import('node:http')).createServer(answer);
+    const { key, cert, ca } = this.#https;
+    return (await import('node:https')).createServer({ key: readFileSync(key), cert: readFileSync(cert), ca: ca === undefined ? undefined : readFileSync(ca) }, answer);
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    request.resume();
+    // The next request has to reach whoever can answer then.
+    response.setHeader('Connection', 'close');
+    response.setHeader('Cache-Control', 'no-store');
+    if (request.url === NEWS) {
+      this.#waiting.add(response);
+      response.on('close', () => this.#waiting.delete(response));
+      return;
+    }
+    const failure = this.#failure as Failure;
+    const html = /\btext\/html\b/.test(request.headers.accept ?? '');
+    response.statusCode = 500;
+    response.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/json');
+    response.end(html ? failurePage(failure, this.#app) : failureJson(failure));
+  }
+}

@@ -1,0 +1,190 @@
+import { statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bootstrap, ChildView, ExitInfo } from '../../lib/index.js';
+import { ClusterError } from '../../lib/errors.js';
+import { Changes } from './changes.js';
+import { configChanges } from './config-changes.js';
+import { childFailure, errorFailure, failureText, relative, type Failure } from './failure.js';
+import type { DevReloadOptions } from './options.js';
+import type { PageServer } from './page-server.js';
+import type { Terminal } from './terminal.js';
+
+/** Whoever waits for a start that takes longer hears of it, ms. */
+const SLOW = 3_000;
+
+/** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
+export class Session {
+  readonly changes: Changes;
+  readonly #bootstrap: Bootstrap;
+  readonly #options: DevReloadOptions;
+  readonly #terminal: Terminal;
+  readonly #page: PageServer;
+  #asked: string | null = null;
+  #running: AbortController | null = null;
+  #failure: Failure | null = null;
+  #slow: NodeJS.Timeout | undefined;
+
+  constructor(bootstrap: Bootstrap, options: DevReloadOptions, terminal: Terminal, page: PageServer) {
+    this.#bootstrap = bootstrap;
+    this.#options = options;
+    this.#terminal = terminal;
+    this.#page = page;
+    this.changes = new Changes(options.debounce, () => void this.#run());
+  }
+
+  /** Set by who watches. */
+  settle = (files: string[]): string[] => files;
+
+  get dir(): string {
+    return this.#bootstrap.loaded.target.realDir;
+  }
+
+  changed(file: string): void {
+    if (this.changes.add(file)) this.#terminal.warn(`${relative(file, this.dir)} changes at each start: if the app writes it, add it to plugins.dev-reload.ignore`);
+    this.#running?.abort();
+  }
+
+  /** A reload without a change: `rs`, a message. */
+  ask(reason: string): void {
+    this.#asked = reason;
+    this.#running?.abort();
+    void this.#run();
+  }
+
+  /** A child ended by itself: no new one before the next change. */
+  crashed(child: ChildView, exit: ExitInfo): void {
+    if (this.#running) return;
+    void this.#fail(childFailure(child, exit, this.dir));
+  }
+
+  /** Before anybody was ever ready. */
+  startFailed(error: Error): void {
+    clearTimeout(this.#slow);
+    if (!this.changes.pending) void this.#fail(this.#lastExit ?? this.#describe(error));
+  }
+
+  /** Somebody can answer again, however that came about. */
+  recovered(): void {
+    clearTimeout(this.#slow);
+    this.#failure = null;
+    this.#address();
+    this.#bootstrap.listeners.fallback = null;
+    this.#page.news();
+  }
+
+  /** Kept for the failure that is about to be told: the child knows more than the error that its end becomes. */
+  exited(child: ChildView, exit: ExitInfo): void {
+    if (child.readyAt === null && child.intent !== 'abort') this.#lastExit = childFailure(child, exit, this.dir);
+  }
+  #lastExit: Failure | null = null;
+
+  /** Says so when a start takes long; the page waits with the browser then. */
+  expectReady(): void {
+    clearTimeout(this.#slow);
+    this.#lastExit = null;
+    this.#slow = setTimeout(() => {
+      this.#terminal.warn(`not ready after ${SLOW / 1_000}s: the start is slow, hangs, or never listens; a save starts it again`);
+      void this.#show(errorFailure('The app is starting', '', { name: '', message: `It is not ready after ${SLOW / 1_000} s. Its start is slow, hangs, or it never listens.` }, this.dir));
+    }, SLOW).unref();
+  }
+
+  end(): void {
+    this.changes.stop();
+    clearTimeout(this.#slow);
+    this.#page.news();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    while (((this.changes.pending && this.changes.due) || this.#asked !== null) && !this.#bootstrap.closing) {
+      this.#running = new AbortController();
+      await this.#reload(this.#running.signal);
+      this.#running = null;
+    }
+  }
+
+  async #reload(signal: AbortSignal): Promise<void> {
+    const bootstrap = this.#bootstrap;
+    const started = performance.now();
+    const files = this.settle(this.changes.take());
+    if (files.length === 0 && this.#asked === null) return;
+    const reason = files.length > 0 ? `changed: ${this.#list(files)}` : this.#asked ?? '';
+    this.#asked = null;
+    this.#terminal.info(reason);
+    bootstrap.listeners.fallback = null;
+    const before = bootstrap.config;
+    try {
+      await this.#endStart();
+      // Caught between an editor's truncation and its write.
+      if (files.some((file) => statSync(file, { throwIfNoEntry: false })?.size === 0)) await delay(this.#options.debounce);
+      this.expectReady();
+      const agent = await this.#concernsAgent(files);
+      const keepOld = this.#options.serveWhileReloading === 'old' && bootstrap.workers.ready().length > 0;
+      await (keepOld ? bootstrap.reload(reason, { agent }) : bootstrap.restart(reason, { agent, signal }));
+      this.changes.started();
+      for (const { text, needsRestart } of configChanges(before, bootstrap.config)) {
+        if (needsRestart) this.#terminal.warn(`config: ${text}: start again for this to take effect`);
+        else this.#terminal.info(`config: ${text}`);
+      }
+      this.recovered();
+      this.#terminal.good(`reloaded in ${Math.round(performance.now() - started)}ms`);
+    } catch (error) {
+      clearTimeout(this.#slow);
+      if (signal.aborted || bootstrap.closing) return;
+      this.changes.started();
+      await this.#fail(this.#lastExit ?? this.#describe(error as Error));
+    }
+  }
+
+  /** A start that is still under way, or hangs, is given up for the new code. */
+  async #endStart(): Promise<void> {
+    const bootstrap = this.#bootstrap;
+    while (!bootstrap.started && !bootstrap.closing) {
+      for (const child of bootstrap.children()) if (child.state !== 'ready') void bootstrap.kill(child, 'abort');
+      await delay(5);
+    }
+  }
+
+  /** The agent is started again when a file of its own has changed, or with nothing to go by. */
+  async #concernsAgent(files: readonly string[]): Promise<boolean> {
+    const { target: { entry } } = this.#bootstrap.loaded;
+    if (files.length === 0) return true;
+    if (entry.framework) return files.some((file) => /^(?:agent\b|config[/\\]|app[/\\]extend[/\\]agent)/.test(relative(file, this.dir)));
+    if (typeof entry.agent !== 'string') return false;
+    const { reachableFrom } = await import('./module-graph.js');
+    const own = reachableFrom(entry.agent);
+    return files.some((file) => own.has(file));
+  }
+
+  async #fail(failure: Failure): Promise<void> {
+    this.#failure = failure;
+    await this.#show(failure);
+    this.#terminal.bad(`${failureText(failure)}\nwaiting for the next change; ${this.#address()} shows this too`);
+  }
+
+  async #show(failure: Failure): Promise<void> {
+    const { listeners, config } = this.#bootstrap;
+    await this.#page.show(failure);
+    await listeners.open(config).catch((error: Error) => this.#terminal.warn(`no page for the browser: ${error.message}`));
+    if (this.#failure === failure || this.#failure === null) listeners.fallback = (client) => this.#page.take(client);
+  }
+
+  #address(): string {
+    const { config: { https, host, port, path } } = this.#bootstrap;
+    this.#known = this.#bootstrap.address ?? this.#known;
+    return this.#known ?? (path === undefined ? `${https ? 'https' : 'http'}://${host ?? '127.0.0.1'}:${port}` : `unix:${path}`);
+  }
+  #known: string | null = null;
+
+  #describe(error: Error): Failure {
+    const { name, message, stack, code } = error as Error & { code?: string };
+    // What the user wrote is wrong there, so a stack of the master's says nothing.
+    if (!(error instanceof ClusterError) || error.exitCode !== 2) return errorFailure('The app does not start', '', { name, message, stack, code }, this.dir);
+    return errorFailure(code === 'ERR_CLUSTER_APP_NOT_FOUND' ? 'There is nothing to run' : 'The configuration is wrong', '', { name: '', message }, this.dir);
+  }
+
+  #list(files: readonly string[]): string {
+    const names = files.map((file) => relative(file, this.dir));
+    return names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  }
+}

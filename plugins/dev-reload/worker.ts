@@ -1,0 +1,43 @@
+import { Socket } from 'node:net';
+import type { Runtime } from '../../lib/index.js';
+
+/** How often a worker that leaves looks for connections that have become idle, ms. */
+const LOOK = 15;
+
+/** In a worker: tells the master of its end in words, and leaves fast. */
+export default function devReload(runtime: Runtime<'worker'>): void {
+  // The master shows it, with the code around it.
+  runtime.printsFailure = false;
+  process.on('uncaughtExceptionMonitor', (error) => {
+    if (!runtime.ready) return;
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+    runtime.channel.sendLast('child.failed', { phase: 'run', error: { name, message, stack } });
+  });
+  runtime.signal.addEventListener('abort', () => {
+    const leave = () => {
+      // After a stop there is no other worker to go to.
+      if (runtime.signal.reason !== 'stop') void runtime.giveBackIdle();
+      for (const server of runtime.servers) {
+        endUpgraded(server);
+        if (runtime.signal.reason === 'stop' || 'setSecureContext' in server) closeIdle(server);
+      }
+    };
+    leave();
+    setInterval(leave, LOOK).unref();
+  }, { once: true });
+}
+
+/** http.Server's own; graceful-exit makes the server's a gentle one. */
+function closeIdle(server: object): void {
+  const close: unknown = Reflect.get(Object.getPrototypeOf(server) as object, 'closeIdleConnections');
+  if (typeof close === 'function') Reflect.apply(close, server, []);
+}
+
+/** WebSockets and the like would keep old code up; their clients connect again. */
+function endUpgraded(server: object): void {
+  if (!('closeIdleConnections' in server)) return;
+  const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles();
+  for (const handle of handles) {
+    if (handle instanceof Socket && Reflect.get(handle, 'server') === server && Reflect.get(handle, 'parser') === null) handle.destroySoon();
+  }
+}
