@@ -29,6 +29,8 @@ export interface DaemonReport {
   ready: { pid: number; address: string | null; workers: number };
 }
 
+const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLUSTER_START_TIMEOUT']);
+
 /** Runs the master in this process; resolves with the exit code. */
 export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
@@ -52,7 +54,7 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
     cwd: logicalCwd(),
     log: daemon?.log ?? null,
   }, printError);
-  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log });
+  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, files: instance.files });
   try {
     void instance.serve(bootstrap);
     await bootstrap.start();
@@ -62,6 +64,11 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
     return await bootstrap.exited;
   } catch (error) {
     if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') return await bootstrap.exited;
+    // The child's own error is in this very output already, and in whole.
+    if (error instanceof ClusterError && CHILD_FAILED.has(error.code)) {
+      printError(error.message);
+      return error.exitCode;
+    }
     throw error;
   } finally {
     await instance.close();

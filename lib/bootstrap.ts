@@ -22,7 +22,7 @@ import type { Child, ChildView } from './master/child.js';
 import { freeClusterPort } from './master/cluster-port.js';
 import type { Crew, Deadlines, Release } from './master/crew.js';
 import { Listeners } from './master/listeners.js';
-import { Reaper } from './master/reaper.js';
+import { Reaper, type InstanceFiles } from './master/reaper.js';
 import { rollingReload } from './master/rolling-reload.js';
 import { shutdown } from './master/shutdown.js';
 import { onSignals } from './master/signals.js';
@@ -41,8 +41,8 @@ export interface BootstrapOptions {
   reloadConfig?: () => Promise<LoadedConfig>;
   /** A daemon's log files, opened anew at SIGHUP. */
   logFiles?: LogPaths;
-  /** Serves the control socket; resolves with what closes it. */
-  control?: (bootstrap: Bootstrap) => Promise<() => void>;
+  /** What a SIGKILLed master would leave behind of its entry in the registry. */
+  files?: InstanceFiles | null;
   /** Milliseconds a tap of a gate hook may take. */
   hookTimeout?: number;
   /** Milliseconds between the checks of the three strikes. */
@@ -243,12 +243,11 @@ export class Bootstrap implements Controllable {
     process.title = `${config.title}: master`;
     this.logger.info(`hatchery ${this.#version} starts "${config.title}" on node ${process.version} (${config.workers} worker${config.workers === 1 ? '' : 's'})`);
     try {
-      const closeControl = await this.#options.control?.(this);
-      if (closeControl) this.#cleanup.push(closeControl);
       await this.#orClosed(hooks.beforeStart.promise(config));
       await openInspector(config, this.#hasAgent(), this.logger);
       if (this.loaded.target.entry.framework !== undefined) this.#release = { ...this.#release, clusterPort: await freeClusterPort() };
       this.#reaper.start(Math.max(this.deadlines.drain, this.deadlines.agent) + 1_000);
+      if (this.#options.files) this.#reaper.files(this.#options.files);
       await this.#startChildren();
       return this;
     } catch (error) {

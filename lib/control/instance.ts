@@ -1,4 +1,6 @@
+import path from 'node:path';
 import { ClusterError } from '../errors.js';
+import type { InstanceFiles } from '../master/reaper.js';
 import type { Controllable } from './controllable.js';
 import { claim, type Claim, type InstanceInfo, type InstanceRecord } from './registry.js';
 import { ControlServer } from './server.js';
@@ -33,6 +35,12 @@ export class Instance {
 
   get record(): InstanceRecord | null {
     return this.#claim?.record ?? null;
+  }
+
+  /** What is to be removed if this process cannot do it any more. */
+  get files(): InstanceFiles | null {
+    const { record } = this;
+    return record && { record: path.join(path.dirname(record.socket), `${record.id}.json`), socket: record.socket, mark: JSON.stringify(record.startedAt) };
   }
 
   /** Opens the control socket. Never rejects. */

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 /**
  * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (FIELD-NOTES, "master
  * SIGKILL with a worker in a loop"): a shell that reads the live pids from a pipe and, when the pipe ends without a
- * farewell, waits until they are gone or the drain's time is over and then kills what is left, with its children. It sleeps
+ * farewell, removes the instance's record and socket, waits until they are gone or the drain's time is over and then kills what is left, with its children. It sleeps
  * in `read` and costs 1 MB; it lives in a session of its own, so a terminal's Ctrl-C does not reach it.
  *
  * Where there is no /bin/sh nothing is done: such an image runs the master as PID 1, whose death the kernel cleans up after.
@@ -15,9 +15,15 @@ while read -r verb arg; do
     add) pids="$pids $arg" ;;
     drop) rest=; for p in $pids; do [ "$p" = "$arg" ] || rest="$rest $p"; done; pids=$rest ;;
     grace) grace=$arg ;;
+    record) record=$arg ;;
+    socket) socket=$arg ;;
+    mark) mark=$arg ;;
     bye) exit 0 ;;
   esac
 done
+if [ -n "$record" ] && read -r line < "$record" || [ -n "$line" ]; then
+  case $line in *"$mark"*) rm -f -- "$record" "$socket" ;; esac
+fi 2>/dev/null
 tree() {
   printf '%s ' "$1"
   if [ -r "/proc/$1/task/$1/children" ]; then read -r kids < "/proc/$1/task/$1/children"
@@ -38,6 +44,12 @@ for p in $pids; do all="$all $(tree "$p")"; done
 kill -9 $all 2>/dev/null
 `;
 
+export interface InstanceFiles {
+  record: string;
+  socket: string;
+  mark: string;
+}
+
 export class Reaper {
   #shell: ChildProcess | null = null;
 
@@ -52,6 +64,13 @@ export class Reaper {
     (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
     this.#shell = shell;
     this.#say(`grace ${Math.ceil(grace / 1_000)}`);
+  }
+
+  /** Files of this instance, removed with it; `mark` tells the record from that of a later start in its place. */
+  files({ record, socket, mark }: InstanceFiles): void {
+    this.#say(`record ${record}`);
+    this.#say(`socket ${socket}`);
+    this.#say(`mark ${mark}`);
   }
 
   add(pid: number): void {

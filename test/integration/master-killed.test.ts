@@ -23,6 +23,13 @@ test('SIGKILL of the master does not leave a worker in an endless loop behind', 
   await cluster.waitFor(() => cluster.processes().length === 0, 10_000);
 });
 
+test('SIGKILL of the master leaves neither record nor socket', async (t) => {
+  const cluster = await startCluster(t, 'life', { flags: ['-w', '1'] });
+  assert.equal(cluster.files().length, 2);
+  cluster.signal('SIGKILL');
+  await cluster.assertNothingLeft(6_000);
+});
+
 for (const [stage, env, pattern] of [
   ['the agent starts', { AGENT_MODE: 'never' }, /hatchery .* starts/],
   ['the agent loops', { AGENT_MODE: 'loops' }, /hatchery .* starts/],
