@@ -7,6 +7,7 @@ export { ConfigCommand } from './commands/config.js';
 export { DevCommand } from './commands/dev.js';
 export { HooksCommand } from './commands/hooks.js';
 export { LogsCommand } from './commands/logs.js';
+export { ProxyConfigCommand } from './commands/proxy-config.js';
 export { ReloadCommand } from './commands/reload.js';
 export { RestartCommand } from './commands/restart.js';
 export { ScaleCommand } from './commands/scale.js';

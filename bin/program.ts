@@ -6,6 +6,7 @@ import { ConfigCommand } from './commands/config.js';
 import { DevCommand } from './commands/dev.js';
 import { HooksCommand } from './commands/hooks.js';
 import { LogsCommand } from './commands/logs.js';
+import { ProxyConfigCommand } from './commands/proxy-config.js';
 import { ReloadCommand } from './commands/reload.js';
 import { RestartCommand } from './commands/restart.js';
 import { ScaleCommand } from './commands/scale.js';
@@ -31,6 +32,7 @@ export class Program extends Command {
     this.add('config', ConfigCommand);
     this.add('hooks', HooksCommand);
     this.add('systemd', SystemdCommand);
+    this.add('proxy-config', ProxyConfigCommand);
   }
 
   override get description(): string { return 'runs a Node server on every core and keeps it up'; }

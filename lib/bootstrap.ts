@@ -21,6 +21,7 @@ import { Cancellation } from './master/cancellation.js';
 import type { Child, ChildView } from './master/child.js';
 import { freeClusterPort } from './master/cluster-port.js';
 import type { Crew, Deadlines, Release } from './master/crew.js';
+import { HeldSocket } from './master/held-socket.js';
 import { Listeners } from './master/listeners.js';
 import { Reaper, type InstanceFiles } from './master/reaper.js';
 import { rollingReload } from './master/rolling-reload.js';
@@ -215,6 +216,11 @@ export class Bootstrap implements Controllable {
     const href = String(url);
     if (role === 'agent' && !passive) this.#agentWanted = true;
     this.#parts[role].push({ plugin, url: /^[a-z]{2,}:/.test(href) ? href : pathToFileURL(href).href, options });
+  }
+
+  /** Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
+  holdSocket(file: string, mode: number): Promise<HeldSocket> {
+    return HeldSocket.open(file, mode);
   }
 
   /** Lets a plugin choose the slot of each connection. Needs `balance: "round-robin"`, where the master accepts. */

@@ -6,6 +6,7 @@ export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.j
 export { definePlugin, type Plugin, type StandardSchema } from './plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './errors.js';
 export type { Hooks, HookName, ForkSpec, ReloadResult, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './hooks.js';
+export type { HeldSocket } from './master/held-socket.js';
 export type { ConnectionRouting, RawHandle } from './master/acceptor.js';
 export type { ChildView, ExitCause, ExitInfo } from './master/child.js';
 export type { ChildState } from './master/child-state.js';

@@ -58,6 +58,8 @@ export interface InternalMessages {
   'child.close': { from: 'master'; to: 'agent' | 'worker'; data: { reason: CloseReason; timeout: number } };
   /** The child drains by itself (a signal, an uncaught exception, a disconnect): fork its replacement now. */
   'child.leaving': { from: 'agent' | 'worker'; to: 'master'; data: { reason: CloseReason } };
+  /** Accept from the socket of this path, which comes over Node's own channel; the answer says that it does. */
+  'child.accept': { from: 'master'; to: 'worker'; data: { path: string } };
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }

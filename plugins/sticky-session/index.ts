@@ -5,8 +5,9 @@ import { definePlugin } from '../../lib/plugin.js';
 import { built } from '../../lib/package-root.js';
 import { connectionRouting } from './connection-mode.js';
 import type { StickySample } from './messages.js';
-import { schema, type StickyOptions } from './options.js';
+import { schema, socketDefaults, type StickyOptions } from './options.js';
 import { Owners } from './request-mode.js';
+import { slotSockets } from './slot-sockets.js';
 import type { WorkerOptions } from './worker.js';
 
 export type { StickyOptions } from './options.js';
@@ -29,6 +30,7 @@ export default definePlugin<StickyOptions>({
       });
       bootstrap.routeConnections(connectionRouting(bootstrap, options));
     }
+    if (options.perSlotSocket !== false) slotSockets(bootstrap, options.perSlotSocket === true ? socketDefaults : options.perSlotSocket);
     const dir = options.mode === 'request' ? new Owners(bootstrap).dir : null;
     const secret = options.secret ?? randomBytes(32).toString('base64url');
     bootstrap.inject('worker', part, { options: { ...options, secret }, dir } satisfies WorkerOptions);

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import * as v from 'valibot';
+import { SLOT_SOCKET_DIR } from '../../lib/slot-socket-path.js';
 
 const text = v.pipe(v.string('expected a text'), v.nonEmpty('expected a text'));
 const milliseconds = (least: number, fallback: number, description: string) =>
@@ -26,7 +27,7 @@ const cookie = v.strictObject({
 }, 'expected true, false or an object');
 
 const sockets = v.strictObject({
-  dir: v.optional(v.pipe(text, v.description('Directory of the sockets, relative to the app\'s.')), 'run'),
+  dir: v.optional(v.pipe(text, v.description('Directory of the sockets, relative to the app\'s.')), SLOT_SOCKET_DIR),
   mode: v.optional(v.pipe(v.number('expected a file mode'), v.integer('expected a file mode'), v.minValue(0, 'expected a file mode'), v.maxValue(0o777, 'expected a file mode'), v.description('Permissions of the sockets.')), 0o666),
 }, 'expected true, false or an object');
 

@@ -1,0 +1,62 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { ClusterError } from '../errors.js';
+import type { RawHandle } from './acceptor.js';
+import type { Child, ChildView } from './child.js';
+
+/** Milliseconds a worker may take to begin accepting. */
+const BEGIN = 5_000;
+
+/**
+ * A unix socket that the master keeps open and never accepts from: the worker it is given to does. While there is none, or it
+ * is replaced, connections wait in the kernel, so none is refused or lost.
+ */
+export class HeldSocket {
+  readonly path: string;
+  readonly #handle: RawHandle;
+
+  private constructor(file: string, handle: RawHandle) {
+    this.path = file;
+    this.#handle = handle;
+  }
+
+  /** Binds it, in place of one that a dead process left behind. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
+  static async open(file: string, mode: number): Promise<HeldSocket> {
+    mkdirSync(path.dirname(file), { recursive: true });
+    let handle = bind(file);
+    if (typeof handle === 'number' && !await answers(file)) {
+      rmSync(file, { force: true });
+      handle = bind(file);
+    }
+    if (typeof handle === 'number') throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+    chmodSync(file, mode);
+    return new HeldSocket(file, handle);
+  }
+
+  /** Resolves when the worker accepts from it; rejects with ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. */
+  async give(child: ChildView): Promise<void> {
+    const { process: to, channel } = child as Child;
+    (to as unknown as { send(message: object, handle: RawHandle, done: () => void): void }).send({ cmd: 'NODE_HATCHERY_ACCEPT', path: this.path }, this.#handle, () => {});
+    await channel.request('child.accept', { path: this.path }, { timeout: BEGIN });
+  }
+
+  /** The file goes with it. */
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+/** Bound, not listening: whoever listens first makes it so for all that share it. */
+const bind = (file: string): RawHandle | number => (net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number })._createServerHandle(file, -1, -1);
+
+function answers(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(file);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
+  });
+}

@@ -1,0 +1,42 @@
+import type { Bootstrap, ChildView, HeldSocket } from '../../lib/index.js';
+import { slotSocketPath } from '../../lib/slot-socket-path.js';
+
+/** In the master: one unix socket for each slot, which its worker accepts from. */
+export function slotSockets(bootstrap: Bootstrap, { dir, mode }: { dir: string; mode: number }): void {
+  const sockets = new Map<number, HeldSocket>();
+  const { hooks, logger, loaded } = bootstrap;
+
+  const open = async (slot: number): Promise<HeldSocket> => {
+    const file = slotSocketPath(loaded.target.realDir, dir, bootstrap.config.title, slot);
+    const socket = sockets.get(slot) ?? await bootstrap.holdSocket(file, mode);
+    sockets.set(slot, socket);
+    return socket;
+  };
+  const close = (slot: number) => {
+    sockets.get(slot)?.close();
+    sockets.delete(slot);
+  };
+  const give = async (child: ChildView) => {
+    try {
+      await (await open(child.slot)).give(child);
+    } catch (error) {
+      if (!bootstrap.closing) logger.error(`sticky-session: the socket of slot ${child.slot} could not be given to its worker`, { error });
+    }
+  };
+
+  hooks.beforeStart.tapPromise('sticky-session', async ({ workers }) => {
+    for (let slot = 0; slot < workers; slot++) await open(slot);
+  });
+  hooks.workerReady.tap('sticky-session', (child) => {
+    const slot = bootstrap.workers.slots[child.slot];
+    if (slot && (slot.current === child || !slot.ready)) void give(child);
+  });
+  hooks.beforeDrain.tapPromise('sticky-session', async (child) => {
+    const slot = bootstrap.workers.slots[child.slot];
+    if (slot?.current && slot.current !== child) await give(slot.current);
+  });
+  hooks.workerExit.tap('sticky-session', ({ slot }) => {
+    if (!bootstrap.workers.slots[slot] || bootstrap.closing) close(slot);
+  });
+  hooks.closed.tap('sticky-session', () => { for (const slot of [...sockets.keys()]) close(slot); });
+}
