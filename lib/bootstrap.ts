@@ -327,6 +327,7 @@ export class Bootstrap implements Controllable {
           overlap: inspectPort(this.config, 'master', -1) === null ? OVERLAP : this.deadlines.drain + 1_000,
           signal,
         }));
+        this.listeners.release();
         if (!this.#announced) await this.#orClosed(this.#allReady());
         return this.lastReload = result();
       } catch (error) {

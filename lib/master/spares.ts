@@ -10,7 +10,7 @@ interface Spare {
 }
 
 /** Code that runs before the boot information comes: it may have changed when the spare is needed. */
-const PRELOADS = /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loader|--env-file|--inspect)/;
+const PRELOADS = /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loader|--env-file)|--inspect(?:-brk|-wait)?(?:=|$)/;
 /** Milliseconds after a worker's ready: its first answers come before its spare. */
 const LATER = 150;
 

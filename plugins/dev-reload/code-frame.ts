@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
+import { packageRoot } from '../../lib/package-root.js';
 
 export interface Position {
   file: string;
@@ -16,8 +17,13 @@ export interface CodeFrame extends Position {
 }
 
 const AROUND = 3;
+/** Characters of a line that are shown: bundles have long ones. */
+const LONGEST = 200;
+const NOTHING = { number: 0, text: '.' };
+/** The product's own code says nothing about the app's mistake. */
+export const OURS = path.join(packageRoot, 'dist') + path.sep;
 /** `at fn (/dir/file.js:3:7)`, `at file:///dir/file.js:3:7`; the second line of what Node prints for a syntax error has no column. */
-const FRAME = /^\s+at .*?\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^():]*(?:\([^()]*\)[^():]*)*):(\d+):(\d+)\)?$/;
+const FRAME = /^\s+at (?:async )?(?:.* \()?((?:file:\/\/|\/|[A-Za-z]:\\)[^():]*(?:\([^()]*\)[^():]*)*):(\d+):(\d+)\)?$/;
 const HEADER = /^((?:file:\/\/|\/|[A-Za-z]:\\).*?):(\d+)(?::\d+)?$/;
 const MISSING = /'([^']+)' imported from (.+?)(?:\n|$)/;
 
@@ -37,7 +43,7 @@ export function positionOf({ message, stack = '' }: { message: string; stack?: s
   }
   const frames = lines.map((line) => FRAME.exec(line)).filter((match) => match !== null)
     .map((match): Position => ({ file: toPath(match[1] as string), line: Number(match[2]), column: Number(match[3]) }));
-  return frames.find(({ file }) => isOwn(file, dir)) ?? frames.find(({ file }) => !file.includes('/hatchery/') && !file.includes(`${path.sep}node_modules${path.sep}`)) ?? null;
+  return frames.find(({ file }) => isOwn(file, dir)) ?? frames.find(({ file }) => !file.startsWith(OURS) && !file.includes(`${path.sep}node_modules${path.sep}`)) ?? null;
 }
 
 export const isOwn = (file: string, dir: string): boolean =>
@@ -53,7 +59,10 @@ export function codeFrame({ file, line, column }: Position): CodeFrame | null {
   }
   if (line < 1 || line > source.length) return null;
   const from = Math.max(1, line - AROUND);
-  const lines = source.slice(from - 1, line + AROUND).map((text, index) => ({ number: from + index, text: text.slice(0, 200) }));
+  const lines = source.slice(from - 1, line + AROUND).map((text, index) => ({ number: from + index, text: text.slice(0, LONGEST) }));
+  const isEdge = ({ number, text }: { number: number; text: string }) => text.trim() === '' && number !== line;
+  while (isEdge(lines.at(-1) ?? NOTHING)) lines.pop();
+  while (isEdge(lines[0] ?? NOTHING)) lines.shift();
   return { file, line, column, lines };
 }
 

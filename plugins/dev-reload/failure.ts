@@ -1,7 +1,6 @@
 import path from 'node:path';
 import type { ChildView, ExitInfo } from '../../lib/index.js';
-import { packageRoot } from '../../lib/package-root.js';
-import { codeFrame, frameText, isOwn, positionOf, type CodeFrame } from './code-frame.js';
+import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame } from './code-frame.js';
 
 interface ErrorLike {
   name: string;
@@ -27,6 +26,12 @@ export interface Failure {
   output?: string;
 }
 
+/** System errors of a listen, in words. */
+const PLAIN: Readonly<Record<string, (port?: string) => string>> = {
+  EADDRINUSE: (port) => `port ${port ?? ''} is taken by another process`,
+  EACCES: (port) => `port ${port ?? ''} may not be used by this user`,
+};
+
 /** Of a child that ended without being asked to. */
 export function childFailure(child: ChildView, exit: ExitInfo, dir: string): Failure {
   const who = child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
@@ -43,13 +48,15 @@ function endOf({ cause, code, signal, uptime }: ExitInfo, wasReady: boolean): st
   return wasReady ? `${how} after ${uptime} ms` : `${how} before it was ready`;
 }
 
-export function errorFailure(title: string, who: string, { name, message, stack = '', code }: ErrorLike, dir: string): Failure {
+export function errorFailure(title: string, who: string, { name, message: said, stack = '', code }: ErrorLike, dir: string): Failure {
+  const plain = /^(?:listen|bind) /.test(said) && PLAIN[code ?? '']?.(/(\d+)$/.exec(said)?.[1]);
+  const message = plain ? `${plain} (${said})` : said;
   const position = positionOf({ message, stack }, dir);
   const frame = position ? codeFrame(position) : null;
   return {
     title,
     who,
-    name,
+    name: name === 'ClusterError' ? '' : name,
     message,
     ...(code ? { code } : {}),
     ...(position ? { where: [relative(position.file, dir), position.line, position.column || undefined].filter((part) => part !== undefined).join(':') } : {}),
@@ -57,8 +64,6 @@ export function errorFailure(title: string, who: string, { name, message, stack 
     stack: stackLines(stack, dir),
   };
 }
-
-const OURS = path.join(packageRoot, 'dist') + path.sep;
 
 /** Calls only: what stands above them is the message, and Node's own frame. Paths in the app are made short. */
 function stackLines(stack: string, dir: string): Failure['stack'] {

@@ -43,7 +43,11 @@ export default definePlugin<DevReloadOptions>({
     bootstrap.inject('worker', pathToFileURL(built('plugins/dev-reload/worker.cjs')).href, {});
     // Only round-robin lets connections wait in the master.
     hooks.configResolved.tap('dev-reload', (config) => config.balance === 'round-robin' ? config : { ...config, balance: 'round-robin' });
-    for (const hook of [hooks.beforeForkAgent, hooks.beforeForkWorker]) hook.tap('dev-reload', ({ execArgv }) => { execArgv.push('--enable-source-maps'); });
+    for (const hook of [hooks.beforeForkAgent, hooks.beforeForkWorker]) hook.tap('dev-reload', ({ execArgv }) => {
+      execArgv.push('--enable-source-maps');
+      // An inspector that is opened to see where a start hangs is nobody else's business.
+      if (bootstrap.config.inspect === false && bootstrap.config.inspectBrk === false) execArgv.push('--inspect-publish-uid=http');
+    });
     hooks.beforeStart.tap('dev-reload', () => {
       Object.assign(bootstrap.deadlines, { drain: DRAIN, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
       session.expectReady();

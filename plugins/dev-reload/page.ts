@@ -28,7 +28,7 @@ export const failurePage = (failure: Failure, app: string): string => `<!doctype
 <h1>${escape(failure.title)}</h1>
 <p class="message">${failure.name && failure.name !== 'Error' ? `<b>${escape(failure.name)}</b> ` : ''}${escape(failure.message)}</p>
 ${failure.frame ? frame(failure) : failure.where ? `<p class="where">${escape(failure.where)}</p>` : ''}
-${failure.stack.length > 0 ? `<section><h2>Stack</h2><ol class="stack">${failure.stack.map(({ text, own }) => `<li${own ? ' class="own"' : ''}>${escape(text)}</li>`).join('')}</ol></section>` : ''}
+${failure.stack.length > 0 ? stack(failure) : ''}
 ${failure.output ? `<section><h2>Its error output</h2><pre class="output">${escape(failure.output)}</pre></section>` : ''}
 <footer>This page reloads by itself at the next save.</footer>
 </main>
@@ -36,6 +36,14 @@ ${failure.output ? `<section><h2>Its error output</h2><pre class="output">${esca
 </body>
 </html>
 `;
+
+/** The app's own calls; those of Node and of packages when asked. */
+function stack({ stack: calls }: Failure): string {
+  const list = (some: Failure['stack']) => `<ol class="stack">${some.map(({ text, own }) => `<li${own ? ' class="own"' : ''}>${escape(text)}</li>`).join('')}</ol>`;
+  const own = calls.filter((call) => call.own);
+  const whole = own.length === 0 || own.length === calls.length;
+  return `<section><h2>Stack</h2>${whole ? list(calls) : `${list(own)}<details><summary>all ${calls.length} calls</summary>${list(calls)}</details>`}</section>`;
+}
 
 function frame({ frame, where }: Failure): string {
   if (!frame) return '';
@@ -72,6 +80,8 @@ pre{margin:0;padding:10px 0;overflow-x:auto;tab-size:4}
 mark{background:var(--mark);color:inherit;border-radius:3px;padding:1px 0}
 .stack{list-style:none;margin:0;padding:0;color:var(--dim);overflow-wrap:anywhere}
 .stack .own{color:var(--text)}
+details{margin-top:10px}
+summary{cursor:pointer;color:var(--dim);font-size:14px}
 .output{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px;white-space:pre-wrap;overflow-wrap:anywhere}
 footer{margin-top:40px;padding-top:16px;border-top:1px solid var(--line);color:var(--dim);font-size:14px}
 `.replaceAll('\n', '');

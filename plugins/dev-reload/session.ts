@@ -59,13 +59,13 @@ export class Session {
 
   /** Before anybody was ever ready. */
   startFailed(error: Error): void {
-    clearTimeout(this.#slow);
+    this.#stopWaiting();
     if (!this.changes.pending) void this.#fail(this.#lastExit ?? this.#describe(error));
   }
 
   /** Somebody can answer again, however that came about. */
   recovered(): void {
-    clearTimeout(this.#slow);
+    this.#stopWaiting();
     this.#failure = null;
     this.#address();
     this.#bootstrap.listeners.fallback = null;
@@ -80,17 +80,32 @@ export class Session {
 
   /** Says so when a start takes long; the page waits with the browser then. */
   expectReady(): void {
-    clearTimeout(this.#slow);
+    this.#stopWaiting();
     this.#lastExit = null;
-    this.#slow = setTimeout(() => {
-      this.#terminal.warn(`not ready after ${SLOW / 1_000}s: the start is slow, hangs, or never listens; a save starts it again`);
-      void this.#show(errorFailure('The app is starting', '', { name: '', message: `It is not ready after ${SLOW / 1_000} s. Its start is slow, hangs, or it never listens.` }, this.dir));
-    }, SLOW).unref();
+    // With --inspect-brk it waits for a person.
+    if (this.#bootstrap.config.inspectBrk === false) this.#slow = setTimeout(() => void this.#tellSlow(), SLOW).unref();
+  }
+
+  async #tellSlow(): Promise<void> {
+    const waiting = this.#slow;
+    const starting = this.#bootstrap.children().find(({ state }) => state === 'forked' || state === 'booting');
+    const { whereItStands } = await import('./standstill.js');
+    const stack = starting && this.#bootstrap.config.inspect === false ? await whereItStands(starting.pid) : null;
+    if (this.#slow !== waiting || this.#bootstrap.closing) return;
+    const message = `not ready after ${SLOW / 1_000} s: ${stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens'}`;
+    const failure = errorFailure('The app is starting', '', { name: '', message, stack: stack ?? '' }, this.dir);
+    this.#terminal.warn(`${failureText(failure)}\na save starts it again`);
+    await this.#show(failure);
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#slow);
+    this.#slow = undefined;
   }
 
   end(): void {
     this.changes.stop();
-    clearTimeout(this.#slow);
+    this.#stopWaiting();
     this.#page.news();
   }
 
@@ -129,9 +144,8 @@ export class Session {
       this.recovered();
       this.#terminal.good(`reloaded in ${Math.round(performance.now() - started)}ms`);
     } catch (error) {
-      clearTimeout(this.#slow);
+      this.#stopWaiting();
       if (signal.aborted || bootstrap.closing) return;
-      this.changes.started();
       await this.#fail(this.#lastExit ?? this.#describe(error as Error));
     }
   }
