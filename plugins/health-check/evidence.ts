@@ -1,13 +1,11 @@
 import type { Config } from '../../lib/index.js';
 import { openInspector, pause, type Frame } from './inspector.js';
 import type { ActiveRequest } from './messages.js';
-import { childrenOf, processFacts } from './process-facts.js';
+import { descendantsOf, kernelFunction, processFacts } from './process-facts.js';
 import type { Pulse } from './pulse.js';
 
 /** The evidence has this long, ms; then the child goes without. */
 const LIMIT = 3_000;
-/** JavaScript that has not stopped after this, ms, waits in native code, for a process of its own perhaps. */
-const PATIENCE = 800;
 
 /** Why a child does not answer. */
 export interface Evidence {
@@ -31,10 +29,13 @@ export interface Evidence {
 /** To be evaluated in the child; the name is that of requests.ts. */
 const ACTIVE = '(globalThis[Symbol.for("hatchery.activeRequests")] ?? (() => []))().slice(0, 20)';
 
-/** Looks into a child that does not answer, within 3 s. It may be disturbed: it is going to be killed. */
-export async function collectEvidence({ child: { pid }, last, heardAt }: Pulse): Promise<Evidence> {
+/** A line of V8's stacks: `at name (file:12:3)`, `at file:12:3`. */
+const FRAME = /^\s*at (?:(.*) \()?(?:file:\/\/)?(.*?):(\d+):(\d+)\)?$/;
+
+/** Looks into a child that does not answer, within 3 s. */
+export async function collectEvidence({ child: { pid }, last, heardAt, blocking }: Pulse): Promise<Evidence> {
   const silence = performance.now() - heardAt;
-  const [facts, children] = await Promise.all([processFacts(pid), childrenOf(pid)]);
+  const [facts, children] = await Promise.all([processFacts(pid), descendantsOf(pid)]);
   const evidence: Evidence = {
     silence: Math.round(silence),
     state: facts.state,
@@ -46,9 +47,15 @@ export async function collectEvidence({ child: { pid }, last, heardAt }: Pulse):
     children: children.map(({ command }) => command),
   };
   if (facts.state === 'T') return { ...evidence, noStack: 'the process is stopped (SIGSTOP)' };
+  if (blocking) {
+    const since = Math.round(performance.now() - blocking.since);
+    return {
+      ...evidence,
+      stack: [{ name: blocking.name, file: 'node:child_process', line: 0, column: 0 }, ...framesOf(blocking.stack)],
+      requests: blocking.requests.map((one) => ({ ...one, age: one.age === null ? null : one.age + since })),
+    };
+  }
   const signal = AbortSignal.timeout(LIMIT);
-  // execSync and its like return when their process dies; then the JavaScript stops right behind the call.
-  const unblock = setTimeout(() => { for (const one of children) kill(one.pid); }, PATIENCE);
   try {
     const url = await openInspector(pid, signal);
     await pause(url, signal, async ({ frames, evaluate }) => {
@@ -56,19 +63,21 @@ export async function collectEvidence({ child: { pid }, last, heardAt }: Pulse):
       evidence.requests = await evaluate(ACTIVE) as ActiveRequest[];
     });
   } catch (error) {
-    if (!evidence.stack) evidence.noStack = signal.aborted ? `its JavaScript did not stop within ${LIMIT} ms: it is in native code` : (error as Error).message;
-  } finally {
-    clearTimeout(unblock);
+    if (!evidence.stack) evidence.noStack = signal.aborted ? `its JavaScript did not stop within ${LIMIT} ms: it is in native code${await waitsIn(pid)}` : (error as Error).message;
   }
   return evidence;
 }
 
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone by itself
-  }
+function framesOf(stack: readonly string[]): Frame[] {
+  return stack.flatMap((text) => {
+    const [, name = '(anonymous)', file, line, column] = FRAME.exec(text) ?? [];
+    return file === undefined ? [] : [{ name, file, line: Number(line), column: Number(column) }];
+  });
+}
+
+async function waitsIn(pid: number): Promise<string> {
+  const place = await kernelFunction(pid);
+  return place === null ? '' : ` (${place})`;
 }
 
 const STATES: Readonly<Record<string, string>> = { R: 'running', S: 'waiting', D: 'waiting for the disk', T: 'stopped', t: 'traced', Z: 'ended' };
@@ -89,7 +98,7 @@ export function describeEvidence(evidence: Evidence, format: Config['log']['form
   const lines = [
     text,
     `  ${facts.join(', ')}`,
-    ...(stack ? ['  JavaScript stack:', ...stack.map(({ name, file, line, column }) => `    at ${name} (${file}:${line}:${column})`)] : [`  no JavaScript stack: ${noStack}`]),
+    ...(stack ? ['  JavaScript stack:', ...stack.map(({ name, file, line, column }) => `    at ${name} (${file}${line > 0 ? `:${line}:${column}` : ''})`)] : [`  no JavaScript stack: ${noStack}`]),
     ...(requests?.length ? ['  active requests:', ...requests.map(({ method, path, age }) => `    ${method} ${path}${age === null ? '' : `, ${seconds(age)}`}`)] : []),
     ...(children.length ? ['  its processes:', ...children.map((command) => `    ${command}`)] : []),
   ];

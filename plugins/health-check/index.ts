@@ -8,6 +8,8 @@ import { Watchdog } from './watchdog.js';
 export type { HealthCheckOptions } from './options.js';
 
 const NAME = 'health-check';
+/** A leak may be fast: between two looks at a limited memory, ms. */
+const MEMORY_INTERVAL = 500;
 
 /** Notices what nobody else does: a worker that hangs, grows, or dies for lack of memory; and tells it to probes and people. */
 export default definePlugin<HealthCheckOptions>({
@@ -42,6 +44,7 @@ export default definePlugin<HealthCheckOptions>({
 async function recycle(bootstrap: Bootstrap, options: HealthCheckOptions): Promise<void> {
   const { maxRss, maxHeapUsed, maxRequests, maxAge, cron } = options;
   if ([maxRss, maxHeapUsed, maxRequests, maxAge, cron].every((limit) => limit === undefined)) return;
+  if (maxRss !== undefined || maxHeapUsed !== undefined) pulsesOf(bootstrap).interval = Math.min(pulsesOf(bootstrap).interval, MEMORY_INTERVAL);
   const { Recycler } = await import('./recycler.js');
   const recycler = new Recycler(bootstrap, pulsesOf(bootstrap), options);
   if (cron === undefined) return;

@@ -54,8 +54,8 @@ export async function pause<T>(url: string, signal: AbortSignal, look: (paused: 
     const files = new Map<string, string>();
     session.on('Debugger.scriptParsed', ({ scriptId, url: file }) => files.set(String(scriptId), String(file)));
     const paused = new Promise<CallFrame[]>((resolve) => session.on('Debugger.paused', ({ callFrames }) => resolve(callFrames as CallFrame[])));
-    await session.send('Debugger.enable');
-    await session.send('Debugger.pause');
+    // Both at once: between two messages the JavaScript that comes out of native code would run on.
+    await Promise.all([session.send('Debugger.enable'), session.send('Debugger.pause')]);
     const callFrames = await session.orAborted(paused);
     const [innermost] = callFrames;
     return await look({

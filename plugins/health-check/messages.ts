@@ -34,6 +34,14 @@ export interface ActiveRequest {
   age: number | null;
 }
 
+/** A call that nothing of the child answers while it lasts. */
+export interface BlockingCall {
+  name: string;
+  /** Lines of the stack below it, as V8 writes them. */
+  stack: string[];
+  requests: ActiveRequest[];
+}
+
 declare module '../../lib/index.js' {
   interface InternalMessages {
     /** Send samples from now on, one every `interval` ms. */
@@ -41,6 +49,8 @@ declare module '../../lib/index.js' {
     'health.sample': { from: 'worker' | 'agent'; to: 'master'; data: Sample };
     /** process.abort() was called: the SIGABRT that follows is no lack of memory. */
     'health.abort': { from: 'worker' | 'agent'; to: 'master'; data: null };
+    /** The child is about to wait for a process of its own; null: it is back. */
+    'health.blocking': { from: 'worker' | 'agent'; to: 'master'; data: BlockingCall | null };
     /** Run the app's readiness checks, each for at most `timeout` ms; answered with those that fail. */
     'health.check': { from: 'master'; to: 'worker'; data: { timeout: number }; reply: FailedCheck[] };
   }

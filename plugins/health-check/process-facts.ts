@@ -52,6 +52,13 @@ export async function starved(pid: number): Promise<number> {
   }
 }
 
+/** The function of the kernel that a process waits in (Linux): `pipe_read`, `futex_do_wait`; null when it runs. */
+export async function kernelFunction(pid: number): Promise<string | null> {
+  if (!isLinux) return null;
+  const name = await readFile(`/proc/${pid}/wchan`, 'latin1').catch(() => '0');
+  return name === '0' || name === '' ? null : name;
+}
+
 /** TCP ports that a process listens on. */
 export async function listeningPorts(pid: number): Promise<number[]> {
   try {
@@ -79,14 +86,15 @@ async function portsFromLsof(pid: number): Promise<number[]> {
   return [...stdout.matchAll(/^n.*:(\d+)$/gm)].map(([, port]) => Number(port));
 }
 
-/** Processes that it has started and that live, with their command lines (Linux; else none). */
-export async function childrenOf(pid: number): Promise<{ pid: number; command: string }[]> {
+/** Processes that it has started, and theirs, with their command lines (Linux; else none); parents first. */
+export async function descendantsOf(pid: number): Promise<{ pid: number; command: string }[]> {
   try {
     const pids = (await readFile(`/proc/${pid}/task/${pid}/children`, 'latin1')).split(' ').filter(Boolean).map(Number);
-    return await Promise.all(pids.map(async (child) => ({
-      pid: child,
-      command: (await readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ').trim(),
-    })));
+    const families = await Promise.all(pids.map(async (child) => {
+      const command = (await readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ').trim();
+      return [{ pid: child, command }, ...await descendantsOf(child)];
+    }));
+    return families.flat();
   } catch {
     return [];
   }

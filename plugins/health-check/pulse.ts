@@ -1,5 +1,5 @@
 import type { ChildView, ExitCause } from '../../lib/index.js';
-import type { Sample } from './messages.js';
+import type { BlockingCall, Sample } from './messages.js';
 
 /** How many samples are kept for the log. */
 const HISTORY = 5;
@@ -18,6 +18,8 @@ export class Pulse {
   requestsPerSecond: number | null = null;
   /** It called process.abort(). */
   aborted = false;
+  /** It waits for a process of its own, since that time of our clock. */
+  blocking: BlockingCall & { since: number } | null = null;
   /** It is unresponsive, and that is being dealt with. */
   treated = false;
 

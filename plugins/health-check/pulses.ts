@@ -26,6 +26,7 @@ export class Pulses {
         pulse.hear(sample);
         for (const listener of this.#listeners) listener(pulse, sample);
       });
+      child.channel.on('health.blocking', (call) => { pulse.blocking = call && { ...call, since: performance.now() }; });
       child.channel.on('health.abort', () => { pulse.aborted = true; });
     };
     const ready = (child: ChildView) => {

@@ -8,16 +8,18 @@ const RETRY = [5_000, 300_000] as const;
 /** When something else is under way, ms. */
 const BUSY = 1_000;
 
-/** Each limit: its option, what a worker has of it, and how it is told. */
-const LIMITS: readonly { key: 'maxRss' | 'maxHeapUsed' | 'maxRequests' | 'maxAge'; value(pulse: Pulse): number; tell(value: number): string }[] = [
-  { key: 'maxRss', value: ({ last }) => last?.rss ?? 0, tell: (value) => `rss ${megabytes(value)}` },
-  { key: 'maxHeapUsed', value: ({ last }) => last?.heapUsed ?? 0, tell: (value) => `heap ${megabytes(value)}` },
-  { key: 'maxRequests', value: ({ last }) => last?.requests ?? 0, tell: (value) => `${value} requests` },
+/** Each limit: its option, what a worker has of it, and how both are told. */
+const LIMITS: readonly { key: 'maxRss' | 'maxHeapUsed' | 'maxRequests' | 'maxAge'; what: string; value(pulse: Pulse): number; tell(value: number): string }[] = [
+  { key: 'maxRss', what: 'rss', value: ({ last }) => last?.rss ?? 0, tell: megabytes },
+  { key: 'maxHeapUsed', what: 'heap', value: ({ last }) => last?.heapUsed ?? 0, tell: megabytes },
+  { key: 'maxRequests', what: 'requests', value: ({ last }) => last?.requests ?? 0, tell: (value) => String(Math.ceil(value)) },
   // Not Date: a clock that is set must not make everybody old at once.
-  { key: 'maxAge', value: ({ readyTick }) => readyTick === null ? 0 : performance.now() - readyTick, tell: (value) => `age ${Math.round(value / 1000)} s` },
+  { key: 'maxAge', what: 'age', value: ({ readyTick }) => readyTick === null ? 0 : performance.now() - readyTick, tell: (value) => `${(value / 1000).toFixed(1)} s` },
 ];
 
-const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MB`;
+}
 
 /** A worker that is over one of its limits, or due for another reason. */
 interface Due {
@@ -68,12 +70,12 @@ export class Recycler {
     const share = this.#shares.get(child) ?? 1 - Math.random() * this.#options.jitter;
     this.#shares.set(child, share);
     let due: Due | null = this.#scheduled.has(child) ? { pulse, excess: 1, why: `schedule ${this.#options.cron}` } : null;
-    for (const { key, value, tell } of LIMITS) {
+    for (const { key, what, value, tell } of LIMITS) {
       const limit = this.#options[key];
       if (limit === undefined) continue;
       const own = limit * share;
       const now = value(pulse);
-      if (now >= own && now / own > (due?.excess ?? 0)) due = { pulse, excess: now / own, why: `${tell(now)}, ${key} ${tell(own)}` };
+      if (now >= own && now / own > (due?.excess ?? 0)) due = { pulse, excess: now / own, why: `${what} ${tell(now)}, ${key} ${tell(own)}` };
     }
     return due;
   }

@@ -4,7 +4,7 @@ import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
 
 /** A machine that is too busy may delay the verdict up to this many times `hangTimeout`. */
-const BENEFIT_OF_DOUBT = 3;
+const BENEFIT_OF_DOUBT = 2;
 /** A child that writes a heap snapshot does nothing else for a while: bytes a millisecond that it writes at the least. */
 const SNAPSHOT_SPEED = 5_000;
 
