@@ -1,8 +1,16 @@
-// Builds dist/: ES modules for the master and the command line, one CommonJS file for each part that runs in a child, and
-// the declarations. Bundled, because loading the five dependencies file by file costs about 70 ms at every start and
-// bundled about 25; the parts are CommonJS because the first import() of a process costs 5 ms on Node 20, in every worker.
+// Builds dist/. Bundled, because loading the dependencies file by file costs about 70 ms at every start; CommonJS, because
+// one file read at once starts sooner than a graph of ES modules (some 20 ms for twenty chunks), and the first import() of a
+// process costs 5 ms on Node 20:
+//   core.cjs              the master and the command line: one copy, whoever asks for it
+//   lib/index.js          ES module, the public API: names of core.cjs
+//   bin/                  `framework`, and `hatchery/cli`
+//   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
+//   lib/runtime/          what a child process runs
+//   vendor/               dependencies that few starts need
+// and the declarations beside them.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -13,6 +21,44 @@ const dist = path.join(root, 'dist');
 const plugins = readdirSync(path.join(root, 'plugins'));
 const present = (files) => files.filter((file) => existsSync(path.join(root, file)));
 
+/** Dependencies that are loaded when they are first needed. */
+const VENDOR = ['chokidar', 'cosmiconfig', 'croner', 'prom-client', 'semver/functions/satisfies.js', 'semver/ranges/valid.js', 'ws'];
+const vendorName = (name) => name.replace(/\.js$/, '').replaceAll('/', '-');
+
+const vendored = (to) => ({
+  name: 'vendored',
+  setup(bundle) {
+    bundle.onResolve({ filter: new RegExp(`^(?:${VENDOR.join('|')})$`) }, ({ path: name, importer }) =>
+      importer.includes('node_modules') ? undefined : { path: name, namespace: 'vendor' });
+    bundle.onLoad({ filter: /.*/, namespace: 'vendor' }, ({ path: name }) => ({ contents: `module.exports = require('${to}/${vendorName(name)}.cjs')` }));
+    bundle.onResolve({ filter: /^[./]+\/vendor\// }, ({ path: file }) => ({ path: file, external: true }));
+  },
+});
+
+/** A built-in plugin gets the one core, and its neighbours, as they are; not copies. */
+const linked = {
+  name: 'linked',
+  setup(bundle) {
+    const outside = (file) => ({ path: file, external: true });
+    bundle.onResolve({ filter: /^\.\.\/\.\.\/lib\// }, () => outside('../../core.cjs'));
+    bundle.onResolve({ filter: /^\.\.\/[a-z-]+\/index\.js$/ }, ({ path: file }) => outside(file.replace(/js$/, 'cjs')));
+  },
+};
+
+/** Loaded by few workers, so no part of worker-main.cjs. */
+const apart = {
+  name: 'apart',
+  setup: (bundle) => bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true })),
+};
+
+const CORE = `
+export const lib = () => require('./lib/index.ts');
+export const cli = () => require('./bin/index.ts');
+export * from './lib/errors.ts';
+export * from './lib/package-root.ts';
+export * from './lib/plugin.ts';
+`;
+
 const shared = {
   absWorkingDir: root,
   bundle: true,
@@ -20,45 +66,50 @@ const shared = {
   target: 'node20.19',
   outdir: dist,
   outbase: '.',
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
   logLevel: 'warning',
   external: ['typescript', 'tsx'],
   legalComments: 'none',
   minifySyntax: true,
   minifyWhitespace: true,
+  // import() must stay import(): applications and configuration files may be ES modules.
+  supported: { 'dynamic-import': true },
+  define: { 'import.meta.url': '__url' },
+  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
 };
 
 rmSync(dist, { recursive: true, force: true });
 
 await Promise.all([
+  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, vendored('./vendor')] }),
+  build({ ...shared, banner: {}, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
+  build({ ...shared, entryPoints: plugins.map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
   build({
     ...shared,
-    entryPoints: present([
-      'bin/framework.ts', 'bin/index.ts', 'lib/index.ts',
-      ...plugins.map((name) => `plugins/${name}/index.ts`),
-    ]),
-    format: 'esm',
-    splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;" },
-    plugins: [leanCommonBin],
-  }),
-  build({
-    ...shared,
+    banner: {},
     entryPoints: present([
       'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts', 'lib/runtime/fetch-bridge.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
-    format: 'cjs',
-    outExtension: { '.js': '.cjs' },
-    // import() must stay import(): applications may be ES modules.
-    supported: { 'dynamic-import': true },
-    plugins: [{
-      // Loaded by few workers, so no part of worker-main.cjs.
-      name: 'apart',
-      setup: (bundle) => bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true })),
-    }],
+    plugins: [apart],
+  }),
+  build({
+    ...shared,
+    banner: {},
+    entryPoints: ['bin/framework.ts'],
+    outExtension: {},
+    supported: { 'dynamic-import': false },
+    plugins: [{ name: 'core', setup: (bundle) => bundle.onResolve({ filter: /^\.\/index\.js$/ }, ({ path: file }) => ({ path: file, external: true })) }],
   }),
 ]);
+
+const core = createRequire(import.meta.url)('./dist/core.cjs');
+const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
+writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nexport const { ${names('lib')} } = createRequire(import.meta.url)('../core.cjs').lib();\n`);
+// The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more.
+writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
+writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = require('../core.cjs').cli();\n0 && (module.exports = { ${names('cli')} });\n`);
 
 if (!process.argv.includes('--js-only')) {
   const tsc = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
@@ -66,6 +117,6 @@ if (!process.argv.includes('--js-only')) {
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
-const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', write: false });
+const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', banner: {}, define: {}, write: false });
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);

@@ -56,7 +56,8 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
   }, printError);
   const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, files: instance.files });
   try {
-    void instance.serve(bootstrap);
+    // After the forks, which come in this turn of the event loop.
+    setImmediate(() => { void instance.serve(bootstrap); });
     await bootstrap.start();
     // Other libraries in the master may write through the streams, and nobody may be reading any more.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});

@@ -235,7 +235,7 @@ export class Bootstrap implements Controllable {
 
   /** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
   async start(): Promise<this> {
-    this.#version = await ownVersion();
+    this.#version = ownVersion();
     await this.applyPlugins();
     const { hooks } = this;
     await this.#configResolved();

@@ -52,10 +52,19 @@ export interface InstanceFiles {
 
 export class Reaper {
   #shell: ChildProcess | null = null;
+  #starting: NodeJS.Immediate | undefined;
+  /** What is said before the shell runs. */
+  #early: string[] = [];
 
   /** `grace`: milliseconds the children may still take after the master's death. */
   start(grace: number): void {
     if (process.platform === 'win32') return;
+    // After the first forks, which need not wait for it: none of them runs the app's code before.
+    this.#starting = setImmediate(() => this.#spawn());
+    this.#say(`grace ${Math.ceil(grace / 1_000)}`);
+  }
+
+  #spawn(): void {
     const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
     shell.on('error', () => { this.#shell = null; });
     shell.on('exit', () => { this.#shell = null; });
@@ -63,7 +72,8 @@ export class Reaper {
     shell.unref();
     (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
     this.#shell = shell;
-    this.#say(`grace ${Math.ceil(grace / 1_000)}`);
+    this.#starting = undefined;
+    shell.stdin?.write(this.#early.splice(0).join(''));
   }
 
   /** Files of this instance, removed with it; `mark` tells the record from that of a later start in its place. */
@@ -83,12 +93,15 @@ export class Reaper {
 
   /** The master ends in order: nothing is left to kill. */
   end(): void {
+    clearImmediate(this.#starting);
+    this.#starting = undefined;
     this.#say('bye');
     this.#shell?.stdin?.end();
     this.#shell = null;
   }
 
   #say(line: string): void {
-    this.#shell?.stdin?.write(line + '\n');
+    if (this.#starting) this.#early.push(`${line}\n`);
+    else this.#shell?.stdin?.write(`${line}\n`);
   }
 }

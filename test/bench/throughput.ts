@@ -1,0 +1,84 @@
+import type { Benchmark } from './benchmark.js';
+import { bare, bareOs, eggCluster, framework, launch, type Contender, type Running } from './contender.js';
+import type { Figure } from './figures.js';
+import { LoadGenerator } from './load.js';
+import type { LoadMode } from './load-process.js';
+import { pm2 } from './pm2.js';
+import { cpuTime } from './process-stat.js';
+
+/** Connections at a time, milliseconds of one sample, samples of one start. */
+const CLIENTS: Record<LoadMode, number> = { 'keep-alive': 64, 'per-connection': 32 };
+const SAMPLE = 1_000;
+const SAMPLES = 3;
+const MODES: LoadMode[] = ['keep-alive', 'per-connection'];
+
+interface Sample {
+  perSecond: number;
+  /** Processor time of master and workers for one request, microseconds: free of what the load generator costs. */
+  cost: number;
+}
+
+/** Samples by contender and mode. All contenders run at once, idle but for the one that is asked. */
+async function round(contenders: Record<string, Contender>, generator: LoadGenerator, results: Results): Promise<void> {
+  const running = Object.fromEntries(await Promise.all(Object.entries(contenders).map(async ([name, contender]) => [name, await launch(contender, { workers: 2 })] as const)));
+  try {
+    for (const mode of MODES) {
+      // The first of each is for the compiler.
+      for (const name of Object.keys(running)) await sample(running[name] as Running, mode, generator);
+      for (let n = 0; n < SAMPLES; n++) {
+        const names = Object.keys(running);
+        for (const name of n % 2 ? names.toReversed() : names) {
+          ((results[name] ??= { 'keep-alive': [], 'per-connection': [] })[mode]).push(await sample(running[name] as Running, mode, generator));
+        }
+      }
+    }
+  } finally {
+    await Promise.all(Object.values(running).map((one) => one.kill()));
+  }
+}
+
+type Results = Record<string, Record<LoadMode, Sample[]>>;
+
+async function sample({ master, workers, port }: Running, mode: LoadMode, generator: LoadGenerator): Promise<Sample> {
+  const pids = [master, ...workers];
+  const before = cpuTime(pids) ?? NaN;
+  const { requests, errors, seconds } = await generator.run({ mode, port, clients: CLIENTS[mode], duration: SAMPLE });
+  if (errors > 0) throw new Error(`${errors} of ${requests} requests failed`);
+  return { perSecond: requests / seconds, cost: ((cpuTime(pids) ?? NaN) - before) * 1_000 / requests };
+}
+
+const throughput: Benchmark = {
+  about: 'answers a second of an http server that says "ok", 2 workers; raw TCP clients in one process, on the same cores',
+  async run({ runs = 4, peers, say }) {
+    const generator = new LoadGenerator();
+    const results: Results = {};
+    const contenders = { bare, ours: framework('plain'), bareOs, oursOs: framework('plain', [], { CLUSTER_BALANCE: 'os' }), eggCluster, ...(peers.includes('pm2') ? { pm2: await pm2() } : {}) };
+    try {
+      for (let n = 0; n < runs; n++) {
+        say(`throughput: round ${n + 1} of ${runs}`);
+        await round(contenders, generator, results);
+      }
+    } finally {
+      generator.close();
+    }
+    const figures = (ours: string, theirs: string, name: string, barred: boolean) => MODES.flatMap((mode): Figure[] => {
+      const [mine, other] = [results[ours]?.[mode] ?? [], results[theirs]?.[mode] ?? []];
+      const what = `${mode}${ours === 'oursOs' ? ', balance "os"' : ''}`;
+      const cost: Figure[] = Number.isNaN(mine[0]?.cost ?? NaN) ? [] : [
+        { what: `  processor time a request`, unit: 'us', ours: mine.map((one) => one.cost), theirs: { name, samples: other.map((one) => one.cost) } },
+      ];
+      return [
+        { what, unit: '/s', ours: mine.map((one) => one.perSecond), theirs: { name, samples: other.map((one) => one.perSecond) }, ...(barred ? { bar: { of: 'ratio', least: 0.97 } } : {}) },
+        ...cost,
+      ];
+    });
+    return [
+      ...figures('ours', 'bare', bare.name, true),
+      ...figures('oursOs', 'bareOs', bareOs.name, true),
+      ...figures('ours', 'eggCluster', eggCluster.name, false),
+      ...(results.pm2 ? figures('ours', 'pm2', 'pm2', false) : []),
+    ];
+  },
+};
+
+export default throughput;
