@@ -40,6 +40,7 @@ export default definePlugin<DevReloadOptions>({
     };
 
     bootstrap.spares.enabled = options.spare;
+    bootstrap.workers.leftReturn = true;
     bootstrap.inject('worker', pathToFileURL(built('plugins/dev-reload/worker.cjs')).href, {});
     // Only round-robin lets connections wait in the master.
     hooks.configResolved.tap('dev-reload', (config) => config.balance === 'round-robin' ? config : { ...config, balance: 'round-robin' });
