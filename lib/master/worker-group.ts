@@ -24,6 +24,8 @@ const ALMOST_READY = 1_000;
 
 /** N slots, and a worker in each. Forks, replaces the dead, drains; when to reload or stop is decided above. */
 export class WorkerGroup {
+  /** Slots that a `beforeRefork` tap left empty will be filled again by whoever left them: dev-reload, at the next save. */
+  leftReturn = false;
   slots: Slot[] = [];
   /** Times (ms since the epoch) of unexpected deaths, of all slots together as in the seed. */
   deaths: number[] = [];
@@ -48,7 +50,7 @@ export class WorkerGroup {
 
   /** Somebody is starting, waits to start, or stays away on purpose. */
   get pending(): boolean {
-    return this.slots.some((slot) => slot.pending || slot.left);
+    return this.slots.some((slot) => slot.pending || (slot.left && this.leftReturn));
   }
 
   /** Makes slots up to `count` and forks a worker in each new one, in parallel. Rejects with the first that fails. */
