@@ -50,6 +50,8 @@ export async function quickRestart({ workers, agents, release: reading, overlap,
       await Promise.allSettled(starting);
       throw error;
     });
+    // One that was dismissed while it became ready serves nobody any more.
+    signal?.throwIfAborted();
     return release;
   } catch (error) {
     for (const slot of workers.slots) slot.left = slot.current === null;

@@ -9,6 +9,8 @@ import { Watcher } from './watcher.js';
 
 export type { DevReloadOptions } from './options.js';
 
+const part = (name: string) => pathToFileURL(built(`plugins/dev-reload/${name}.cjs`)).href;
+
 /** A worker that leaves for new code gets this long to answer what is in flight, and at Ctrl-C this long; ms. */
 const DRAIN = 2_000;
 const DRAIN_AT_END = 300;
@@ -41,7 +43,8 @@ export default definePlugin<DevReloadOptions>({
 
     bootstrap.spares.enabled = options.spare;
     bootstrap.workers.leftReturn = true;
-    bootstrap.inject('worker', pathToFileURL(built('plugins/dev-reload/worker.cjs')).href, {});
+    bootstrap.inject('worker', part('worker'));
+    bootstrap.inject('agent', part('agent'), {}, { passive: true });
     // Only round-robin lets connections wait in the master.
     hooks.configResolved.tap('dev-reload', (config) => config.balance === 'round-robin' ? config : { ...config, balance: 'round-robin' });
     for (const hook of [hooks.beforeForkAgent, hooks.beforeForkWorker]) hook.tap('dev-reload', ({ execArgv }) => {

@@ -1,0 +1,6 @@
+import type { Runtime } from '../../lib/index.js';
+
+/** In the agent: the master shows why it does not start. */
+export default function devReload(runtime: Runtime<'agent'>): void {
+  runtime.printsFailure = false;
+}
