@@ -6,7 +6,7 @@ import { queryOf } from './request-key.js';
 interface Engine {
   generateId(request: unknown): string | Promise<string>;
   handshake: unknown;
-  clients?: Record<string, { transport?: { name: string }; close(): void }>;
+  clients?: Record<string, { transport?: { name: string; dataReq?: unknown }; close(): void }>;
 }
 type GenerateId = (request: unknown) => string | Promise<string>;
 
@@ -36,11 +36,21 @@ export function sessionOwner(request: IncomingMessage): number | undefined {
   return owner ? parseInt(owner, 36) : undefined;
 }
 
-/** Long-polling sessions do not end by themselves: each poll is answered and followed by the next. Their clients connect anew. */
+/** Milliseconds between two looks. */
+const LOOK = 20;
+
+/**
+ * Long-polling sessions do not end by themselves: each poll is answered and followed by the next. Their clients connect anew,
+ * to another worker. One that is just sending is left to finish, as its end would cut that request.
+ */
 export function endPolling(engines: Iterable<Engine>): void {
-  for (const { clients = {} } of engines) {
-    for (const client of Object.values(clients)) if (client.transport?.name === 'polling') client.close();
-  }
+  const look = () => {
+    for (const { clients = {} } of engines) {
+      for (const client of Object.values(clients)) if (client.transport?.name === 'polling' && !client.transport.dataReq) client.close();
+    }
+  };
+  look();
+  setInterval(look, LOOK).unref();
 }
 
 /** The app may have ids of its own (`io.engine.generateId = ...`), which are marked as well. */

@@ -19,14 +19,40 @@ export interface Forwarding {
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 const MAX_FREE = 64;
 
-/** Kept connections to the other workers. */
+/** Kept connections to the other workers, and how much is on its way to each. */
 export class Agents {
   readonly #agents = new Map<number, http.Agent>();
+  readonly #underWay = new Map<number, number>();
+  readonly #waiting = new Set<() => void>();
 
   of(id: number): http.Agent {
     let agent = this.#agents.get(id);
     if (!agent) this.#agents.set(id, agent = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE }));
     return agent;
+  }
+
+  begin(id: number): void {
+    this.#underWay.set(id, (this.#underWay.get(id) ?? 0) + 1);
+  }
+
+  end(id: number): void {
+    const left = (this.#underWay.get(id) ?? 0) - 1;
+    if (left > 0) this.#underWay.set(id, left);
+    else this.#underWay.delete(id);
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** Resolves when nothing is on its way to a process. */
+  idle(id: number): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.#underWay.has(id)) return;
+        this.#waiting.delete(look);
+        resolve();
+      };
+      this.#waiting.add(look);
+      look();
+    });
   }
 
   /** A process takes no more requests: idle connections to it close from this side, where it is known that nothing is on its way. */
@@ -52,9 +78,12 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     if (gone) return;
     if (owner === 'here') return here();
     if (owner === null) return unavailable(response, 503, 'the worker of this session is not there');
-    const outcome = await attempt(request, response, http.request({
+    agents.begin(owner);
+    const upstream = http.request({
       agent: agents.of(owner), socketPath: socketOf(owner), method: request.method, path: request.url, headers, setHost: false,
-    } as http.RequestOptions));
+    } as http.RequestOptions);
+    upstream.once('close', () => agents.end(owner));
+    const outcome = await attempt(request, response, upstream);
     if (outcome === 'done') return;
     if (outcome === 'broken') return unavailable(response, 502, 'the worker of this session ended before it had answered');
     failed = owner;
@@ -66,7 +95,8 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
   return new Promise((resolve) => {
     const body = hasBody(request);
     let sent = false;
-    const leave = () => { if (!response.writableFinished) upstream.destroy(); };
+    // HTTP/2's answers know no `writableFinished`.
+    const leave = () => { if (!(response.writableFinished ?? response.writableEnded)) upstream.destroy(); };
     response.once('close', leave);
 
     // The body stays where it is until there is somebody to send it to.

@@ -19,6 +19,8 @@ export interface StickySample {
 declare module '../../lib/index.js' {
   interface InternalMessages {
     'sticky-session.table': { from: 'master'; to: 'worker'; data: OwnerTable; reply: boolean };
+    /** Answered when nothing is on its way to a process that leaves: it knows only what it has read. */
+    'sticky-session.release': { from: 'master'; to: 'worker'; data: { id: number }; reply: boolean };
     /** A draining worker is about to close its private socket; the answer comes when nobody sends it anything any more. */
     'sticky-session.leave': { from: 'worker'; to: 'master'; data: null; reply: boolean };
     'sticky-session.sample': { from: 'worker'; to: 'master'; data: StickySample };

@@ -4,11 +4,19 @@ import { best } from './rendezvous.js';
 /** In a worker: who owns what, and waiting for it to change. */
 export class Table {
   #table: OwnerTable = { slots: [], alive: [], closing: false };
-  #waiting = new Set<() => void>();
+  /** Resolves with the first table. */
+  readonly known: Promise<void>;
+  #know!: () => void;
+  readonly #waiting = new Set<() => void>();
   /** performance.now() since when a slot has had no owner. */
   readonly #missingSince = new Map<number, number>();
 
+  constructor() {
+    this.known = new Promise((resolve) => { this.#know = resolve; });
+  }
+
   update(table: OwnerTable): void {
+    this.#know();
     this.#table = table;
     for (const [slot, id] of table.slots.entries()) {
       if (id > 0) this.#missingSince.delete(slot);

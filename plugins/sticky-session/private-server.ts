@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Runtime } from '../../lib/index.js';
 import { takeHop } from './hop.js';
 
-/** What of the private server is open while it closes. */
+/** Milliseconds between two looks at what is open. */
 const LOOK = 50;
 /** Milliseconds that an ended tunnel gets to say goodbye. */
 const GOODBYE = 1_000;
@@ -25,10 +25,12 @@ export class PrivateServer {
   readonly #answers = new Set<ServerResponse>();
   readonly #tunnels = new Set<Duplex>();
   readonly #path: string;
+  readonly #channel: Runtime<'worker'>['channel'];
 
   /** `servers`: the app's, by port or path. `local`: requests that are not to be sent on again. */
-  constructor(file: string, servers: ReadonlyMap<string, Server>, local: WeakSet<IncomingMessage>) {
+  constructor({ channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>, local: WeakSet<IncomingMessage>) {
     this.#path = file;
+    this.#channel = channel;
     this.#servers = servers;
     this.#local = local;
     const server = this.#server;
@@ -52,24 +54,28 @@ export class PrivateServer {
       this.#server.listen({ path: this.#path, exclusive: true, internal: true } as object, resolve);
     });
     chmodSync(this.#path, 0o600);
-    // Where the master was killed, the last one turns off the light.
     process.once('exit', () => this.#remove());
   }
 
-  /** Waits for what is under way, and ends what does not end by itself. `deadline`, `tunnelsUntil`: performance.now(). */
-  async close(deadline: number, upgradeTimeout: number): Promise<void> {
-    const started = performance.now();
-    const tunnelsUntil = Math.min(started + upgradeTimeout, deadline - GOODBYE);
+  /**
+   * Waits for what is under way, and ends what does not end by itself. `released` resolves when the other workers have
+   * nothing on its way here. `deadline`: performance.now().
+   */
+  async close(released: Promise<unknown>, deadline: number, upgradeTimeout: number): Promise<void> {
+    const tunnelsUntil = Math.min(performance.now() + upgradeTimeout, deadline - GOODBYE);
+    let quiet = false;
+    void released.then(() => { quiet = true; });
     for (;;) {
       const now = performance.now();
       for (const answer of this.#answers) if (isEventStream(answer)) answer.end();
       if (now >= tunnelsUntil) for (const socket of this.#tunnels) socket.end();
-      if (this.#answers.size + this.#tunnels.size === 0 || now >= Math.min(deadline, this.#answers.size > 0 ? Infinity : tunnelsUntil + GOODBYE)) break;
+      if (now >= tunnelsUntil + GOODBYE) for (const socket of this.#tunnels) socket.destroy();
+      if ((quiet && this.#answers.size + this.#tunnels.size === 0) || now >= deadline) break;
       await new Promise((resolve) => setTimeout(resolve, LOOK));
     }
     this.#server.close();
-    for (const socket of this.#tunnels) socket.destroy();
     this.#server.closeAllConnections();
+    for (const socket of this.#tunnels) socket.destroy();
     this.#remove();
   }
 
@@ -100,6 +106,8 @@ export class PrivateServer {
 
   #remove(): void {
     rmSync(this.#path, { force: true });
+    if (this.#channel.open) return;
+    // The master was killed: the last one turns off the light.
     try {
       rmdirSync(path.dirname(this.#path));
     } catch {
@@ -112,5 +120,3 @@ export class PrivateServer {
 function isEventStream(response: ServerResponse): boolean {
   return !response.writableEnded && String(response.getHeader('content-type') ?? '').startsWith('text/event-stream');
 }
-
-export type StickyRuntime = Runtime<'worker'>;

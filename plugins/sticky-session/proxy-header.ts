@@ -31,7 +31,7 @@ export function parseProxyHeader(bytes: Buffer): ProxyHeader {
 }
 
 function parseLine(bytes: Buffer): ProxyHeader {
-  if (bytes[bytes.length - 1] !== 10) {
+  if (!bytes.includes(10)) {
     if (bytes.length >= V1_MOST) return { error: `a PROXY line longer than ${V1_MOST} bytes` };
     const least = V1_LEAST[bytes.toString('latin1', 6, 10)] ?? V1_UNKNOWN_LEAST;
     return { need: Math.max(1, least - bytes.length) };

@@ -33,10 +33,12 @@ export class Owners {
       child.channel.on('sticky-session.leave', async () => {
         this.#alive.delete(child.id);
         await this.#publish(child);
+        await this.#tell(child, (other) => other.channel.request('sticky-session.release', { id: child.id }, { timeout: bootstrap.deadlines.drain }));
         return true;
       });
-      // It may listen, and get requests, before it is ready.
+      // It waits for this before it loads the app: it may listen, and get requests, before it is ready.
       void this.#publish();
+      void child.channel.request('sticky-session.table', this.#table(), { timeout: ACKNOWLEDGE }).catch(() => {});
     });
     hooks.workerReady.tap('sticky-session', (child) => {
       this.#alive.set(child.id, child);
@@ -60,7 +62,7 @@ export class Owners {
 
   /** Resolves when all workers but `except` know the table, or had time to. */
   async #publish(except?: ChildView): Promise<void> {
-    const { workers, closing, started } = this.#bootstrap;
+    const { workers, started } = this.#bootstrap;
     this.#slots = workers.slots.map(({ index, current }) => {
       if (current?.state === 'ready' && this.#alive.has(current.id)) return current.id;
       const before = this.#slots[index] ?? 0;
@@ -68,9 +70,17 @@ export class Owners {
       const other = [...this.#alive.values()].find((child) => child.slot === index);
       return other?.id ?? (this.#known.has(index) || !started ? 0 : -1);
     });
-    const table: OwnerTable = { slots: this.#slots, alive: [...this.#alive.keys()], closing };
-    const told = workers.children().filter((child) => child !== except && child.state !== 'exited' && child.state !== 'killing');
-    await Promise.allSettled(told.map((child) => child.channel.request('sticky-session.table', table, { timeout: ACKNOWLEDGE })));
+    const table = this.#table();
+    await this.#tell(except, (child) => child.channel.request('sticky-session.table', table, { timeout: ACKNOWLEDGE }));
+  }
+
+  #table(): OwnerTable {
+    return { slots: this.#slots, alive: [...this.#alive.keys()], closing: this.#bootstrap.closing };
+  }
+
+  async #tell(except: ChildView | undefined, tell: (child: ChildView) => Promise<unknown>): Promise<void> {
+    const told = this.#bootstrap.workers.children().filter((child) => child !== except && child.state !== 'exited' && child.state !== 'killing');
+    await Promise.allSettled(told.map(tell));
   }
 }
 

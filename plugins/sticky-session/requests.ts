@@ -24,7 +24,8 @@ const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'che
 const TUNNELLED: ReadonlySet<unknown> = new Set(['upgrade', 'connect']);
 /** Milliseconds before a process that just failed is tried again, if the master has not said by then what became of it. */
 const AGAIN = 50;
-const LEAVE = 2_000;
+/** Milliseconds before the deadline at which everything is cut. */
+const MARGIN = 500;
 
 /** In a worker of mode "request": finds the owner of each request that its servers receive, and sends on what is another's. */
 export class Requests {
@@ -45,7 +46,7 @@ export class Requests {
     this.#runtime = runtime;
     this.#options = options;
     this.#dir = dir;
-    this.#private = new PrivateServer(this.#socketOf(runtime.boot.id), this.#servers, this.#local);
+    this.#private = new PrivateServer(runtime, this.#socketOf(runtime.boot.id), this.#servers, this.#local);
     this.#cookie = options.issue === false ? null : new IssuedCookie(options);
     this.#ownerOf = this.#cookie ? (request) => this.#bySlot(this.#cookie?.slotIn(request))
       : options.key === 'socket.io' ? (request) => this.#bySession(request)
@@ -54,17 +55,24 @@ export class Requests {
     const engines = options.key === 'socket.io' ? markSessions(runtime.boot.id).engines : [];
     runtime.signal.addEventListener('abort', () => endPolling(engines), { once: true });
 
+    channel.on('sticky-session.release', async ({ id }) => {
+      await this.#agents.idle(id);
+      return true;
+    });
     channel.on('sticky-session.table', (table) => {
       this.#table.update(table);
       this.#agents.retire((id) => this.#table.isAlive(id));
       return true;
     });
-    hooks.boot.tapPromise('sticky-session', () => this.#private.listen());
+    hooks.boot.tapPromise('sticky-session', async () => {
+      await Promise.all([this.#private.listen(), this.#table.known]);
+    });
     hooks.server.tap('sticky-session', (server) => this.#intercept(server));
     hooks.listening.tap('sticky-session', (server, address) => { this.#servers.set(keyOf(address), server); });
     hooks.beforeClose.tapPromise('sticky-session', async (closing) => {
-      if (closing.reason !== 'masterGone') await channel.request('sticky-session.leave', null, { timeout: LEAVE }).catch(() => {});
-      await this.#private.close(closing.deadline, upgradeTimeout(runtime));
+      const left = Math.max(0, closing.deadline - performance.now());
+      const released = channel.request('sticky-session.leave', null, { timeout: left }).catch(() => {});
+      await this.#private.close(released, closing.deadline - MARGIN, upgradeTimeout(runtime));
     });
   }
 
@@ -108,7 +116,7 @@ export class Requests {
     const owner = this.#ownerOf(request);
     if (this.#where(owner) === 'here') return false;
     this.forwarded++;
-    void tunnel(request, socket, head, this.#forwarding(server, owner, () => {
+    void tunnel(request, socket, head, this.#agents, this.#forwarding(server, owner, () => {
       this.#local.add(request);
       if (!server.emit(event, request, socket, head)) socket.destroy();
     }));

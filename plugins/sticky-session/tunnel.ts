@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import net, { type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Forwarding } from './forward.js';
+import type { Agents, Forwarding } from './forward.js';
 import { HOP_HEADER, describeHop, endToEnd } from './hop.js';
 
 /** A request that turns its connection into something else (WebSocket, CONNECT): from here on a pipe between client and owner. */
-export async function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, { server, socketOf, next, here }: Forwarding): Promise<void> {
+export async function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, socketOf, next, here }: Forwarding): Promise<void> {
   // Nobody listens to it until the pipe stands.
   const ignore = () => {};
   client.on('error', ignore);
@@ -22,8 +22,13 @@ export async function tunnel(request: IncomingMessage, client: Duplex, head: Buf
       client.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n');
       return;
     }
+    agents.begin(owner);
     const upstream = await connect(socketOf(owner));
-    if (upstream) return join(client, upstream, [headOf(request, hop), head]);
+    if (upstream) {
+      taken(upstream, () => agents.end(owner));
+      return join(client, upstream, [headOf(request, hop), head]);
+    }
+    agents.end(owner);
     failed = owner;
   }
 }
@@ -34,6 +39,15 @@ function connect(path: string): Promise<Socket | null> {
     socket.once('connect', () => resolve(socket));
     socket.once('error', () => resolve(null));
   });
+}
+
+/** Once the owner has said something it counts the tunnel among its own. */
+function taken(upstream: Socket, then: () => void): void {
+  const once = () => {
+    upstream.off('data', once).off('close', once);
+    then();
+  };
+  upstream.on('data', once).on('close', once);
 }
 
 function join(client: Duplex, upstream: Socket, first: Buffer[]): void {

@@ -1,3 +1,6 @@
+import { stickyCluster } from './sticky.js';
+import { keepAliveProxy, startNginx } from './nginx.js';
+import type { Scope } from './cluster.js';
 import { io, type Socket } from 'socket.io-client';
 
 /** Stock Socket.IO clients that ask for an echo again and again, and what became of them. */
@@ -42,7 +45,13 @@ export class SocketClients {
   #open(url: string, { pause = 250, transports }: { pause?: number; transports?: string[] }): void {
     const socket = io(url, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 5_000, ...(transports ? { transports } : {}) });
     this.sockets.push(socket);
-    socket.on('connect', () => { this.connects++; });
+    socket.on('connect', () => {
+      this.connects++;
+      socket.io.engine.once('close', (reason, detail) => {
+        const { context } = (detail ?? {}) as { context?: { responseText?: string } };
+        this.#count(`closed: ${reason} ${context?.responseText ?? ''}`.trim());
+      });
+    });
     socket.on('hello', ({ pid }: { pid: number }) => this.#pids.set(socket, pid));
     socket.on('connect_error', (error: Error & { context?: { responseText?: string } }) => this.#count(`${error.message} ${error.context?.responseText ?? ''}`.trim()));
     socket.on('disconnect', (reason) => {
@@ -63,4 +72,59 @@ export class SocketClients {
   #count(what: string): void {
     this.errors.set(what, (this.errors.get(what) ?? 0) + 1);
   }
+}
+
+export interface SessionTrial {
+  clients: number;
+  reloads: number;
+  /** Numbers of workers to scale to, one after the other. */
+  scale: number[];
+  kills: number;
+  nginx: boolean;
+  /** How long WebSockets are left open at a drain, ms. */
+  upgradeTimeout: number;
+}
+
+/** Socket.IO through reloads, scaling and deaths. Throws when a session was unknown while its process lived, or a client did not come back. */
+export async function sessionTrial(scope: Scope, { clients: count, reloads, scale, kills, nginx, upgradeTimeout }: SessionTrial): Promise<string> {
+  const cluster = await stickyCluster(scope, { mode: 'request', key: 'socket.io' }, { app: 'sticky-socketio', config: { plugins: { 'graceful-exit': { upgradeTimeout } } } });
+  const port = nginx ? await startNginx(scope, (own) => keepAliveProxy(own, `127.0.0.1:${cluster.port}`)) : cluster.port;
+  const clients = new SocketClients(`http://127.0.0.1:${port}`, count);
+  scope.after(() => clients.close());
+  const killed = new Set<number>();
+  const back = async (after: string) => {
+    if (!await clients.settle(20_000)) throw new Error(`${count - clients.connected} of ${count} clients are not back after ${after}: ${JSON.stringify([...clients.errors])}\n${cluster.output.slice(-2_000)}`);
+  };
+  const command = async (name: string, args: string[] = []) => {
+    const { code, stderr } = await cluster.run(name, args, 120_000);
+    if (code !== 0) throw new Error(`${name} ${args.join(' ')}: ${stderr}`);
+    await back(`${name} ${args.join(' ')}`);
+  };
+  await back('the start');
+  for (let n = 0; n < reloads; n++) await command('reload');
+  for (const to of scale) await command('scale', [String(to)]);
+  for (let n = 0; n < kills; n++) {
+    const ready = (await cluster.status()).workers.filter((worker) => worker.state === 'ready');
+    const { pid } = ready[n % ready.length]!;
+    killed.add(pid);
+    process.kill(pid, 'SIGKILL');
+    await cluster.waitFor(new RegExp(`:${pid} \\(slot \\d+\\) (?!started)[^]*\\) started`));
+    await back('kill -9');
+  }
+  const wrong = unknownSessions(cluster.output, killed);
+  if (wrong.length > 0) throw new Error(`sessions unknown while their process lived: ${wrong.join(', ')}\n${cluster.output.slice(-3_000)}`);
+  if (clients.strangers > 0) throw new Error(`${clients.strangers} answers came from another worker`);
+  return `${count} clients, ${clients.connects} connects, ${clients.echoes} echoes, ${clients.upgraded} upgraded at the end; ${JSON.stringify(Object.fromEntries(clients.errors))}`;
+}
+
+/** "Session ID unknown" for sessions of a process that had not been told to go: their ids name the process. */
+export function unknownSessions(output: string, killed: ReadonlySet<number> = new Set()): string[] {
+  return [...output.matchAll(/UNKNOWN SESSION (\S+) at/g)].filter(({ 1: sid, index }) => {
+    const id = parseInt((sid as string).split('~')[1] ?? '', 36);
+    const before = output.slice(0, index);
+    const pid = Number(new RegExp(`app_worker#${id}:(\\d+) \\(slot (\\d+)\\) started`).exec(before)?.[1]);
+    const slot = Number(new RegExp(`app_worker#${id}:\\d+ \\(slot (\\d+)\\) started`).exec(before)?.[1]);
+    const reduced = /from \d+ to (\d+) workers(?![^]*from \d+ to)/.exec(before)?.[1];
+    return !killed.has(pid) && !before.includes(`draining pid ${pid}`) && !(reduced !== undefined && slot >= Number(reduced));
+  }).map(([line]) => line);
 }

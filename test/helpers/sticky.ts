@@ -1,9 +1,9 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
-import { fixture, startCluster, type ClusterOptions, type Scope, type TestCluster } from './cluster.js';
+import { fixture, root, startCluster, type ClusterOptions, type Scope, type TestCluster } from './cluster.js';
 
 /** What the fixture `sticky-app` says of itself and its client. */
 export interface Who {
@@ -26,6 +26,7 @@ export interface Who {
 export async function stickyCluster(t: Scope, options: object, { app = 'sticky-app', config = {}, ...rest }: ClusterOptions & { app?: string; config?: object } = {}): Promise<TestCluster & { dir: string }> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-app-'));
   cpSync(fixture(app), dir, { recursive: true });
+  symlinkSync(path.join(root, 'node_modules'), path.join(dir, 'node_modules'));
   writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ workers: 4, ...config, plugins: { 'sticky-session': options, ...(config as { plugins?: object }).plugins } }));
   const cluster = await startCluster(t, dir, rest);
   t.after(() => rmSync(dir, { recursive: true, force: true }));

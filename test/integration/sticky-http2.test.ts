@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import http2 from 'node:http2';
+import test from 'node:test';
+import { ask, stickyCluster, type Who } from '../helpers/sticky.js';
+
+test('HTTP/2 and HTTPS in front: every stream reaches its owner, uploads and cookies included', async (t) => {
+  const cluster = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } }, { app: 'sticky-https' });
+  const session = http2.connect(`https://127.0.0.1:${cluster.port}`, { rejectUnauthorized: false });
+  t.after(() => session.destroy());
+  const get = (path: string, client: string, body?: Buffer) => new Promise<{ headers: http2.IncomingHttpHeaders; text: string }>((resolve, reject) => {
+    const stream = session.request({ ':path': path, ':method': body ? 'POST' : 'GET', 'x-client': client });
+    let headers: http2.IncomingHttpHeaders = {};
+    let text = '';
+    stream.on('response', (found) => { headers = found; });
+    stream.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
+    stream.on('end', () => resolve({ headers, text }));
+    stream.on('error', reject);
+    stream.end(body);
+  });
+  const slots = new Map<string, number>();
+  const body = Buffer.alloc(300_000, 'x');
+  await Promise.all(Array.from({ length: 24 }, async (_, n) => {
+    const client = `h${n}`;
+    const [first, cookies, upload] = await Promise.all([get('/', client), get('/cookie', client), get('/upload', client, body)]);
+    const who = JSON.parse(first.text) as Who;
+    assert.equal(who.encrypted, true);
+    assert.equal(who.remote.replace('::ffff:', ''), '127.0.0.1');
+    assert.deepEqual(cookies.headers['set-cookie'], ['a=1', 'b=2']);
+    assert.deepEqual([(JSON.parse(upload.text) as Who).length, (JSON.parse(upload.text) as Who).slot], [body.length, who.slot]);
+    assert.equal(who.headers.host ?? who.headers[':authority'], `127.0.0.1:${cluster.port}`);
+    slots.set(client, who.slot);
+  }));
+  assert.equal(new Set(slots.values()).size, 4);
+  for (const [client, slot] of slots) assert.equal((await ask(cluster, '/', { secure: true, headers: { 'x-client': client } })).slot, slot);
+});
