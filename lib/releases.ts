@@ -1,0 +1,68 @@
+import type { LoadedConfig } from './config/load.js';
+import type { Hooks } from './hooks.js';
+import type { Release } from './master/crew.js';
+
+/** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
+export class Releases {
+  current: Release;
+  readonly #hooks: Hooks;
+  readonly #read: (() => Promise<LoadedConfig>) | undefined;
+  /** The number of workers as the configuration last said it; `scale` may have changed it since. */
+  #workers: number;
+
+  /** `read` reads the configuration afresh; without it a reload takes new code with the old configuration. */
+  constructor(loaded: LoadedConfig, hooks: Hooks, read?: () => Promise<LoadedConfig>) {
+    this.current = { generation: 1, loaded };
+    this.#hooks = hooks;
+    this.#read = read;
+    this.#workers = loaded.config.workers;
+  }
+
+  /** The first configuration, as the plugins want it. */
+  async first(): Promise<void> {
+    const loaded = await this.#resolve(this.current.loaded);
+    this.#workers = loaded.config.workers;
+    this.change({ loaded });
+  }
+
+  /** For a reload: how many workers there are is scale's matter while the cluster runs. */
+  async next(workers: number): Promise<Release> {
+    return this.#with(await this.#fresh(), workers);
+  }
+
+  /** For a restart in development: a number of workers that was edited counts. */
+  async edited(workers: number): Promise<{ release: Release; count: number }> {
+    const fresh = await this.#fresh();
+    const said = fresh.config.workers;
+    const count = said === this.#workers ? workers : said;
+    this.#workers = said;
+    return { release: this.#with(fresh, count), count };
+  }
+
+  change(change: Partial<Release>): void {
+    this.current = { ...this.current, ...change };
+  }
+
+  /** After a scale. */
+  workers(count: number): void {
+    const { loaded } = this.current;
+    this.change({ loaded: { ...loaded, config: { ...loaded.config, workers: count } } });
+  }
+
+  async #fresh(): Promise<LoadedConfig> {
+    return this.#read ? this.#resolve(await this.#read()) : this.current.loaded;
+  }
+
+  #with(loaded: LoadedConfig, workers: number): Release {
+    const { generation, clusterPort } = this.current;
+    return { generation: generation + 1, clusterPort, loaded: { ...loaded, config: { ...loaded.config, workers } } };
+  }
+
+  /** What the taps make of it is validated again, also where they changed it in place. */
+  async #resolve(loaded: LoadedConfig): Promise<LoadedConfig> {
+    if (!this.#hooks.configResolved.isUsed()) return loaded;
+    const config = this.#hooks.configResolved.call(loaded.config);
+    const { revalidate } = await import('./config/load.js');
+    return { ...loaded, config: revalidate(config, loaded) };
+  }
+}
