@@ -390,6 +390,7 @@ export class Bootstrap implements Controllable {
   #onSignals(): () => void {
     const failed = (error: Error) => this.logger.error(error);
     return onSignals({
+      closing: () => this.closing,
       close: (signal) => {
         this.logger.info(`receive signal ${signal}, closing`);
         void this.close(signal).then((code) => this.#leaveProcess(code));

@@ -2,6 +2,8 @@
 const ONE_PRESS = 500;
 
 export interface SignalActions {
+  /** A close is under way already, asked for by `stop` perhaps: then the first signal hurries. */
+  closing(): boolean;
   /** The first TERM, INT or QUIT. */
   close(signal: NodeJS.Signals): void;
   /** A further one. */
@@ -12,10 +14,10 @@ export interface SignalActions {
 
 /** Signals become calls, nothing more happens in a handler. Returns what takes the handlers off again. */
 export function onSignals(actions: SignalActions): () => void {
-  let closedAt = 0;
+  let closedAt = -Infinity;
   const ending = (signal: NodeJS.Signals) => {
     const now = performance.now();
-    if (closedAt === 0) {
+    if (!actions.closing()) {
       closedAt = now;
       actions.close(signal);
     } else if (now - closedAt > ONE_PRESS) {

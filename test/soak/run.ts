@@ -1,9 +1,10 @@
-// The full figures of "nothing is lost". `npm run soak -- [--node 20,22,24,26] [--only reload,stop,...] [--short]`
+// The full figures of "nothing is lost" and "it stays up". `npm run soak -- [--node 20,22,24,26] [--only reload,stop,...] [--short]`
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import type { Scope } from '../helpers/cluster.js';
 import { nodeBinary } from '../helpers/node-binary.js';
 import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
+import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
 
 const { values } = parseArgs({ options: { node: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean', default: false } } });
@@ -18,6 +19,11 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
   'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
   latency: (scope) => reloadLatency(scope, { workers: 4, runs: 5 }),
+  hangs: (scope) => hangs(scope, { times: times(20) }),
+  'busy-workers': (scope) => busyWorkers(scope, { duration: values.short ? 15_000 : 120_000 }),
+  leak: (scope) => leak(scope, { duration: values.short ? 10_000 : 60_000 }),
+  'crash-loops': (scope) => crashLoops(scope, { duration: values.short ? 6_000 : 30_000 }),
+  overhead: (scope) => overhead(scope, { rounds: values.short ? 8 : 30 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
 };
 
