@@ -7,9 +7,10 @@
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
 //   lib/runtime/          what a child process runs
 //   vendor/               dependencies that few starts need
+//   LICENSES.txt          of everything that is bundled
 // and the declarations beside them.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -71,6 +72,7 @@ const shared = {
   logLevel: 'warning',
   external: ['typescript', 'tsx'],
   legalComments: 'none',
+  metafile: true,
   minifySyntax: true,
   minifyWhitespace: true,
   // import() must stay import(): applications and configuration files may be ES modules.
@@ -81,7 +83,7 @@ const shared = {
 
 rmSync(dist, { recursive: true, force: true });
 
-await Promise.all([
+const results = await Promise.all([
   build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, vendored('./vendor')] }),
   build({ ...shared, banner: {}, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({ ...shared, entryPoints: plugins.map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
@@ -103,6 +105,14 @@ await Promise.all([
     plugins: [{ name: 'core', setup: (bundle) => bundle.onResolve({ filter: /^\.\/index\.js$/ }, ({ path: file }) => ({ path: file, external: true })) }],
   }),
 ]);
+
+// What is bundled keeps its licence.
+const packages = new Set(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)).flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
+writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) => {
+  const { name, version, license } = JSON.parse(readFileSync(path.join(root, dir, 'package.json'), 'utf8'));
+  const file = readdirSync(path.join(root, dir)).find((entry) => /^licen[cs]e/i.test(entry));
+  return `${name} ${version} (${license})\n\n${file ? readFileSync(path.join(root, dir, file), 'utf8').trim() : 'The package has no licence file.'}\n`;
+}).join(`\n${'-'.repeat(80)}\n\n`));
 
 const core = createRequire(import.meta.url)('./dist/core.cjs');
 const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
