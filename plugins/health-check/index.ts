@@ -1,11 +1,18 @@
-import type { Bootstrap, ForkSpec } from '../../lib/index.js';
+import { createRequire } from 'node:module';
+import type { Bootstrap, ForkSpec, Plugin } from '../../lib/index.js';
+import { built } from '../../lib/package-root.js';
 import { definePlugin } from '../../lib/plugin.js';
+import type { MetricsOptions } from '../metrics/index.js';
 import { explainDeaths } from './out-of-memory.js';
 import { schema, type HealthCheckOptions } from './options.js';
+import type { openPort as open } from './open-port.js';
 import { pulsesOf } from './pulses.js';
 import { Watchdog } from './watchdog.js';
 
 export type { HealthCheckOptions } from './options.js';
+// For the plugins that show what is known here.
+export { pulsesOf };
+export const openPort: typeof open = async (...args) => (await import('./open-port.js')).openPort(...args);
 
 const NAME = 'health-check';
 /** A leak may be fast: between two looks at a limited memory, ms. */
@@ -64,11 +71,11 @@ async function answerProbes(bootstrap: Bootstrap, { port, host, quorum, checkTim
   } });
   bootstrap.route({ method: 'GET', path: '/status', open: true, handler: async () => ({ body: await bootstrap.status() }) });
   if (bootstrap.loaded.provenance['plugins.metrics']?.from === 'default') {
-    const { default: metrics } = await import('../metrics/index.js');
+    const file = built('plugins/metrics/index.cjs');
+    const { default: metrics } = createRequire(file)(file) as { default: Plugin<MetricsOptions> };
     await bootstrap.applyPlugin(metrics, { host });
   }
   hooks.beforeStart.tapPromise(NAME, async () => {
-    const { openPort } = await import('./open-port.js');
     const opened = await openPort(bootstrap, NAME, { port, host });
     logger.info(`health checks on ${opened.url}`);
     close = opened.close;
