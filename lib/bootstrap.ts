@@ -17,7 +17,7 @@ import { bootInfo } from './master/boot-info.js';
 import { Cancellation } from './master/cancellation.js';
 import type { Child, ChildView } from './master/child.js';
 import { freeClusterPort } from './master/cluster-port.js';
-import type { Crew, Deadlines, Release } from './master/crew.js';
+import { warmWorkers, type Crew, type Deadlines, type Release } from './master/crew.js';
 import { HeldSocket } from './master/held-socket.js';
 import { Listeners } from './master/listeners.js';
 import { Reaper, type InstanceFiles } from './master/reaper.js';
@@ -330,7 +330,7 @@ export class Bootstrap implements Controllable {
     const { config, hooks } = this;
     let failure: Error | undefined;
     try {
-      if (this.#hasAgent()) await this.#orClosed(this.agents.start(this.#releases.current));
+      if (this.#hasAgent()) await this.#orClosed(this.#startAgent());
       this.#transition('agentReady');
       await this.#orClosed(this.workers.grow(config.workers, this.#releases.current));
     } catch (error) {
@@ -342,6 +342,13 @@ export class Bootstrap implements Controllable {
     }
     this.#transition('workersReady');
     if (!failure) await this.#allReady();
+  }
+
+  async #startAgent(): Promise<void> {
+    const ready = this.agents.start(this.#releases.current);
+    // After the agent's own fork, which comes in this turn of the event loop.
+    setImmediate(() => { if (!this.closing && !this.workers.pending) warmWorkers(crewOf.get(this) as Crew, this.config.workers, this.#releases.current); });
+    await ready;
   }
 
   /** For the first time. */

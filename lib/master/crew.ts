@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../config/load.js';
-import type { Hooks } from '../hooks.js';
+import type { ForkSpec, Hooks } from '../hooks.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { ChildRole } from '../ipc/messages.js';
 import type { Logger } from '../logger.js';
@@ -8,7 +8,7 @@ import { forkAgent, forkWorker, inheritedExecArgv, type ForkPlace } from './fork
 import { holdsPort, inspectArgv } from './inspect.js';
 import type { Listeners } from './listeners.js';
 import type { Reaper } from './reaper.js';
-import { spareKey, type Spares } from './spares.js';
+import type { Spares } from './spares.js';
 
 /** What children of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
 export interface Release {
@@ -48,25 +48,19 @@ const counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
 
 /** Forks one child: the gate hooks, the process, its Child, the hooks that observe. Rejects when a gate says no. */
 export async function fork(crew: Crew, role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> {
-  const { hooks } = crew;
-  const { config, target } = release.loaded;
+  const { hooks, spares } = crew;
+  const { config } = release.loaded;
   const boot: BootInfo = { ...crew.boot(role, slot, release), id: ++counters[role] };
-  const spec = {
-    role,
-    slot,
-    generation: release.generation,
-    env: environment(boot, config.env),
-    execArgv: [...inheritedExecArgv(), ...inspectArgv(config, role, slot), ...config.execArgv, ...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])],
-  };
+  const spec = specOf(boot, release);
   await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
-  const place = { cwd: target.cwd, stdio: crew.stdio() };
-  const key = role === 'worker' && crew.spares.enabled ? spareKey(spec, place) : '';
-  const forked = role === 'agent' ? forkAgent(spec, place) : (key && crew.spares.take(spec, key)) || forkWorker(spec, place);
+  const place = placeOf(crew, release);
+  const key = role === 'worker' ? spares.keyFor(spec, place) : null;
+  const forked = role === 'agent' ? forkAgent(spec, place) : (key !== null && spares.take(spec, key)) || forkWorker(spec, place);
   holdsPort(spec.execArgv, forked.process);
   // Under --inspect-brk a child waits for a person.
   const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
   if (role === 'worker') crew.listeners.watch(child);
-  if (key) void Promise.race([child.becameReady, child.exited]).then(() => crew.spares.prepare(spec, key, () => forkWorker(spec, place)));
+  if (key !== null) void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkWorker(spec, place)));
   if (child.pid > 0) {
     crew.reaper.add(child.pid);
     void child.exited.then(() => crew.reaper.drop(child.pid));
@@ -75,7 +69,31 @@ export async function fork(crew: Crew, role: ChildRole, slot: number, release: R
   return child;
 }
 
-function environment({ slot, listen }: BootInfo, own: Record<string, string>): Record<string, string> {
+/**
+ * The first workers wait for the agent: their processes come up meanwhile, empty, as spares. What they are forked from is
+ * guessed; where a tap of beforeForkWorker has it otherwise, the guess is thrown away.
+ */
+export function warmWorkers(crew: Crew, count: number, release: Release): void {
+  const place = placeOf(crew, release);
+  for (let slot = 0; slot < count; slot++) {
+    const spec = specOf(crew.boot('worker', slot, release), release);
+    crew.spares.warm(spec, place, () => forkWorker(spec, place));
+  }
+}
+
+function specOf({ role, slot, generation, listen }: Omit<BootInfo, 'id'>, { loaded: { config } }: Release): ForkSpec {
+  return {
+    role,
+    slot,
+    generation,
+    env: environment({ slot, listen }, config.env),
+    execArgv: [...inheritedExecArgv(), ...inspectArgv(config, role, slot), ...config.execArgv, ...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])],
+  };
+}
+
+const placeOf = (crew: Crew, { loaded: { target } }: Release): ForkPlace => ({ cwd: target.cwd, stdio: crew.stdio() });
+
+function environment({ slot, listen }: Pick<BootInfo, 'slot' | 'listen'>, own: Record<string, string>): Record<string, string> {
   return {
     PORT: listen.path ?? String(listen.port),
     ...(listen.host ? { HOST: listen.host } : {}),

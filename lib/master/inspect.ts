@@ -21,10 +21,13 @@ export const inspectPort = (config: Inspected, role: ChildRole | 'master', slot:
 /** Ports in use, and by which process: a successor that starts beside its predecessor cannot have the same. */
 const taken = new Map<number, { exitCode: number | null; signalCode: NodeJS.Signals | null }>();
 
+/** Without a wish of the user the inspector stays shut; who opens it later, for the stack of a hung worker, finds a free port. */
+const SHUT = ['--inspect-port=0'];
+
 /** Node options for a child. On its own port it is quiet, as all ports are printed once; on another one Node says which. */
-export function inspectArgv(config: Inspected, role: ChildRole, slot: number): string[] {
+export function inspectArgv(config: Inspected & Pick<Config, 'execArgv'>, role: ChildRole, slot: number): string[] {
   const port = inspectPort(config, role, slot);
-  if (port === null) return [];
+  if (port === null) return config.execArgv.some((arg) => /^--(?:inspect|debug-port)/.test(arg)) ? [] : SHUT;
   const flag = config.inspectBrk === false ? '--inspect' : '--inspect-brk';
   const holder = taken.get(port);
   if (port === 0 || (holder && holder.exitCode === null && holder.signalCode === null)) return [`${flag}=0`];

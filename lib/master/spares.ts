@@ -15,13 +15,20 @@ const PRELOADS = /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loade
 const LATER = 150;
 
 /**
- * A process for each slot that has started Node and loaded the runtime, and waits for its boot information: the next worker
- * of the slot is made of it and saves that time. Off unless a plugin turns it on, as each costs some 40 MB; for development.
+ * A process for a slot that has started Node and loaded the runtime, and waits for its boot information: the next worker of
+ * the slot is made of it and saves that time. At a start they come up beside the agent, which the workers wait for. Beyond
+ * that they are off unless a plugin turns them on, as each costs some 40 MB; for development.
  */
 export class Spares {
+  /** One for each slot, always. */
   enabled = false;
   readonly #spares = new Map<number, Spare>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
+
+  /** Whether a spare may be had, and what it has to fit. */
+  keyFor(spec: ForkSpec, place: ForkPlace): string | null {
+    return this.enabled || this.#spares.has(spec.slot) ? spareKey(spec, place) : null;
+  }
 
   /** A spare of this slot that fits; one that does not is ended. */
   take({ slot }: ForkSpec, key: string): Forked | null {
@@ -36,18 +43,28 @@ export class Spares {
 
   /** Makes one for the slot a little later, unless there is one. */
   prepare(spec: ForkSpec, key: string, fork: () => Forked): void {
-    if (!this.enabled || [...spec.execArgv, process.env.NODE_OPTIONS ?? '', spec.env.NODE_OPTIONS ?? ''].some((text) => PRELOADS.test(text))) return;
+    if (!this.enabled || preloads(spec)) return;
     const { slot } = spec;
     clearTimeout(this.#timers.get(slot));
     this.#timers.set(slot, setTimeout(() => {
-      if (!this.enabled || this.#spares.has(slot)) return;
-      const spare = { key, forked: fork() };
-      this.#spares.set(slot, spare);
-      const { process: child } = spare.forked;
-      const drop = () => { if (this.#spares.get(slot) === spare) this.#spares.delete(slot); };
-      child.on('error', drop);
-      child.once('exit', drop);
+      if (this.enabled) this.#make(slot, key, fork);
     }, LATER).unref());
+  }
+
+  /** Makes one at once, for a worker that is sure to come. */
+  warm(spec: ForkSpec, place: ForkPlace, fork: () => Forked): void {
+    // What development adds to the Node options cannot be guessed.
+    if (!this.enabled && !preloads(spec)) this.#make(spec.slot, spareKey(spec, place), fork);
+  }
+
+  #make(slot: number, key: string, fork: () => Forked): void {
+    if (this.#spares.has(slot)) return;
+    const spare = { key, forked: fork() };
+    this.#spares.set(slot, spare);
+    const { process: child } = spare.forked;
+    const drop = () => { if (this.#spares.get(slot) === spare) this.#spares.delete(slot); };
+    child.on('error', drop);
+    child.once('exit', drop);
   }
 
   end(): void {
@@ -58,8 +75,11 @@ export class Spares {
   }
 }
 
+const preloads = ({ execArgv, env }: ForkSpec): boolean =>
+  [...execArgv, process.env.NODE_OPTIONS ?? '', env.NODE_OPTIONS ?? ''].some((text) => PRELOADS.test(text));
+
 /** All that a process is forked from. The directory by its inode: one that was made anew is another one. */
-export function spareKey({ env, execArgv }: ForkSpec, place: ForkPlace): string {
+function spareKey({ env, execArgv }: ForkSpec, place: ForkPlace): string {
   return JSON.stringify([env, execArgv, place, statSync(place.cwd, { throwIfNoEntry: false })?.ino]);
 }
 
