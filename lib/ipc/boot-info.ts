@@ -16,6 +16,9 @@ export type Entry =
   /** An agent that exists for its plugin parts or for others to talk to. */
   | { kind: 'none' };
 
+/** The one variable that a child is told something in: the entry that a spare process will have to load. */
+export const WARM = 'HATCHERY_WARM';
+
 /** Everything a child is told; sent over its own pipe, never through argv or the environment. */
 export interface BootInfo {
   role: ChildRole;

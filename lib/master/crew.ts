@@ -1,6 +1,6 @@
 import type { LoadedConfig } from '../config/load.js';
 import type { ForkSpec, Hooks } from '../hooks.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import { WARM, type BootInfo } from '../ipc/boot-info.js';
 import type { ChildRole } from '../ipc/messages.js';
 import type { Logger } from '../logger.js';
 import { Child, type ChildListener } from './child.js';
@@ -60,7 +60,7 @@ export async function fork(crew: Crew, role: ChildRole, slot: number, release: R
   // Under --inspect-brk a child waits for a person.
   const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
   if (role === 'worker') crew.listeners.watch(child);
-  if (key !== null) void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkWorker(spec, place)));
+  if (key !== null) void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkSpare(spec, place, release)));
   if (child.pid > 0) {
     crew.reaper.add(child.pid);
     void child.exited.then(() => crew.reaper.drop(child.pid));
@@ -77,9 +77,13 @@ export function warmWorkers(crew: Crew, count: number, release: Release): void {
   const place = placeOf(crew, release);
   for (let slot = 0; slot < count; slot++) {
     const spec = specOf(crew.boot('worker', slot, release), release);
-    crew.spares.warm(spec, place, () => forkWorker(spec, place));
+    crew.spares.warm(spec, place, () => forkSpare(spec, place, release));
   }
 }
+
+/** It is told the entry, to start a TypeScript loader for it. */
+const forkSpare = (spec: ForkSpec, place: ForkPlace, { loaded: { target } }: Release) =>
+  forkWorker({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
 
 function specOf({ role, slot, generation, listen }: Omit<BootInfo, 'id'>, { loaded: { config } }: Release): ForkSpec {
   return {

@@ -67,11 +67,16 @@ export class Spares {
     child.once('exit', drop);
   }
 
+  /** Ends those that wait: what they have already read is not up to date any more. */
+  discard(): void {
+    for (const spare of this.#spares.values()) end(spare);
+    this.#spares.clear();
+  }
+
   end(): void {
     this.enabled = false;
     for (const timer of this.#timers.values()) clearTimeout(timer);
-    for (const spare of this.#spares.values()) end(spare);
-    this.#spares.clear();
+    this.discard();
   }
 }
 

@@ -3,6 +3,7 @@ import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ClusterError } from '../errors.js';
+import { WARM } from '../ipc/boot-info.js';
 
 /** This Node runs TypeScript by itself, as far as types can be stripped. */
 export const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
@@ -12,6 +13,21 @@ export const stripsTypes = Boolean((process.features as { typescript?: unknown }
  * or by the app's own tsx. Throws ERR_CLUSTER_TYPESCRIPT where there is none.
  */
 export async function enableTypeScript(file: string): Promise<void> {
+  await warming;
+  return enable(file);
+}
+
+let warming: Promise<void> | undefined;
+
+/** A process that waits to become a worker gets ready for the entry that it is told in the environment. */
+export function warmUp(): void {
+  const file = process.env[WARM];
+  delete process.env[WARM];
+  // What fails fails again, and is told, when the app is loaded.
+  if (file && isTypeScript(file)) warming = enable(file).catch(() => {});
+}
+
+async function enable(file: string): Promise<void> {
   if (stripsTypes || '.ts' in (Module as unknown as { _extensions: object })._extensions) return;
   let tsx: string;
   try {

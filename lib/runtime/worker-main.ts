@@ -4,7 +4,9 @@ import { acceptHeldSockets } from './held-socket.js';
 import { run } from './run.js';
 import { serve } from './serve.js';
 import { trackServers } from './server-tracker.js';
+import { warmUp } from './typescript.js';
 
+warmUp();
 run(async (boot, runtime) => {
   trackServers(runtime);
   acceptHeldSockets(runtime);

@@ -59,6 +59,6 @@ export class PageServer {
     const html = /\btext\/html\b/.test(request.headers.accept ?? '');
     response.statusCode = 500;
     response.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/json');
-    response.end(html ? failurePage(failure, this.#app) : failureJson(failure));
+    response.end(html ? failurePage(failure, this.#app, request.method ?? 'GET') : failureJson(failure));
   }
 }

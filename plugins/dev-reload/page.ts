@@ -13,7 +13,7 @@ export const failureJson = ({ title, who, name, message, code, where, frame, sta
 }, null, 2);
 
 /** For people. It waits for the next reload and shows itself anew then. */
-export const failurePage = (failure: Failure, app: string): string => `<!doctype html>
+export const failurePage = (failure: Failure, app: string, method: string): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -32,7 +32,7 @@ ${failure.stack.length > 0 ? stack(failure) : ''}
 ${failure.output ? `<section><h2>Its error output</h2><pre class="output">${escape(failure.output)}</pre></section>` : ''}
 <footer>This page reloads by itself at the next save.</footer>
 </main>
-<script>${SCRIPT}</script>
+<script>${script(method)}</script>
 </body>
 </html>
 `;
@@ -86,5 +86,8 @@ summary{cursor:pointer;color:var(--dim);font-size:14px}
 footer{margin-top:40px;padding-top:16px;border-top:1px solid var(--line);color:var(--dim);font-size:14px}
 `.replaceAll('\n', '');
 
-/** The answer comes when there is news; whatever it is, even the app's own 404, the page is out of date then. */
-const SCRIPT = `(function wait(){fetch(${JSON.stringify(NEWS)},{cache:'no-store'}).then(function(){location.replace(location.href)},function(){setTimeout(wait,500)})})()`;
+/** The answer comes when there is news; whatever it is, even the app's own 404, the page is out of date then. A form is not sent twice. */
+const script = (method: string): string => {
+  const again = method === 'GET' ? 'location.reload()' : 'location.replace(location.pathname+location.search)';
+  return `(function wait(){fetch(${JSON.stringify(NEWS)},{cache:'no-store'}).then(function(){${again}},function(){setTimeout(wait,500)})})()`;
+};

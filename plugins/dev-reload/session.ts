@@ -11,6 +11,8 @@ import type { Terminal } from './terminal.js';
 
 /** Whoever waits for a start that takes longer hears of it, ms. */
 const SLOW = 3_000;
+/** Whoever waits in a browser sees a page after this, ms. */
+const VERY_SLOW = 10_000;
 
 /** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
 export class Session {
@@ -89,13 +91,16 @@ export class Session {
   async #tellSlow(): Promise<void> {
     const waiting = this.#slow;
     const starting = this.#bootstrap.children().find(({ state }) => state === 'forked' || state === 'booting');
-    const { whereItStands } = await import('./standstill.js');
-    const stack = starting && this.#bootstrap.config.inspect === false ? await whereItStands(starting.pid) : null;
+    const { whereItLoops } = await import('./standstill.js');
+    const stack = starting && this.#bootstrap.config.inspect === false ? await whereItLoops(starting.pid) : null;
     if (this.#slow !== waiting || this.#bootstrap.closing) return;
     const message = `not ready after ${SLOW / 1_000} s: ${stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens'}`;
     const failure = errorFailure('The app is starting', '', { name: '', message, stack: stack ?? '' }, this.dir);
     this.#terminal.warn(`${failureText(failure)}\na save starts it again`);
-    await this.#show(failure);
+    // Requests still wait for an app that is merely slow.
+    if (stack) return this.#show(failure);
+    this.#slow = setTimeout(() => void this.#show(failure), VERY_SLOW - SLOW).unref();
+    await this.#open();
   }
 
   #stopWaiting(): void {
@@ -130,6 +135,8 @@ export class Session {
     const before = bootstrap.config;
     try {
       await this.#endStart();
+      // A TypeScript loader has read it when it was started.
+      if (files.some((file) => /[\\/]tsconfig[^\\/]*\.json$/.test(file))) bootstrap.spares.discard();
       // Caught between an editor's truncation and its write.
       if (files.some((file) => statSync(file, { throwIfNoEntry: false })?.size === 0)) await delay(this.#options.debounce);
       this.expectReady();
@@ -177,10 +184,16 @@ export class Session {
   }
 
   async #show(failure: Failure): Promise<void> {
-    const { listeners, config } = this.#bootstrap;
+    const { listeners } = this.#bootstrap;
     await this.#page.show(failure);
-    await listeners.open(config).catch((error: Error) => this.#terminal.warn(`no page for the browser: ${error.message}`));
+    await this.#open();
     if (this.#failure === failure || this.#failure === null) listeners.fallback = (client) => this.#page.take(client);
+  }
+
+  /** Where no worker has come so far as to listen, nobody does. */
+  async #open(): Promise<void> {
+    const { listeners, config } = this.#bootstrap;
+    await listeners.open(config).catch((error: Error) => this.#terminal.warn(`no page for the browser: ${error.message}`));
   }
 
   #address(): string {

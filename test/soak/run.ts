@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import type { Scope } from '../helpers/cluster.js';
 import { nodeBinary } from '../helpers/node-binary.js';
+import { savesUnderLoad } from '../helpers/dev-saves.js';
 import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
@@ -19,6 +20,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
   'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
   latency: (scope) => reloadLatency(scope, { workers: 4, runs: 5 }),
+  dev: (scope) => savesUnderLoad(scope, times(200), 300),
   hangs: (scope) => hangs(scope, { times: times(20) }),
   'busy-workers': (scope) => busyWorkers(scope, { duration: values.short ? 15_000 : 120_000 }),
   leak: (scope) => leak(scope, { duration: values.short ? 10_000 : 60_000 }),
