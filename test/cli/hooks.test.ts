@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createHooks } from '../../lib/hooks.js';
 import { Sandbox, SERVER } from './sandbox.js';
 
 test('hooks prints every hook, its tapable kind, and who taps it', async (t) => {
@@ -17,7 +18,7 @@ test('hooks prints every hook, its tapable kind, and who taps it', async (t) => 
   assert.match(stdout, /^beforeStart +AsyncSeriesHook +gate /m);
   assert.match(stdout, /^configResolved +SyncWaterfallHook /m);
   const json = JSON.parse((await sandbox.run(['hooks', dir, '--json'])).stdout) as { hook: string; taps: string[] }[];
-  assert.equal(json.length, 22);
+  assert.deepEqual(json.map(({ hook }) => hook), Object.keys(createHooks()));
   assert.ok(json.find(({ hook }) => hook === 'workerReady')?.taps.includes('mine'));
 });
 
