@@ -35,13 +35,11 @@ export default definePlugin<HealthCheckOptions>({
       hooks.clusterReady.tap(NAME, () => watchdog.start());
       hooks.closed.tap(NAME, () => watchdog.stop());
     }
-    const prepare = ({ execArgv }: ForkSpec): void => {
-      // The inspector stays shut until the evidence of a hang is taken; then it gets a port that is free.
-      if (!execArgv.some((arg) => /^--(?:inspect|debug-port)/.test(arg))) execArgv.push('--inspect-port=0');
-      if (heapSnapshotNearLimit !== undefined) execArgv.push(`--heapsnapshot-near-heap-limit=${heapSnapshotNearLimit}`);
-    };
-    hooks.beforeForkWorker.tap(NAME, prepare);
-    hooks.beforeForkAgent.tap(NAME, prepare);
+    if (heapSnapshotNearLimit !== undefined) {
+      const prepare = ({ execArgv }: ForkSpec): void => { execArgv.push(`--heapsnapshot-near-heap-limit=${heapSnapshotNearLimit}`); };
+      hooks.beforeForkWorker.tap(NAME, prepare);
+      hooks.beforeForkAgent.tap(NAME, prepare);
+    }
 
     await recycle(bootstrap, options);
     if (port !== undefined) await answerProbes(bootstrap, { ...options, port });

@@ -34,7 +34,7 @@ export async function findInspector(pid: number, except: readonly number[] = [])
 
 /**
  * Opens the inspector of a process: it answers on a thread of its own, whatever the JavaScript does. The port is one of the
- * system's choice (the master forks with `--inspect-port=0`), so it is looked up among those the process listens on.
+ * system's choice (children are forked with `--inspect-port=0`), so it is looked up among those the process listens on.
  */
 export async function openInspector(pid: number, signal: AbortSignal): Promise<string> {
   const before = await listeningPorts(pid);

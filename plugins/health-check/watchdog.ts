@@ -1,5 +1,5 @@
 import type { Bootstrap } from '../../lib/index.js';
-import { starved } from './process-facts.js';
+import type { Sample } from './messages.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
 
@@ -7,6 +7,8 @@ import type { Pulses } from './pulses.js';
 const BENEFIT_OF_DOUBT = 2;
 /** A child that writes a heap snapshot does nothing else for a while: bytes a millisecond that it writes at the least. */
 const SNAPSHOT_SPEED = 5_000;
+/** Share of the heap limit above which it may be doing so. */
+const SNAPSHOT_FROM = 0.6;
 
 export interface WatchdogOptions {
   /** Milliseconds. */
@@ -16,16 +18,16 @@ export interface WatchdogOptions {
 }
 
 /**
- * Finds children whose event loop does not answer. All times are the master's monotonic clock; when the master itself was
- * away (SIGSTOP, a suspended machine, a loop of its own), everybody gets a fresh period, as nobody could be heard.
+ * Finds children whose event loop does not answer. All times are the master's monotonic clock; what the master itself was
+ * away (SIGSTOP, a suspended machine, a machine too busy for it) counts for nobody, as nobody could be heard.
  */
 export class Watchdog {
   readonly #bootstrap: Bootstrap;
   readonly #pulses: Pulses;
   readonly #options: WatchdogOptions;
   readonly #period: number;
-  /** Processor time each suspect has been waiting for, when it became one. */
-  readonly #suspects = new WeakMap<Pulse, { heardAt: number; starved: number }>();
+  /** Since which sample each is suspected, and how long it had been waiting for a processor then. */
+  readonly #suspects = new WeakMap<Pulse, { sample: Sample | null; starved: number }>();
   #timer: NodeJS.Timeout | undefined;
   #checkedAt = 0;
 
@@ -48,27 +50,33 @@ export class Watchdog {
   #check(now: number): void {
     const away = now - this.#checkedAt - this.#period;
     this.#checkedAt = now;
-    const pulses = this.#pulses.ready();
     if (away > this.#period) {
-      for (const pulse of pulses) pulse.heardAt = now;
-      return;
+      for (const pulse of this.#pulses.ready()) pulse.heardAt = Math.min(now, pulse.heardAt + away);
     }
-    for (const pulse of pulses) {
-      const silence = pulse.silence(now);
+    // Timers come before reading: what the children have sent meanwhile is read first.
+    setImmediate(() => this.#look());
+  }
+
+  #look(): void {
+    for (const pulse of this.#pulses.ready()) {
+      const silence = pulse.silence();
       if (silence > this.#options.hangTimeout / 2 && !pulse.treated) void this.#suspect(pulse, silence);
     }
   }
 
   async #suspect(pulse: Pulse, silence: number): Promise<void> {
     const { hangTimeout } = this.#options;
+    const { processFacts, starved } = await import('./process-facts.js');
     const waited = await starved(pulse.child.pid);
     const suspect = this.#suspects.get(pulse);
-    if (suspect?.heardAt !== pulse.heardAt) {
-      this.#suspects.set(pulse, { heardAt: pulse.heardAt, starved: waited });
+    if (!suspect || suspect.sample !== pulse.last) {
+      this.#suspects.set(pulse, { sample: pulse.last, starved: waited });
       return;
     }
     const fault = Math.max(silence - (waited - suspect.starved), silence / BENEFIT_OF_DOUBT);
-    if (fault < hangTimeout + this.#snapshotTime(pulse) || pulse.treated) return;
+    if (fault < hangTimeout) return;
+    const patience = this.#options.snapshots ? snapshotTime(pulse, (await processFacts(pulse.child.pid)).rss ?? 0) : 0;
+    if (fault < hangTimeout + patience || pulse.treated) return;
     pulse.treated = true;
     try {
       await this.#treat(pulse);
@@ -78,6 +86,7 @@ export class Watchdog {
       // Another period for one that was left alone.
       pulse.heardAt = performance.now();
       pulse.treated = false;
+      this.#suspects.delete(pulse);
     }
   }
 
@@ -106,9 +115,11 @@ export class Watchdog {
   #stillHangs({ child, heardAt }: Pulse): boolean {
     return child.state === 'ready' && performance.now() - heardAt >= this.#options.hangTimeout / BENEFIT_OF_DOUBT;
   }
+}
 
-  #snapshotTime({ last }: Pulse): number {
-    if (!this.#options.snapshots || !last || last.heapUsed < last.heapLimit / 2) return 0;
-    return last.heapLimit / SNAPSHOT_SPEED;
-  }
+/** How long (ms) a heap snapshot may take, for a child whose heap may have reached its limit meanwhile. */
+function snapshotTime({ last }: Pulse, rss: number): number {
+  if (!last) return 0;
+  const heap = last.heapUsed + rss - last.rss;
+  return heap < last.heapLimit * SNAPSHOT_FROM ? 0 : heap / SNAPSHOT_SPEED;
 }

@@ -15,7 +15,7 @@ for (const { path, name, what } of [
     const cluster = await startCluster(t, 'health-app', { flags: ['--config', config], ready: false });
     await cluster.waitFor(/health-app started|started on/);
     get(`${cluster.url}${path}`).catch(() => {});
-    const [line] = await cluster.waitFor(/.*is unresponsive.*\n/, 8_000);
+    const [line] = await cluster.waitFor(/.*is unresponsive.*\n/, 12_000);
     const logged = JSON.parse(line) as Logged;
     const frame = logged.stack?.find((one) => one.name === name);
     assert.ok(frame, line);

@@ -8,7 +8,7 @@ test('a workerUnresponsive tap decides: "ignore" leaves the worker alone, and as
   const config = withConfig(t, { workers: 1, plugins: { 'health-check': { hangTimeout: 1_000 }, [fixture('health-app/leave-alone.mjs')]: true } });
   const cluster = await startCluster(t, 'health-app', { flags: ['--config', config] });
   const { pid } = (await get(cluster.url)).json;
-  await get(`${cluster.url}/block?ms=3500`);
+  await get(`${cluster.url}/block?ms=6000`);
   const asked = cluster.output.match(/asked about worker#0, silent for long/g) ?? [];
   assert.ok(asked.length >= 2, cluster.output);
   assert.match(cluster.output, /left alone, as a workerUnresponsive tap says/);
