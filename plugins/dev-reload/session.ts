@@ -13,6 +13,8 @@ import type { Terminal } from './terminal.js';
 const SLOW = 3_000;
 /** Whoever waits in a browser sees a page after this, ms. */
 const VERY_SLOW = 10_000;
+/** Between two looks at what it does, ms. */
+const AGAIN = 500;
 
 /** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
 export class Session {
@@ -88,19 +90,24 @@ export class Session {
     if (this.#bootstrap.config.inspectBrk === false) this.#slow = setTimeout(() => void this.#tellSlow(), SLOW).unref();
   }
 
+  /** Requests wait for an app that is merely slow; one that loops is shown as soon as that is sure. */
   async #tellSlow(): Promise<void> {
     const waiting = this.#slow;
-    const starting = this.#bootstrap.children().find(({ state }) => state === 'forked' || state === 'booting');
+    const began = performance.now();
     const { whereItLoops } = await import('./standstill.js');
-    const stack = starting && this.#bootstrap.config.inspect === false ? await whereItLoops(starting.pid) : null;
-    if (this.#slow !== waiting || this.#bootstrap.closing) return;
-    const message = `not ready after ${SLOW / 1_000} s: ${stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens'}`;
-    const failure = errorFailure('The app is starting', '', { name: '', message, stack: stack ?? '' }, this.dir);
-    this.#terminal.warn(`${failureText(failure)}\na save starts it again`);
-    // Requests still wait for an app that is merely slow.
-    if (stack) return this.#show(failure);
-    this.#slow = setTimeout(() => void this.#show(failure), VERY_SLOW - SLOW).unref();
-    await this.#open();
+    for (let first = true, late = false; !late; first = false) {
+      const starting = this.#bootstrap.children().find(({ state }) => state === 'forked' || state === 'booting');
+      const stack = starting && this.#bootstrap.config.inspect === false ? await whereItLoops(starting.pid) : null;
+      if (this.#slow !== waiting || this.#bootstrap.closing) return;
+      late = performance.now() - began > VERY_SLOW - SLOW;
+      const message = `not ready after ${SLOW / 1_000} s: ${stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens'}`;
+      const failure = errorFailure('The app is starting', '', { name: '', message, stack: stack ?? '' }, this.dir);
+      if (stack || late) await this.#show(failure);
+      else if (first) await this.#open();
+      if (stack || first) this.#terminal.warn(`${failureText(failure)}\na save starts it again`);
+      if (stack) return;
+      await delay(AGAIN);
+    }
   }
 
   #stopWaiting(): void {

@@ -87,7 +87,7 @@ const cases: Case[] = [
 async function failsAndRecovers(t: TestContext, dev: Dev, { edit, terminal, shown }: Case, version: number): Promise<void> {
   const from = dev.mark();
   apply(dev, edit);
-  for (const line of terminal) await dev.cluster.waitFor(line, 8_000, from);
+  for (const line of terminal) await dev.cluster.waitFor(line, 15_000, from);
   const html = await dev.answer(shown[0] as RegExp, { headers: { Accept: 'text/html' } });
   const json = await dev.answer(shown[0] as RegExp, { headers: { Accept: 'application/json' } });
   assert.match(html, /^<!doctype html>/);
