@@ -87,7 +87,7 @@ export interface SessionTrial {
 
 /** Socket.IO through reloads, scaling and deaths. Throws when a session was unknown while its process lived, or a client did not come back. */
 export async function sessionTrial(scope: Scope, { clients: count, reloads, scale, kills, nginx, upgradeTimeout }: SessionTrial): Promise<string> {
-  const cluster = await stickyCluster(scope, { mode: 'request', key: 'socket.io' }, { app: 'sticky-socketio', config: { plugins: { 'graceful-exit': { upgradeTimeout } } } });
+  const cluster = await stickyCluster(scope, { mode: 'request', key: 'socket.io' }, { app: 'sticky-socketio', env: { KEEP_ALIVE: '1000' }, config: { plugins: { 'graceful-exit': { upgradeTimeout } } } });
   const port = nginx ? await startNginx(scope, (own) => keepAliveProxy(own, `127.0.0.1:${cluster.port}`)) : cluster.port;
   const clients = new SocketClients(`http://127.0.0.1:${port}`, count);
   scope.after(() => clients.close());

@@ -28,7 +28,7 @@ export async function stickyCluster(t: Scope, options: object, { app = 'sticky-a
   cpSync(fixture(app), dir, { recursive: true });
   symlinkSync(path.join(root, 'node_modules'), path.join(dir, 'node_modules'));
   writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ workers: 4, ...config, plugins: { 'sticky-session': options, ...(config as { plugins?: object }).plugins } }));
-  const cluster = await startCluster(t, dir, rest);
+  const cluster = await startCluster(t, dir, { ...rest, env: { STICKY_APP: path.join(fixture('sticky-app'), 'server.js'), ...rest.env } });
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return Object.assign(cluster, { dir });
 }
