@@ -77,9 +77,18 @@ async function validate({ key, plugin, options }: Found): Promise<never> {
   if (!plugin.schema) return (options ?? {}) as never;
   const result = await (plugin.schema as { '~standard': { validate(value: unknown): StandardResult<unknown> | Promise<StandardResult<unknown>> } })['~standard'].validate(options ?? {});
   if (!result.issues) return result.value as never;
-  const lines = result.issues.map(({ path, message }) => {
-    const at = (path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
-    return `plugins.${key}${at ? `.${at}` : ''}: ${message}`;
+  const { nearest } = await import('./nearest.js');
+  // Objects of valibot have `entries`, those of zod `shape`; of others the names are not known.
+  const { entries, shape } = plugin.schema as { entries?: object; shape?: object };
+  const known = Object.keys(entries ?? shape ?? {});
+  const lines = result.issues.map(({ path = [], message }) => {
+    const keys = path.map((part) => String(typeof part === 'object' ? part.key : part));
+    const [first = ''] = keys;
+    if (keys.length === 1 && known.length > 0 && !known.includes(first)) {
+      const near = nearest(first, known);
+      return `plugins.${key}.${first}: unknown option${near ? `, did you mean "${near}"?` : `; known are ${known.join(', ')}`}`;
+    }
+    return `plugins.${[key, ...keys].join('.')}: ${message}`;
   });
   throw new ClusterError('ERR_CLUSTER_PLUGIN', lines.join('\n'));
 }
