@@ -156,6 +156,7 @@ export class Bootstrap implements Controllable {
       deadlines: this.deadlines,
       workers: this.workers,
       agents: this.agents,
+      listeners: this.listeners,
       releases: this.#releases,
       cancellation: this.#cancellation,
       started: () => this.started,
@@ -278,7 +279,6 @@ export class Bootstrap implements Controllable {
    */
   restart(reason: string, { agent = false, signal }: { agent?: boolean; signal?: AbortSignal } = {}): Promise<ReloadResult> {
     return this.#operations.restart(reason, { agent, signal }, async () => {
-      this.listeners.release();
       if (!this.#announced) await this.#orClosed(this.#allReady());
     });
   }

@@ -5,6 +5,7 @@ import type { AgentGroup } from './master/agent-group.js';
 import type { Cancellation } from './master/cancellation.js';
 import type { Deadlines } from './master/crew.js';
 import { inspectPort } from './master/inspect.js';
+import type { Listeners } from './master/listeners.js';
 import { quickRestart } from './master/quick-restart.js';
 import { rollingReload } from './master/rolling-reload.js';
 import type { Slot } from './master/slot.js';
@@ -20,6 +21,7 @@ export interface Operated {
   readonly workers: WorkerGroup;
   readonly agents: AgentGroup;
   readonly deadlines: Deadlines;
+  readonly listeners: Listeners;
   readonly releases: Releases;
   readonly cancellation: Cancellation;
   started(): boolean;
@@ -71,6 +73,8 @@ export class Operations {
           step: (text, slot) => master.step('reload', text, slot.index, slot.successor?.pid),
         });
         master.releases.change(release);
+        // The new code may listen elsewhere.
+        master.listeners.release();
         if (agent && master.hasAgent()) {
           master.step('reload', 'replacing the agent');
           const child = await master.cancellation.orCancelled(master.agents.replace(release));
@@ -104,6 +108,7 @@ export class Operations {
           overlap: inspectPort(releases.current.loaded.config, 'master', -1) === null ? OVERLAP : master.deadlines.drain + 1_000,
           signal,
         })));
+        master.listeners.release();
         await done();
         return this.lastReload = report(generation, workers.slots.length);
       } catch (error) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { startCluster } from '../helpers/cluster.js';
+import { freePort, startCluster } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
 import { answering, ownApp } from '../helpers/own-app.js';
@@ -95,6 +95,17 @@ test('a symlinked release is followed: code, configuration and working directory
   assert.equal((await get(cluster.url)).json.text, '2');
   const { readFileSync } = await import('node:fs');
   assert.equal(readFileSync(path.join(app.dir, '2', 'where'), 'utf8'), `${path.join(app.dir, '2')} 2`);
+});
+
+test('the new configuration has another port: it is served there, and the old port is closed', async (t) => {
+  const [before, after] = [await freePort(), await freePort()];
+  const app = ownApp(t, { 'server.js': answering('a'), '.clusterrc': { port: before } });
+  const cluster = await startCluster(t, app.dir, { port: false, flags: ['-w', '2'] });
+  app.write('.clusterrc', { port: after });
+  const reload = await cluster.run('reload');
+  assert.equal(reload.code, 0, reload.stderr);
+  assert.equal((await get(`http://127.0.0.1:${after}`)).json.text, 'a');
+  await assert.rejects(get(`http://127.0.0.1:${before}`), { code: 'ECONNREFUSED' });
 });
 
 test('a broken configuration refuses the reload with its line; the workers go on', async (t) => {
