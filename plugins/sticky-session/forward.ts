@@ -151,8 +151,8 @@ function relay(answer: IncomingMessage, response: ServerResponse): void {
   if (answer.headers.trailer !== undefined) {
     answer.once('end', () => response.addTrailers(Object.fromEntries(Object.entries(answer.trailers).filter((entry): entry is [string, string] => entry[1] !== undefined))));
   }
-  // A stream's head must not wait for its first bytes.
-  response.flushHeaders?.();
+  // A stream's head must not wait for its first bytes; that of any other answer goes with them, in one write.
+  if (answer.headers['content-length'] === undefined) response.flushHeaders?.();
   answer.pipe(response);
 }
 

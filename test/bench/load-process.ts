@@ -10,6 +10,12 @@ export interface LoadOrder {
   clients: number;
   /** Milliseconds. */
   duration: number;
+  /** As many addresses that the clients come from, in turns; 1 where none is given. */
+  addresses?: number;
+  /** As many keys, one a request in turns, in the header `x-client`. */
+  keys?: number;
+  /** Connections a second, in place of as many as can be had. */
+  rate?: number;
 }
 
 export interface LoadResult {
@@ -20,8 +26,9 @@ export interface LoadResult {
   busy: number;
 }
 
-const KEEP_ALIVE = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
-const CLOSE = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+const get = (headers: string) => Buffer.from(`GET / HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
+/** Milliseconds between two lots of connections at a fixed rate. */
+const LOT = 5;
 /** One for all connections: what is read is only counted. */
 const buffer = Buffer.allocUnsafe(64 * 1024);
 
@@ -33,15 +40,21 @@ class Load {
   #length = 0;
   readonly #sockets = new Set<net.Socket>();
   readonly #port: number;
+  readonly #addresses: string[];
+  readonly #requests: Buffer[];
+  #next = 0;
 
-  constructor(port: number) {
+  constructor({ mode, port, addresses = 0, keys = 0 }: LoadOrder) {
     this.#port = port;
+    this.#addresses = Array.from({ length: addresses }, (_, n) => `127.0.1.${n % 250 + 1}`);
+    const last = mode === 'per-connection' ? 'Connection: close\r\n' : '';
+    this.#requests = keys > 0 ? Array.from({ length: keys }, (_, n) => get(`X-Client: k${n}\r\n${last}`)) : [get(last)];
   }
 
   keepAlive(): void {
     let received = 0;
     const socket = net.connect({
-      port: this.#port, host: '127.0.0.1', noDelay: true,
+      port: this.#port, host: '127.0.0.1', noDelay: true, localAddress: this.#addresses[this.#sockets.size % this.#addresses.length],
       onread: {
         buffer,
         callback: (bytes) => {
@@ -50,11 +63,11 @@ class Load {
           if (received < this.#length) return true;
           received = 0;
           this.requests++;
-          if (!this.stopped) socket.write(KEEP_ALIVE);
+          if (!this.stopped) socket.write(this.#request());
           return true;
         },
       },
-    }, () => socket.write(KEEP_ALIVE));
+    }, () => socket.write(this.#request()));
     this.#watch(socket, () => {
       if (this.stopped) return;
       this.errors++;
@@ -62,10 +75,10 @@ class Load {
     });
   }
 
-  perConnection(): void {
+  perConnection(again = true): void {
     let received = 0;
     const socket = net.connect({
-      port: this.#port, host: '127.0.0.1',
+      port: this.#port, host: '127.0.0.1', localAddress: this.#address(),
       onread: {
         buffer,
         callback: (bytes) => {
@@ -74,12 +87,20 @@ class Load {
         },
       },
     });
-    socket.write(CLOSE);
+    socket.write(this.#request());
     this.#watch(socket, () => {
       if (received > 0) this.requests++;
       else if (!this.stopped) this.errors++;
-      if (!this.stopped) this.perConnection();
+      if (!this.stopped && again) this.perConnection();
     });
+  }
+
+  #request(): Buffer {
+    return this.#requests[this.#next++ % this.#requests.length] as Buffer;
+  }
+
+  #address(): string | undefined {
+    return this.#addresses[this.#next % this.#addresses.length];
   }
 
   #watch(socket: net.Socket, closed: () => void): void {
@@ -105,12 +126,15 @@ function lengthOf(bytes: number): number {
   return chunked ? text.indexOf('0\r\n\r\n', head) + 5 : head + Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0);
 }
 
-async function run({ mode, port, clients, duration }: LoadOrder): Promise<LoadResult> {
-  const load = new Load(port);
+async function run(order: LoadOrder): Promise<LoadResult> {
+  const { mode, clients, duration, rate } = order;
+  const load = new Load(order);
   const cpu = process.cpuUsage();
   const started = performance.now();
-  for (let n = 0; n < clients; n++) if (mode === 'keep-alive') load.keepAlive(); else load.perConnection();
+  const lots = rate === undefined ? undefined : setInterval(() => { for (let n = 0; n < rate * LOT / 1_000; n++) load.perConnection(false); }, LOT);
+  if (rate === undefined) for (let n = 0; n < clients; n++) if (mode === 'keep-alive') load.keepAlive(); else load.perConnection();
   await new Promise((resolve) => setTimeout(resolve, duration));
+  clearInterval(lots);
   const { requests, errors } = load;
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(cpu);

@@ -7,6 +7,7 @@ import { savesUnderLoad } from '../helpers/dev-saves.js';
 import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
+import { stickyKills, stickySessions, stickyTransfers } from './sticky.js';
 
 const { values } = parseArgs({ options: { node: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean', default: false } } });
 const mix = { keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4, upload: 2, stream: 2, https: 2, http2: 4, sse: 2 };
@@ -27,6 +28,9 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'crash-loops': (scope) => crashLoops(scope, { duration: values.short ? 6_000 : 30_000 }),
   overhead: (scope) => overhead(scope, { rounds: values.short ? 8 : 30 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
+  'sticky-sessions': (scope) => stickySessions(scope, { clients: 200, reloads: values.short ? 1 : 3, scale: [6, 3], kills: times(5) }),
+  'sticky-transfers': (scope) => stickyTransfers(scope, { uploads: times(400), downloads: times(50) }),
+  'sticky-kills': (scope) => stickyKills(scope, { rate: 2_000, kills: times(10) }),
 };
 
 async function one(name: string): Promise<boolean> {
