@@ -143,12 +143,14 @@ export class Child implements ChildView {
         void this.kill('abort');
       }, LOST).unref();
     });
+    // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
+    this.worker?.on('error', () => {});
     this.process.on('error', (error) => {
       debug('%s#%d: %s', this.role, this.id, error.message);
+      if (this.process.pid !== undefined) return;
       this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
-      if (this.process.pid === undefined) this.#gone(1, null);
+      this.#gone(1, null);
     });
-    // Its last words may still be in the pipe (FIELD-NOTES 3), and they may say why.
     this.process.once('exit', (code, signal) => {
       const gone = () => this.#gone(code, signal);
       if (!channel.open) return gone();
