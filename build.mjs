@@ -52,12 +52,14 @@ const apart = {
   setup: (bundle) => bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true })),
 };
 
+/** What plugins import of lib at run time: they get it from the core. */
+const sources = plugins.flatMap((name) => readdirSync(path.join(root, 'plugins', name)).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(path.join(root, 'plugins', name, file), 'utf8')));
+const forPlugins = new Set(sources.flatMap((text) => [...text.matchAll(/^import (?!type )[^;]*? from '\.\.\/\.\.\/(lib\/[\w/-]+)\.js'/gm)].map((match) => match[1])));
+
 const CORE = `
 export const lib = () => require('./lib/index.ts');
 export const cli = () => require('./bin/index.ts');
-export * from './lib/errors.ts';
-export * from './lib/package-root.ts';
-export * from './lib/plugin.ts';
+${[...forPlugins].map((file) => `export * from './${file}.ts';`).join('\n')}
 `;
 
 const shared = {
