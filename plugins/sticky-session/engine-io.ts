@@ -6,7 +6,7 @@ import { queryOf } from './request-key.js';
 interface Engine {
   generateId(request: unknown): string | Promise<string>;
   handshake: unknown;
-  clients?: Record<string, { transport?: { name: string; dataReq?: unknown }; close(): void }>;
+  clients?: Record<string, { transport?: { name: string; writable?: boolean; dataReq?: unknown }; writeBuffer?: readonly unknown[]; close(): void }>;
 }
 type GenerateId = (request: unknown) => string | Promise<string>;
 
@@ -41,12 +41,15 @@ const LOOK = 20;
 
 /**
  * Long-polling sessions do not end by themselves: each poll is answered and followed by the next. Their clients connect anew,
- * to another worker. One that is just sending is left to finish, as its end would cut that request.
+ * to another worker. Each is told in the answer to its poll, while it sends nothing itself: that request would be cut.
  */
 export function endPolling(engines: Iterable<Engine>): void {
   const look = () => {
     for (const { clients = {} } of engines) {
-      for (const client of Object.values(clients)) if (client.transport?.name === 'polling' && !client.transport.dataReq) client.close();
+      for (const client of Object.values(clients)) {
+        const { transport, writeBuffer } = client;
+        if (transport?.name === 'polling' && transport.writable && !transport.dataReq && !writeBuffer?.length) client.close();
+      }
     }
   };
   look();

@@ -67,8 +67,17 @@ export class Agents {
   }
 }
 
-/** Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. */
-export async function forward(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
+/** Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. Never rejects. */
+export async function forward(request: IncomingMessage, response: ServerResponse, agents: Agents, forwarding: Forwarding): Promise<void> {
+  try {
+    await send(request, response, agents, forwarding);
+  } catch (error) {
+    // A head that Node's parser lets pass and its client does not, for instance.
+    unavailable(response, 502, `not to be sent on: ${(error as Error).message}`);
+  }
+}
+
+async function send(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
   const headers = requestHeaders(request, server, forwardedFor);
   let gone = false;
   response.once('close', () => { gone = true; });
@@ -78,10 +87,10 @@ export async function forward(request: IncomingMessage, response: ServerResponse
     if (gone) return;
     if (owner === 'here') return here();
     if (owner === null) return unavailable(response, 503, 'the worker of this session is not there');
-    agents.begin(owner);
     const upstream = http.request({
       agent: agents.of(owner), socketPath: socketOf(owner), method: request.method, path: request.url, headers, setHost: false,
     } as http.RequestOptions);
+    agents.begin(owner);
     upstream.once('close', () => agents.end(owner));
     const outcome = await attempt(request, response, upstream);
     if (outcome === 'done') return;
@@ -109,13 +118,22 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
       if (socket.connecting) socket.once('connect', start);
       else start();
     });
-    upstream.on('continue', () => { if (!response.headersSent) response.writeContinue(); });
+    const guarded = (write: () => void) => {
+      try {
+        if (!response.destroyed) write();
+      } catch {
+        // HTTP/2 refuses what HTTP/1.1 lets pass.
+        response.destroy();
+        upstream.destroy();
+      }
+    };
+    upstream.on('continue', () => guarded(() => response.writeContinue()));
     upstream.on('information', ({ statusCode, headers }) => {
-      if (statusCode === 103 && headers.link !== undefined) response.writeEarlyHints({ ...headers, link: headers.link } as Record<string, string | string[]>);
+      if (statusCode === 103 && headers.link !== undefined) guarded(() => response.writeEarlyHints({ ...headers, link: headers.link } as Record<string, string | string[]>));
     });
     upstream.on('response', (answer) => {
       answer.on('error', () => response.destroy());
-      relay(answer, response);
+      guarded(() => relay(answer, response));
       resolve('done');
     });
     upstream.on('error', () => {
@@ -174,7 +192,7 @@ function addForwardedFor(headers: string[], address: string): void {
 }
 
 function unavailable(response: ServerResponse, status: 502 | 503, reason: string): void {
-  if (response.headersSent) {
+  if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }

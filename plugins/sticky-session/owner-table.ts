@@ -11,7 +11,11 @@ export class Table {
   /** performance.now() since when a slot has had no owner. */
   readonly #missingSince = new Map<number, number>();
 
-  constructor() {
+  readonly #patience: number;
+
+  /** `patience`: milliseconds. */
+  constructor(patience: number) {
+    this.#patience = patience;
     this.known = new Promise((resolve) => { this.#know = resolve; });
   }
 
@@ -42,11 +46,17 @@ export class Table {
     return (this.#table.slots[slot] ?? -1) >= 0;
   }
 
-  /** The slot of a key. Slots that have been without an owner for `patience` ms give their keys to the next one of their order. */
-  slotOf(key: number, patience: number): number | undefined {
+  /** performance.now() at which patience with a slot without an owner is over. */
+  patienceEnds(slot: number): number {
+    return (this.#missingSince.get(slot) ?? performance.now()) + this.#patience;
+  }
+
+  /** The slot of a key. Slots without an owner for longer than patience give their keys to the next one of their order. */
+  slotOf(key: number, without?: number): number | undefined {
     const { length } = this.#table.slots;
-    return best(key, length, (slot) => !this.counts(slot) || performance.now() - (this.#missingSince.get(slot) ?? Infinity) > patience)
-      ?? best(key, length, (slot) => !this.counts(slot));
+    const now = performance.now();
+    return best(key, length, (slot) => slot === without || !this.counts(slot) || (this.#missingSince.has(slot) && now >= this.patienceEnds(slot)))
+      ?? best(key, length, (slot) => slot === without || !this.counts(slot));
   }
 
   /** Resolves at the next change, or after `limit` ms. */

@@ -17,6 +17,8 @@ import { tunnel } from './tunnel.js';
 interface Owner {
   id?: number;
   slot?: number;
+  /** What the slot was found by, and the next one would be. */
+  key?: number;
 }
 const ANYONE: Owner = {};
 
@@ -33,7 +35,7 @@ export class Requests {
   readonly #runtime: Runtime<'worker'>;
   readonly #options: StickyOptions;
   readonly #dir: string;
-  readonly #table = new Table();
+  readonly #table: Table;
   readonly #agents = new Agents();
   readonly #servers = new Map<string, Server>();
   /** Requests that stay: found to be ours, or sent on to us. */
@@ -46,6 +48,7 @@ export class Requests {
     this.#runtime = runtime;
     this.#options = options;
     this.#dir = dir;
+    this.#table = new Table(options.patience);
     this.#private = new PrivateServer(runtime, this.#socketOf(runtime.boot.id), this.#servers, this.#local);
     this.#cookie = options.issue === false ? null : new IssuedCookie(options);
     this.#ownerOf = this.#cookie ? (request) => this.#bySlot(this.#cookie?.slotIn(request))
@@ -144,14 +147,15 @@ export class Requests {
   }
 
   #next(owner: Owner): NextOwner {
-    const { patience } = this.#options;
-    const deadline = performance.now() + patience;
+    const latest = performance.now() + this.#options.patience;
     return async (failed) => {
       let tried = failed;
       for (;;) {
         const where = this.#where(owner);
         if (where === 'here' || (where !== 0 && where !== tried)) return where;
-        const left = deadline - performance.now();
+        // Others may have waited for this slot already.
+        const ends = owner.slot === undefined ? latest : Math.min(latest, this.#table.patienceEnds(owner.slot));
+        const left = ends - performance.now();
         if (left <= 0) return this.#instead(owner, tried);
         await this.#table.changed(where === 0 ? left : Math.min(left, AGAIN));
         tried = null;
@@ -159,20 +163,23 @@ export class Requests {
     };
   }
 
-  /** Patience is over: the next slot in the order of this one. */
-  #instead(owner: Owner, failed: number | null): number | 'here' | null {
-    if (owner.slot === undefined) return null;
-    const slot = this.#table.slotOf(owner.slot, this.#options.patience);
-    const where = slot === undefined ? 0 : this.#where({ slot });
+  /** Patience is over: the next slot in the order of this key. */
+  #instead({ slot, key }: Owner, failed: number | null): number | 'here' | null {
+    const next = key === undefined ? undefined : this.#table.slotOf(key, slot);
+    const where = next === undefined ? 0 : this.#where({ slot: next });
     return where === 0 || where === failed ? null : where;
   }
 
   #byKey(find: FindKey): (request: IncomingMessage) => Owner {
     return (request) => {
-      const key = find(request);
-      const slot = key === undefined ? undefined : this.#table.slotOf(hashText(key), this.#options.patience);
-      return slot === undefined ? ANYONE : { slot };
+      const text = find(request);
+      return text === undefined ? ANYONE : this.#byHash(hashText(text));
     };
+  }
+
+  #byHash(key: number): Owner {
+    const slot = this.#table.slotOf(key);
+    return slot === undefined ? ANYONE : { slot, key };
   }
 
   #bySession(request: IncomingMessage): Owner {
@@ -182,9 +189,8 @@ export class Requests {
 
   /** A client that is bound to nobody yet is bound to this worker's slot: to its successor, when this one is on its way out. */
   #bySlot(slot: number | undefined): Owner {
-    if (slot !== undefined && this.#table.counts(slot)) return { slot };
-    const own = this.#runtime.slot;
-    return { slot: this.#table.counts(own) ? own : this.#table.slotOf(own, this.#options.patience) ?? own };
+    const bound = slot !== undefined && this.#table.counts(slot) ? slot : this.#runtime.slot;
+    return this.#table.counts(bound) ? { slot: bound, key: bound } : this.#byHash(bound);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import test from 'node:test';
+import tls from 'node:tls';
 import { ask, stickyCluster, type Who } from '../helpers/sticky.js';
 
 test('HTTP/2 and HTTPS in front: every stream reaches its owner, uploads and cookies included', async (t) => {
@@ -31,5 +32,21 @@ test('HTTP/2 and HTTPS in front: every stream reaches its owner, uploads and coo
     slots.set(client, who.slot);
   }));
   assert.equal(new Set(slots.values()).size, 4);
+  for (const [client, slot] of slots) await upgraded(cluster.port, client, slot);
   for (const [client, slot] of slots) assert.equal((await ask(cluster, '/', { secure: true, headers: { 'x-client': client } })).slot, slot);
 });
+
+/** An upgrade over TLS, and bytes there and back. */
+async function upgraded(port: number, client: string, slot: number): Promise<void> {
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
+  socket.write(`GET / HTTP/1.1\r\nHost: x\r\nX-Client: ${client}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello`);
+  const deadline = AbortSignal.timeout(5_000);
+  while (!text.endsWith('hello')) await new Promise((resolve, reject) => {
+    socket.once('data', resolve);
+    deadline.onabort = () => reject(new Error(`no echo: ${text}`));
+  });
+  assert.match(text, new RegExp(`X-Slot: ${slot}\\r`));
+  socket.destroy();
+}
