@@ -10,6 +10,7 @@
 //   LICENSES.txt          of everything that is bundled
 // and the declarations beside them.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -46,6 +47,15 @@ const linked = {
   },
 };
 
+/** The other way round, and what the core cannot do itself. */
+const neighbours = {
+  name: 'neighbours',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^\.\.\/metrics\/index\.js$/ }, () => ({ path: './plugins/metrics/index.cjs', external: true }));
+    bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: './lib/import-module.cjs', external: true }));
+  },
+};
+
 /** Loaded by few workers, so no part of worker-main.cjs. */
 const apart = {
   name: 'apart',
@@ -56,7 +66,16 @@ const apart = {
 const sources = plugins.flatMap((name) => readdirSync(path.join(root, 'plugins', name)).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(path.join(root, 'plugins', name, file), 'utf8')));
 const forPlugins = new Set(sources.flatMap((text) => [...text.matchAll(/^import (?!type )[^;]*? from '\.\.\/\.\.\/(lib\/[\w/-]+)\.js'/gm)].map((match) => match[1])));
 
+/** Plugins that are on by themselves start sooner as a part of the core. */
+const INSIDE = ['graceful-exit', 'health-check', 'systemd'];
+
 const CORE = `
+const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
+/** The master's part of a built-in plugin. */
+export const plugin = (name) => {
+  const file = './plugins/' + name + '/index.cjs';
+  return inside[name] ? inside[name]() : require(file);
+};
 export const lib = () => require('./lib/index.ts');
 export const cli = () => require('./bin/index.ts');
 ${[...forPlugins].map((file) => `export * from './${file}.ts';`).join('\n')}
@@ -77,33 +96,31 @@ const shared = {
   metafile: true,
   minifySyntax: true,
   minifyWhitespace: true,
-  // import() must stay import(): applications and configuration files may be ES modules.
-  supported: { 'dynamic-import': true },
-  define: { 'import.meta.url': '__url' },
-  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
+  // The core and its plugins import by lib/import-module.ts alone.
+  supported: { 'dynamic-import': false },
+  define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
 };
 
 rmSync(dist, { recursive: true, force: true });
 
 const results = await Promise.all([
-  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, vendored('./vendor')] }),
-  build({ ...shared, banner: {}, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
-  build({ ...shared, entryPoints: plugins.map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
+  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, neighbours, vendored('./vendor')] }),
+  build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
+  build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
   build({
     ...shared,
-    banner: {},
     entryPoints: present([
-      'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts', 'lib/runtime/fetch-bridge.ts',
+      'lib/import-module.ts', 'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts', 'lib/runtime/fetch-bridge.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
+    // Here import() must stay import(): applications may be ES modules.
+    supported: { 'dynamic-import': true },
     plugins: [apart],
   }),
   build({
     ...shared,
-    banner: {},
     entryPoints: ['bin/framework.ts'],
     outExtension: {},
-    supported: { 'dynamic-import': false },
     plugins: [{ name: 'core', setup: (bundle) => bundle.onResolve({ filter: /^\.\/index\.js$/ }, ({ path: file }) => ({ path: file, external: true })) }],
   }),
 ]);
@@ -116,7 +133,12 @@ writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) =>
   return `${name} ${version} (${license})\n\n${file ? readFileSync(path.join(root, dir, file), 'utf8').trim() : 'The package has no licence file.'}\n`;
 }).join(`\n${'-'.repeat(80)}\n\n`));
 
-const core = createRequire(import.meta.url)('./dist/core.cjs');
+// Named after its content, for what is kept compiled of it.
+const coreFile = path.join(dist, 'core.cjs');
+const code = readFileSync(coreFile, 'utf8');
+writeFileSync(coreFile, `//${createHash('sha256').update(code).digest('hex').slice(0, 16)}\n${code}`);
+
+const core = createRequire(import.meta.url)(coreFile);
 const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
 writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nexport const { ${names('lib')} } = createRequire(import.meta.url)('../core.cjs').lib();\n`);
 // The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more.
@@ -129,6 +151,6 @@ if (!process.argv.includes('--js-only')) {
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
-const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', banner: {}, define: {}, write: false });
+const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', define: {}, write: false });
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);

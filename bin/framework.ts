@@ -1,6 +1,14 @@
 #!/usr/bin/env node
 import module from 'node:module';
+import path from 'node:path';
+import { afterStart, loadCompiled } from './compiled.js';
 
-// Compiled code kept from one start to the next (Node 22.1 and later); what is loaded before it would miss it.
-(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
+// Compiled code kept from one start to the next; what is loaded before would miss it.
+const { enableCompileCache, flushCompileCache } = module as { enableCompileCache?: () => unknown; flushCompileCache?: () => void };
+if (enableCompileCache) {
+  enableCompileCache();
+  if (flushCompileCache) afterStart(flushCompileCache);
+} else {
+  loadCompiled(path.join(import.meta.dirname, '../core.cjs'));
+}
 void import('./index.js').then(({ Program }) => new Program().start());

@@ -8,8 +8,21 @@ const LAZY = {
   yargs: ['cliui', 'require-directory', 'string-width'],
 };
 
-/** yargs reads its own settings from the nearest package.json, which here is the app's: not its business. */
-const NOWHERE = 'exports.sync = () => null;';
+/** What common-bin gets in place of modules that do more, when they are loaded, than it asks for. */
+const INSTEAD = {
+  assert: 'module.exports = (value, message) => { if (!value) throw new Error(message); };',
+  'is-type-of': `
+    exports.function = (value) => typeof value === 'function';
+    exports.generatorFunction = (value) => value?.constructor?.name === 'GeneratorFunction';
+    exports.promise = (value) => typeof value?.then === 'function';`,
+  // Terminal streams, for nothing unless DEBUG is set.
+  debug: "const { createRequire } = require('node:module'); module.exports = (name) => process.env.DEBUG ? createRequire(__dirname + '/')('debug')(name) : () => {};",
+  // yargs/index.js first parses the command line for a singleton that nobody uses.
+  yargs: "const yargs = require('yargs/yargs'); module.exports = (args) => yargs(args, process.cwd(), require);",
+};
+
+/** yargs reads its own settings from the nearest package.json, which here is the app's: not its business. One without any. */
+const NOWHERE = "exports.sync = () => __dirname + '/bin/package.json';";
 
 const packageOf = (file) => /.*node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/.exec(file)?.[1];
 
@@ -29,11 +42,13 @@ module.exports = new Proxy(function () {}, {
 export const leanCommonBin = {
   name: 'lean-common-bin',
   setup(build) {
-    build.onResolve({ filter: /^[a-z-]+$/ }, ({ path, importer }) => {
+    build.onResolve({ filter: /^[a-z-]+$/ }, ({ path, importer, resolveDir }) => {
       const owner = packageOf(importer);
+      if (owner === 'common-bin' && INSTEAD[path]) return { path, namespace: 'instead', pluginData: resolveDir };
       if (owner === 'yargs' && path === 'find-up') return { path, namespace: 'nowhere' };
       return LAZY[owner]?.includes(path) ? { path, namespace: 'lazy', pluginData: owner } : undefined;
     });
+    build.onLoad({ filter: /.*/, namespace: 'instead' }, ({ path, pluginData }) => ({ contents: INSTEAD[path], resolveDir: pluginData }));
     build.onLoad({ filter: /.*/, namespace: 'nowhere' }, () => ({ contents: NOWHERE }));
     build.onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path, pluginData }) => ({ contents: lazily(path, pluginData) }));
   },

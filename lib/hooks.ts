@@ -1,6 +1,6 @@
-import createDebug from 'debug';
 import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWaterfallHook } from 'tapable';
 import type { Config } from './config/schema.js';
+import { createDebug } from './debug.js';
 import { ClusterError } from './errors.js';
 import type { Address, CloseReason, Envelope } from './ipc/messages.js';
 import type { ChildView, ExitInfo } from './master/child.js';

@@ -30,11 +30,11 @@ export async function loadPlugins(bootstrap: Bootstrap, { config, pluginObjects,
   }
 }
 
-/** Built-in plugins are CommonJS: what is imported first starts the ES module loader, which costs 5 ms. */
-const requireBuilt = createRequire(`${packageRoot}/`);
+/** Not imported: what is imported first starts the ES module loader, which costs 5 ms. */
+const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plugin(name: string): { default?: unknown } };
 
 async function importPlugin(key: string, dir: string): Promise<unknown> {
-  if (Object.hasOwn(pluginDefaults('start'), key)) return exported(requireBuilt(built(`plugins/${key}/index.cjs`)) as { default?: unknown });
+  if (Object.hasOwn(pluginDefaults('start'), key)) return exported(core().plugin(key));
   const { resolveModule, isPath } = await import('./config/resolve-module.js');
   const file = resolveModule(key, dir);
   if (!file) {

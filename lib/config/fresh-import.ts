@@ -1,8 +1,9 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { folderOf, readPackage, resolveInstalled } from './resolve-module.js';
+import { importModule } from '../import-module.js';
 
 let imports = 0;
 
@@ -27,7 +28,7 @@ async function importNative(file: string): Promise<Namespace> {
   const mark = `?fresh=${++imports}`;
   const hooks = followInto(mark);
   try {
-    return await import(pathToFileURL(file).href + mark) as Namespace;
+    return await importModule(pathToFileURL(file).href + mark) as Namespace;
   } finally {
     hooks?.deregister();
   }
@@ -80,12 +81,12 @@ async function importTypeScript(file: string): Promise<Namespace> {
   if (stripsTypes) return importNative(file);
   const api = findTsx(file);
   if (!api) throw new NoTypeScript(`this Node.js (${process.version}) cannot run TypeScript by itself: install tsx beside it, or use Node.js 22.18 or later`);
-  const { tsImport } = await import(pathToFileURL(api).href) as { tsImport(specifier: string, parent: string): Promise<Namespace> };
+  const { tsImport } = await importModule(pathToFileURL(api).href) as { tsImport(specifier: string, parent: string): Promise<Namespace> };
   const url = pathToFileURL(file).href;
   return tsImport(url, url);
 }
 
 /** The app's own tsx first. */
-const findTsx = (file: string): string | undefined => [file, fileURLToPath(import.meta.url)]
+const findTsx = (file: string): string | undefined => [file, import.meta.filename]
   .map((from) => resolveInstalled('tsx/esm/api', path.dirname(from), 'import'))
   .find(Boolean);

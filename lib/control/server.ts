@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import createDebug from 'debug';
+import { createDebug } from '../debug.js';
 import { toErrorData, type ErrorData } from '../errors.js';
 import type { Controllable, Progress, RouteAnswer } from './controllable.js';
 

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
-import createDebug from 'debug';
+import { createDebug } from '../debug.js';
 import type { ErrorData } from '../errors.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { BootInfo } from '../ipc/boot-info.js';

@@ -1,8 +1,8 @@
 import cluster from 'node:cluster';
 import net, { type Server } from 'node:net';
-import createDebug from 'debug';
 import { CONNECTION_BACK } from '../ipc/connection-back.js';
 import { Acceptor, type ConnectionRouting, type Fallback, type RawHandle } from './acceptor.js';
+import { createDebug } from '../debug.js';
 import type { Child } from './child.js';
 
 const debug = createDebug('hatchery:listeners');

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ClusterError } from '../errors.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { Context } from './context.js';
@@ -7,6 +6,8 @@ import { createServer, giveWay, isSecure, makeRoom } from './own-server.js';
 import type { Runtime } from './runtime.js';
 import { describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf } from './server-tracker.js';
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /**
  * Serves what the app gave and resolves when this worker is ready. An app that listens by itself is left alone; else its

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import { promisify } from 'node:util';
 
 /** What the operating system tells of a process that does not answer any more. */
@@ -26,7 +26,7 @@ export async function processFacts(pid: number): Promise<ProcessFacts> {
 }
 
 async function fromProc(pid: number): Promise<ProcessFacts> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  const stat = await promises.readFile(`/proc/${pid}/stat`, 'latin1');
   // The name, in parentheses, may hold blanks and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { state: fields[0] ?? null, cpu: (Number(fields[11]) + Number(fields[12])) * TICK, rss: Number(fields[21]) * PAGE };
@@ -46,7 +46,7 @@ async function fromPs(pid: number): Promise<ProcessFacts> {
 export async function starved(pid: number): Promise<number> {
   if (!isLinux) return 0;
   try {
-    return Number((await readFile(`/proc/${pid}/schedstat`, 'latin1')).split(' ')[1]) / 1e6;
+    return Number((await promises.readFile(`/proc/${pid}/schedstat`, 'latin1')).split(' ')[1]) / 1e6;
   } catch {
     return 0;
   }
@@ -55,7 +55,7 @@ export async function starved(pid: number): Promise<number> {
 /** The function of the kernel that a process waits in (Linux): `pipe_read`, `futex_do_wait`; null when it runs. */
 export async function kernelFunction(pid: number): Promise<string | null> {
   if (!isLinux) return null;
-  const name = await readFile(`/proc/${pid}/wchan`, 'latin1').catch(() => '0');
+  const name = await promises.readFile(`/proc/${pid}/wchan`, 'latin1').catch(() => '0');
   return name === '0' || name === '' ? null : name;
 }
 
@@ -71,13 +71,13 @@ export async function listeningPorts(pid: number): Promise<number[]> {
 async function portsFromProc(pid: number): Promise<number[]> {
   const ports = new Map<string, number>();
   for (const table of ['tcp', 'tcp6']) {
-    const text = await readFile(`/proc/${pid}/net/${table}`, 'latin1').catch(() => '');
+    const text = await promises.readFile(`/proc/${pid}/net/${table}`, 'latin1').catch(() => '');
     for (const line of text.split('\n').slice(1)) {
       const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
       if (state === '0A') ports.set(`socket:[${inode}]`, parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
     }
   }
-  const links = await Promise.all((await readdir(`/proc/${pid}/fd`)).map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  const links = await Promise.all((await promises.readdir(`/proc/${pid}/fd`)).map((fd) => promises.readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
   return links.flatMap((link) => ports.get(link) ?? []);
 }
 
@@ -89,9 +89,9 @@ async function portsFromLsof(pid: number): Promise<number[]> {
 /** Processes that it has started, and theirs, with their command lines (Linux; else none); parents first. */
 export async function descendantsOf(pid: number): Promise<{ pid: number; command: string }[]> {
   try {
-    const pids = (await readFile(`/proc/${pid}/task/${pid}/children`, 'latin1')).split(' ').filter(Boolean).map(Number);
+    const pids = (await promises.readFile(`/proc/${pid}/task/${pid}/children`, 'latin1')).split(' ').filter(Boolean).map(Number);
     const families = await Promise.all(pids.map(async (child) => {
-      const command = (await readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ').trim();
+      const command = (await promises.readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ').trim();
       return [{ pid: child, command }, ...await descendantsOf(child)];
     }));
     return families.flat();

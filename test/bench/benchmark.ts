@@ -18,14 +18,14 @@ export interface Benchmark {
   run(options: BenchOptions): Promise<Figure[]>;
 }
 
-/** Runs every contender once a round, in turns, after a first round that does not count (disk and compile caches). */
-export async function interleave<Name extends string, Sample>(rounds: number, contenders: Record<Name, () => Promise<Sample>>): Promise<Record<Name, Sample[]>> {
+/** Runs every contender once a round, in turns, after a first round, the `warm` one, that does not count (disk and compile caches). */
+export async function interleave<Name extends string, Sample>(rounds: number, contenders: Record<Name, (warm: boolean) => Promise<Sample>>): Promise<Record<Name, Sample[]>> {
   const names = Object.keys(contenders) as Name[];
   const samples = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Sample[]>;
-  for (const name of names) await contenders[name]();
+  for (const name of names) await contenders[name](true);
   for (let round = 0; round < rounds; round++) {
     // Every other round backwards, so that nobody always comes after the same one.
-    for (const name of round % 2 ? names.toReversed() : names) samples[name].push(await contenders[name]());
+    for (const name of round % 2 ? names.toReversed() : names) samples[name].push(await contenders[name](false));
   }
   return samples;
 }
