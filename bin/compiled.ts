@@ -19,11 +19,11 @@ interface Loader {
  * the file names its content; V8 itself checks its version and flags.
  */
 export function loadCompiled(file: string): void {
-  const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
-  if (NODE_DISABLE_COMPILE_CACHE) return;
+  const dir = codeDirectory();
+  if (dir === null) return;
   const loader = Module as unknown as Loader;
   const source = readFileSync(file, 'utf8');
-  const place = path.join(NODE_COMPILE_CACHE || path.join(os.tmpdir(), 'node-compile-cache'), `hatchery-${process.version}-${process.arch}-${process.getuid?.() ?? ''}`);
+  const place = path.join(dir, `${process.version}-${process.arch}`);
   // Each command needs other functions.
   const command = /^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? '';
   const kept = path.join(place, `${/\w+/.exec(source)?.[0]}-${command}.bin`);
@@ -36,6 +36,26 @@ export function loadCompiled(file: string): void {
   run(module.exports, Module.createRequire(file), module, file, path.dirname(file));
   module.loaded = true;
   if (!cachedData) afterStart(() => keep(kept, script));
+}
+
+/**
+ * The user's directory for compiled code; null where there can be none. Made step by step: Node's recursive mkdir goes round
+ * for ever in a place such as /proc (test/cli/instances.test.ts).
+ */
+export function codeDirectory(): string | null {
+  const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
+  if (NODE_DISABLE_COMPILE_CACHE) return null;
+  const dir = NODE_COMPILE_CACHE || path.join(os.tmpdir(), `hatchery-code-${process.getuid?.() ?? os.userInfo().username}`);
+  return make(dir) && isOwn(dir) ? dir : null;
+}
+
+function make(dir: string): boolean {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EEXIST';
+  }
 }
 
 /** While what the start needed is still there: V8 drops code that is not used any more. At the latest at a good end. */
@@ -51,10 +71,14 @@ export function afterStart(run: () => void): void {
 }
 
 /** Code is taken from nobody else, as anyone may have made a directory in a shared /tmp. */
+function isOwn(dir: string): boolean {
+  const { uid, mode } = statSync(dir);
+  return !process.getuid || (uid === process.getuid() && (mode & 0o022) === 0);
+}
+
 function readOwn(file: string): Buffer | undefined {
   try {
-    const { uid, mode } = statSync(path.dirname(file));
-    return process.getuid && (uid !== process.getuid() || (mode & 0o022) !== 0) ? undefined : readFileSync(file);
+    return isOwn(path.dirname(file)) ? readFileSync(file) : undefined;
   } catch {
     return undefined;
   }
@@ -63,7 +87,7 @@ function readOwn(file: string): Buffer | undefined {
 function keep(file: string, script: vm.Script): void {
   const draft = `${file}.${process.pid}`;
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    make(path.dirname(file));
     writeFileSync(draft, script.createCachedData(), { mode: 0o600 });
     renameSync(draft, file);
   } catch {

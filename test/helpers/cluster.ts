@@ -192,7 +192,7 @@ export class TestCluster {
 
   /** Sockets and records left in the directories made for this instance, to be empty after an exit. */
   files(): string[] {
-    return existsSync(this.tmp) ? listFiles(this.tmp).filter((file) => !/node-compile-cache|tsx-/.test(file)) : [];
+    return existsSync(this.tmp) ? listFiles(this.tmp).filter((file) => !/hatchery-code-|node-compile-cache|tsx-/.test(file)) : [];
   }
 
   /** Throws if a process or a socket file outlives the instance by more than `deadline` ms. */
