@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import test from 'node:test';
+import { node } from '../helpers/cluster.js';
 import { addresses, ask, stickyCluster } from '../helpers/sticky.js';
 
+/** Of the Node that runs the product. */
+const major = Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1]);
+
 for (const balance of ['os', 'reuse-port'] as const) {
-  const supported = balance === 'os' || (process.platform === 'linux' && Number(process.versions.node.split('.')[0]) >= 23);
+  const supported = balance === 'os' || (process.platform === 'linux' && major >= 22);
 
   test(`balance "${balance}", by connection: the master takes over accepting and says so, also after a reload`, { skip: !supported }, async (t) => {
     const cluster = await stickyCluster(t, {}, { config: { balance } });

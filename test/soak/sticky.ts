@@ -28,6 +28,9 @@ export async function stickyTransfers(scope: Scope, { uploads, downloads }: { up
   return lines.join('\n');
 }
 
+/** Milliseconds that a new worker may take for what has waited for it. */
+const BACKLOG = 2_000;
+
 /** kill -9 while connections come at a fixed rate: who waits, and for how long; what stays open in the master. */
 export async function stickyKills(scope: Scope, { rate, kills }: { rate: number; kills: number }): Promise<string> {
   const cluster = await stickyCluster(scope, {});
@@ -80,6 +83,6 @@ export async function stickyKills(scope: Scope, { rate, kills }: { rate: number;
   await cluster.waitFor(() => descriptors(cluster.pid) <= before + 4, 5_000);
   const report = `${made} connections at ${rate}/s, ${kills} kills: ${JSON.stringify(outcomes)}; longest wait ${Math.round(longest)} ms, slowest replacement ${Math.round(slowest)} ms; `
     + `descriptors ${before} -> ${descriptors(cluster.pid)}, RSS ${Math.round(memory / 2 ** 20)} -> ${Math.round(residentBytes(cluster.pid) / 2 ** 20)} MiB`;
-  if (outcomes.hung > 0 || state !== 'running' || longest > slowest + 1_000) throw new Error(report);
+  if (outcomes.hung > 0 || state !== 'running' || longest > slowest + BACKLOG) throw new Error(report);
   return report;
 }
