@@ -4,6 +4,7 @@ import { slotSocketPath } from '../../lib/slot-socket-path.js';
 /** In the master: one unix socket for each slot, which its worker accepts from. */
 export function slotSockets(bootstrap: Bootstrap, { dir, mode }: { dir: string; mode: number }): void {
   const sockets = new Map<number, HeldSocket>();
+  const underWay = new Set<Promise<unknown>>();
   const { hooks, logger, loaded } = bootstrap;
 
   const open = async (slot: number): Promise<HeldSocket> => {
@@ -29,8 +30,12 @@ export function slotSockets(bootstrap: Bootstrap, { dir, mode }: { dir: string; 
   });
   hooks.workerReady.tap('sticky-session', (child) => {
     const slot = bootstrap.workers.slots[child.slot];
-    if (slot && (slot.current === child || !slot.ready)) void give(child);
+    if (!slot || (slot.current !== child && slot.ready)) return;
+    const giving: Promise<unknown> = give(child).finally(() => underWay.delete(giving));
+    underWay.add(giving);
   });
+  // Whoever is told that the cluster runs may connect.
+  hooks.clusterReady.tapPromise('sticky-session', async () => { await Promise.all(underWay); });
   hooks.beforeDrain.tapPromise('sticky-session', async (child) => {
     const slot = bootstrap.workers.slots[child.slot];
     if (slot?.current && slot.current !== child) await give(slot.current);
