@@ -11,7 +11,7 @@
 // and the declarations beside them.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -139,6 +139,11 @@ const code = readFileSync(coreFile, 'utf8');
 writeFileSync(coreFile, `//${createHash('sha256').update(code).digest('hex').slice(0, 16)}\n${code}`);
 
 const core = createRequire(import.meta.url)(coreFile);
+// For plugins that import them.
+for (const name of INSIDE) {
+  mkdirSync(path.join(dist, 'plugins', name), { recursive: true });
+  writeFileSync(path.join(dist, 'plugins', name, 'index.cjs'), `module.exports = require('../../core.cjs').plugin('${name}');\n`);
+}
 const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
 writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nexport const { ${names('lib')} } = createRequire(import.meta.url)('../core.cjs').lib();\n`);
 // The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more.
