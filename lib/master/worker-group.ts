@@ -66,6 +66,9 @@ export class WorkerGroup {
       slot.current = child;
       await this.settle(child, release);
     }));
+    // Ready, and gone before the others were: nobody replaces it before the start is done, so the start has failed.
+    const died = this.#events.started() ? undefined : added.find((slot) => slot.current === null);
+    if (died) throw new ClusterError('ERR_CLUSTER_START', `worker#${died.index} died before all were ready: ${died.lastExit ? describeExit(died.lastExit) : 'it left'}`, { detail: died.lastExit?.error });
   }
 
   /** Empty slots up to `count`, to be filled by a restart. */
