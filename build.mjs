@@ -37,37 +37,36 @@ const vendored = (to) => ({
   },
 });
 
-/** A built-in plugin gets the one core, and its neighbours, as they are; not copies. */
+/** Another built-in plugin gets the one core as it is, not a copy. */
 const linked = {
   name: 'linked',
-  setup(bundle) {
-    const outside = (file) => ({ path: file, external: true });
-    bundle.onResolve({ filter: /^\.\.\/\.\.\/lib\// }, () => outside('../../core.cjs'));
-    bundle.onResolve({ filter: /^\.\.\/[a-z-]+\/index\.js$/ }, ({ path: file }) => outside(file.replace(/js$/, 'cjs')));
-  },
+  setup: (bundle) => bundle.onResolve({ filter: /^\.\.\/\.\.\/lib\// }, () => ({ path: '../../core.cjs', external: true })),
 };
 
-/** The other way round, and what the core cannot do itself. */
-const neighbours = {
-  name: 'neighbours',
-  setup(bundle) {
-    bundle.onResolve({ filter: /^\.\.\/metrics\/index\.js$/ }, () => ({ path: './plugins/metrics/index.cjs', external: true }));
-    bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: './lib/import-module.cjs', external: true }));
-  },
+/** What the core cannot do itself. */
+const outside = {
+  name: 'outside',
+  setup: (bundle) => bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: './lib/import-module.cjs', external: true })),
 };
 
-/** Loaded by few workers, so no part of worker-main.cjs. */
-const apart = {
-  name: 'apart',
-  setup: (bundle) => bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true })),
-};
+/** What is in worker-main.cjs and agent-main.cjs, and what is not: every child loads the parts of the plugins that are on by themselves, few the bridge. */
+const runtime = (role) => ({
+  name: 'runtime',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true }));
+    bundle.onResolve({ filter: /^\.\/bundled-parts\.js$/ }, ({ path: file }) => ({ path: file, namespace: 'parts' }));
+    bundle.onLoad({ filter: /.*/, namespace: 'parts' }, () => ({ resolveDir: root, contents: `export const bundledParts = {${
+      present(INSIDE.map((name) => `plugins/${name}/${role}.ts`)).map((file) => `'${file.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('./${file}')`).join(', ')
+    }};` }));
+  },
+});
 
 /** What plugins import of lib at run time: they get it from the core. */
 const sources = plugins.flatMap((name) => readdirSync(path.join(root, 'plugins', name)).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(path.join(root, 'plugins', name, file), 'utf8')));
 const forPlugins = new Set(sources.flatMap((text) => [...text.matchAll(/^import (?!type )[^;]*? from '\.\.\/\.\.\/(lib\/[\w/-]+)\.js'/gm)].map((match) => match[1])));
 
-/** Plugins that are on by themselves start sooner as a part of the core. */
-const INSIDE = ['graceful-exit', 'health-check', 'systemd'];
+/** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
+const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'systemd'];
 
 const CORE = `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
@@ -101,22 +100,24 @@ const shared = {
   define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
 };
 
+/** Here import() must stay import(): applications may be ES modules. */
+const native = { supported: { 'dynamic-import': true } };
+
 rmSync(dist, { recursive: true, force: true });
 
 const results = await Promise.all([
-  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, neighbours, vendored('./vendor')] }),
+  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside, vendored('./vendor')] }),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
   build({
     ...shared,
     entryPoints: present([
-      'lib/import-module.ts', 'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts', 'lib/runtime/fetch-bridge.ts',
+      'lib/import-module.ts', 'lib/runtime/fetch-bridge.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
-    // Here import() must stay import(): applications may be ES modules.
-    supported: { 'dynamic-import': true },
-    plugins: [apart],
+    ...native,
   }),
+  ...['worker', 'agent'].map((role) => build({ ...shared, ...native, entryPoints: [`lib/runtime/${role}-main.ts`], plugins: [runtime(role)] })),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],

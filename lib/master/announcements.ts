@@ -38,8 +38,8 @@ export class Announcements {
   }
 
   workerReady(child: Child, started: boolean): void {
-    this.#tell('app-pids', 'agent', this.#pids());
     const { current } = this.#context.agents;
+    if (current) this.#tell('app-pids', 'agent', this.#pids());
     if (current?.state === 'ready') this.#tell('agent-pids', 'app', [current.pid], child.pid);
     if (started) this.#tell('cluster-ready', 'app', this.#ready(), child.pid);
   }

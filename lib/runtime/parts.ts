@@ -1,6 +1,8 @@
 import Module from 'node:module';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PartSpec } from '../ipc/boot-info.js';
+import { bundledParts } from './bundled-parts.js';
 import type { ChildRuntime } from './child-runtime.js';
 
 type Part = (runtime: ChildRuntime, options: unknown) => unknown;
@@ -16,8 +18,14 @@ export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]
   }
 }
 
+/** In dist/, seen from lib/runtime. */
+const PLUGINS = path.join(import.meta.dirname, '../../plugins/');
+
 /** What require() does, without making a `require` for each: that looks for package.json on the whole way up. */
-const require_ = (file: string): unknown => (Module as unknown as { _load(file: string, parent: null): unknown })._load(file, null);
+function require_(file: string): unknown {
+  const bundled = file.startsWith(PLUGINS) ? bundledParts[file.slice(PLUGINS.length)] : undefined;
+  return bundled ? bundled() : (Module as unknown as { _load(file: string, parent: null): unknown })._load(file, null);
+}
 
 function partOf(module: unknown): Part | null {
   let value = module;

@@ -1,8 +1,5 @@
-import { createRequire } from 'node:module';
-import type { Bootstrap, ForkSpec, Plugin } from '../../lib/index.js';
-import { built } from '../../lib/package-root.js';
+import type { Bootstrap, ForkSpec } from '../../lib/index.js';
 import { definePlugin } from '../../lib/plugin.js';
-import type { MetricsOptions } from '../metrics/index.js';
 import { explainDeaths } from './out-of-memory.js';
 import { schema, type HealthCheckOptions } from './options.js';
 import type { openPort as open } from './open-port.js';
@@ -69,8 +66,7 @@ async function answerProbes(bootstrap: Bootstrap, { port, host, quorum, checkTim
   } });
   bootstrap.route({ method: 'GET', path: '/status', open: true, handler: async () => ({ body: await bootstrap.status() }) });
   if (bootstrap.loaded.provenance['plugins.metrics']?.from === 'default') {
-    const file = built('plugins/metrics/index.cjs');
-    const { default: metrics } = createRequire(file)(file) as { default: Plugin<MetricsOptions> };
+    const { default: metrics } = await import('../metrics/index.js');
     await bootstrap.applyPlugin(metrics, { host });
   }
   hooks.beforeStart.tapPromise(NAME, async () => {

@@ -29,10 +29,12 @@ export class Pulses {
       child.channel.on('health.blocking', (call) => { pulse.blocking = call && { ...call, since: performance.now() }; });
       child.channel.on('health.abort', () => { pulse.aborted = true; });
     };
+    const begin = (child: ChildView) => child.channel.send('health.begin', { interval: this.interval });
     const ready = (child: ChildView) => {
       const pulse = this.#all.get(child);
       if (pulse) pulse.heardAt = pulse.readyTick = performance.now();
-      child.channel.send('health.begin', { interval: this.interval });
+      // At the start the processes that still come up go first.
+      if (bootstrap.started) begin(child);
     };
     const exited = (child: ChildView, exit: ExitInfo) => {
       const totals = this.#pastOf(child.slot);
@@ -42,6 +44,7 @@ export class Pulses {
     };
     hooks.workerForked.tap(NAME, forked);
     hooks.agentForked.tap(NAME, forked);
+    hooks.clusterReady.tap(NAME, () => { for (const { child } of this.ready()) begin(child); });
     hooks.workerReady.tap(NAME, ready);
     hooks.agentReady.tap(NAME, ready);
     hooks.workerExit.tap(NAME, exited);
