@@ -31,9 +31,6 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   #size = 0;
   #next = 1;
   #open = true;
-  /** Frames of this turn after its first one; null before that. */
-  #gathered: Buffer[] | null = null;
-  readonly #endOfTurn = () => this.flush();
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -82,7 +79,6 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
 
   /** In a child, right before it exits: written synchronously, past the event loop. */
   sendLast<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>): void {
-    this.flush();
     try {
       writeSync(CHANNEL_FD, frame(['send', type, data] satisfies Frame));
     } catch {
@@ -100,23 +96,9 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     this.#socket.destroy();
   }
 
-  /** Writes what is gathered, for a process that is about to block or to exit. */
-  flush(): void {
-    const gathered = this.#gathered ?? [];
-    this.#gathered = null;
-    if (gathered.length > 0 && this.#socket.writable) this.#socket.write(Buffer.concat(gathered));
-  }
-
-  /** A write costs more than all else of a message: in each turn the first goes at once, what follows it goes together. */
   #write(message: Frame): boolean {
     if (!this.#open || !this.#socket.writable) return false;
-    if (this.#gathered) {
-      this.#gathered.push(frame(message));
-    } else {
-      this.#gathered = [];
-      this.#socket.write(frame(message));
-      process.nextTick(this.#endOfTurn);
-    }
+    this.#socket.write(frame(message));
     return true;
   }
 

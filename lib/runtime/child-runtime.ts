@@ -9,11 +9,7 @@ import { giveBackIdle, trackShared } from './give-back.js';
 import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './runtime.js';
 
 /** A child's own channel, made before it knows anything of itself. */
-export function openChannel(): Channel<ChildRole, 'master'> {
-  const channel = new Channel<ChildRole, 'master'>(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
-  process.once('exit', () => channel.flush());
-  return channel;
-}
+export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
 
 /** The runtime of this process, as parts of plugins get it. */
 export class ChildRuntime implements Runtime {

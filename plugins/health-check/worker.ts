@@ -8,9 +8,6 @@ import { countConnections, Requests } from './requests.js';
 export default function healthCheck(runtime: Runtime): void {
   const requests = new Requests(runtime, (now) => heartbeat.turned(now));
   const heartbeat = new Heartbeat(runtime, { requests: () => requests.total, connections: () => countConnections(runtime.servers) });
-  announceBlockingCalls((call) => {
-    runtime.channel.send('health.blocking', call && { ...call, requests: requests.active() });
-    runtime.channel.flush();
-  });
+  announceBlockingCalls((call) => runtime.channel.send('health.blocking', call && { ...call, requests: requests.active() }));
   runtime.channel.on('health.check', ({ timeout }) => runChecks(runtime.healthChecks, timeout));
 }
