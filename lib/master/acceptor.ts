@@ -1,14 +1,6 @@
-import type { ChildProcess } from 'node:child_process';
+import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Child } from './child.js';
-
-/** A raw libuv handle (TCP or Pipe) as node:cluster passes it around. */
-export interface RawHandle {
-  close(callback?: () => void): void;
-  getsockname?(out: { address?: string; family?: string; port?: number }): number;
-  getpeername?(out: { address?: string; family?: string; port?: number }): number;
-  onconnection?: ((error: number, client?: RawHandle) => void) | undefined;
-  fd?: number;
-}
+import type { Handover } from './handover.js';
 
 /** Takes a connection that no worker is there for. */
 export type Fallback = (client: RawHandle) => void;
@@ -24,7 +16,7 @@ export interface ConnectionRouting {
   patience: number;
   /**
    * Sees a connection first. Calls `admit` once it may be routed, or closes the handle and then calls `drop`. What `admit` is
-   * given goes to the worker as the `note` of node:cluster's message `newconn`.
+   * given goes to the worker with the connection (`runtime.noteOf`).
    */
   prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void;
 }
@@ -39,8 +31,9 @@ interface Pending {
 
 interface Member {
   child: Child;
-  /** The connection that the worker has not acknowledged yet. Node's IPC carries one handle at a time anyway. */
-  inFlight: (Pending & { sequence: number }) | null;
+  handover: Handover;
+  /** It has not answered yet what it was handed last: a worker that is blocked gets no more than one connection. */
+  busy: boolean;
 }
 
 /** A slot as this address knows it. */
@@ -61,8 +54,6 @@ export interface AcceptorOptions {
   patience: number;
 }
 
-/** Counts down, so that it never meets the numbers that node:cluster gives its own messages. */
-let sequence = 0;
 /** Milliseconds until a worker that refused a connection (its server closes, or is full) is offered one again. */
 const REFUSED = 10;
 /** Milliseconds between two looks at what waits. */
@@ -70,7 +61,7 @@ const LOOK = 1_000;
 
 /**
  * One listening address: takes its connections in the master and hands each to a worker, as node:cluster's round-robin
- * does, and in its protocol, so the worker's side is Node's own. Ours, because Node's loses connections: what a worker had
+ * does (see Handover). Ours, because Node's loses connections: what a worker had
  * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (FIELD-NOTES 6). And
  * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
  */
@@ -136,47 +127,16 @@ export class Acceptor {
   }
 
   join(child: Child): void {
-    if (this.#members.has(child)) return;
-    const member: Member = { child, inFlight: null };
+    if (this.#members.has(child) || !child.handover) return;
+    const member: Member = { child, handover: child.handover, busy: false };
     this.#members.set(child, member);
     this.#place(child.slot).members.push(member);
     this.#next(member);
   }
 
-  /** No more connections to this worker; what it has not acknowledged is still its own. False when it had none. */
+  /** No more connections to this worker; what it has not answered is still its own. False when it had none. */
   leave(child: Child): boolean {
-    const member = this.#remove(child);
-    if (member?.inFlight) departing.set(child, [...departing.get(child) ?? [], { acceptor: this, member }]);
-    return member !== undefined;
-  }
-
-  /** The worker is gone: what it never acknowledged, it never read, so another one takes it. */
-  lost(child: Child): void {
-    const left = departing.get(child)?.filter((one) => one.acceptor === this).map((one) => one.member) ?? [];
-    const member = this.#remove(child);
-    for (const one of member ? [member, ...left] : left) {
-      const pending = one.inFlight;
-      // Told twice, by 'disconnect' and by 'exit': the second time there is nothing left.
-      one.inFlight = null;
-      if (pending) this.#route(pending, true);
-    }
-  }
-
-  /** The worker's answer to a connection it was handed. */
-  acknowledge(child: Child, number: number, accepted: boolean): boolean {
-    const member = this.#members.get(child) ?? departing.get(child)?.find((one) => one.acceptor === this)?.member;
-    const pending = member?.inFlight;
-    if (!member || !pending || pending.sequence !== number) return false;
-    member.inFlight = null;
-    if (accepted) {
-      pending.client.close();
-      if (this.#members.has(child)) this.#place(child.slot).stalledSince = null;
-      this.#next(member);
-    } else {
-      setTimeout(() => this.#next(member), REFUSED);
-      this.#route(pending, true);
-    }
-    return true;
+    return this.#remove(child) !== undefined;
   }
 
   /** Gives what waits to a fallback that has just come. */
@@ -254,27 +214,26 @@ export class Acceptor {
 
   #hand(member: Member, pending: Pending): void {
     this.#free.delete(member);
-    const number = --sequence;
-    member.inFlight = { ...pending, sequence: number };
+    member.busy = true;
     this.#place(member.child.slot).stalledSince ??= performance.now();
-    const { process } = member.child;
-    const failed = () => {
-      if (member.inFlight?.sequence !== number) return;
-      member.inFlight = null;
-      this.leave(member.child);
-      this.#route(pending, true);
-    };
-    if (!process.connected) {
-      failed();
-      return;
-    }
     const { client, note } = pending;
-    send(process, { cmd: 'NODE_CLUSTER', act: 'newconn', key: this.key, seq: number, ...(note === undefined ? {} : { note }) }, client, (error) => { if (error) failed(); });
+    member.handover.give({ key: this.key, note, client, answered: (answer) => {
+      member.busy = false;
+      if (answer === 'taken') {
+        client.close();
+        if (this.#members.get(member.child) === member) this.#place(member.child.slot).stalledSince = null;
+        return this.#next(member);
+      }
+      // Lost with its worker, which never read from it, or refused: another one takes it.
+      if (answer === 'lost') this.leave(member.child);
+      else setTimeout(() => this.#next(member), REFUSED);
+      this.#route(pending, true);
+    } });
   }
 
   /** Gives a member its next connection, or notes that it is free. */
   #next(member: Member): void {
-    if (member.inFlight || this.#members.get(member.child) !== member) return;
+    if (member.busy || this.#members.get(member.child) !== member) return;
     const place = this.#place(member.child.slot);
     const pending = (place.members[0] === member ? place.queue.shift() : undefined) ?? this.#shared.shift();
     if (pending) return this.#hand(member, pending);
@@ -313,12 +272,4 @@ export class Acceptor {
   #queues(): Pending[][] {
     return [this.#shared, ...[...this.#places.values()].map((place) => place.queue)];
   }
-}
-
-/** Members that left their acceptor with a connection not acknowledged yet. */
-const departing = new WeakMap<Child, { acceptor: Acceptor; member: Member }[]>();
-
-function send(process: ChildProcess, message: object, handle: RawHandle, done: (error: Error | null) => void): void {
-  (process as unknown as { send(message: object, handle: RawHandle, options: object, done: (error: Error | null) => void): boolean })
-    .send(message, handle, {}, done);
 }

@@ -7,6 +7,7 @@ import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { Address, ChildRole, CloseReason, Waiting } from '../ipc/messages.js';
 import { childTable, type ChildEvent, type ChildState } from './child-state.js';
+import { Handover } from './handover.js';
 import { killTree } from './terminate.js';
 
 const debug = createDebug('hatchery:child');
@@ -75,6 +76,8 @@ export class Child implements ChildView {
   readonly channel: Channel<'master', ChildRole>;
   readonly process: ChildProcess;
   readonly worker: Worker | null;
+  /** How a worker gets its connections, where the master accepts them. */
+  readonly handover: Handover | null;
   /** Resolves once, when the process is really gone. */
   readonly exited: Promise<ExitInfo>;
   /** Resolves when it enters `ready`; never, when it does not. */
@@ -102,6 +105,7 @@ export class Child implements ChildView {
   constructor(forked: { process: ChildProcess; worker: Worker | null }, boot: BootInfo, listener: ChildListener, startTimeout: number) {
     this.process = forked.process;
     this.worker = forked.worker;
+    this.handover = forked.worker && new Handover(forked.process);
     this.role = boot.role;
     this.id = boot.id;
     this.slot = boot.slot;

@@ -57,14 +57,13 @@ export async function fork(crew: Crew, role: ChildRole, slot: number, release: R
   const key = role === 'worker' ? spares.keyFor(spec, place) : null;
   const forked = role === 'agent' ? forkAgent(spec, place) : (key !== null && spares.take(spec, key)) || forkWorker(spec, place);
   holdsPort(spec.execArgv, forked.process);
+  // Before it is told what to run, which may be an endless loop, and the master be killed in the same moment.
+  if (forked.process.pid !== undefined) crew.reaper.add(forked.process.pid);
   // Under --inspect-brk a child waits for a person.
   const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
   if (role === 'worker') crew.listeners.watch(child);
   if (key !== null) void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkSpare(spec, place, release)));
-  if (child.pid > 0) {
-    crew.reaper.add(child.pid);
-    void child.exited.then(() => crew.reaper.drop(child.pid));
-  }
+  void child.exited.then(() => crew.reaper.drop(child.pid));
   (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
   return child;
 }

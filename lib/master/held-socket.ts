@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../errors.js';
-import type { RawHandle } from './acceptor.js';
+import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Child, ChildView } from './child.js';
 
 /** Milliseconds a worker may take to begin accepting. */

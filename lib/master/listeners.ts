@@ -1,8 +1,9 @@
 import cluster from 'node:cluster';
 import net, { type Server } from 'node:net';
 import { CONNECTION_BACK } from '../ipc/connection-back.js';
-import { Acceptor, type ConnectionRouting, type Fallback, type RawHandle } from './acceptor.js';
+import type { RawHandle } from '../ipc/raw-handle.js';
 import { createDebug } from '../debug.js';
+import { Acceptor, type ConnectionRouting, type Fallback } from './acceptor.js';
 import type { Child } from './child.js';
 
 const debug = createDebug('hatchery:listeners');
@@ -15,7 +16,6 @@ interface ClusterMessage {
   ack?: number;
   key?: string;
   errno?: number | null;
-  accepted?: boolean;
   address?: string;
   port?: number;
   addressType?: number | string;
@@ -93,13 +93,21 @@ export class Listeners {
       return send(message, ...rest);
     };
     const gone = () => {
-      for (const acceptor of this.#acceptors.values()) acceptor.lost(child);
+      this.leave(child);
       for (const shared of this.#shared.values()) shared.users.delete(child);
     };
-    // At 'disconnect' the channel has been read to its end: an acknowledgement that has not come never will. But with a
-    // handle on its way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
-    proc.once('disconnect', gone);
-    proc.once('exit', () => { setTimeout(gone, UNREAD); });
+    // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
+    // way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
+    proc.once('disconnect', () => {
+      gone();
+      child.handover?.disconnected();
+    });
+    proc.once('exit', () => {
+      setTimeout(() => {
+        gone();
+        child.handover?.end();
+      }, UNREAD);
+    });
   }
 
   /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
@@ -167,8 +175,6 @@ export class Listeners {
     } else if (message.act === 'close' && message.key !== undefined) {
       for (const acceptor of this.#acceptors.values()) if (acceptor.key === message.key) acceptor.leave(child);
       this.#shared.get(message.key)?.users.delete(child);
-    } else if (message.ack !== undefined && message.ack < 0) {
-      for (const acceptor of this.#acceptors.values()) if (acceptor.acknowledge(child, message.ack, message.accepted === true)) return;
     }
   }
 

@@ -5,8 +5,9 @@ import type { Address, ChildRole } from '../ipc/messages.js';
 import { Messenger } from '../ipc/messenger.js';
 import { Logger, type LogLevel } from '../logger.js';
 import { SeriesChildHook, SyncChildHook } from './child-hook.js';
-import { giveBackIdle, trackShared } from './give-back.js';
+import { giveBackIdle } from './give-back.js';
 import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './runtime.js';
+import { noteOf } from './take-connections.js';
 
 /** A child's own channel, made before it knows anything of itself. */
 export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
@@ -53,11 +54,14 @@ export class ChildRuntime implements Runtime {
       listening: new SyncChildHook<[Server, Address]>(),
       beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => this.logger.error(`${name} failed while closing`, { error })),
     };
-    trackShared(this);
   }
 
   giveBackIdle(): Promise<number> {
     return giveBackIdle(this);
+  }
+
+  noteOf(connection: object): unknown {
+    return noteOf(connection);
   }
 
   get signal(): AbortSignal {

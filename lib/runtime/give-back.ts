@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { CONNECTION_BACK } from '../ipc/connection-back.js';
 import type { Runtime } from './runtime.js';
+import { serversOfMaster } from './take-connections.js';
 
 /** A libuv handle as far as it matters here. */
 interface Handle {
@@ -33,26 +34,13 @@ const LIMIT = 500;
 export async function giveBackIdle(runtime: Runtime): Promise<number> {
   if (runtime.config.balance !== 'round-robin' || !process.connected) return 0;
   const given: Promise<void>[] = [];
-  for (const server of sharedServers.get(runtime) ?? []) {
+  for (const server of serversOfMaster()) {
     for (const parser of idleOf(server)) given.push(give(parser));
   }
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([Promise.all(given), new Promise((resolve) => { timer = setTimeout(resolve, LIMIT); })]);
   clearTimeout(timer);
   return given.length;
-}
-
-const sharedServers = new WeakMap<Runtime, Set<Server>>();
-
-/** Notes the servers whose connections come from the master: their handle is a stand-in that node:cluster made. */
-export function trackShared(runtime: Runtime): void {
-  const servers = new Set<Server>();
-  sharedServers.set(runtime, servers);
-  runtime.hooks.listening.tap('give-back', (server) => {
-    const handle = Reflect.get(server, '_handle') as object | null;
-    if (handle && Object.getPrototypeOf(handle) === Object.prototype) servers.add(server);
-    server.once('close', () => servers.delete(server));
-  });
 }
 
 function idleOf(server: Server): Parser[] {

@@ -75,6 +75,8 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   printsFailure: boolean;
   /** Gives idle HTTP/1 connections back to the master, which hands them to another worker as if they were new; resolves with how many. */
   giveBackIdle(): Promise<number>;
+  /** What a plugin in the master has noted of a connection (`prepare` of `routeConnections`), by the connection's handle. */
+  noteOf(connection: object): unknown;
   /** What this child still waits for while it closes; parts add their own counts. */
   readonly waiting: { requests: number; sockets: number; tasks: Set<string> };
 }

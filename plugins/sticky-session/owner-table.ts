@@ -4,6 +4,8 @@ import { best } from './rendezvous.js';
 /** In a worker: who owns what, and waiting for it to change. */
 export class Table {
   #table: OwnerTable = { slots: [], alive: [], closing: false };
+  /** The youngest process heard of: ids count up. */
+  #youngest = 0;
   /** Resolves with the first table. */
   readonly known: Promise<void>;
   #know!: () => void;
@@ -22,6 +24,7 @@ export class Table {
   update(table: OwnerTable): void {
     this.#know();
     this.#table = table;
+    this.#youngest = Math.max(this.#youngest, ...table.alive);
     for (const [slot, id] of table.slots.entries()) {
       if (id > 0) this.#missingSince.delete(slot);
       else if (!this.#missingSince.has(slot)) this.#missingSince.set(slot, performance.now());
@@ -35,6 +38,11 @@ export class Table {
 
   isAlive(id: number): boolean {
     return this.#table.alive.includes(id);
+  }
+
+  /** A process younger than all that were heard of may serve already: the news of it is on its way. */
+  mayLive(id: number): boolean {
+    return this.isAlive(id) || id > this.#youngest;
   }
 
   /** The process in charge of a slot; 0: none at the moment. */

@@ -8,14 +8,9 @@ import { showPeer } from './peer.js';
  * the header and sends what it says with the connection.
  */
 export function proxiedAddresses(runtime: Runtime<'worker'>): void {
-  const peers = new WeakMap<object, ProxiedPeer>();
-  process.prependListener('internalMessage' as 'message', ((message: { act?: string; note?: ProxiedPeer }, handle?: object) => {
-    if (message.act === 'newconn' && message.note && handle) peers.set(handle, message.note);
-  }) as NodeJS.MessageListener);
-
   runtime.hooks.server.tap('sticky-session', (server: Server) => {
     server.prependListener('connection', (socket: Socket & { _handle?: object | null }) => {
-      const peer = socket._handle && peers.get(socket._handle);
+      const peer = socket._handle && runtime.noteOf(socket._handle) as ProxiedPeer | undefined;
       if (peer) showPeer(socket, { remoteAddress: peer.address, remotePort: peer.port });
     });
     server.prependListener('secureConnection', (socket: Socket & { _parent?: Socket & { [shown: string]: unknown } }) => {

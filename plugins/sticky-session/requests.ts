@@ -139,7 +139,7 @@ export class Requests {
   /** Where to now: a process, here, or nowhere at the moment (0). */
   #where({ id: session, slot }: Owner): number | 'here' {
     const { id: own } = this.#runtime.boot;
-    if (session !== undefined) return session !== own && this.#table.isAlive(session) ? session : 'here';
+    if (session !== undefined) return session !== own && this.#table.mayLive(session) ? session : 'here';
     if (slot === undefined) return 'here';
     const id = this.#table.ownerOf(slot);
     if (id === own || (id === 0 && this.#table.closing)) return 'here';
@@ -153,6 +153,8 @@ export class Requests {
       for (;;) {
         const where = this.#where(owner);
         if (where === 'here' || (where !== 0 && where !== tried)) return where;
+        // No such process after all: whose session it was is known by its id alone, and anybody can write that.
+        if (owner.id !== undefined && !this.#table.isAlive(owner.id)) return 'here';
         // Others may have waited for this slot already.
         const ends = owner.slot === undefined ? latest : Math.min(latest, this.#table.patienceEnds(owner.slot));
         const left = ends - performance.now();

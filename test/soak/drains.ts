@@ -78,7 +78,8 @@ export async function termWorkers(scope: Scope, { workers, times }: { workers: n
  */
 export async function killWorkers(scope: Scope, { workers, times, clients = 8 }: { workers: number; times: number; clients?: number }): Promise<string> {
   const { cluster, ports } = await startDrainApp(scope, { workers });
-  await once({ port: ports.http }, 'GET', '/echo');
+  // In turn to each worker, whose pipe for connections comes with the first of them.
+  for (let n = 0; n < workers; n++) await once({ port: ports.http }, 'GET', '/echo');
   const before = descriptors(cluster.pid);
   const load = new Load({ perConnection: clients }, { http: { port: ports.http }, deadline: 8_000 }, scope);
   await cluster.waitFor(() => load.answered > 200);
