@@ -43,13 +43,17 @@ const linked = {
   setup: (bundle) => bundle.onResolve({ filter: /^\.\.\/\.\.\/lib\// }, () => ({ path: '../../core.cjs', external: true })),
 };
 
-/** What the core cannot do itself. */
-const outside = {
+/** What code that is kept compiled cannot do itself; loaded when it is first needed. */
+const outside = (file) => ({
   name: 'outside',
-  setup: (bundle) => bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: './lib/import-module.cjs', external: true })),
-};
+  setup(bundle) {
+    bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: file, namespace: 'outside' }));
+    bundle.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({ contents: `exports.importModule = (url) => require('${file}').importModule(url)` }));
+    bundle.onResolve({ filter: /\/import-module\.cjs$/ }, () => ({ path: file, external: true }));
+  },
+});
 
-/** What is in worker-main.cjs and agent-main.cjs, and what is not: every child loads the parts of the plugins that are on by themselves, few the bridge. */
+/** What is in worker.cjs and agent.cjs, and what is not: every child loads the parts of the plugins that are on by themselves, few the bridge. */
 const runtime = (role) => ({
   name: 'runtime',
   setup(bundle) {
@@ -106,18 +110,18 @@ const native = { supported: { 'dynamic-import': true } };
 rmSync(dist, { recursive: true, force: true });
 
 const results = await Promise.all([
-  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside, vendored('./vendor')] }),
+  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside('./lib/import-module.cjs'), vendored('./vendor')] }),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
   build({
     ...shared,
     entryPoints: present([
-      'lib/import-module.ts', 'lib/runtime/fetch-bridge.ts',
+      'lib/import-module.ts', 'lib/runtime/fetch-bridge.ts', 'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
   }),
-  ...['worker', 'agent'].map((role) => build({ ...shared, ...native, entryPoints: [`lib/runtime/${role}-main.ts`], plugins: [runtime(role)] })),
+  ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/runtime/${role}.ts`], plugins: [runtime(role), outside('../import-module.cjs')] })),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],
@@ -134,10 +138,12 @@ writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) =>
   return `${name} ${version} (${license})\n\n${file ? readFileSync(path.join(root, dir, file), 'utf8').trim() : 'The package has no licence file.'}\n`;
 }).join(`\n${'-'.repeat(80)}\n\n`));
 
-// Named after its content, for what is kept compiled of it.
+// Named after their content, for what is kept compiled of them.
 const coreFile = path.join(dist, 'core.cjs');
-const code = readFileSync(coreFile, 'utf8');
-writeFileSync(coreFile, `//${createHash('sha256').update(code).digest('hex').slice(0, 16)}\n${code}`);
+for (const file of [coreFile, ...['worker', 'agent'].map((role) => path.join(dist, `lib/runtime/${role}.cjs`))]) {
+  const code = readFileSync(file, 'utf8');
+  writeFileSync(file, `//${createHash('sha256').update(code).digest('hex').slice(0, 16)}\n${code}`);
+}
 
 const core = createRequire(import.meta.url)(coreFile);
 // For plugins that import them.

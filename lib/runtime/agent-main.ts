@@ -1,5 +1,4 @@
-import { loadAgent } from './agent-loader.js';
-import { createContext } from './context.js';
-import { run } from './run.js';
+import path from 'node:path';
+import { loadCompiled } from '../compiled.js';
 
-run((boot, runtime) => loadAgent(boot, createContext(runtime), runtime));
+loadCompiled(path.join(import.meta.dirname, 'agent.cjs'), 'agent');

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { importModule } from '../import-module.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import { enableTypeScript, isTypeScript, stripsTypes } from './typescript.js';
 
@@ -29,14 +30,14 @@ async function runAsMain(file: string): Promise<unknown> {
   if (isEsModule(file)) {
     // Through Node's entry point, for import.meta.main. Where Node strips no types, it does not take an .mts there.
     if (stripsTypes || !file.endsWith('.mts')) runMain(file);
-    return import(url);
+    return importModule(url);
   }
   try {
     const exported = _load(file, null, true);
     // Node found ES module syntax in a file without a `type`, is loading it, and has left no main module.
-    return process.mainModule ? exported : import(url);
+    return process.mainModule ? exported : importModule(url);
   } catch (error) {
-    if (needsImport(error)) return import(url);
+    if (needsImport(error)) return importModule(url);
     throw error;
   }
 }
@@ -46,12 +47,12 @@ const needsImport = (error: unknown): boolean => error instanceof Error
   && ['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 async function loadLibrary(file: string): Promise<unknown> {
-  if (isEsModule(file)) return import(pathToFileURL(file).href);
+  if (isEsModule(file)) return importModule(pathToFileURL(file).href);
   try {
     return createRequire(file)(file);
   } catch (error) {
     if (!needsImport(error)) throw error;
-    return import(pathToFileURL(file).href);
+    return importModule(pathToFileURL(file).href);
   }
 }
 

@@ -2,6 +2,7 @@ import Module from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PartSpec } from '../ipc/boot-info.js';
+import { importModule } from '../import-module.js';
 import { bundledParts } from './bundled-parts.js';
 import type { ChildRuntime } from './child-runtime.js';
 
@@ -10,7 +11,7 @@ type Part = (runtime: ChildRuntime, options: unknown) => unknown;
 /** Runs the plugins' parts in order. `.cjs` files are required: the first import() of a process costs 5 ms on Node 20. */
 export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]): Promise<void> {
   for (const { url, options, plugin } of parts) {
-    const module: unknown = url.endsWith('.cjs') ? require_(fileURLToPath(url)) : await import(url);
+    const module: unknown = url.endsWith('.cjs') ? require_(fileURLToPath(url)) : await importModule(url);
     const part = partOf(module);
     if (!part) throw new Error(`the part ${url} of plugin ${plugin} has no function as its default export`);
     const pending = part(runtime, options);

@@ -3,6 +3,7 @@ import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ClusterError } from '../errors.js';
+import { importModule } from '../import-module.js';
 import { WARM } from '../ipc/boot-info.js';
 
 /** This Node runs TypeScript by itself, as far as types can be stripped. */
@@ -42,7 +43,7 @@ async function enable(file: string): Promise<void> {
   const tsconfig = nearest('tsconfig.json', file);
   if (tsconfig) process.env.TSX_TSCONFIG_PATH ??= tsconfig;
   // The module of `node --import tsx`: it registers tsx for require and for import.
-  await import(pathToFileURL(tsx).href);
+  await importModule(pathToFileURL(tsx).href);
 }
 
 function nearest(name: string, from: string): string | undefined {

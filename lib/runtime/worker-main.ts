@@ -1,17 +1,4 @@
-import { loadApp } from './app-loader.js';
-import { createContext } from './context.js';
-import { acceptHeldSockets } from './held-socket.js';
-import { run } from './run.js';
-import { serve } from './serve.js';
-import { trackServers } from './server-tracker.js';
-import { takeConnections } from './take-connections.js';
-import { warmUp } from './typescript.js';
+import path from 'node:path';
+import { loadCompiled } from '../compiled.js';
 
-warmUp();
-takeConnections();
-run(async (boot, runtime) => {
-  trackServers(runtime);
-  acceptHeldSockets(runtime);
-  const context = createContext(runtime);
-  await serve(await loadApp(boot), boot, context, runtime);
-});
+loadCompiled(path.join(import.meta.dirname, 'worker.cjs'), 'worker', process.env.CLUSTER_SLOT === '0');

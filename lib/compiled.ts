@@ -14,20 +14,18 @@ interface Loader {
 }
 
 /**
- * Loads a CommonJS file with what V8 compiled of it the last time, so that a later `require` finds it loaded. For Node 20,
- * whose successors have `module.enableCompileCache`: compiling is half of what the command line costs. The first line of
- * the file names its content; V8 itself checks its version and flags.
+ * Loads a CommonJS file with what V8 compiled of it the last time, so that a later `require` finds it loaded: compiling is
+ * half of what the command line costs, and a third of what a worker does before the app's own code. The first line of the
+ * file names its content; V8 itself checks its version and flags. `use` tells apart what needs other functions of the file;
+ * `keeps`: whether this process is to keep what it compiles.
  */
-export function loadCompiled(file: string): void {
-  const dir = codeDirectory();
-  if (dir === null) return;
-  const loader = Module as unknown as Loader;
+export function loadCompiled(file: string, use: string, keeps = true): void {
   const source = readFileSync(file, 'utf8');
-  const place = path.join(dir, `${process.version}-${process.arch}`);
-  // Each command needs other functions.
-  const command = /^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? '';
-  const kept = path.join(place, `${/\w+/.exec(source)?.[0]}-${command}.bin`);
-  const cachedData = readOwn(kept);
+  const dir = codeDirectory();
+  const place = dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
+  const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${use}.bin`);
+  const cachedData = kept === null ? undefined : readOwn(kept);
+  const loader = Module as unknown as Loader;
   const script = new vm.Script(loader.wrap(source), { filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
   const module = new Module(file);
   Object.assign(module, { filename: file, paths: [] });
@@ -35,31 +33,27 @@ export function loadCompiled(file: string): void {
   const run = script.runInThisContext() as (...args: unknown[]) => void;
   run(module.exports, Module.createRequire(file), module, file, path.dirname(file));
   module.loaded = true;
-  if (!cachedData) afterStart(() => keep(kept, script));
+  if (kept !== null && !cachedData && keeps) afterStart(() => keep(kept, script));
 }
 
-/**
- * The user's directory for compiled code; null where there can be none. Made step by step: Node's recursive mkdir goes round
- * for ever in a place such as /proc (test/cli/instances.test.ts).
- */
-export function codeDirectory(): string | null {
+/** The user's directory for compiled code; null where none is wanted. It may be missing yet. */
+function codeDirectory(): string | null {
   const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
   if (NODE_DISABLE_COMPILE_CACHE) return null;
-  const dir = NODE_COMPILE_CACHE || path.join(os.tmpdir(), `hatchery-code-${process.getuid?.() ?? os.userInfo().username}`);
-  return make(dir) && isOwn(dir) ? dir : null;
+  return NODE_COMPILE_CACHE || path.join(os.tmpdir(), `hatchery-code-${process.getuid?.() ?? os.userInfo().username}`);
 }
 
-function make(dir: string): boolean {
+/** Step by step: Node's recursive mkdir goes round for ever in a place such as /proc (test/cli/instances.test.ts). */
+function make(dir: string): void {
   try {
     mkdirSync(dir, { mode: 0o700 });
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EEXIST';
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
 /** While what the start needed is still there: V8 drops code that is not used any more. At the latest at a good end. */
-export function afterStart(run: () => void): void {
+function afterStart(run: () => void): void {
   const once = () => {
     clearTimeout(timer);
     process.off('exit', atExit);
@@ -78,16 +72,21 @@ function isOwn(dir: string): boolean {
 
 function readOwn(file: string): Buffer | undefined {
   try {
-    return isOwn(path.dirname(file)) ? readFileSync(file) : undefined;
+    const place = path.dirname(file);
+    return isOwn(place) && isOwn(path.dirname(place)) ? readFileSync(file) : undefined;
   } catch {
     return undefined;
   }
 }
 
 function keep(file: string, script: vm.Script): void {
+  const place = path.dirname(file);
+  const dir = path.dirname(place);
   const draft = `${file}.${process.pid}`;
   try {
-    make(path.dirname(file));
+    make(dir);
+    if (!isOwn(dir)) return;
+    make(place);
     writeFileSync(draft, script.createCachedData(), { mode: 0o600 });
     renameSync(draft, file);
   } catch {
