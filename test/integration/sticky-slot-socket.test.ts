@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../helpers/cluster.js';
 import { ask, stickyCluster } from '../helpers/sticky.js';
 
@@ -41,6 +42,22 @@ test('one socket for each slot, through reload, death and scale: always that slo
   assert.equal((await cluster.stop()).code, 0);
   assert.deepEqual(readdirSync(path.join(cluster.dir, 'run')), []);
 });
+
+for (const [name, end] of Object.entries({ 'a smaller scale': ['scale', ['1']], 'a stop': ['stop', []] } satisfies Record<string, [string, string[]]>)) {
+  test(`${name}: the socket of a slot that goes is gone first, and whoever had connected is answered`, async (t) => {
+    const cluster = await stickyCluster(t, { perSlotSocket: true }, { config: { workers: 2 } });
+    const socketPath = path.join(cluster.dir, 'run', `${cluster.title}-1.sock`);
+    // They wait in the kernel, as the worker does not come to accept them.
+    await ask({ socketPath }, '/block?ms=700');
+    await delay(50);
+    const waiting = Array.from({ length: 20 }, () => ask({ socketPath }, '/slow?ms=200').catch((error: NodeJS.ErrnoException) => error.code));
+    await delay(100);
+    const done = cluster.run(...end as [string, string[]]);
+    await cluster.waitFor(() => !existsSync(socketPath));
+    assert.deepEqual((await Promise.all(waiting)).map((one) => typeof one === 'object' ? one.slot : one), Array<number>(20).fill(1));
+    assert.equal((await done).code, 0);
+  });
+}
 
 test('a file that a dead master left is replaced; a socket that somebody serves is not', async (t) => {
   const flags = ['--title', 'fixed'];
