@@ -82,10 +82,12 @@ test('proxy-config prints what nginx and HAProxy read, and says what is missing'
   const { dir, env } = await stickyCluster(t, { perSlotSocket: { dir: 'sockets' } }, { config: { workers: 2 } });
   const nginx = await run(['proxy-config', 'nginx', dir, '--title', 'mine', '--listen', '8080'], { env });
   assert.equal(nginx.code, 0);
-  assert.match(nginx.stdout, new RegExp(`hash \\$remote_addr consistent;\n +server unix:${dir}/sockets/mine-0\\.sock .*\n +server unix:${dir}/sockets/mine-1\\.sock `));
-  assert.match((await run(['proxy-config', 'haproxy', dir, '--title', 'mine'], { env })).stdout, new RegExp(`server slot1 unix@${dir}/sockets/mine-1\\.sock`));
+  assert.match(nginx.stdout, new RegExp(`hash \\$remote_addr consistent;\n +server "unix:${dir}/sockets/mine-0\\.sock" .*\n +server "unix:${dir}/sockets/mine-1\\.sock" `));
+  assert.match((await run(['proxy-config', 'haproxy', dir, '--title', 'mine'], { env })).stdout, new RegExp(`server slot1 'unix@${dir}/sockets/mine-1\\.sock'`));
   const unknown = await run(['proxy-config', 'nginxx', dir], { env });
   assert.deepEqual([unknown.code, /did you mean "nginx"\?/.test(unknown.stderr)], [2, true]);
+  const far = await run(['proxy-config', 'nginx', dir, '--listen', '65536'], { env });
+  assert.deepEqual([far.code, far.stderr], [2, '--listen: expected a port from 1 to 65535, found "65536"\n']);
   writeFileSync(path.join(dir, '.clusterrc'), '{}');
   const none = await run(['proxy-config', 'nginx', dir], { env });
   assert.deepEqual([none.code, /perSlotSocket: true/.test(none.stderr)], [2, true]);

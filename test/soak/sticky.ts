@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { descriptors, residentBytes, type Scope } from '../helpers/cluster.js';
-import { withoutNginx } from '../helpers/nginx.js';
+import { withoutNginx } from '../helpers/proxies.js';
 import { sessionTrial, type SessionTrial } from '../helpers/sticky-socketio.js';
 import { transfers } from '../helpers/sticky-transfer.js';
 import { addresses, stickyCluster } from '../helpers/sticky.js';
