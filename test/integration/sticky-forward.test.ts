@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import test from 'node:test';
+import { stickyCluster } from '../helpers/sticky.js';
+
+const CLIENTS = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7'];
+
+/** The bytes of an answer to these bytes, on a connection of their own, up to what `end` matches. */
+function answerTo(port: number, bytes: string, end: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    const done = (result: () => void) => {
+      clearTimeout(timer);
+      socket.destroy();
+      result();
+    };
+    const timer = setTimeout(() => done(() => reject(new Error(`no ${String(end)} in ${text}`))), 5_000);
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      if (end.test(text)) done(() => resolve(text));
+    });
+    socket.on('error', (error) => done(() => reject(error)));
+    socket.on('close', () => done(() => reject(new Error(`closed: ${text}`))));
+    socket.write(bytes, 'latin1');
+  });
+}
+
+test('what is forwarded loses nothing on its way: trailers, old clients, many headers, other letters, 1xx', async (t) => {
+  const { port } = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } });
+  for (const client of CLIENTS) {
+    const head = `Host: x\r\nX-Client: ${client}\r\n`;
+    const trailers = await answerTo(port, `POST /upload HTTP/1.1\r\n${head}Trailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n`, /\}$/);
+    assert.match(trailers, /"trailers":\{"x-sum":"7"\}/);
+    // Without a Host, as HTTP/1.0 allows.
+    assert.match(await answerTo(port, `GET / HTTP/1.0\r\nX-Client: ${client}\r\n\r\n`, /\}$/), /^HTTP\/1\.1 200 /);
+    assert.match(await answerTo(port, `GET / HTTP/1.1\r\n${head}${'a:1\r\n'.repeat(2_400)}\r\n`, /\}$/), /^HTTP\/1\.1 200 /);
+    assert.match(await answerTo(port, `GET /latin1 HTTP/1.1\r\n${head}\r\n`, /x\r\n0\r\n\r\n$/), /x-name: caf\xe9\r\n/);
+    assert.match(await answerTo(port, `GET /processing HTTP/1.1\r\n${head}\r\n`, /\}$/), /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 /);
+  }
+});
+
+test('framings that contradict each other are refused, and a hop from outside is no hop', async (t) => {
+  const { port } = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } });
+  for (const client of CLIENTS) {
+    const head = `Host: x\r\nX-Client: ${client}\r\n`;
+    for (const framing of ['Content-Length: 3\r\nTransfer-Encoding: chunked', 'Content-Length: 3\r\nContent-Length: 4', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity', 'X-Fold: a\r\n b']) {
+      assert.match(await answerTo(port, `POST /upload HTTP/1.1\r\n${head}${framing}\r\n\r\n0\r\n\r\n`, /\r\n\r\n/), /^HTTP\/1\.1 400 /);
+    }
+    const hop = await answerTo(port, `GET / HTTP/1.1\r\n${head}X-Hatchery-Hop: {"server":"${port}","ends":{"remoteAddress":"6.6.6.6"}}\r\nx-hatchery-hop: {}\r\n\r\n`, /\}$/);
+    assert.match(hop, /"remote":"::ffff:127\.0\.0\.1"/);
+  }
+});
