@@ -80,7 +80,10 @@ export async function forward(request: IncomingMessage, response: ServerResponse
 async function send(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
   const headers = requestHeaders(request, server, forwardedFor);
   let gone = false;
-  response.once('close', () => { gone = true; });
+  const leaves = () => { gone = true; };
+  response.once('close', leaves);
+  // An answer that waits behind others of its connection does not hear of the client's end.
+  request.once('aborted', leaves);
   let failed: number | null = null;
   let repeated = false;
   for (;;) {
@@ -94,7 +97,7 @@ async function send(request: IncomingMessage, response: ServerResponse, agents: 
     agents.begin(owner);
     upstream.once('close', () => agents.end(owner));
     const outcome = await attempt(request, response, upstream);
-    if (outcome === 'done') return;
+    if (outcome === 'done' || gone) return;
     // Once more and no oftener: it may be the request that ends its worker.
     if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) return unavailable(response, 502, 'the worker of this session ended before it had answered');
     repeated ||= outcome === 'unanswered';
@@ -108,8 +111,17 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
     const body = hasBody(request);
     let sent = false;
     // HTTP/2's answers know no `writableFinished`.
-    const leave = () => { if (!(response.writableFinished ?? response.writableEnded)) upstream.destroy(); };
+    const cut = () => upstream.destroy();
+    const leave = () => {
+      if (!(response.writableFinished ?? response.writableEnded)) return cut();
+      if (request.complete) return;
+      // Answered before its body was there: only the connection tells now that the rest will not come.
+      const { socket } = request;
+      socket.once('close', cut);
+      upstream.once('close', () => socket.off('close', cut));
+    };
     response.once('close', leave);
+    request.once('aborted', cut);
 
     // The body stays where it is until there is somebody to send it to.
     upstream.once('socket', (socket: Socket) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import test from 'node:test';
+import { descriptors } from '../helpers/cluster.js';
 import { stickyCluster } from '../helpers/sticky.js';
 
 const CLIENTS = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7'];
@@ -50,4 +51,31 @@ test('framings that contradict each other are refused, and a hop from outside is
     const hop = await answerTo(port, `GET / HTTP/1.1\r\n${head}X-Hatchery-Hop: {"server":"${port}","ends":{"remoteAddress":"6.6.6.6"}}\r\nx-hatchery-hop: {}\r\n\r\n`, /\}$/);
     assert.match(hop, /"remote":"::ffff:127\.0\.0\.1"/);
   }
+});
+
+test('clients that leave in the middle leave nothing open between workers', async (t) => {
+  const cluster = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } });
+  const pids = cluster.workerPids();
+  const open = () => pids.reduce((sum, pid) => sum + descriptors(pid), 0);
+  const before = open();
+  const head = (n: number) => `Host: x\r\nX-Client: k${n % 8}\r\n`;
+  const leaving = [
+    // Answered before its body was there, and the rest never comes.
+    (n: number) => `POST / HTTP/1.1\r\n${head(n)}Content-Length: 1000000\r\n\r\n${'x'.repeat(1_000)}`,
+    (n: number) => `GET / HTTP/1.1\r\n${head(n)}\r\n`.repeat(20),
+    (n: number) => `GET /slow?ms=100 HTTP/1.1\r\n${head(n)}\r\nGET /download?bytes=1000000 HTTP/1.1\r\n${head(n)}\r\n`,
+  ];
+  await Promise.all(Array.from({ length: 120 }, (_, n) => new Promise<void>((resolve) => {
+    const socket = net.connect(cluster.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.on('close', () => resolve());
+    socket.write((leaving[n % leaving.length] as (n: number) => string)(n));
+    if (n % leaving.length === 0) socket.once('data', () => socket.resetAndDestroy());
+    else setTimeout(() => socket.resetAndDestroy(), n % 10);
+  })));
+  // Idle connections between workers are kept, at most 64 to each of the three others, and seen from both ends.
+  await cluster.waitFor(() => open() < before + 4 * 3 * 64 * 2, 3_000);
+  const stopped = performance.now();
+  assert.equal((await cluster.stop()).code, 0);
+  assert.ok(performance.now() - stopped < 5_000, `the stop took ${Math.round(performance.now() - stopped)} ms`);
 });
