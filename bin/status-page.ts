@@ -6,8 +6,8 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
   degraded: 'yellow', draining: 'yellow', closing: 'yellow', killing: 'red', exited: 'red',
 };
 
-const HEAD = ['process', 'pid', 'state', 'gen', 'up', 'restarts', 'rss', 'cpu', 'loop delay', 'req/s', 'last exit'];
-const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9];
+const HEAD = ['process', 'pid', 'state', 'gen', 'up', 'restarts', 'rss', 'cpu', 'loop delay', 'req/s', 'conns', 'last exit'];
+const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 
 /** `status` for a person. What no sample has told yet is a dash. */
 export function statusPage(status: Status, now = Date.now()): string {
@@ -27,7 +27,7 @@ export function statusPage(status: Status, now = Date.now()): string {
 }
 
 function row(name: string, child: ChildStatus, now: number): string[] {
-  const { requestsPerSecond } = child;
+  const { requestsPerSecond, connections } = child;
   return [
     name,
     String(child.pid),
@@ -39,6 +39,7 @@ function row(name: string, child: ChildStatus, now: number): string[] {
     child.cpu === null ? '-' : `${Math.round(child.cpu * 100)}%`,
     child.eventLoopDelay === null ? '-' : `${child.eventLoopDelay.toFixed(1)}ms`,
     typeof requestsPerSecond === 'number' ? requestsPerSecond.toFixed(1) : '-',
+    typeof connections === 'number' ? String(connections) : '-',
     lastExit(child.lastExit, now),
   ];
 }

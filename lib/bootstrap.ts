@@ -431,7 +431,7 @@ export class Bootstrap implements Controllable {
   }
 
   #count() {
-    return { agent: this.agents.alive ? 1 : 0, workers: this.workers.ready().length, expectsAgent: this.#hasAgent(), pending: this.#operations.busy || this.agents.pending || this.workers.pending };
+    return { agent: this.agents.alive ? 1 : 0, workers: this.workers.ready().length, expectsAgent: this.#hasAgent(), pending: this.closing || this.#operations.busy || this.agents.pending || this.workers.pending };
   }
 
   #step(task: Progress['task'], text: string, slot?: number, pid?: number): void {

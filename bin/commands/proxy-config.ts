@@ -13,23 +13,29 @@ interface Site {
   sockets: string[];
 }
 
-/** What each proxy wants to read. Consistent hashing, so that a slot that is away moves only its own clients. */
+/**
+ * What each proxy wants to read. Consistent hashing, so that a slot that is away moves only its own clients. No slot is ever
+ * taken for dead: one without a worker lets its connections wait for the next, and one that was scaled away has no file.
+ */
 const PROXIES: Readonly<Record<string, (site: Site) => string>> = {
-  nginx: ({ title, port, secure, sockets }) => `# ${title}: one unix socket for each slot, the client's address decides.
+  nginx: ({ title, port, secure, sockets }) => `# ${title}: one unix socket for each slot, the client's address decides. Belongs into http { }.
 # Behind another proxy, or for clients who share an address, hash what tells them apart: $http_x_forwarded_for, $cookie_<name>.
-map $http_upgrade $${name(title)}_connection {
+map $http_upgrade $connection_of_${name(title)} {
     default upgrade;
     ''      '';
 }
 
 upstream ${name(title)} {
     hash $remote_addr consistent;
-${sockets.map((socket) => `    server unix:${socket} max_fails=1 fail_timeout=1s;`).join('\n')}
+${sockets.map((socket) => `    server ${JSON.stringify(`unix:${socket}`)} max_fails=0;`).join('\n')}
     keepalive 64;
 }
 
 server {
     listen ${port};
+    listen [::]:${port};
+    # The app says what is too much.
+    client_max_body_size 0;
 
     location / {
         proxy_pass ${secure ? 'https' : 'http'}://${name(title)};
@@ -38,13 +44,15 @@ server {
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $${name(title)}_connection;
+        proxy_set_header Connection $connection_of_${name(title)};
     }
 }`,
   haproxy: ({ title, port, secure, sockets }) => `# ${title}: one unix socket for each slot, the client's address decides.
+# With \`chroot\` in \`global\` (Debian's default) HAProxy looks for the sockets below that directory: remove it.
 frontend ${name(title)}
     mode http
     bind :${port}
+    bind :::${port} v6only
     timeout client 60s
     default_backend ${name(title)}_slots
 
@@ -53,12 +61,16 @@ backend ${name(title)}_slots
     balance source
     hash-type consistent
     option forwardfor
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+    # A worker that dies takes its answers along: what changes nothing is asked again, of its replacement.
     option redispatch
     retries 2
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry unless { method GET HEAD OPTIONS }
     timeout connect 5s
     timeout server 60s
     timeout tunnel 1h
-${sockets.map((socket, slot) => `    server slot${slot} unix@${socket}${secure ? ' ssl verify none' : ''}`).join('\n')}`,
+${sockets.map((socket, slot) => `    server slot${slot} '${`unix@${socket}`.replaceAll("'", String.raw`'\''`)}'${secure ? ' ssl verify none' : ''}`).join('\n')}`,
 };
 
 const name = (title: string): string => title.replaceAll(/\W/g, '_');
@@ -81,6 +93,7 @@ export class ProxyConfigCommand extends Command {
       throw usageError(`proxy-config: expected ${known.join(' or ')}, found ${proxy === undefined ? 'nothing' : `"${proxy}"`}${near ? `; did you mean "${near}"?` : ''}`);
     }
     const port = this.whole(argv, 'listen', 1) ?? 80;
+    if (port > 65_535) throw usageError(`--listen: expected a port from 1 to 65535, found "${port}"`);
     const { loadConfig } = await import('../../lib/config/load.js');
     const { config, target: { realDir } } = await loadConfig(readRequest({ ...argv, _: target === undefined ? [] : [target] }));
     const sticky = config.plugins['sticky-session'];

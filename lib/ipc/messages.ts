@@ -60,6 +60,8 @@ export interface InternalMessages {
   'child.leaving': { from: 'agent' | 'worker'; to: 'master'; data: { reason: CloseReason } };
   /** Accept from the socket of this path, which comes over Node's own channel; the answer says that it does. */
   'child.accept': { from: 'master'; to: 'worker'; data: { path: string } };
+  /** Nobody can connect to the socket of this path any more; the answer says that whoever had, has been accepted. */
+  'child.acceptRest': { from: 'master'; to: 'worker'; data: { path: string } };
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }

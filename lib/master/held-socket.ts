@@ -5,8 +5,9 @@ import { ClusterError } from '../errors.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Child, ChildView } from './child.js';
 
-/** Milliseconds a worker may take to begin accepting. */
+/** Milliseconds a worker may take to begin accepting, and to end it. */
 const BEGIN = 5_000;
+const END = 1_000;
 
 /**
  * A unix socket that the master keeps open and never accepts from: the worker it is given to does. While there is none, or it
@@ -41,7 +42,14 @@ export class HeldSocket {
     await channel.request('child.accept', { path: this.path }, { timeout: BEGIN });
   }
 
-  /** The file goes with it. */
+  /** For good, before its worker drains: nobody finds it any more, and the worker takes those who have come until now. */
+  async finish(child: ChildView): Promise<void> {
+    this.close();
+    // A blocked worker, or one that is gone, takes nobody.
+    await (child as Child).channel.request('child.acceptRest', { path: this.path }, { timeout: END }).catch(() => {});
+  }
+
+  /** The file goes with it. Idempotent. */
   close(): void {
     this.#handle.close();
   }

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Runtime } from './runtime.js';
 
 interface Handle {
@@ -17,6 +18,7 @@ const BACKLOG = 511;
 export function acceptHeldSockets(runtime: Runtime): void {
   const given = new Map<string, Handle>();
   const wanted = new Map<string, () => void>();
+  let accepted = 0;
 
   process.on('internalMessage' as 'message', ((message: { cmd?: string; path?: string }, handle?: Handle) => {
     if (message.cmd !== 'NODE_HATCHERY_ACCEPT' || !handle || message.path === undefined) return;
@@ -29,12 +31,25 @@ export function acceptHeldSockets(runtime: Runtime): void {
     const handle = given.get(path) as Handle;
     if (runtime.signal.aborted) return handle.close();
     handle.onconnection = (error, client) => {
+      accepted++;
       const own = target(runtime.servers);
       if (own) own.onconnection?.call(own, error, client);
       else (client as Handle | undefined)?.close();
     };
     handle.listen(BACKLOG);
     runtime.signal.addEventListener('abort', () => handle.close(), { once: true });
+  });
+
+  runtime.channel.on('child.acceptRest', async ({ path }) => {
+    const handle = given.get(path);
+    if (!handle) return;
+    // A turn of the loop may have looked at the socket before the last one came, and takes one at a time.
+    for (let before = -1; before !== accepted;) {
+      before = accepted;
+      await turn();
+      await turn();
+    }
+    handle.close();
   });
 }
 

@@ -80,8 +80,12 @@ export async function forward(request: IncomingMessage, response: ServerResponse
 async function send(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
   const headers = requestHeaders(request, server, forwardedFor);
   let gone = false;
-  response.once('close', () => { gone = true; });
+  const leaves = () => { gone = true; };
+  response.once('close', leaves);
+  // An answer that waits behind others of its connection does not hear of the client's end.
+  request.once('aborted', leaves);
   let failed: number | null = null;
+  let repeated = false;
   for (;;) {
     const owner = await next(failed);
     if (gone) return;
@@ -93,27 +97,40 @@ async function send(request: IncomingMessage, response: ServerResponse, agents: 
     agents.begin(owner);
     upstream.once('close', () => agents.end(owner));
     const outcome = await attempt(request, response, upstream);
-    if (outcome === 'done') return;
-    if (outcome === 'broken') return unavailable(response, 502, 'the worker of this session ended before it had answered');
+    if (outcome === 'done' || gone) return;
+    // Once more and no oftener: it may be the request that ends its worker.
+    if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) return unavailable(response, 502, 'the worker of this session ended before it had answered');
+    repeated ||= outcome === 'unanswered';
     failed = owner;
   }
 }
 
-/** `again`: the owner saw nothing of it, or it may see it twice. */
-function attempt(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): Promise<'done' | 'again' | 'broken'> {
+/** `again`: the owner saw nothing of it; `unanswered`: it may have, but may see it twice; `broken`: it may not. */
+function attempt(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): Promise<'done' | 'again' | 'unanswered' | 'broken'> {
   return new Promise((resolve) => {
     const body = hasBody(request);
     let sent = false;
     // HTTP/2's answers know no `writableFinished`.
-    const leave = () => { if (!(response.writableFinished ?? response.writableEnded)) upstream.destroy(); };
+    const cut = () => upstream.destroy();
+    const leave = () => {
+      if (!(response.writableFinished ?? response.writableEnded)) return cut();
+      if (request.complete) return;
+      // Answered before its body was there: only the connection tells now that the rest will not come.
+      const { socket } = request;
+      socket.once('close', cut);
+      upstream.once('close', () => socket.off('close', cut));
+    };
     response.once('close', leave);
+    request.once('aborted', cut);
 
     // The body stays where it is until there is somebody to send it to.
     upstream.once('socket', (socket: Socket) => {
       const start = () => {
         sent = true;
-        if (body) request.pipe(upstream);
-        else upstream.end();
+        if (!body) return upstream.end();
+        // Before the pipe's own listener, which ends it.
+        request.once('end', () => upstream.addTrailers(present(request.trailers)));
+        request.pipe(upstream);
       };
       if (socket.connecting) socket.once('connect', start);
       else start();
@@ -129,6 +146,7 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
     };
     upstream.on('continue', () => guarded(() => response.writeContinue()));
     upstream.on('information', ({ statusCode, headers }) => {
+      if (statusCode === 102) guarded(() => response.writeProcessing());
       if (statusCode === 103 && headers.link !== undefined) guarded(() => response.writeEarlyHints({ ...headers, link: headers.link } as Record<string, string | string[]>));
     });
     upstream.on('response', (answer) => {
@@ -144,7 +162,7 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
         return;
       }
       response.off('close', leave);
-      resolve(!sent || (!body && SAFE.has(request.method ?? '')) ? 'again' : 'broken');
+      resolve(!sent ? 'again' : !body && SAFE.has(request.method ?? '') ? 'unanswered' : 'broken');
     });
     // An owner may answer without reading all of the body; the rest must not stand in the next request's way.
     upstream.on('close', () => {
@@ -167,12 +185,19 @@ function relay(answer: IncomingMessage, response: ServerResponse): void {
   if ('stream' in response) response.writeHead(status, asObject(headers));
   else response.writeHead(status, answer.statusMessage, headers as unknown as http.OutgoingHttpHeaders);
   if (answer.headers.trailer !== undefined) {
-    answer.once('end', () => response.addTrailers(Object.fromEntries(Object.entries(answer.trailers).filter((entry): entry is [string, string] => entry[1] !== undefined))));
+    answer.once('end', () => response.addTrailers(present(answer.trailers)));
   }
   // A stream's head must not wait for its first bytes; that of any other answer goes with them, in one write.
-  if (answer.headers['content-length'] === undefined) response.flushHeaders?.();
+  if (answer.headers['content-length'] === undefined) {
+    if ('stream' in response) (response as ServerResponse).flushHeaders();
+    // Not flushHeaders(), which writes a head in UTF-8 whatever it was in.
+    else response.write('', 'latin1');
+  }
   answer.pipe(response);
 }
+
+const present = (trailers: NodeJS.Dict<string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(trailers).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 function requestHeaders(request: IncomingMessage, server: string, forwardedFor: boolean): string[] {
   const headers = endToEnd(request.rawHeaders);

@@ -19,7 +19,7 @@ const MAX_HEADER = 1024 * 1024;
  */
 export class PrivateServer {
   received = 0;
-  readonly #server = http.createServer({ maxHeaderSize: MAX_HEADER, keepAliveTimeout: 0, requestTimeout: 0 });
+  readonly #server = http.createServer({ maxHeaderSize: MAX_HEADER, requireHostHeader: false, keepAliveTimeout: 0, requestTimeout: 0 });
   readonly #servers: ReadonlyMap<string, Server>;
   readonly #local: WeakSet<IncomingMessage>;
   readonly #answers = new Set<ServerResponse>();
@@ -35,6 +35,7 @@ export class PrivateServer {
     this.#local = local;
     const server = this.#server;
     server.headersTimeout = 0;
+    server.maxHeadersCount = 0;
     server.on('request', (request, response) => this.#answer(request, response));
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response));
     for (const event of ['upgrade', 'connect'] as const) {

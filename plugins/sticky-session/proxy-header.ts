@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { SocketAddress, isIPv4, isIPv6 } from 'node:net';
 
 /** The client behind a proxy; null: the proxy speaks for itself (a health check), or does not tell. */
 export interface ProxiedPeer {
@@ -38,10 +38,11 @@ function parseLine(bytes: Buffer): ProxyHeader {
   }
   const found = V1.exec(bytes.toString('latin1'));
   if (!found) return { error: 'a malformed PROXY line' };
-  const [, family, address, , port] = found;
+  const [, family, address = '', destination = '', port, destinationPort] = found;
   if (family === undefined) return { peer: null };
-  if (!(family === 'TCP4' ? isIPv4 : isIPv6)(address as string) || Number(port) > 65_535) return { error: 'a PROXY line with a wrong address' };
-  return { peer: { address: address as string, port: Number(port) } };
+  const right = family === 'TCP4' ? isIPv4 : isIPv6;
+  if (!right(address) || !right(destination) || Number(port) > 65_535 || Number(destinationPort) > 65_535) return { error: 'a PROXY line with a wrong address' };
+  return { peer: { address: family === 'TCP4' ? address : asNodeWrites(address), port: Number(port) } };
 }
 
 function parseBinary(bytes: Buffer): ProxyHeader {
@@ -59,4 +60,7 @@ function parseBinary(bytes: Buffer): ProxyHeader {
   return family === 1 || family === 2 ? { error: 'a PROXY header too short for its address' } : { peer: null };
 }
 
-const groups = (bytes: Buffer): string => Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16)).join(':');
+const groups = (bytes: Buffer): string => asNodeWrites(Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16)).join(':'));
+
+/** One client has one spelling, that of a socket without a proxy: `2001:db8::1`, `::ffff:10.1.2.3`. */
+const asNodeWrites = (address: string): string => new SocketAddress({ address, family: 'ipv6' }).address;

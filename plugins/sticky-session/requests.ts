@@ -148,7 +148,9 @@ export class Requests {
 
   #next(owner: Owner): NextOwner {
     const latest = performance.now() + this.#options.patience;
+    let replaced = false;
     return async (failed) => {
+      if (replaced) return null;
       let tried = failed;
       for (;;) {
         const where = this.#where(owner);
@@ -158,7 +160,10 @@ export class Requests {
         // Others may have waited for this slot already.
         const ends = owner.slot === undefined ? latest : Math.min(latest, this.#table.patienceEnds(owner.slot));
         const left = ends - performance.now();
-        if (left <= 0) return this.#instead(owner, tried);
+        if (left <= 0) {
+          replaced = true;
+          return this.#instead(owner, tried);
+        }
         await this.#table.changed(where === 0 ? left : Math.min(left, AGAIN));
         tried = null;
       }

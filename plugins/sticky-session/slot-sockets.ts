@@ -38,7 +38,8 @@ export function slotSockets(bootstrap: Bootstrap, { dir, mode }: { dir: string; 
   hooks.clusterReady.tapPromise('sticky-session', async () => { await Promise.all(underWay); });
   hooks.beforeDrain.tapPromise('sticky-session', async (child) => {
     const slot = bootstrap.workers.slots[child.slot];
-    if (slot?.current && slot.current !== child) await give(slot.current);
+    if (!slot || bootstrap.closing) await sockets.get(child.slot)?.finish(child);
+    else if (slot.current && slot.current !== child) await give(slot.current);
   });
   hooks.workerExit.tap('sticky-session', ({ slot }) => {
     if (!bootstrap.workers.slots[slot] || bootstrap.closing) close(slot);

@@ -11,7 +11,7 @@ test('status: a table for people, one JSON object for programs', async (t) => {
   const lines = stdout.split('\n');
   assert.equal(lines[0], `app  running  http://127.0.0.1:${port}`);
   assert.match(lines[1] ?? '', new RegExp(`^master pid ${pid}, up \\d+.*, rss [\\d.]+MB, hatchery \\d.*, node \\d`));
-  assert.match(lines[3] ?? '', /^process +pid +state +gen +up +restarts +rss +cpu +loop delay +req\/s +last exit$/);
+  assert.match(lines[3] ?? '', /^process +pid +state +gen +up +restarts +rss +cpu +loop delay +req\/s +conns +last exit$/);
   assert.match(lines[4] ?? '', /^worker#0 +\d+ +ready +1 /);
   assert.match(lines[5] ?? '', /^worker#1 +\d+ +ready +1 /);
   assert.doesNotMatch(stdout, /\u001b/);

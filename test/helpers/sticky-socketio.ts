@@ -1,5 +1,5 @@
 import { stickyCluster } from './sticky.js';
-import { keepAliveProxy, startNginx } from './nginx.js';
+import { keepAliveProxy, startNginx } from './proxies.js';
 import type { Scope } from './cluster.js';
 import { io, type Socket } from 'socket.io-client';
 

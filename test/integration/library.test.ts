@@ -40,3 +40,15 @@ test('three strikes: nobody left and nobody coming, at three checks: ClusterWork
   assert.deepEqual((await once(child, 'exit'))[0], 1);
   assert.match(output(), /ClusterWorkerExceptionError: .*agent: 0, workers: 0/);
 });
+
+test('a drain that takes longer than three checks is a drain, and nobody is missed', async (t) => {
+  const port = await freePort();
+  const { child, output } = program(t, { target: fixture('life'), workers: 1, port, agent: false }, { checkInterval: 50 });
+  await eventually(() => output().includes('RUNNING'));
+  const answer = get(`http://127.0.0.1:${port}/?delay=700`);
+  await get(`http://127.0.0.1:${port}/`);
+  child.kill('SIGTERM');
+  assert.equal((await answer).status, 200);
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+  assert.doesNotMatch(output(), /ClusterWorkerExceptionError/);
+});

@@ -58,12 +58,12 @@ test('the header of a trusted proxy decides the slot, and the app sees the clien
   const slots = new Set<number>();
   for (let n = 0; n < 24; n++) {
     const four = `192.0.2.${n}`;
-    const six = `2001:db8:0:${n.toString(16)}::5`;
+    const six = `2001:db8:0:${(n + 1).toString(16)}::5`;
     const [a, b, c, d] = await Promise.all([send(port, v1(four, 1_000 + n), GET), send(port, v2(four, 2_000), GET, { from: '127.8.1.1' }), send(port, v1(six, 3_000), GET), send(port, v2(six, 4_000), GET)]);
     assert.equal(who(a!).slot, who(b!).slot);
     assert.equal(who(c!).slot, who(d!).slot);
     assert.equal(who(a!).remote, four);
-    assert.equal(who(c!).remote, six);
+    assert.deepEqual([who(c!).remote, who(d!).remote], [six, six]);
     slots.add(who(a!).slot).add(who(c!).slot);
   }
   assert.equal(slots.size, 4);

@@ -34,6 +34,23 @@ test('an owner that dies: safe requests are answered by its replacement, others 
   assert.ok(refused.length > 8 && refused.every((one) => one.status === 502), JSON.stringify(refused.map((one) => one.status)));
 });
 
+test('a request that ends its worker, or its connection, is sent once more and no oftener', async (t) => {
+  const cluster = await stickyCluster(t, options);
+  const clients = await keys(cluster.port);
+  for (const path of ['/destroy', '/die']) {
+    // Connections go round: one of four is accepted by the owner itself.
+    for (let n = 0; n < 2; n++) {
+      const { status } = await ask(cluster, path, { headers: { 'x-client': clients[2] }, deadline: 2_000 }).catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
+      assert.ok(status === 502 || status === 'ECONNRESET', `${path}: ${status}`);
+      await ask(cluster, '/', { headers: { 'x-client': clients[2] } });
+    }
+  }
+  const { workers } = await cluster.status();
+  assert.deepEqual(workers.filter(({ slot }) => slot !== 2).map(({ restarts }) => restarts), [0, 0, 0]);
+  assert.ok(workers[2]!.restarts <= 4, `${workers[2]!.restarts} restarts`);
+  assert.ok(workers.every(({ sticky }) => ((sticky as { received: number } | undefined)?.received ?? 0) < 50), JSON.stringify(workers.map(({ sticky }) => sticky)));
+});
+
 test('an owner that does not come back within patience: the next slot answers; when it is back, it does again', async (t) => {
   const cluster = await stickyCluster(t, { ...options, patience: 400 }, { config: { refork: { minDelay: 2_000 } } });
   const clients = await keys(cluster.port);

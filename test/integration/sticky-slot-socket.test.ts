@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../helpers/cluster.js';
 import { ask, stickyCluster } from '../helpers/sticky.js';
 
@@ -42,6 +43,22 @@ test('one socket for each slot, through reload, death and scale: always that slo
   assert.deepEqual(readdirSync(path.join(cluster.dir, 'run')), []);
 });
 
+for (const [name, end] of Object.entries({ 'a smaller scale': ['scale', ['1']], 'a stop': ['stop', []] } satisfies Record<string, [string, string[]]>)) {
+  test(`${name}: the socket of a slot that goes is gone first, and whoever had connected is answered`, async (t) => {
+    const cluster = await stickyCluster(t, { perSlotSocket: true }, { config: { workers: 2 } });
+    const socketPath = path.join(cluster.dir, 'run', `${cluster.title}-1.sock`);
+    // They wait in the kernel, as the worker does not come to accept them.
+    await ask({ socketPath }, '/block?ms=700');
+    await delay(50);
+    const waiting = Array.from({ length: 20 }, () => ask({ socketPath }, '/slow?ms=200').catch((error: NodeJS.ErrnoException) => error.code));
+    await delay(100);
+    const done = cluster.run(...end as [string, string[]]);
+    await cluster.waitFor(() => !existsSync(socketPath));
+    assert.deepEqual((await Promise.all(waiting)).map((one) => typeof one === 'object' ? one.slot : one), Array<number>(20).fill(1));
+    assert.equal((await done).code, 0);
+  });
+}
+
 test('a file that a dead master left is replaced; a socket that somebody serves is not', async (t) => {
   const flags = ['--title', 'fixed'];
   const first = await stickyCluster(t, { perSlotSocket: true }, { title: false, flags, config: { workers: 1 } });
@@ -65,10 +82,12 @@ test('proxy-config prints what nginx and HAProxy read, and says what is missing'
   const { dir, env } = await stickyCluster(t, { perSlotSocket: { dir: 'sockets' } }, { config: { workers: 2 } });
   const nginx = await run(['proxy-config', 'nginx', dir, '--title', 'mine', '--listen', '8080'], { env });
   assert.equal(nginx.code, 0);
-  assert.match(nginx.stdout, new RegExp(`hash \\$remote_addr consistent;\n +server unix:${dir}/sockets/mine-0\\.sock .*\n +server unix:${dir}/sockets/mine-1\\.sock `));
-  assert.match((await run(['proxy-config', 'haproxy', dir, '--title', 'mine'], { env })).stdout, new RegExp(`server slot1 unix@${dir}/sockets/mine-1\\.sock`));
+  assert.match(nginx.stdout, new RegExp(`hash \\$remote_addr consistent;\n +server "unix:${dir}/sockets/mine-0\\.sock" .*\n +server "unix:${dir}/sockets/mine-1\\.sock" `));
+  assert.match((await run(['proxy-config', 'haproxy', dir, '--title', 'mine'], { env })).stdout, new RegExp(`server slot1 'unix@${dir}/sockets/mine-1\\.sock'`));
   const unknown = await run(['proxy-config', 'nginxx', dir], { env });
   assert.deepEqual([unknown.code, /did you mean "nginx"\?/.test(unknown.stderr)], [2, true]);
+  const far = await run(['proxy-config', 'nginx', dir, '--listen', '65536'], { env });
+  assert.deepEqual([far.code, far.stderr], [2, '--listen: expected a port from 1 to 65535, found "65536"\n']);
   writeFileSync(path.join(dir, '.clusterrc'), '{}');
   const none = await run(['proxy-config', 'nginx', dir], { env });
   assert.deepEqual([none.code, /perSlotSocket: true/.test(none.stderr)], [2, true]);

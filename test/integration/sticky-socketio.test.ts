@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { withoutNginx } from '../helpers/nginx.js';
+import { withoutNginx } from '../helpers/proxies.js';
 import { SocketClients, sessionTrial, unknownSessions } from '../helpers/sticky-socketio.js';
 import { stickyCluster } from '../helpers/sticky.js';
 

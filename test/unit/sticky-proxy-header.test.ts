@@ -19,6 +19,7 @@ const lines: [string, { address: string; port: number } | null][] = [
   ['PROXY TCP4 1.1.1.1 1.1.1.1 1 1\r\n', { address: '1.1.1.1', port: 1 }],
   ['PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n', { address: '255.255.255.255', port: 65535 }],
   ['PROXY TCP6 2001:db8::1 :: 1 1\r\n', { address: '2001:db8::1', port: 1 }],
+  ['PROXY TCP6 2001:DB8:0:0:0:0:0:9 :: 1 1\r\n', { address: '2001:db8::9', port: 1 }],
   ['PROXY TCP6 :: :: 1 1\r\n', { address: '::', port: 1 }],
   ['PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n', { address: 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', port: 65535 }],
   ['PROXY UNKNOWN\r\n', null],
@@ -36,7 +37,7 @@ for (const [line, peer] of lines) {
 test('version 2: IPv4, IPv6, with extensions, a local command, a unix socket; not a byte too many', () => {
   const cases: [Buffer, unknown][] = [
     [v2('192.0.2.9', 4711), { address: '192.0.2.9', port: 4711 }],
-    [v2('2001:db8::9', 4711), { address: '2001:db8:0:0:0:0:0:9', port: 4711 }],
+    [v2('2001:db8::9', 4711), { address: '2001:db8::9', port: 4711 }],
     [v2('192.0.2.9', 4711, { extension: Buffer.alloc(300, 1) }), { address: '192.0.2.9', port: 4711 }],
     [v2('192.0.2.9', 4711, { command: 0x20 }), null],
     [v2('192.0.2.9', 4711, { family: 0x31 }), null],
@@ -55,6 +56,7 @@ const wrong: [string, Buffer][] = [
   ['a line with a letter for a port', Buffer.from('PROXY TCP4 1.1.1.1 1.1.1.1 one 80\r\n')],
   ['a line with an address of the other family', Buffer.from('PROXY TCP4 ::1 ::1 1 1\r\n'.padEnd(40))],
   ['a line with a port too large', Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.1 99999 80\r\n')],
+  ['a line with a wrong destination', Buffer.from('PROXY TCP4 192.0.2.1 nowhere 1234 8080\r\n')],
   ['a line with a bare newline', Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.1 1234 8080\n')],
   ['version 3', v2('192.0.2.9', 1, { command: 0x31 })],
   ['an unknown command', v2('192.0.2.9', 1, { command: 0x27 })],
