@@ -84,6 +84,11 @@ export class AgentGroup {
     }
     const child = this.current;
     void child.exited.then((exit) => this.#gone(child, exit));
+    // A gate may have taken its time.
+    if (this.#events.closing()) {
+      void child.kill('stop');
+      throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing');
+    }
     return child;
   }
 
@@ -127,6 +132,7 @@ export class AgentGroup {
       this.#fork(this.#events.release()).then((child) => {
         this.#reforked.add(child);
       }, (error: Error) => {
+        if (this.#events.closing()) return;
         this.#crew.logger.error('the agent could not be forked', { error });
         this.refork(this.#events.release().loaded.config.refork.maxDelay);
       });

@@ -40,3 +40,14 @@ test('three strikes: nobody left and nobody coming, at three checks: ClusterWork
   assert.deepEqual((await once(child, 'exit'))[0], 1);
   assert.match(output(), /ClusterWorkerExceptionError: .*agent: 0, workers: 0/);
 });
+
+test('closed while a gate is shut: the agent that is forked behind it does not stay, and the program can end', async (t) => {
+  const child = spawn(node, [fixture('closed-at-the-gate.mjs'), fixture('hello')], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text; });
+  await eventually(() => /FORKED/.test(output), 8_000);
+  await eventually(() => child.exitCode !== null, 3_000);
+  assert.match(output, /CLOSED 0/);
+  assert.match(output, /ERR_CLUSTER_CLOSING/);
+});
