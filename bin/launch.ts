@@ -47,7 +47,7 @@ export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpe
     const pipe = child.stdio[REPORT_FD] as Readable;
     const ended = exitOf(child);
     const outcome = await reportOf(pipe) ?? await ended;
-    if (typeof outcome === 'object') {
+    if ('ready' in outcome) {
       pipe.destroy();
       child.unref();
       const { pid, address, workers } = outcome.ready;
@@ -55,18 +55,19 @@ export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpe
       return 0;
     }
     for (const [file, offset] of before) write(2, tail(file, offset));
-    printError(`${title} did not start (exit code ${outcome}), log: ${files.join(', ')}`);
-    return outcome || 1;
+    const { code, signal } = outcome;
+    printError(`${title} did not start (${signal ? `ended by ${signal}` : `exit code ${code}`}), log: ${files.join(', ')}`);
+    return code || 1;
   } finally {
     clearInterval(waiting);
     process.off('SIGINT', giveUp).off('SIGTERM', giveUp);
   }
 }
 
-function exitOf(child: ReturnType<typeof spawn>): Promise<number> {
+function exitOf(child: ReturnType<typeof spawn>): Promise<{ code: number | null; signal: string | null }> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => resolve(code ?? 1));
+    child.once('exit', (code, signal) => resolve({ code, signal }));
   });
 }
 

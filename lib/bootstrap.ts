@@ -22,6 +22,7 @@ import { HeldSocket } from './master/held-socket.js';
 import { Listeners } from './master/listeners.js';
 import { Reaper, type InstanceFiles } from './master/reaper.js';
 import { shutdown } from './master/shutdown.js';
+import { Orders } from './master/orders.js';
 import { onSignals } from './master/signals.js';
 import { openInspector } from './master/inspect.js';
 import { Spares } from './master/spares.js';
@@ -83,6 +84,7 @@ export class Bootstrap implements Controllable {
   readonly #options: BootstrapOptions;
   readonly #parts = new PartList();
   readonly #operations: Operations;
+  readonly #orders: Orders;
   readonly #post: Post;
   readonly #reaper = new Reaper();
   readonly #logFiles: LogFiles;
@@ -90,6 +92,7 @@ export class Bootstrap implements Controllable {
   readonly #cleanup: (() => void)[] = [];
   #closing: Promise<number> | null = null;
   readonly #cancellation = new Cancellation();
+  #setUp!: () => void;
   #hurry!: () => void;
   readonly #hurried: Promise<void>;
   #resolveExit!: (code: number) => void;
@@ -105,6 +108,8 @@ export class Bootstrap implements Controllable {
     this.logger = new Logger({ label: 'master', ...config.log, output: this.#logFiles.output });
     this.taps = guard(this.hooks, { timeout: options.hookTimeout ?? 30_000, onError: (error) => this.logger.error(error) });
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
+    const up = new Promise<void>((resolve) => { this.#setUp = resolve; });
+    this.#orders = new Orders(() => up.then(() => this.#operations.idle()));
     this.#hurried = new Promise((resolve) => { this.#hurry = resolve; });
 
     this.listeners = new Listeners(config.startTimeout);
@@ -148,7 +153,7 @@ export class Bootstrap implements Controllable {
       isEgg: loaded.target.entry.framework !== undefined,
     });
     this.messenger = this.#post.messenger;
-    this.messenger.on('reload-worker', () => { void this.reload('reload-worker').catch((error: Error) => this.logger.error(error)); });
+    this.messenger.on('reload-worker', () => this.#orderReload('reload-worker'));
     crewOf.set(this, crew);
     this.#operations = new Operations({
       hooks: this.hooks,
@@ -253,6 +258,7 @@ export class Bootstrap implements Controllable {
       this.#reaper.start(Math.max(this.deadlines.drain, this.deadlines.agent) + 1_000);
       if (this.#options.files) this.#reaper.files(this.#options.files);
       await this.#startChildren();
+      this.#setUp();
       return this;
     } catch (error) {
       const wasClosing = this.closing;
@@ -395,7 +401,6 @@ export class Bootstrap implements Controllable {
   }
 
   #onSignals(): () => void {
-    const failed = (error: Error) => this.logger.error(error);
     return onSignals({
       closing: () => this.closing,
       close: (signal) => {
@@ -408,10 +413,15 @@ export class Bootstrap implements Controllable {
       },
       reload: () => {
         this.#logFiles.reopen();
-        this.reload('SIGHUP').catch(failed);
+        this.#orderReload('SIGHUP');
       },
-      scale: (by) => { this.scale(by > 0 ? '+1' : '-1').catch(failed); },
+      scale: (by) => this.#orders.add(() => this.scale(by > 0 ? '+1' : '-1').catch((error: Error) => { if (!this.closing) this.logger.error(error); })),
     });
+  }
+
+  /** What goes wrong with a reload is in the log already. */
+  #orderReload(reason: string): void {
+    this.#orders.add(() => this.reload(reason).catch(() => {}), 'reload');
   }
 
   /** A close in the middle of something ends the wait for it. */

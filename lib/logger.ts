@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
-import { toErrorData } from './errors.js';
+import { inspect } from 'node:util';
+import { toErrorData, type ErrorData } from './errors.js';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -51,7 +52,7 @@ export class Logger {
     const now = new Date();
     let line: string;
     if (this.#options.format === 'json') {
-      const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? toErrorData(value) : value as unknown]));
+      const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? wholeError(value) : value as unknown]));
       line = JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label, message, ...plain });
     } else {
       line = `${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`;
@@ -67,14 +68,20 @@ function text(fields: object): string {
   return error === undefined ? pairs : `${pairs}\n${describeError(error)}`;
 }
 
-/** An error with its stack, its own fields and its causes. */
+/** For another process or JSON: the stack has what describeError tells. */
+export function wholeError(error: unknown): ErrorData {
+  return { ...toErrorData(error), stack: error instanceof Error && error.stack === undefined ? undefined : describeError(error) };
+}
+
+/** An error with its stack, its own fields, its causes, and those it stands for (AggregateError). */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error);
   let out = error.stack?.includes(error.message) ? error.stack : `${error.name}: ${error.message}\n${error.stack ?? ''}`;
-  const { code, detail, cause } = error as { code?: unknown; detail?: unknown; cause?: unknown };
+  const { code, detail, cause, errors } = error as { code?: unknown; detail?: unknown; cause?: unknown; errors?: unknown };
   if (typeof code === 'string' && !out.includes(code)) out += `\n    code: ${code}`;
   if (typeof detail === 'string') out += `\n${detail}`;
   if (cause !== undefined) out += `\n  caused by: ${describeError(cause)}`;
+  if (Array.isArray(errors)) for (const one of errors) out += `\n  one of its errors: ${describeError(one)}`;
   return out;
 }
 

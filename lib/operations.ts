@@ -77,7 +77,7 @@ export class Operations {
         master.listeners.release();
         if (agent && master.hasAgent()) {
           master.step('reload', 'replacing the agent');
-          const child = await master.cancellation.orCancelled(master.agents.replace(release));
+          const child = await master.cancellation.orCancelled(master.agents.replace(release, { retry: true }));
           master.step('reload', `agent (pid ${child.pid}) ready`, -1, child.pid);
         }
         return await this.#reloaded(report(release.generation, replaced));

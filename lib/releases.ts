@@ -1,6 +1,7 @@
 import type { LoadedConfig } from './config/load.js';
 import type { Hooks } from './hooks.js';
 import type { Release } from './master/crew.js';
+import { removeStaleSocket } from './master/stale-socket.js';
 
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
 export class Releases {
@@ -23,6 +24,7 @@ export class Releases {
     const loaded = await this.#resolve(this.current.loaded);
     this.#workers = loaded.config.workers;
     this.change({ loaded });
+    if (loaded.config.path !== undefined) await removeStaleSocket(loaded.config.path);
   }
 
   /** For a reload: how many workers there are is scale's matter while the cluster runs. */
@@ -50,7 +52,11 @@ export class Releases {
   }
 
   async #fresh(): Promise<LoadedConfig> {
-    return this.#read ? this.#resolve(await this.#read()) : this.current.loaded;
+    const before = this.current.loaded;
+    const loaded = this.#read ? await this.#resolve(await this.#read()) : before;
+    const { path } = loaded.config;
+    if (path !== undefined && path !== before.config.path) await removeStaleSocket(path);
+    return loaded;
   }
 
   #with(loaded: LoadedConfig, workers: number): Release {

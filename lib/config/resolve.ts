@@ -9,6 +9,9 @@ import { isFile } from './resolve-module.js';
 import { HTTPS_PORT, profileSchema, type Config, type HttpsFiles } from './schema.js';
 import { reason } from './target.js';
 
+/** Bytes; the system cuts a longer name, or Node refuses it. */
+const LONGEST_SOCKET = ({ win32: Infinity, linux: 107 } as Partial<Record<NodeJS.Platform, number>>)[process.platform] ?? 103;
+
 /**
  * Merged layers as the cluster runs with them.
  * @throws ClusterError ERR_CLUSTER_CONFIG
@@ -34,10 +37,13 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
 
 /** What no single layer can be blamed for. */
 function contradictions(config: Config, source: (at: Path) => string): string[] {
-  const { https, refork } = config;
+  const { https, refork, path } = config;
   const lines: string[] = [];
   if (refork.minDelay > refork.maxDelay) {
     lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
+  }
+  if (path !== undefined && Buffer.byteLength(path) > LONGEST_SOCKET) {
+    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system has room for no more in the name of a unix socket, found ${Buffer.byteLength(path)}: ${path}`);
   }
   if (!https) return lines;
   for (const key of ['key', 'cert'] as const) {

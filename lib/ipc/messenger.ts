@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { ClusterError, fromErrorData, toErrorData } from '../errors.js';
 import type { Envelope } from './messages.js';
 
@@ -53,7 +54,7 @@ export class Messenger {
     if (this.#hasAgent()) this.#post({ action, data, to: 'agent' });
   }
 
-  /** To one process, by its pid or slot, or to a group. */
+  /** To one process, by its pid or slot, or to a group. @throws ClusterError ERR_CLUSTER_NO_RECEIVER for what is none of these */
   sendTo<A extends string>(target: Target, action: A, data?: MessageData<A>): void {
     this.#post({ action, data, ...address(target) });
   }
@@ -78,12 +79,12 @@ export class Messenger {
    */
   request<A extends string, Answer = unknown>(target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT }: { timeout?: number } = {}): Promise<Answer> {
     return new Promise<unknown>((resolve, reject) => {
+      const to = address(target);
       const request = this.#next++;
       const timer = setTimeout(() => {
         this.#waiting.delete(request);
         reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT', `request "${action}" was not answered within ${timeout} ms`));
       }, timeout);
-      const to = address(target);
       this.#waiting.set(request, { resolve, reject, timer });
       try {
         this.#post({ action, data, request, ...to, ...(to.to === 'app' && to.receiverPid === undefined ? { receiverPid: 'random' } : {}) });
@@ -147,8 +148,13 @@ export function replyTo(envelope: Envelope): Pick<Envelope, 'to' | 'receiverPid'
   return envelope.from === 'master' || envelope.from === 'parent' ? { to: envelope.from } : { receiverPid: envelope.senderPid };
 }
 
+const GROUPS: ReadonlySet<unknown> = new Set<Target>(['app', 'agent', 'master', 'parent']);
+
+/** Not every caller is checked by TypeScript, and as in the seed a pid may come as a text. */
 function address(target: Target): Pick<Envelope, 'to' | 'receiverPid'> {
-  if (typeof target === 'number') return { receiverPid: target };
-  if (typeof target === 'object') return { to: 'app', receiverPid: `slot:${target.slot}` };
-  return { to: target };
+  if (GROUPS.has(target)) return { to: target as string };
+  if (Number(target) > 0) return { receiverPid: Number(target) };
+  const slot = (target as { slot?: unknown } | null)?.slot;
+  if (Number.isInteger(slot)) return { to: 'app', receiverPid: `slot:${slot as number}` };
+  throw new ClusterError('ERR_CLUSTER_NO_RECEIVER', `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
 }

@@ -51,7 +51,7 @@ export class Router {
     if (to === 'parent') return directory.parent(envelope), true;
     const agent = directory.agent();
     const everyone = agent ? [...directory.workers(), agent] : directory.workers();
-    const group = to === 'agent' ? everyone.filter((one) => one === agent) : to === 'app' ? directory.workers() : everyone;
+    const group = to === 'agent' ? everyone.filter((one) => one === agent) : to === 'app' ? directory.workers() : to === undefined ? everyone : [];
     const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
     for (const one of chosen) one.deliver(envelope);
     return chosen.length > 0;
@@ -59,7 +59,7 @@ export class Router {
 
   #refuse(envelope: Envelope): void {
     const whom = envelope.receiverPid ?? envelope.to;
-    const hint = envelope.to === 'agent' ? ' (no agent is running; set `agent: true` to have one)' : '';
+    const hint = envelope.to === 'agent' ? ' (it is not running at the moment; where none is configured, set `agent: true`)' : '';
     const error = toErrorData(new ClusterError('ERR_CLUSTER_NO_RECEIVER', `nobody is there to take "${envelope.action}": ${whom}${hint}`));
     this.#deliver({ action: envelope.action, from: 'master', reply: envelope.request, error, ...replyTo(envelope) });
   }
@@ -72,9 +72,13 @@ function pick(group: Recipient[], receiver: number | string): Recipient[] {
     const choice = ready.length > 0 ? ready : group;
     return [choice[Math.floor(Math.random() * choice.length)] as Recipient];
   }
-  const slot = typeof receiver === 'string' && receiver.startsWith('slot:') ? Number(receiver.slice(5)) : undefined;
+  if (typeof receiver === 'string' && receiver.startsWith('slot:')) {
+    // While its worker is replaced a slot has two processes: the one that serves it, else the one that will.
+    const slot = group.filter((one) => one.slot === Number(receiver.slice(5)));
+    return [slot.find((one) => one.ready) ?? slot[0]].filter((one) => one !== undefined);
+  }
   // As in the seed, a pid may come as a string.
-  return group.filter((one) => slot === undefined ? one.pid === Number(receiver) : one.slot === slot);
+  return group.filter((one) => one.pid === Number(receiver));
 }
 
 /** The seed takes a bare string for an action that is its own data; anything else that is no envelope is foreign and left alone. */

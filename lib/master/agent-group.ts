@@ -43,20 +43,30 @@ export class AgentGroup {
 
   /** Forks it and resolves when it is ready; rejects with ERR_CLUSTER_START or _START_TIMEOUT and the agent's own error. */
   async start(release: Release): Promise<Child> {
-    const child = await this.#fork(release);
-    const { config } = release.loaded;
-    await settled(child);
-    if (child.readyAt === null) throw startFailure(child, config.startTimeout);
-    return child;
+    return this.#settle(await this.#fork(release), release);
   }
 
-  /** Stop, start; the workers keep serving. */
-  async replace(release: Release): Promise<Child> {
+  /** Stop, start; the workers keep serving. With `retry` it is forked again as after a death, should the new one fail. */
+  async replace(release: Release, { retry }: { retry: boolean }): Promise<Child> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.current?.close('reload', this.#crew.deadlines.agent);
     if (this.#events.closing()) throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing');
-    return this.start(release);
+    try {
+      const child = await this.#fork(release);
+      if (retry) this.#reforked.add(child);
+      return await this.#settle(child, release);
+    } catch (error) {
+      // Not even forked, as a gate says; else its end sees to the next one.
+      if (retry && this.current === null && !this.pending && !this.#events.closing()) this.refork(release.loaded.config.refork.maxDelay);
+      throw error;
+    }
+  }
+
+  async #settle(child: Child, { loaded: { config } }: Release): Promise<Child> {
+    await settled(child);
+    if (child.readyAt === null) throw startFailure(child, config.startTimeout);
+    return child;
   }
 
   async close(reason: 'stop', timeout: number): Promise<void> {
@@ -74,6 +84,11 @@ export class AgentGroup {
     }
     const child = this.current;
     void child.exited.then((exit) => this.#gone(child, exit));
+    // A gate may have taken its time.
+    if (this.#events.closing()) {
+      void child.kill('stop');
+      throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing');
+    }
     return child;
   }
 
@@ -117,6 +132,7 @@ export class AgentGroup {
       this.#fork(this.#events.release()).then((child) => {
         this.#reforked.add(child);
       }, (error: Error) => {
+        if (this.#events.closing()) return;
         this.#crew.logger.error('the agent could not be forked', { error });
         this.refork(this.#events.release().loaded.config.refork.maxDelay);
       });

@@ -56,14 +56,15 @@ export async function fork(crew: Crew, role: ChildRole, slot: number, release: R
   const place = placeOf(crew, release);
   const key = role === 'worker' ? spares.keyFor(spec, place) : null;
   const forked = role === 'agent' ? forkAgent(spec, place) : (key !== null && spares.take(spec, key)) || forkWorker(spec, place);
+  const { pid } = forked.process;
+  // Before it is told what to run: if that loops, nobody else could end it once the master is gone.
+  if (pid !== undefined) crew.reaper.add(pid);
   holdsPort(spec.execArgv, forked.process);
-  // Before it is told what to run, which may be an endless loop, and the master be killed in the same moment.
-  if (forked.process.pid !== undefined) crew.reaper.add(forked.process.pid);
   // Under --inspect-brk a child waits for a person.
   const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
   if (role === 'worker') crew.listeners.watch(child);
   if (key !== null) void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkSpare(spec, place, release)));
-  void child.exited.then(() => crew.reaper.drop(child.pid));
+  if (pid !== undefined) void child.exited.then(() => crew.reaper.drop(pid));
   (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
   return child;
 }

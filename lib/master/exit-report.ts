@@ -15,7 +15,7 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const own = child.failure;
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
-    return new ClusterError('ERR_CLUSTER_START_TIMEOUT', `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${own ? '' : ': it never listened, or its start hangs'}`, { detail });
+    return new ClusterError('ERR_CLUSTER_START_TIMEOUT', `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${own ? '' : child.role === 'agent' ? ': its start hangs' : ': it never listened, or its start hangs'}`, { detail });
   }
   const { code, signal } = child.exit ?? { code: null, signal: null };
   const how = own?.error.message ? `failed: ${own.error.message}` : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;

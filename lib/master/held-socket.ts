@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../errors.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Child, ChildView } from './child.js';
+import { removeStaleSocket } from './stale-socket.js';
 
 /** Milliseconds a worker may take to begin accepting, and to end it. */
 const BEGIN = 5_000;
@@ -25,11 +26,8 @@ export class HeldSocket {
   /** Binds it, in place of one that a dead process left behind. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
   static async open(file: string, mode: number): Promise<HeldSocket> {
     mkdirSync(path.dirname(file), { recursive: true });
-    let handle = bind(file);
-    if (typeof handle === 'number' && !await answers(file)) {
-      rmSync(file, { force: true });
-      handle = bind(file);
-    }
+    await removeStaleSocket(file);
+    const handle = bind(file);
     if (typeof handle === 'number') throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
     chmodSync(file, mode);
     return new HeldSocket(file, handle);
@@ -57,14 +55,3 @@ export class HeldSocket {
 
 /** Bound, not listening: whoever listens first makes it so for all that share it. */
 const bind = (file: string): RawHandle | number => (net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number })._createServerHandle(file, -1, -1);
-
-function answers(file: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(file);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
-  });
-}

@@ -36,7 +36,7 @@ export async function quickRestart({ workers, agents, release: reading, overlap,
     reading.catch(() => {});
     await within(overlap, gone);
     const { release, count } = await reading;
-    if (agents) await agents.replace(release);
+    if (agents) await agents.replace(release, { retry: false });
     workers.addSlots(count);
     await workers.shrink(count);
     signal?.throwIfAborted();

@@ -10,7 +10,7 @@ export class Slot {
   /** Processes that drain after they were replaced. */
   readonly departing = new Set<Child>();
   restarts = 0;
-  /** Deaths in a row, none of them after a long life (refork-policy). */
+  /** Ends in a row, none of them after a long life (refork-policy). */
   streak = 0;
   lastExit: (ExitInfo & { pid: number; at: string; error?: string }) | null = null;
   /** Set while a delayed refork waits. */

@@ -196,7 +196,7 @@ export class WorkerGroup {
     slot.departing.add(child);
     if (this.#events.closing()) return;
     if (reason === 'uncaught') this.#died(slot, child, { cause: 'crash', code: 1, signal: null, uptime: Date.now() - child.startedAt });
-    else if (this.slots.includes(slot)) this.#refork(slot, 0);
+    else if (this.slots.includes(slot)) this.#left(slot, child);
   }
 
   #gone(slot: Slot, child: Child, exit: ExitInfo): void {
@@ -210,8 +210,15 @@ export class WorkerGroup {
     if (slot.successor === child) slot.successor = null;
     this.#events.exit(child);
     if (!inCharge || this.#events.closing() || !this.#events.started() || !this.slots.includes(slot)) return;
-    if (exit.cause === 'requested') this.#refork(slot, 0);
+    if (exit.cause === 'requested') this.#left(slot, child);
     else this.#died(slot, child, exit);
+  }
+
+  /** No death that counts; but an app that ends itself again and again gets the growing delay as well. */
+  #left(slot: Slot, child: Child): void {
+    const options = this.#events.release().loaded.config.refork;
+    slot.streak = nextStreak(slot.streak, Date.now() - child.startedAt, options);
+    this.#refork(slot, reforkDelay(slot.streak, options));
   }
 
   /** An unexpected death: hooks, the count, the delay; the slot is never lost. */
@@ -243,7 +250,7 @@ export class WorkerGroup {
 
   #refork(slot: Slot, delay: number): void {
     slot.cancelRefork();
-    if (delay > 0) this.#crew.logger.warn(`slot ${slot.index} is forked again in ${delay}ms (${slot.streak} deaths in a row)`);
+    if (delay > 0) this.#crew.logger.warn(`slot ${slot.index} is forked again in ${delay}ms (${slot.streak} ends in a row)`);
     const again = () => {
       slot.refork = null;
       slot.left = false;

@@ -1,5 +1,5 @@
 import type { ChildRuntime } from './child-runtime.js';
-import { toErrorData } from '../errors.js';
+import { wholeError } from '../logger.js';
 import { explainSyntaxError } from './syntax-location.js';
 
 /** Bytes of error output that are kept while a child starts. */
@@ -35,7 +35,7 @@ export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): ne
     if (told) return;
     told = true;
     if ('file' in runtime.boot.entry) explainSyntaxError(error, runtime.boot.entry.file);
-    runtime.channel.sendLast('child.failed', { phase: 'boot', error: toErrorData(error), ...(words ? { output: words } : {}) });
+    runtime.channel.sendLast('child.failed', { phase: 'boot', error: wholeError(error), ...(words ? { output: words } : {}) });
   };
   const fail = (error: unknown): never => {
     tell(error);

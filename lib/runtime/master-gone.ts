@@ -17,6 +17,10 @@ export function masterGone(channel: Channel<ChildRole, 'master'>, gone: () => vo
     gone();
   };
   channel.onClose(once);
+  // What is still sent on Node's channel between the master's death and the news of it. node:cluster passes it on to the worker.
+  (cluster.worker ?? process).on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
+  });
   process.prependListener('disconnect', () => {
     const { worker } = cluster;
     if (!worker) return;

@@ -5,6 +5,7 @@ import { ChildRuntime, openChannel } from './child-runtime.js';
 import { MASTER_GONE, closeDown } from './closing.js';
 import { keepLastWords } from './last-words.js';
 import { masterGone } from './master-gone.js';
+import { outliveReaders } from './output.js';
 import { runParts } from './parts.js';
 import { Signals } from './signals.js';
 
@@ -13,6 +14,7 @@ export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<void>;
 
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
 export function run(load: Load): void {
+  outliveReaders();
   let runtime: ChildRuntime | null = null;
   const channel = openChannel();
 

@@ -22,7 +22,8 @@ for (const url of queue) {
   }
   const module = new SourceTextModule(source, { identifier: url.href });
   const requests = module.moduleRequests?.map((request) => request.specifier) ?? module.dependencySpecifiers;
-  for (const one of requests) if (/^\\.{0,2}\\//.test(one)) queue.push(new URL(one, url));
+  const later = Array.from(source.matchAll(/\\bimport\\(\\s*(['"])([^'"]+)\\1/g), (found) => found[2]);
+  for (const one of [...requests, ...later]) if (/^\\.{0,2}\\//.test(one)) queue.push(new URL(one, url));
 }`;
 
 /**

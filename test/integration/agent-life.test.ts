@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
+import { answering, ownApp } from '../helpers/own-app.js';
 import { withConfig } from '../helpers/with-config.js';
 
 test('the agent is SIGKILLed: the workers serve on, a new one comes after a second', async (t) => {
@@ -44,5 +45,20 @@ test('an agent that does not close is killed at its deadline, and the exit code 
   const started = performance.now();
   assert.equal((await cluster.stop()).code, 0);
   assert.ok(performance.now() - started < 3_000);
+  await cluster.assertNothingLeft();
+});
+
+test('a reload whose new agent fails says so with exit 1, and the agent is tried again until it comes up', async (t) => {
+  const app = ownApp(t, { 'server.js': answering('x'), 'agent.js': '' });
+  const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'] });
+  app.write('agent.js', 'throw new Error("no lease");');
+  const reload = await cluster.run('reload');
+  assert.equal(reload.code, 1);
+  assert.match(reload.stdout + reload.stderr, /no lease/);
+  await cluster.waitFor(/agent_worker#3:\d+ exited with code 1/);
+  app.write('agent.js', '');
+  await cluster.waitFor(/agent_worker#[4-9]:\d+ started/);
+  assert.equal((await get(cluster.url)).json.text, 'x');
+  assert.equal((await cluster.stop()).code, 0);
   await cluster.assertNothingLeft();
 });

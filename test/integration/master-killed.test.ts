@@ -15,6 +15,14 @@ test('SIGKILL of the master: what is in flight is answered, then all exit', asyn
   assert.equal(cluster.output.match(/the master is gone, exiting with code:110/g)?.length, 3);
 });
 
+test('SIGKILL of the master under idle workers is no uncaught exception in one of them', async (t) => {
+  const cluster = await startCluster(t, 'hello', { flags: ['-w', '6'] });
+  cluster.signal('SIGKILL');
+  await cluster.waitFor(() => cluster.processes().length === 0, 6_000);
+  assert.equal(cluster.output.match(/exiting with code:110/g)?.length, 6);
+  assert.doesNotMatch(cluster.output, /uncaught exception|Error:/);
+});
+
 test('SIGKILL of the master does not leave a worker in an endless loop behind', async (t) => {
   const config = withConfig(t, { workers: 2, plugins: { 'graceful-exit': { timeout: 1_000, agentTimeout: 500 } } });
   const cluster = await startCluster(t, 'life', { flags: ['--config', config] });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fixture, startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
+import { answering, ownApp } from '../helpers/own-app.js';
 import { withConfig } from '../helpers/with-config.js';
 
 /** Slot 1 exits with code 7 shortly after each start. */
@@ -17,6 +18,15 @@ test('a crash loop on one slot: growing delay, bounded forks, the other serves, 
   for (let i = 0; i < 20; i++) assert.equal((await get(cluster.url)).json.slot, '0');
   const forks = cluster.output.match(/slot 1\) exited with code 7/g)?.length ?? 0;
   assert.ok(forks >= 6 && forks <= 8, `${forks} forks`);
+});
+
+test('an app that ends itself by SIGTERM again and again is given the growing delay too, and no death is counted', async (t) => {
+  const app = ownApp(t, { 'server.js': answering('short', 'if (process.env.CLUSTER_SLOT === "1") setTimeout(() => process.kill(process.pid, "SIGTERM"), 300);') });
+  const cluster = await startCluster(t, app.dir, { flags: ['-w', '2'] });
+  await cluster.waitFor(/slot 1 is forked again in 800ms/, 15_000);
+  const { refork } = await cluster.status();
+  assert.equal(refork.inWindow, 0);
+  for (let i = 0; i < 5; i++) assert.equal((await get(cluster.url)).json.text, 'short');
 });
 
 test('the limit with onLimit: exit ends the service with exit code 1', async (t) => {

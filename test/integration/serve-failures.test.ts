@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
+import { ownApp } from '../helpers/own-app.js';
 
 /** What does not come up, and what has to be read in the output then. */
 const failures: Record<string, RegExp[]> = {
@@ -18,6 +19,20 @@ const failures: Record<string, RegExp[]> = {
 for (const [name, expected] of Object.entries(failures)) {
   test(`${name}: the start fails with the app's own error, and exit code 1`, async (t) => {
     const cluster = await startCluster(t, name, { flags: ['-w', '2'], ready: false });
+    assert.equal((await cluster.ended()).code, 1);
+    for (const pattern of expected) assert.match(cluster.output, pattern);
+    await cluster.assertNothingLeft();
+  });
+}
+
+const broken = (code: string, later = '') => ({ 'app.js': code, 'later.js': later, 'package.json': { type: 'module' } });
+for (const [what, files, expected] of [
+  ['an error of several, without a message of its own', broken('throw new AggregateError([new Error("::1 refused"), new Error("127.0.0.1 refused")]);'), [/::1 refused/, /127\.0\.0\.1 refused/]],
+  ['something that is no error', broken('throw { status: 503 };'), [/status: 503/]],
+  ['a syntax error in what is imported later', broken('await import("./later.js");', 'export const x = ;'), [/later\.js:1\n/]],
+] as const) {
+  test(`${what} is shown whole`, async (t) => {
+    const cluster = await startCluster(t, ownApp(t, files).dir, { flags: ['-w', '2'], ready: false });
     assert.equal((await cluster.ended()).code, 1);
     for (const pattern of expected) assert.match(cluster.output, pattern);
     await cluster.assertNothingLeft();

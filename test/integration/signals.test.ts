@@ -26,6 +26,20 @@ test('SIGHUP reloads', async (t) => {
   assert.notEqual((await get(cluster.url)).json.pid, pid);
 });
 
+test('what comes while it starts or reloads waits for its turn, and is not lost', async (t) => {
+  const cluster = await startCluster(t, 'life', { flags: ['-w', '1'], env: { BOOT_DELAY: '400' }, ready: false });
+  await cluster.waitFor(/agent_worker#1:\d+ started/);
+  cluster.signal('SIGTTIN');
+  await cluster.waitFor(/\(slot 1\) started/);
+  cluster.signal('SIGHUP');
+  await cluster.waitFor(/reloading 2 workers, generation 2/);
+  cluster.signal('SIGTTIN');
+  cluster.signal('SIGHUP');
+  await cluster.waitFor(/from 2 to 3 workers/);
+  await cluster.waitFor(/reloaded . workers in \d+ms \(generation 3\)/);
+  assert.doesNotMatch(cluster.output, /ERROR|refused/);
+});
+
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
   test(`${signal} closes: the request in flight is answered, exit 0`, async (t) => {
     const cluster = await startCluster(t, 'life', { flags: ['-w', '2'] });

@@ -68,3 +68,10 @@ test('no key is missing above', () => {
   const tried = new Set(wrong.map(([key]) => key.split('.')[0]));
   assert.deepEqual(Object.keys(configSchema.entries).filter((key) => !tried.has(key)), []);
 });
+
+test('a unix socket whose name the system has no room for', async (t) => {
+  const dir = withConfig(t, { path: `${'x'.repeat(120)}.sock` });
+  const file = `${dir}/${'x'.repeat(120)}.sock`;
+  const said = (await refusal(load(dir))).replace(/\d+/, 'N');
+  assert.equal(said, `.clusterrc: path: expected at most N bytes, as the system has room for no more in the name of a unix socket, found ${file.length}: ${file}`);
+});

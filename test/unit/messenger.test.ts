@@ -44,3 +44,15 @@ test('a request has a deadline', async () => {
   b.on('never', () => new Promise(() => {}));
   await assert.rejects(a.request('agent', 'never', undefined, { timeout: 20 }), { code: 'ERR_CLUSTER_REQUEST_TIMEOUT' });
 });
+
+test('whom a message is for: a pid may be a text, and nobody else is taken for everybody', async () => {
+  const sent: Envelope[] = [];
+  const messenger = new Messenger((envelope) => { sent.push(envelope); });
+  messenger.sendTo('4711' as never, 'x');
+  assert.equal(sent[0]?.receiverPid, 4711);
+  for (const target of ['apps', '', null, {}, { slot: '0' }, -1, undefined]) {
+    assert.throws(() => messenger.sendTo(target as never, 'x'), { code: 'ERR_CLUSTER_NO_RECEIVER' });
+    await assert.rejects(messenger.request(target as never, 'x'), { code: 'ERR_CLUSTER_NO_RECEIVER' });
+  }
+  assert.equal(sent.length, 1);
+});

@@ -3,10 +3,10 @@ import test from 'node:test';
 import type { Envelope } from '../../lib/ipc/messages.js';
 import { Router, type Recipient } from '../../lib/ipc/router.js';
 
-function network({ agent = true, drop = '' } = {}) {
+function network({ agent = true, drop = '', draining = false } = {}) {
   const got: [who: string, envelope: Envelope][] = [];
   const one = (who: string, pid: number, slot: number, ready = true): Recipient => ({ pid, slot, ready, deliver: (envelope) => got.push([who, envelope]) });
-  const workers = [one('worker0', 10, 0), one('worker1', 11, 1), one('worker2', 12, 2, false)];
+  const workers = [...draining ? [one('old worker0', 8, 0, false)] : [], one('worker0', 10, 0), one('worker1', 11, 1), one('worker2', 12, 2, false)];
   const router = new Router({
     workers: () => workers,
     agent: () => agent ? one('agent', 9, -1) : null,
@@ -68,6 +68,18 @@ test('a bare text is its own action and data; foreign messages are left alone', 
 test('a dropped message reaches nobody', () => {
   const { router, who } = network({ drop: 'secret' });
   router.route({ action: 'secret', to: 'app' }, 'agent', 9);
+  assert.deepEqual(who(), []);
+});
+
+test('a slot whose old worker still drains has one receiver', () => {
+  const { router, who } = network({ draining: true });
+  router.route({ action: 'x', to: 'app', receiverPid: 'slot:0' }, 'agent', 9);
+  assert.deepEqual(who(), ['worker0']);
+});
+
+test('a group that there is not gets nothing', () => {
+  const { router, who } = network();
+  router.route({ action: 'x', to: 'workers' }, 'app', 10);
   assert.deepEqual(who(), []);
 });
 
