@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync, realpathSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
@@ -14,10 +15,21 @@ let imports = 0;
 export async function freshImport(link: string): Promise<unknown> {
   // Node remembers where links led; `current` may point to another release by now.
   const file = realpathSync(link);
-  const namespace = /\.[mc]?ts$/.test(file) ? await importTypeScript(file) : await importNative(file);
+  const namespace = await settled(/\.[mc]?ts$/.test(file) ? importTypeScript(file) : importNative(file));
   const exported = 'default' in namespace ? namespace.default : namespace;
   // Compiled to CommonJS, `export default` is one step further in.
   return isNamespace(exported) && exported.__esModule && 'default' in exported ? exported.default : exported;
+}
+
+/** A module that awaits what never comes, with nothing left to run, would end the process with exit code 0 and no word. */
+async function settled<T>(loading: Promise<T>): Promise<T> {
+  const left = new AbortController();
+  const idle = once(process, 'beforeExit', { signal: left.signal });
+  try {
+    return await Promise.race([loading, idle.then(() => { throw new Error('it never finishes loading: a top-level await waits for what does not come'); })]);
+  } finally {
+    left.abort();
+  }
 }
 
 type Namespace = Record<string, unknown>;

@@ -35,3 +35,21 @@ test('config of what is wrong: 2, the file, the path in it and the nearest key',
   assert.match(stderr, /\.clusterrc.*workres.*"workers"/);
   assert.match(stderr, /\.clusterrc.*refork\.limt.*"limit"/);
 });
+
+test('a config that never finishes loading is an error, not a silent 0', async (t) => {
+  const sandbox = new Sandbox(t);
+  for (const command of ['config', 'start']) {
+    const dir = sandbox.app(command, { 'server.js': SERVER, 'cluster.config.mjs': 'await new Promise(() => {});' });
+    const { code, stderr } = await sandbox.run([command, dir]);
+    assert.deepEqual([code, stderr], [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await waits for what does not come\n']);
+  }
+});
+
+test('a config that misses a module: one line, and the place in it once', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER, 'cluster.config.cjs': 'require("not-there")' });
+  const { stderr } = await sandbox.run(['config', dir]);
+  assert.match(stderr, /^cluster\.config\.cjs: Error: Cannot find module 'not-there'\n +at .*cluster\.config\.cjs:1:1\)\n$/);
+  const esm = sandbox.app('esm', { 'server.js': SERVER, 'cluster.config.mjs': 'import "not-there"' });
+  assert.match((await sandbox.run(['config', esm])).stderr, /^cluster\.config\.mjs: Error: Cannot find package 'not-there'.*\n$/);
+});

@@ -18,6 +18,7 @@ for (const [name, content, message] of [
   ['.clusterrc.json', "{ 'port': 5 }", '.clusterrc.json:1:3: not valid JSON: expected a key in double quotes or "}", found "\'"'],
   ['.clusterrc.yaml', 'port: 5\n  host: x\n', '.clusterrc.yaml:2:7: not valid YAML: bad indentation of a mapping entry'],
   ['.clusterrc', 'port: 5\nport: 6\n', '.clusterrc:2:1: not valid YAML: duplicated mapping key'],
+  ['.clusterrc.yaml', 'port: 5\n---\nport: 6\n', '.clusterrc.yaml: YAMLException: expected a single document in the stream, but found more'],
   ['package.json', '{ "name": }', 'package.json:1:11: not valid JSON: expected a value, found "}"'],
 ] as const) {
   test(`${name} ${JSON.stringify(content)}`, async (t) => assert.equal(await says(t, { [name]: content }), message));
@@ -32,6 +33,7 @@ for (const [content, found] of [['[1]', 'a list'], ['"text"', 'a string'], ['42'
 
 test('a directory in the place of a file', async (t) => {
   const dir = directory(t, { 'app.js': '' });
+  assert.equal(await refusal(load(dir, { flags: { config: '.' } })), `${dir}: cannot be read: it is a directory`);
   mkdirSync(path.join(dir, '.clusterrc'));
   assert.equal(await refusal(load(dir)), '.clusterrc: cannot be read: it is a directory');
 });
