@@ -120,6 +120,22 @@ export const hookKinds: Readonly<Record<HookName, HookKind>> = {
   collectStatus: 'waterfall',
 };
 
+/**
+ * Notes what is asked for and is no hook, for the message to a plugin that mistypes one. It still gets undefined, as it may
+ * want to know whether this version has a hook.
+ */
+export function noteMisses(hooks: Hooks): { missed: Set<string>; stop(): void } {
+  const missed = new Set<string>();
+  const noted = new Proxy(Object.prototype, {
+    get(prototype, name, receiver): unknown {
+      if (typeof name === 'string' && !(name in prototype)) missed.add(name);
+      return Reflect.get(prototype, name, receiver);
+    },
+  });
+  Object.setPrototypeOf(hooks, noted);
+  return { missed, stop: () => { Object.setPrototypeOf(hooks, Object.prototype); } };
+}
+
 /** One tap, as `framework hooks` shows it. */
 export interface TapRecord {
   hook: HookName;
@@ -209,7 +225,7 @@ const fromCallback = (fn: TapFunction): TapFunction => (...args) => new Promise(
 });
 
 /** Runs `task` with a time limit in ms; the timer ends with it. */
-async function within<T>(limit: number, task: () => Promise<T>, late: () => Error): Promise<T> {
+export async function within<T>(limit: number, task: () => Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(late()), limit); });
   try {

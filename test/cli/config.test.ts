@@ -53,3 +53,12 @@ test('a config that misses a module: one line, and the place in it once', async 
   const esm = sandbox.app('esm', { 'server.js': SERVER, 'cluster.config.mjs': 'import "not-there"' });
   assert.match((await sandbox.run(['config', esm])).stderr, /^cluster\.config\.mjs: Error: Cannot find package 'not-there'.*\n$/);
 });
+
+test('config shows what a plugin makes of the configuration, changed in place or anew', async (t) => {
+  const sandbox = new Sandbox(t);
+  const plugin = 'export default { name: "more", apply({ hooks }) { hooks.configResolved.tap("more", (config) => { config.workers = 7; return { ...config, startTimeout: 5 }; }); } };';
+  const dir = sandbox.app('app', { 'server.js': SERVER, 'more.mjs': plugin, '.clusterrc': '{"plugins": {"./more.mjs": true}}' });
+  const { stdout } = await sandbox.run(['config', dir]);
+  assert.match(stdout, /^workers +7 +hook configResolved$/m);
+  assert.match(stdout, /^startTimeout +5 +hook configResolved$/m);
+});
