@@ -32,10 +32,16 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
   return config;
 }
 
+/** Of the path of a unix socket; Node 20 cuts off what is beyond, and listens elsewhere. */
+const LONGEST_SOCKET = process.platform === 'linux' ? 107 : 103;
+
 /** What no single layer can be blamed for. */
 function contradictions(config: Config, source: (at: Path) => string): string[] {
-  const { https, refork } = config;
+  const { https, path, refork } = config;
   const lines: string[] = [];
+  if (path !== undefined && process.platform !== 'win32' && Buffer.byteLength(path) > LONGEST_SOCKET) {
+    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${Buffer.byteLength(path)} in ${path}`);
+  }
   if (refork.minDelay > refork.maxDelay) {
     lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
   }

@@ -73,7 +73,7 @@ test('a value that is called like the command is still a value', async (t) => {
 test('flags before the command, short ones with their values, and the last of several', async (t) => {
   const sandbox = new Sandbox(t);
   sandbox.app();
-  const { stdout } = await sandbox.run(['--title', 'config', 'config', 'app', '-p3000', '--port=4000', '-w', '3', '-r', './a.js', '-r', './b.js', '--inspect', '--json', '--start-timeout', '5']);
+  const { stdout } = await sandbox.run(['--title', 'config', 'config', 'app', '-p3000', '--port=4000', '-w', '3', '-r', './app/server.js', '-r', 'node:fs', '--inspect', '--json', '--start-timeout', '5']);
   const { config, sources } = JSON.parse(stdout) as { config: Record<string, unknown>; sources: Record<string, unknown> };
   assert.deepEqual([config.title, config.port, config.workers, config.inspect, config.startTimeout], ['config', 4000, 3, true, 5]);
   assert.equal((config.require as string[]).length, 2);

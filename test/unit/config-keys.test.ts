@@ -69,3 +69,8 @@ test('no key is missing above', () => {
   const tried = new Set(wrong.map(([key]) => key.split('.')[0]));
   assert.deepEqual(Object.keys(configSchema.entries).filter((key) => !tried.has(key)), []);
 });
+
+test('a socket whose path is longer than the system takes', async (t) => {
+  const says = await refusal(load(withConfig(t, { path: `/tmp/${'x'.repeat(150)}.sock` })));
+  assert.match(says, /^\.clusterrc: path: expected at most 10[37] bytes, as the system allows, found 160 in \/tmp\/x+\.sock$/);
+});

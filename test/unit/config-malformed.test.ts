@@ -56,5 +56,7 @@ test('a JavaScript config that throws, does not parse, or misses a module: one l
 test('the target is not there, or nothing is in it', async (t) => {
   const dir = directory(t);
   assert.equal(await refusal(load('nowhere', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), `nowhere: no such directory or file (${dir}/nowhere)`);
+  assert.equal(await refusal(load('srever.js', { cwd: directory(t, { 'server.js': '' }) }), 'ERR_CLUSTER_APP_NOT_FOUND').then((says) => says.replace(/\(.*\)/, '')), 'srever.js: no such directory or file , did you mean "server.js"?');
+  assert.equal(await refusal(load('/dev/null', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), '/dev/null: neither a directory nor a file');
   assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'), /^nothing to run in .*: looked for main of package\.json and \{app,server,index\}\.\{ts,mts,js,mjs,cjs\}/);
 });

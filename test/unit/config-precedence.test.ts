@@ -61,7 +61,7 @@ test('objects merge key by key, lists as a whole', async (t) => {
   const dir = withConfig(t, {
     env: { A: 'file', B: 1 }, import: ['a', 'b'], refork: { limit: 5 },
     profiles: { production: { env: { A: 'profile' }, import: ['c'], refork: { minDelay: 7 } } },
-  });
+  }, { 'node_modules/c/package.json': {} });
   const { config } = await load(dir);
   assert.deepEqual(config.env, { A: 'profile', B: '1' });
   assert.deepEqual(config.import, ['c']);
