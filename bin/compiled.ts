@@ -16,7 +16,8 @@ interface Loader {
 /**
  * Loads a CommonJS file with what V8 compiled of it the last time, so that a later `require` finds it loaded. For Node 20,
  * whose successors have `module.enableCompileCache`: compiling is half of what the command line costs. The first line of
- * the file names its content; V8 itself checks its version and flags.
+ * the file names its content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so
+ * that another installation of the same version needs its own.
  */
 export function loadCompiled(file: string): void {
   const dir = codeDirectory();
@@ -26,7 +27,7 @@ export function loadCompiled(file: string): void {
   const place = path.join(dir, `${process.version}-${process.arch}`);
   // Each command needs other functions.
   const command = /^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? '';
-  const kept = path.join(place, `${/\w+/.exec(source)?.[0]}-${command}.bin`);
+  const kept = path.join(place, `${/\w+/.exec(source)?.[0]}-${hash(file)}-${command}.bin`);
   const cachedData = readOwn(kept);
   const script = new vm.Script(loader.wrap(source), { filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
   const module = new Module(file);
@@ -56,6 +57,13 @@ function make(dir: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EEXIST';
   }
+}
+
+/** 32-bit FNV-1a: node:crypto would cost 3 ms. */
+function hash(text: string): string {
+  let sum = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193);
+  return (sum >>> 0).toString(36);
 }
 
 /** While what the start needed is still there: V8 drops code that is not used any more. At the latest at a good end. */
