@@ -11,9 +11,9 @@ const code = (file: string): Promise<unknown> => freshImport(file).catch((error:
   throw error instanceof Error ? error : new Error(`it threw ${show(error)}`);
 });
 
-/** JSON or YAML; of a text that looks like JSON and is neither, the JSON message is the helpful one. */
+/** JSON or YAML; of a text that looks like JSON (with a comment, perhaps) and is neither, the JSON message is the helpful one. */
 function jsonOrYaml(file: string, content: string): unknown {
-  if (!content.trimStart().startsWith('{')) return yaml(file, content);
+  if (!/^[{/]/.test(content.trimStart())) return yaml(file, content);
   try {
     return parseJson(content);
   } catch (error) {

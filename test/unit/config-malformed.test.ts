@@ -14,6 +14,7 @@ for (const [name, content, message] of [
   ['.clusterrc.json', '{ "import": ["a" "b"] }', '.clusterrc.json:1:18: not valid JSON: expected "," or "]", found "\\""'],
   ['.clusterrc.json', '{ "port": 5', '.clusterrc.json:1:12: not valid JSON: expected "," or "}", found the end of the file'],
   ['.clusterrc.json', '// mine\n{}', '.clusterrc.json:1:1: not valid JSON: expected a value, found "/"'],
+  ['.clusterrc', '// mine\n{ "port": 5 }', '.clusterrc:1:1: not valid JSON: expected a value, found "/"'],
   ['.clusterrc.json', '{} {}', '.clusterrc.json:1:4: not valid JSON: expected "," or the end, found "{"'],
   ['.clusterrc.json', "{ 'port': 5 }", '.clusterrc.json:1:3: not valid JSON: expected a key in double quotes or "}", found "\'"'],
   ['.clusterrc.yaml', 'port: 5\n  host: x\n', '.clusterrc.yaml:2:7: not valid YAML: bad indentation of a mapping entry'],
