@@ -38,7 +38,8 @@ export type HookKind = 'gate' | 'observe' | 'decide' | 'waterfall';
 
 /**
  * Every hook of the master. "gate": awaited, timed, an error in it carries the plugin's name. "observe": cannot break the
- * master. "decide": the first defined value wins, a throwing tap is logged and passed over. "waterfall": hands a value on.
+ * master. "decide": the first defined value wins, a throwing tap is logged and passed over; `beforeReload`, the one of them
+ * that is asynchronous, is guarded as a gate. "waterfall": hands a value on.
  */
 export function createHooks() {
   return {
@@ -110,7 +111,7 @@ export const hookKinds: Readonly<Record<HookName, HookKind>> = {
   beforeRefork: 'decide',
   reachReforkLimit: 'decide',
   workerUnresponsive: 'decide',
-  beforeReload: 'gate',
+  beforeReload: 'decide',
   reloaded: 'gate',
   beforeDrain: 'gate',
   scaleChanged: 'observe',
@@ -164,6 +165,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
   const records: TapRecord[] = [];
   for (const name of Object.keys(hooks) as HookName[]) {
     const kind = hookKinds[name];
+    const isAsync = (hooks[name] as { call?: unknown }).call === undefined;
     (hooks[name] as unknown as Interceptable).intercept({
       register(tap) {
         const record: TapRecord = { hook: name, plugin: tap.name, calls: 0, total: 0 };
@@ -177,7 +179,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
         const named = (error: unknown) => error instanceof ClusterError ? error : new ClusterError('ERR_CLUSTER_HOOK',
           `plugin "${tap.name}" failed in hook ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 
-        if (kind === 'gate') {
+        if (isAsync) {
           const fn = tap.type === 'async' ? fromCallback(tap.fn) : tap.fn;
           const guarded = async (...args: unknown[]) => {
             const started = performance.now();
