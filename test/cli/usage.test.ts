@@ -18,6 +18,7 @@ const WRONG: [args: string[], says: string][] = [
   [['start', 'app', '--help=x'], '--help: takes no value, found "x"'],
   [['reload', 'app', '--no-agnt'], '--no-agnt: unknown flag, did you mean "--no-agent"?'],
   [['start', 'app', '--no-stiky'], '--no-stiky: unknown flag, did you mean "--no-sticky"?'],
+  [['start', 'app', '--stdout', 'x.log'], '--stdout: is for a daemon; add --daemon, or redirect the output in the shell'],
   [['stop', 'app', '--port', '3'], '--port: unknown flag; --help lists them'],
   [['start', 'app', 'more'], 'unexpected "more": framework start [target] [flags]'],
   [['start', 'app', '--port'], '--port: a value is missing (TCP port, 0 for a free one)'],
