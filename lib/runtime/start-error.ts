@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { listenErrorInWords } from '../listen-error.js';
+import { restack, reword } from './reword.js';
 
 /** Our own code, seen from dist/lib/runtime. */
 const OURS = path.join(import.meta.dirname, '../../');
@@ -11,13 +12,10 @@ const OURS = path.join(import.meta.dirname, '../../');
 export function clarify(error: unknown): void {
   if (!(error instanceof Error) || error.stack === undefined) return;
   const words = listenErrorInWords(error.message);
-  if (words !== undefined) {
-    error.stack = error.stack.replace(error.message, () => words);
-    error.message = words;
-  }
+  if (words !== undefined) reword(error, words);
   const lines = error.stack.split('\n');
   if (!lines.some((line) => isFrame(line) && !/node:|<anonymous>\)$/.test(line) && !line.includes(OURS))) {
-    error.stack = lines.filter((line) => !isFrame(line)).join('\n');
+    restack(error, lines.filter((line) => !isFrame(line)).join('\n'));
   }
 }
 

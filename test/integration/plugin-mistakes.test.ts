@@ -82,3 +82,18 @@ test('an apply that never ends is given up', async () => {
   const plugins = [{ name: 'waits', apply: () => new Promise<void>(() => {}) }];
   await assert.rejects(startCluster({ target: fixture('life'), port: 0, plugins }, { hookTimeout: 50 }), /plugin "waits" did not finish apply within 50 ms/);
 });
+
+test('a part that throws in a worker: the plugin is named, the start fails with 1', async (t) => {
+  const mine = plugin(t, 'export default { name: "mine", apply(b) { b.inject("worker", new URL("./part.mjs", import.meta.url)); } };');
+  for (const [source, says] of [
+    ['export default () => { throw new TypeError("no key"); };', /worker#0 \(pid \d+\) failed: plugin "mine": no key$/m],
+    ['export const nothing = 1;', /failed: plugin "mine": the part file:\S+part\.mjs has no function as its default export$/m],
+  ] as const) {
+    writeFileSync(path.join(path.dirname(mine), 'part.mjs'), source);
+    const config = path.join(path.dirname(mine), 'cluster.json');
+    writeFileSync(config, JSON.stringify({ plugins: { [mine]: true } }));
+    const result = await run(['start', fixture('life'), '-p', '0', '-w', '1', '--config', config]);
+    assert.equal(result.code, 1);
+    assert.match(result.stdout + result.stderr, says);
+  }
+});
