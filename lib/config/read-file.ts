@@ -46,10 +46,7 @@ export async function readConfigFile(file: string, name: string): Promise<Record
     const { mark, reason: why } = error as { mark?: { line: number; column: number }; reason?: string };
     if (mark) throw refuse(`:${mark.line + 1}:${mark.column + 1}: not valid YAML: ${why ?? 'it cannot be read'}`);
     if (isUnreadable(error, file)) throw refuse(`: cannot be read: ${reason(error)}`);
-    // cosmiconfig looks for settings of its own in the working directory, whose files may be malformed too.
-    const { filepath } = error as { filepath?: string };
-    const blamed = filepath === undefined || filepath === file ? name : filepath;
-    throw new ClusterError('ERR_CLUSTER_CONFIG', `${blamed}: ${error instanceof Error ? `${error.name}: ${gist(error)}` : String(error)}`,
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: ${error instanceof Error ? `${error.name}: ${gist(error)}` : String(error)}`,
       { cause: error, ...(error instanceof Error && error.stack ? { detail: ownFrames(error, file) } : {}) });
   }
   if (config === undefined || config === null) return {};
