@@ -38,7 +38,9 @@ const isNamespace = (value: unknown): value is Namespace => typeof value === 'ob
 async function importNative(file: string): Promise<Namespace> {
   if (isCommonJs(file)) return requireAnew(file);
   const mark = `?fresh=${++imports}`;
-  const hooks = followInto(mark);
+  const format = asModule(file);
+  const hooks = followInto(mark, format);
+  if (format && !hooks) throw new Error(`it is an ES module by its syntax, and CommonJS by "type" in package.json: name it ${path.parse(file).name}.mjs, or write module.exports`);
   try {
     return await importModule(pathToFileURL(file).href + mark) as Namespace;
   } finally {
@@ -50,12 +52,22 @@ interface ResolveContext { parentURL?: string }
 interface Resolved { url: string; format?: string | null; shortCircuit?: boolean }
 type RegisterHooks = (hooks: { resolve(specifier: string, context: ResolveContext, next: (specifier: string, context: ResolveContext) => Resolved): Resolved }) => { deregister(): void };
 
+/**
+ * The format to load a file as whose syntax says ES module while its package says CommonJS, as `npm init` has it say today;
+ * Node would refuse it.
+ */
+function asModule(file: string): string | undefined {
+  const ts = file.endsWith('.ts');
+  return (ts || file.endsWith('.js')) && readPackage(folderOf(file)).type === 'commonjs' && hasModuleSyntax(file) ? (ts ? 'module-typescript' : 'module') : undefined;
+}
+
 /** Hands the mark of a module on to what it imports, packages excepted. */
-function followInto(mark: string) {
+function followInto(mark: string, format: string | undefined) {
   const { registerHooks } = module as { registerHooks?: RegisterHooks };
   return registerHooks?.({
     resolve(specifier, context, next) {
       const resolved = next(specifier, context);
+      if (format && specifier.endsWith(mark)) return { ...resolved, format };
       const ours = context.parentURL?.endsWith(mark) && resolved.url.startsWith('file:') && !resolved.url.includes('/node_modules/') && !resolved.url.includes('?');
       return ours && /\.(m?js|m?ts)$/.test(resolved.url) ? { ...resolved, url: resolved.url + mark } : resolved;
     },
@@ -66,8 +78,10 @@ function followInto(mark: string) {
 function isCommonJs(file: string): boolean {
   if (path.extname(file) === '.cjs') return true;
   if (path.extname(file) !== '.js' || readPackage(folderOf(file)).type === 'module') return false;
-  return !/^\s*(?:import\s*[\w{*'"]|export\s*[\w{*])/m.test(readFileSync(file, 'utf8'));
+  return !hasModuleSyntax(file);
 }
+
+const hasModuleSyntax = (file: string): boolean => /^\s*(?:import\s*[\w{*'"]|export\s*[\w{*])/m.test(readFileSync(file, 'utf8'));
 
 /**
  * A CommonJS file and what it requires, packages excepted. By require, which keeps modules by file name whatever query an

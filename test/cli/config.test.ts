@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
+import { node } from '../helpers/cluster.js';
 import { Sandbox, SERVER } from './sandbox.js';
 
 test('config prints each value and where it comes from', async (t) => {
@@ -61,4 +63,15 @@ test('config shows what a plugin makes of the configuration, changed in place or
   const { stdout } = await sandbox.run(['config', dir]);
   assert.match(stdout, /^workers +7 +hook configResolved$/m);
   assert.match(stdout, /^startTimeout +5 +hook configResolved$/m);
+});
+
+test('ES module syntax in a package that npm init has called CommonJS', async (t) => {
+  const sandbox = new Sandbox(t);
+  const init = { 'package.json': '{"type": "commonjs"}', 'server.js': SERVER, 'half.js': 'exports.half = 3;' };
+  const source = 'import { half } from "./half.js";\nexport default { workers: half * 2 };';
+  const ts = await sandbox.run(['config', sandbox.app('ts', { ...init, 'cluster.config.ts': source.replace('half * 2', 'half * 2 as number') })]);
+  assert.match(ts.stdout, /^workers +6 /m, ts.stderr);
+  const js = await sandbox.run(['config', sandbox.app('js', { ...init, 'cluster.config.js': source })]);
+  if (spawnSync(node, ['-p', 'typeof module.constructor.registerHooks'], { encoding: 'utf8' }).stdout.trim() === 'function') assert.match(js.stdout, /^workers +6 /m, js.stderr);
+  else assert.deepEqual([js.code, js.stderr], [2, 'cluster.config.js: Error: it is an ES module by its syntax, and CommonJS by "type" in package.json: name it cluster.config.mjs, or write module.exports\n']);
 });
