@@ -21,6 +21,7 @@ export const usageError = (message: string): ClusterError => new ClusterError('E
 export class Command extends CommonBin {
   constructor(rawArgv?: string[]) {
     super(rawArgv);
+    this.#words = this.rawArgv;
     this.rawArgv = this.rawArgv.map((word) => this.#isBare(word) ? `${word}=` : word);
     // `completion` would answer in place of a target of that name.
     this.yargs.completion = () => this.yargs;
@@ -48,10 +49,15 @@ export class Command extends CommonBin {
   commandName = '';
   siblings: ReadonlyMap<string, CommandClass> = new Map();
   #version: string | undefined;
+  /** As typed. */
+  readonly #words: readonly string[];
 
   get usageLine(): string { return [this.program, this.commandName, ...this.words, '[flags]'].filter(Boolean).join(' '); }
 
   override async start(): Promise<void> {
+    // Before yargs: it takes `--help=x` for no help, and would go on.
+    const wrong = this.#switchWithValue();
+    if (wrong) return this.errorHandler(wrong);
     const { description } = this;
     this.yargs.usage(`${description.charAt(0).toUpperCase()}${description.slice(1)}.\n\nUsage: ${this.usageLine}`);
     await super.start();
@@ -102,6 +108,19 @@ export class Command extends CommonBin {
     return word.startsWith('--') && this.flags[word.slice(2)]?.kind === 'maybe';
   }
 
+  /** Of `--daemon=maybe` yargs makes `false`. */
+  #switchWithValue(): ClusterError | undefined {
+    const end = this.#words.indexOf('--');
+    for (const word of end === -1 ? this.#words : this.#words.slice(0, end)) {
+      const [, no, name = '', value = ''] = /^--(no-)?([^=]+)=(.*)$/s.exec(word) ?? [];
+      const flag = this.flags[name];
+      if (!OWN_KEYS.has(name) && flag?.kind !== 'switch') continue;
+      if (no || OWN_KEYS.has(name)) return usageError(`--${no ?? ''}${name}: takes no value, found "${value}"`);
+      if (value !== 'true' && value !== 'false') return usageError(`--${name}: expected true, false or no value, found "${value}"`);
+    }
+    return undefined;
+  }
+
   #check(argv: Argv): void {
     const { key, alias } = this.yargs.getOptions();
     const known = new Set([...Object.keys(key), ...Object.keys(alias), ...Object.values(alias).flat()].map((name) => name.replace(/^no-/, '')));
@@ -109,7 +128,7 @@ export class Command extends CommonBin {
     for (const [name, value] of Object.entries(argv)) {
       if (OWN_KEYS.has(name) || value === undefined) continue;
       const flag = this.flags[name];
-      if (!spellings.has(name)) throw unknownFlag(name, value, known);
+      if (!spellings.has(name)) throw unknownFlag(name, value, known, this.flags);
       if (flag) this.#checkValue(name, flag, [value].flat());
     }
     const extra = argv._[this.words.length];
@@ -128,11 +147,13 @@ export class Command extends CommonBin {
   }
 }
 
-function unknownFlag(name: string, value: unknown, known: ReadonlySet<string>): ClusterError {
+function unknownFlag(name: string, value: unknown, known: ReadonlySet<string>, flags: Flags): ClusterError {
   const dashes = name.length === 1 ? '-' : '--';
   const written = value === false ? `--no-${name}` : `${dashes}${name}`;
   const near = name.length > 1 ? nearest(name, [...known].filter((one) => one.length > 1)) : undefined;
-  return usageError(`${written}: unknown flag${near ? `, did you mean "--${near}"?` : '; --help lists them'}`);
+  const meant = near === undefined ? undefined : flags[near];
+  const no = meant?.negative || (value === false && (meant?.negatable || meant?.kind === 'switch')) ? 'no-' : '';
+  return usageError(`${written}: unknown flag${near ? `, did you mean "--${no}${near}"?` : '; --help lists them'}`);
 }
 
 const camelCase = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());

@@ -22,7 +22,7 @@ export type Flags = Readonly<Record<string, Flag>>;
 
 /** Which instance a command is for. */
 export const instanceFlags: Flags = {
-  title: { kind: 'text', description: 'the instance with this title' },
+  title: { kind: 'text', description: 'the instance with this title', standard: 'any' },
 };
 
 /** What `start`, `dev`, `config` and `hooks` take. */
@@ -30,17 +30,17 @@ export const configFlags: Flags = {
   port: { kind: 'text', alias: 'p', description: 'TCP port, 0 for a free one', standard: '7001, with https 8443', key: ['port'] },
   host: { kind: 'text', description: 'address to listen on', standard: 'all addresses', key: ['host'] },
   workers: { kind: 'text', alias: 'w', description: 'how many workers, or "auto": one for each core', standard: 'auto, in dev 1', key: ['workers'] },
-  framework: { kind: 'text', description: 'package or path of a framework', key: ['framework'] },
+  framework: { kind: 'text', description: 'package or path of a framework', standard: 'none', key: ['framework'] },
   agent: { kind: 'text', description: 'module of the agent, "true" for an agent without one', standard: 'agent.* if there is one', key: ['agent'], negatable: true },
   title: { kind: 'text', description: 'name of the instance', standard: 'name in package.json', key: ['title'] },
   config: { kind: 'text', description: 'configuration file', standard: '.clusterrc, cluster.config.* or package.json', key: ['config'] },
   env: { kind: 'text', description: 'profile of the configuration', standard: 'NODE_ENV', key: ['profile'] },
   sticky: { kind: 'switch', description: 'the same client always reaches the same worker', standard: 'off', key: ['plugins', 'sticky-session'] },
-  'https.key': { kind: 'text', description: 'private key, PEM file', key: ['https', 'key'] },
-  'https.cert': { kind: 'text', description: 'certificate chain, PEM file', key: ['https', 'cert'] },
-  'https.ca': { kind: 'text', description: 'certificate authorities, PEM file', key: ['https', 'ca'] },
-  require: { kind: 'list', alias: 'r', description: 'module that each child requires first; may be given again', key: ['require'] },
-  import: { kind: 'list', description: 'module that each child imports first; may be given again', key: ['import'] },
+  'https.key': { kind: 'text', description: 'private key, PEM file', standard: 'none', key: ['https', 'key'] },
+  'https.cert': { kind: 'text', description: 'certificate chain, PEM file', standard: 'none', key: ['https', 'cert'] },
+  'https.ca': { kind: 'text', description: 'certificate authorities, PEM file', standard: 'none', key: ['https', 'ca'] },
+  require: { kind: 'list', alias: 'r', description: 'module that each child requires first; may be given again', standard: 'none', key: ['require'] },
+  import: { kind: 'list', description: 'module that each child imports first; may be given again', standard: 'none', key: ['import'] },
   'start-timeout': { kind: 'text', description: 'how long a child may take to be ready, ms', standard: '30000', key: ['startTimeout'] },
   'log-level': { kind: 'text', description: 'debug, info, warn, error or silent', standard: 'info', key: ['log', 'level'] },
   'log-format': { kind: 'text', description: 'text or json', standard: 'text', key: ['log', 'format'] },

@@ -13,14 +13,15 @@ const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 export function statusPage(status: Status, now = Date.now()): string {
   const { title, state, address, version, node, startedAt, master, agent, workers, lastReload } = status;
   const lines = [
-    `${style(title, 'bold')}  ${colored(state)}  ${address ?? 'no address yet'}`,
+    `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}`,
     `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${bytes(master.rss)}, hatchery ${version}, node ${node}`,
     '',
     table(HEAD, [...agent ? [row('agent', agent, now)] : [], ...workers.map((worker) => row(`worker#${worker.slot}`, worker, now))], NUMBERS),
   ];
   const notes = [
     ...Object.entries(status.refork.delays).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
-    ...[agent, ...workers].flatMap((child) => child?.lastExit?.error ? [`last error of ${child.slot < 0 ? 'the agent' : `worker#${child.slot}`}: ${child.lastExit.error.split('\n')[0]}`] : []),
+    // Two processes of a slot have their predecessor in common.
+    ...new Set([agent, ...workers].flatMap((child) => child?.lastExit?.error ? [`last error of ${child.slot < 0 ? 'the agent' : `worker#${child.slot}`}: ${child.lastExit.error.split('\n')[0]}`] : [])),
     ...(lastReload ? [`last reload ${age(lastReload.at, now)} ago (${lastReload.reason}): ${lastReload.ok ? `${lastReload.replaced} replaced in ${duration(lastReload.took)}` : `aborted: ${(lastReload.error ?? '').split('\n')[0]}`}`] : []),
   ];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');

@@ -3,7 +3,7 @@ import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import type { Controllable, Progress, Route } from './control/controllable.js';
 import { ClusterError } from './errors.js';
-import { createHooks, guard, type Hooks, type ReloadResult, type TapRecord } from './hooks.js';
+import { createHooks, guard, within, type Hooks, type ReloadResult, type TapRecord } from './hooks.js';
 import type { BootInfo } from './ipc/boot-info.js';
 import type { ChildRole, CloseReason } from './ipc/messages.js';
 import type { Messenger } from './ipc/messenger.js';
@@ -96,17 +96,19 @@ export class Bootstrap implements Controllable {
   #hurry!: () => void;
   readonly #hurried: Promise<void>;
   #resolveExit!: (code: number) => void;
+  readonly #hookTimeout: number;
   #applied = false;
   #applying = '';
   #announced = false;
 
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
     this.#options = options;
+    this.#hookTimeout = options.hookTimeout ?? 30_000;
     this.#releases = new Releases(loaded, this.hooks, options.reloadConfig);
     const { config } = loaded;
     this.#logFiles = new LogFiles(options.logFiles);
     this.logger = new Logger({ label: 'master', ...config.log, output: this.#logFiles.output });
-    this.taps = guard(this.hooks, { timeout: options.hookTimeout ?? 30_000, onError: (error) => this.logger.error(error) });
+    this.taps = guard(this.hooks, { timeout: this.#hookTimeout, onError: (error) => this.logger.error(error) });
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
     const up = new Promise<void>((resolve) => { this.#setUp = resolve; });
     this.#orders = new Orders(() => up.then(() => this.#operations.idle()));
@@ -202,7 +204,13 @@ export class Bootstrap implements Controllable {
     return [...this.agents.current ? [this.agents.current] : [], ...this.workers.children()];
   }
 
-  /** Applies the plugins; `start` does it by itself, `framework hooks` wants no more. */
+  /** Applies the plugins and lets them see the configuration; `start` does it by itself, `framework config` wants no more. */
+  async prepare(): Promise<void> {
+    await this.applyPlugins();
+    await this.#releases.first();
+  }
+
+  /** Applies the plugins; `framework hooks` wants no more. */
   async applyPlugins(): Promise<void> {
     if (this.#applied) return;
     this.#applied = true;
@@ -211,12 +219,13 @@ export class Bootstrap implements Controllable {
 
   async applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void> {
     this.#applying = plugin.name;
-    await plugin.apply(this, options);
+    await within(this.#hookTimeout, async () => plugin.apply(this, options), () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
+      `plugin "${plugin.name}" did not finish apply within ${this.#hookTimeout} ms`));
   }
 
   /**
    * Gives a plugin's part to every child of a role: a module URL whose default export `(runtime, options)` runs before the
-   * app. An agent part is a reason to have an agent, unless it is `passive`. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE
+   * app. An agent part is a reason to have an agent, unless it is `passive`. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _PLUGIN
    */
   inject(role: ChildRole, url: string | URL, options: unknown = {}, { passive = false }: { passive?: boolean } = {}): void {
     this.#parts.add(this.#applying, role, String(url), options, passive);
@@ -240,9 +249,8 @@ export class Bootstrap implements Controllable {
   /** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
   async start(): Promise<this> {
     this.#version = ownVersion();
-    await this.applyPlugins();
+    await this.prepare();
     const { hooks } = this;
-    await this.#releases.first();
     const { config } = this;
     assertBalance(config.balance);
     cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;

@@ -16,14 +16,15 @@ interface Loader {
 /**
  * Loads a CommonJS file with what V8 compiled of it the last time, so that a later `require` finds it loaded: compiling is
  * half of what the command line costs, and a third of what a worker does before the app's own code. The first line of the
- * file names its content; V8 itself checks its version and flags. `use` tells apart what needs other functions of the file;
- * `keeps`: whether this process is to keep what it compiles.
+ * file names its content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so that
+ * another installation of the same version needs its own. `use` tells apart what needs other functions of the file; `keeps`:
+ * whether this process is to keep what it compiles.
  */
 export function loadCompiled(file: string, use: string, keeps = true): void {
   const source = readFileSync(file, 'utf8');
   const dir = codeDirectory();
   const place = dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
-  const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${use}.bin`);
+  const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${hash(file)}-${use}.bin`);
   const cachedData = kept === null ? undefined : readOwn(kept);
   const loader = Module as unknown as Loader;
   const script = new vm.Script(loader.wrap(source), { filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
@@ -50,6 +51,13 @@ function make(dir: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
+}
+
+/** 32-bit FNV-1a: node:crypto would cost 3 ms. */
+function hash(text: string): string {
+  let sum = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193);
+  return (sum >>> 0).toString(36);
 }
 
 /** While what the start needed is still there: V8 drops code that is not used any more. At the latest at a good end. */

@@ -3,7 +3,7 @@ export const ERRORS = {
   ERR_CLUSTER_CONFIG: { exit: 2, means: 'a configuration key or value is wrong, or the file cannot be read' },
   ERR_CLUSTER_USAGE: { exit: 2, means: 'an unknown command or flag, or a bad value on the command line' },
   ERR_CLUSTER_APP_NOT_FOUND: { exit: 2, means: 'the target directory or entry file is not there, or holds nothing to run' },
-  ERR_CLUSTER_PLUGIN: { exit: 2, means: 'a plugin cannot be found, loaded or given these options' },
+  ERR_CLUSTER_PLUGIN: { exit: 2, means: 'a plugin cannot be found, loaded, given these options or applied' },
   ERR_CLUSTER_ENGINE: { exit: 2, means: 'this Node.js or this hatchery is outside what a plugin or an app supports' },
   ERR_CLUSTER_BALANCE: { exit: 2, means: 'the wanted `balance` cannot be had on this Node.js or operating system' },
   ERR_CLUSTER_NOT_CLONEABLE: { exit: 2, means: 'options for a child process hold something that cannot be sent, a function for instance' },

@@ -38,7 +38,8 @@ export type HookKind = 'gate' | 'observe' | 'decide' | 'waterfall';
 
 /**
  * Every hook of the master. "gate": awaited, timed, an error in it carries the plugin's name. "observe": cannot break the
- * master. "decide": the first defined value wins, a throwing tap is logged and passed over. "waterfall": hands a value on.
+ * master. "decide": the first defined value wins, a throwing tap is logged and passed over; `beforeReload`, the one of them
+ * that is asynchronous, is guarded as a gate. "waterfall": hands a value on.
  */
 export function createHooks() {
   return {
@@ -110,7 +111,7 @@ export const hookKinds: Readonly<Record<HookName, HookKind>> = {
   beforeRefork: 'decide',
   reachReforkLimit: 'decide',
   workerUnresponsive: 'decide',
-  beforeReload: 'gate',
+  beforeReload: 'decide',
   reloaded: 'gate',
   beforeDrain: 'gate',
   scaleChanged: 'observe',
@@ -119,6 +120,22 @@ export const hookKinds: Readonly<Record<HookName, HookKind>> = {
   message: 'decide',
   collectStatus: 'waterfall',
 };
+
+/**
+ * Notes what is asked for and is no hook, for the message to a plugin that mistypes one. It still gets undefined, as it may
+ * want to know whether this version has a hook.
+ */
+export function noteMisses(hooks: Hooks): { missed: Set<string>; stop(): void } {
+  const missed = new Set<string>();
+  const noted = new Proxy(Object.prototype, {
+    get(prototype, name, receiver): unknown {
+      if (typeof name === 'string' && !(name in prototype)) missed.add(name);
+      return Reflect.get(prototype, name, receiver);
+    },
+  });
+  Object.setPrototypeOf(hooks, noted);
+  return { missed, stop: () => { Object.setPrototypeOf(hooks, Object.prototype); } };
+}
 
 /** One tap, as `framework hooks` shows it. */
 export interface TapRecord {
@@ -148,6 +165,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
   const records: TapRecord[] = [];
   for (const name of Object.keys(hooks) as HookName[]) {
     const kind = hookKinds[name];
+    const isAsync = (hooks[name] as { call?: unknown }).call === undefined;
     (hooks[name] as unknown as Interceptable).intercept({
       register(tap) {
         const record: TapRecord = { hook: name, plugin: tap.name, calls: 0, total: 0 };
@@ -161,7 +179,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
         const named = (error: unknown) => error instanceof ClusterError ? error : new ClusterError('ERR_CLUSTER_HOOK',
           `plugin "${tap.name}" failed in hook ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 
-        if (kind === 'gate') {
+        if (isAsync) {
           const fn = tap.type === 'async' ? fromCallback(tap.fn) : tap.fn;
           const guarded = async (...args: unknown[]) => {
             const started = performance.now();
@@ -209,7 +227,7 @@ const fromCallback = (fn: TapFunction): TapFunction => (...args) => new Promise(
 });
 
 /** Runs `task` with a time limit in ms; the timer ends with it. */
-async function within<T>(limit: number, task: () => Promise<T>, late: () => Error): Promise<T> {
+export async function within<T>(limit: number, task: () => Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(late()), limit); });
   try {

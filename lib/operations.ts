@@ -1,3 +1,4 @@
+import { MOST_WORKERS } from './config/schema.js';
 import { ClusterError, toErrorData } from './errors.js';
 import type { Hooks, ReloadResult } from './hooks.js';
 import type { Logger } from './logger.js';
@@ -175,9 +176,10 @@ export class Operations {
   }
 }
 
-/** `3`, `"3"`, `"+1"` or `"-2"` from what there is; never below 1. @throws ClusterError ERR_CLUSTER_USAGE */
+/** `3`, `"3"`, `"+1"` or `"-2"` from what there is; never below 1, nor above what a configuration may say. @throws ClusterError ERR_CLUSTER_USAGE */
 function wanted(change: number | string, from: number): number {
   const to = typeof change === 'number' ? change : /^[+-]\d+$/.test(change) ? from + Number(change) : /^\d+$/.test(change) ? Number(change) : NaN;
   if (!Number.isInteger(to)) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected a whole number, +N or -N, found "${change}"`);
+  if (to > MOST_WORKERS) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected at most ${MOST_WORKERS} workers, found ${to}`);
   return Math.max(1, to);
 }

@@ -67,8 +67,9 @@ export class Releases {
   /** What the taps make of it is validated again, also where they changed it in place. */
   async #resolve(loaded: LoadedConfig): Promise<LoadedConfig> {
     if (!this.#hooks.configResolved.isUsed()) return loaded;
+    const before = structuredClone(loaded.config);
     const config = this.#hooks.configResolved.call(loaded.config);
     const { revalidate } = await import('./config/load.js');
-    return { ...loaded, config: revalidate(config, loaded) };
+    return { ...loaded, config: revalidate(config, { ...loaded, config: before }) };
   }
 }

@@ -29,12 +29,18 @@ export class ConfigCommand extends Command {
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
     const { flatten } = await import('../../lib/config/flatten.js');
-    const loaded = await loadConfig(readRequest(argv));
+    const { Bootstrap } = await import('../../lib/bootstrap.js');
+    const read = await loadConfig(readRequest(argv));
+    // Plugins may change it, and what they say while they are applied is no part of the answer.
+    const bootstrap = new Bootstrap(read);
+    bootstrap.logger.level = 'silent';
+    await bootstrap.prepare();
+    const { loaded } = bootstrap;
     const values = flatten(loaded);
     if (argv.json) {
       const sources = Object.fromEntries(values.map(({ path, from, where }) => [path, where === undefined ? { from } : { from, where }]));
       print(JSON.stringify({ config: loaded.config, sources, files: loaded.files, profile: loaded.profile, target: loaded.target }, null, 2));
-      return;
+      process.exit(0);
     }
     const { app, agent, framework } = loaded.target.entry;
     print([
@@ -49,5 +55,7 @@ export class ConfigCommand extends Command {
       const source = where === undefined || where === from ? from : `${from} ${where}`;
       return [path, JSON.stringify(value) ?? String(value), from === 'default' ? style(source, 'dim') : source];
     })));
+    // A plugin may have left a timer running.
+    process.exit(0);
   }
 }

@@ -11,7 +11,7 @@ export class ReloadCommand extends Command {
   override get flags(): Flags {
     return {
       ...instanceFlags,
-      agent: { kind: 'switch', negative: true, description: 'leave the agent as it is' },
+      agent: { kind: 'switch', negative: true, description: 'leave the agent as it is', standard: 'off' },
       queue: { kind: 'switch', description: 'wait for what is under way, in place of being refused', standard: 'off' },
     };
   }

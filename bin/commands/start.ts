@@ -1,4 +1,4 @@
-import { Command } from '../command.js';
+import { Command, usageError } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
 import { configFlags, configFrom, type Flags } from '../flags.js';
 import type { LaunchRequest } from '../launch.js';
@@ -32,6 +32,10 @@ export class StartCommand extends Command {
   }
 
   override async run({ argv }: Context): Promise<void> {
+    if (!argv.daemon && !process.env.HATCHERY_DAEMON) {
+      const idle = ['stdout', 'stderr'].find((name) => this.text(argv, name) !== undefined);
+      if (idle) throw usageError(`--${idle}: is for a daemon; add --daemon, or redirect the output in the shell`);
+    }
     process.env.NODE_ENV ||= this.mode === 'dev' ? 'development' : 'production';
     if (argv.daemon && !process.env.HATCHERY_DAEMON) {
       const { launch } = await import('../launch.js');

@@ -16,7 +16,7 @@ export interface ConfigFile {
 export function displayName(file: string, dir: string): string {
   const relative = path.relative(dir, file);
   const name = relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
-  return path.basename(file) === 'package.json' ? `${name}#cluster` : name;
+  return path.basename(file) === 'package.json' ? `${name}#cluster` : name || file;
 }
 
 /**

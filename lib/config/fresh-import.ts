@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync, realpathSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
@@ -14,10 +15,21 @@ let imports = 0;
 export async function freshImport(link: string): Promise<unknown> {
   // Node remembers where links led; `current` may point to another release by now.
   const file = realpathSync(link);
-  const namespace = /\.[mc]?ts$/.test(file) ? await importTypeScript(file) : await importNative(file);
+  const namespace = await settled(/\.[mc]?ts$/.test(file) ? importTypeScript(file) : importNative(file));
   const exported = 'default' in namespace ? namespace.default : namespace;
   // Compiled to CommonJS, `export default` is one step further in.
   return isNamespace(exported) && exported.__esModule && 'default' in exported ? exported.default : exported;
+}
+
+/** A module that awaits what never comes, with nothing left to run, would end the process with exit code 0 and no word. */
+async function settled<T>(loading: Promise<T>): Promise<T> {
+  const left = new AbortController();
+  const idle = once(process, 'beforeExit', { signal: left.signal });
+  try {
+    return await Promise.race([loading, idle.then(() => { throw new Error('it never finishes loading: a top-level await waits for what does not come'); })]);
+  } finally {
+    left.abort();
+  }
 }
 
 type Namespace = Record<string, unknown>;
@@ -26,7 +38,9 @@ const isNamespace = (value: unknown): value is Namespace => typeof value === 'ob
 async function importNative(file: string): Promise<Namespace> {
   if (isCommonJs(file)) return requireAnew(file);
   const mark = `?fresh=${++imports}`;
-  const hooks = followInto(mark);
+  const format = asModule(file);
+  const hooks = followInto(mark, format);
+  if (format && !hooks) throw new Error(`it is an ES module by its syntax, and CommonJS by "type" in package.json: name it ${path.parse(file).name}.mjs, or write module.exports`);
   try {
     return await importModule(pathToFileURL(file).href + mark) as Namespace;
   } finally {
@@ -38,12 +52,22 @@ interface ResolveContext { parentURL?: string }
 interface Resolved { url: string; format?: string | null; shortCircuit?: boolean }
 type RegisterHooks = (hooks: { resolve(specifier: string, context: ResolveContext, next: (specifier: string, context: ResolveContext) => Resolved): Resolved }) => { deregister(): void };
 
+/**
+ * The format to load a file as whose syntax says ES module while its package says CommonJS, as `npm init` has it say today;
+ * Node would refuse it.
+ */
+function asModule(file: string): string | undefined {
+  const ts = file.endsWith('.ts');
+  return (ts || file.endsWith('.js')) && readPackage(folderOf(file)).type === 'commonjs' && hasModuleSyntax(file) ? (ts ? 'module-typescript' : 'module') : undefined;
+}
+
 /** Hands the mark of a module on to what it imports, packages excepted. */
-function followInto(mark: string) {
+function followInto(mark: string, format: string | undefined) {
   const { registerHooks } = module as { registerHooks?: RegisterHooks };
   return registerHooks?.({
     resolve(specifier, context, next) {
       const resolved = next(specifier, context);
+      if (format && specifier.endsWith(mark)) return { ...resolved, format };
       const ours = context.parentURL?.endsWith(mark) && resolved.url.startsWith('file:') && !resolved.url.includes('/node_modules/') && !resolved.url.includes('?');
       return ours && /\.(m?js|m?ts)$/.test(resolved.url) ? { ...resolved, url: resolved.url + mark } : resolved;
     },
@@ -54,8 +78,10 @@ function followInto(mark: string) {
 function isCommonJs(file: string): boolean {
   if (path.extname(file) === '.cjs') return true;
   if (path.extname(file) !== '.js' || readPackage(folderOf(file)).type === 'module') return false;
-  return !/^\s*(?:import\s*[\w{*'"]|export\s*[\w{*])/m.test(readFileSync(file, 'utf8'));
+  return !hasModuleSyntax(file);
 }
+
+const hasModuleSyntax = (file: string): boolean => /^\s*(?:import\s*[\w{*'"]|export\s*[\w{*])/m.test(readFileSync(file, 'utf8'));
 
 /**
  * A CommonJS file and what it requires, packages excepted. By require, which keeps modules by file name whatever query an

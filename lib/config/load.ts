@@ -9,6 +9,7 @@ import { readChain } from './file-chain.js';
 import { builtIn, fileLayers, frameworkDefaults, unknownProfile, type WrittenLayer } from './layers.js';
 import { mergeLayers, type Layer, type Provenance } from './merge.js';
 import { separatePlugins } from './plugin-objects.js';
+import { missingPreloads } from './preloads.js';
 import { placesIn } from './read-file.js';
 import { resolveConfig, whereWritten } from './resolve.js';
 import type { Config, ProfileInput } from './schema.js';
@@ -92,13 +93,15 @@ export async function loadConfig(request: LoadRequest = {}): Promise<LoadedConfi
   const { values, provenance } = mergeLayers([builtIn(place, command), ...frameworkLayers, ...own]);
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
+  const childDir = place.file ? realpathSync(cwd) : place.realDir;
+  refuse(missingPreloads(config, childDir, (at) => whereWritten(provenance, at)));
   return {
     config,
     provenance,
     files: [...frameworkChain, ...chain].map((link) => link.file),
     unused: found.filter((other) => other !== file && configFlag === undefined),
     profile,
-    target: { dir: place.dir, realDir: place.realDir, cwd: place.file ? realpathSync(cwd) : place.realDir, name: place.name, entry },
+    target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
     pluginObjects: { ...frameworkPlugins, ...ownPlugins },
   };
 }

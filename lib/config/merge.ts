@@ -64,12 +64,12 @@ function forget(provenance: Provenance, path: Path): void {
   }
 }
 
-/** Where a value comes from: its own origin, that of what it is part of, or that of its first part. */
+/** Where a value comes from: its own origin, that of what it is part of, or that of its first part; of one that is missing, its neighbour's. */
 export function originOf(provenance: Provenance, path: Path): Origin {
   for (let length = path.length; length > 0; length--) {
-    const origin = provenance[pathText(path.slice(0, length))];
+    const name = pathText(path.slice(0, length));
+    const origin = provenance[name] ?? provenance[Object.keys(provenance).find((known) => isInside(known, name)) ?? ''];
     if (origin) return origin;
   }
-  const part = Object.keys(provenance).find((known) => isInside(known, pathText(path)));
-  return (part === undefined ? undefined : provenance[part]) ?? { from: 'default' };
+  return { from: 'default' };
 }

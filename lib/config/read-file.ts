@@ -46,10 +46,7 @@ export async function readConfigFile(file: string, name: string): Promise<Record
     const { mark, reason: why } = error as { mark?: { line: number; column: number }; reason?: string };
     if (mark) throw refuse(`:${mark.line + 1}:${mark.column + 1}: not valid YAML: ${why ?? 'it cannot be read'}`);
     if (isUnreadable(error, file)) throw refuse(`: cannot be read: ${reason(error)}`);
-    // cosmiconfig looks for settings of its own in the working directory, whose files may be malformed too.
-    const { filepath } = error as { filepath?: string };
-    const blamed = filepath === undefined || filepath === file ? name : filepath;
-    throw new ClusterError('ERR_CLUSTER_CONFIG', `${blamed}: ${error instanceof Error ? `${error.name}: ${error.message.split('\n')[0]}` : String(error)}`,
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: ${error instanceof Error ? `${error.name}: ${gist(error)}` : String(error)}`,
       { cause: error, ...(error instanceof Error && error.stack ? { detail: ownFrames(error, file) } : {}) });
   }
   if (config === undefined || config === null) return {};
@@ -62,10 +59,18 @@ const isUnreadable = (error: unknown, file: string): boolean => {
   return Boolean(code && syscall) && (failed === undefined || failed === file);
 };
 
-/** Where in the user's file it failed: a JavaScript config is code, and its author needs the line. */
-function ownFrames(error: Error, file: string): string {
-  const lines = (error.stack ?? '').split('\n');
-  return lines.filter((line) => line.includes(path.basename(file))).map((line) => line.replaceAll(/\?fresh=\d+/g, '')).join('\n');
+/** The first line; of the parsers behind cosmiconfig the second one, as theirs only says which file. */
+function gist({ message }: Error): string {
+  const [first = '', second] = message.split('\n');
+  return /^(?:JSON|YAML) Error in .*:$/.test(first) && second ? second : first;
+}
+
+/** Where in a user's file it failed: a config or a plugin in JavaScript is code, and its author needs the line. */
+export function ownFrames(error: Error, file: string): string {
+  const name = path.basename(file);
+  return (error.stack ?? '').split('\n')
+    .filter((line) => line.includes(name) && (/^ +at /.test(line) || /:\d+$/.test(line)))
+    .map((line) => line.replaceAll(/\?fresh=\d+/g, '')).join('\n');
 }
 
 /** The configuration file of an installed package's or a framework's folder, if it has one. */

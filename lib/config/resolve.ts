@@ -43,7 +43,7 @@ function contradictions(config: Config, source: (at: Path) => string): string[] 
     lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
   }
   if (path !== undefined && Buffer.byteLength(path) > LONGEST_SOCKET) {
-    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system has room for no more in the name of a unix socket, found ${Buffer.byteLength(path)}: ${path}`);
+    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${Buffer.byteLength(path)} in ${path}`);
   }
   if (!https) return lines;
   for (const key of ['key', 'cert'] as const) {

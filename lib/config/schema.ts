@@ -10,6 +10,9 @@ import type { Plugin } from '../plugin.js';
 /** setTimeout wraps around above this. */
 const LONGEST = 2 ** 31 - 1;
 
+/** More is a slip of the keyboard, and a master that forks for ever answers no signal. */
+export const MOST_WORKERS = 1024;
+
 /** A plugin object, or a class of that shape, as a JS config may hold it; whatever its options are, its own schema knows. */
 export type AnyPlugin = Plugin | (new () => Plugin);
 
@@ -47,7 +50,7 @@ const entries = {
   agent: v.optional(v.pipe(v.union([v.boolean(), text()], 'a file path, true or false'), v.description('The module of the agent; `true`: an agent without one; `false`: none. Found by itself: `agent.*`.'))),
   framework: v.optional(v.pipe(text('a package name or a path'), v.description('A framework that exports `Application` and `Agent`: package name or path.'))),
   title: v.optional(v.pipe(text(), v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
-  workers: v.optional(v.pipe(wholeOr(['auto'], 1), v.description('How many workers; `auto`: one for each core; 1 in `dev`.')), 'auto'),
+  workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS), v.description('How many workers; `auto`: one for each core; 1 in `dev`.')), 'auto'),
   port: v.optional(v.pipe(whole(0, 65535), v.description('TCP port, 0 for a free one; 8443 with `https`.')), 7001),
   host: v.optional(v.pipe(text('a host name or an address'), v.description('Address to listen on; all of them when not set.'))),
   path: v.optional(v.pipe(text('a file path'), v.description('Unix socket to listen on, in place of a port.'))),

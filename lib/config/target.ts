@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { isObject } from './check.js';
 import type { ResolvedEntry } from './entry.js';
 import { JsonError, parseJson } from './json-text.js';
@@ -73,7 +74,9 @@ export function reason(error: unknown): string {
 export function findPlace(target: string, cwd: string): Place {
   const full = path.resolve(cwd, target);
   try {
-    const isFile = !statSync(full).isDirectory();
+    const stat = statSync(full);
+    const isFile = !stat.isDirectory();
+    if (isFile && !stat.isFile()) throw new ClusterError('ERR_CLUSTER_APP_NOT_FOUND', `${target}: neither a directory nor a file`);
     const dir = isFile ? path.dirname(full) : full;
     const names = new Set(readdirSync(dir));
     const manifest = names.has('package.json') ? readManifest(path.join(dir, 'package.json')) : {};
@@ -84,8 +87,17 @@ export function findPlace(target: string, cwd: string): Place {
     if (error instanceof ClusterError) throw error;
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new ClusterError('ERR_CLUSTER_APP_NOT_FOUND', missing
-      ? `${target}: no such directory or file${full === target ? '' : ` (${full})`}`
+      ? `${target}: no such directory or file${full === target ? '' : ` (${full})`}${meant(full)}`
       : `${target}: cannot be read: ${reason(error)}`);
+  }
+}
+
+function meant(full: string): string {
+  try {
+    const near = nearest(path.basename(full), readdirSync(path.dirname(full)));
+    return near ? `, did you mean "${near}"?` : '';
+  } catch {
+    return '';
   }
 }
 

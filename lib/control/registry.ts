@@ -80,18 +80,19 @@ export async function claim(info: InstanceInfo): Promise<Claim> {
 
 /** Running instances of this user; records of dead ones are removed on the way. */
 export async function listInstances(): Promise<InstanceRecord[]> {
-  const found: InstanceRecord[] = [];
+  // By what they are, as one directory may be met by two paths: TMPDIR is a link to /tmp, or the other way round.
+  const found = new Map<string, InstanceRecord>();
   for (const dir of readableDirs()) {
     for (const name of readdirSync(dir)) {
       if (!/^[0-9a-z]+\.json$/.test(name)) continue;
       const file = path.join(dir, name);
       const record = readRecord(file);
       if (!record) continue;
-      if (await isAlive(record)) found.push(record);
+      if (await isAlive(record)) found.set(`${record.id} ${record.pid}`, record);
       else takeAway(file, record, dir);
     }
   }
-  return found.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  return [...found.values()].sort((a, b) => a.startedAt.localeCompare(b.startedAt));
 }
 
 export interface InstanceQuery {

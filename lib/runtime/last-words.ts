@@ -1,5 +1,6 @@
 import type { ChildRuntime } from './child-runtime.js';
 import { wholeError } from '../logger.js';
+import { clarify } from './start-error.js';
 import { explainSyntaxError } from './syntax-location.js';
 
 /** Bytes of error output that are kept while a child starts. */
@@ -31,14 +32,16 @@ export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): ne
   });
 
   let told = false;
-  const tell = (error: unknown) => {
+  // An app that listens for uncaught exceptions itself gets its error as it was.
+  const tell = (error: unknown, first?: (error: unknown) => void) => {
     if (told) return;
     told = true;
     if ('file' in runtime.boot.entry) explainSyntaxError(error, runtime.boot.entry.file);
+    first?.(error);
     runtime.channel.sendLast('child.failed', { phase: 'boot', error: wholeError(error), ...(words ? { output: words } : {}) });
   };
   const fail = (error: unknown): never => {
-    tell(error);
+    tell(error, clarify);
     if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
     process.exit(1);
   };

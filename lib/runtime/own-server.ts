@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import path from 'node:path';
+import { ClusterError } from '../errors.js';
 import type { BootInfo } from '../ipc/boot-info.js';
 import type { ListenOptions, Runtime } from './runtime.js';
 import { EVERYWHERE } from './servable.js';
@@ -10,11 +11,15 @@ import { EVERYWHERE } from './servable.js';
 export async function createServer(https: BootInfo['listen']['https'], listener: RequestListener): Promise<http.Server> {
   if (!https?.key) return http.createServer(listener);
   const tls = await import('node:https');
-  return tls.createServer({
-    key: readFileSync(https.key),
-    cert: readFileSync(https.cert),
-    ca: https.ca === undefined ? undefined : readFileSync(https.ca),
-  }, listener);
+  try {
+    return tls.createServer({
+      key: readFileSync(https.key),
+      cert: readFileSync(https.cert),
+      ca: https.ca === undefined ? undefined : readFileSync(https.ca),
+    }, listener);
+  } catch (cause) {
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `https cannot be served with ${Object.values(https).join(', ')}: ${(cause as Error).message}`);
+  }
 }
 
 /** The folder of a unix socket is ours to make; the system calls its absence EACCES. */

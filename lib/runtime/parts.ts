@@ -5,18 +5,28 @@ import type { PartSpec } from '../ipc/boot-info.js';
 import { importModule } from '../import-module.js';
 import { bundledParts } from './bundled-parts.js';
 import type { ChildRuntime } from './child-runtime.js';
+import { reword } from './reword.js';
 
 type Part = (runtime: ChildRuntime, options: unknown) => unknown;
 
 /** Runs the plugins' parts in order. `.cjs` files are required: the first import() of a process costs 5 ms on Node 20. */
 export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]): Promise<void> {
-  for (const { url, options, plugin } of parts) {
-    const module: unknown = url.endsWith('.cjs') ? require_(fileURLToPath(url)) : await importModule(url);
-    const part = partOf(module);
-    if (!part) throw new Error(`the part ${url} of plugin ${plugin} has no function as its default export`);
-    const pending = part(runtime, options);
-    if (pending instanceof Promise) await pending;
+  for (const part of parts) {
+    try {
+      await runPart(runtime, part);
+    } catch (error) {
+      if (error instanceof Error) reword(error, `plugin "${part.plugin}": ${error.message}`);
+      throw error;
+    }
   }
+}
+
+async function runPart(runtime: ChildRuntime, { url, options }: PartSpec): Promise<void> {
+  const module: unknown = url.endsWith('.cjs') ? require_(fileURLToPath(url)) : await importModule(url);
+  const part = partOf(module);
+  if (!part) throw new Error(`the part ${url} has no function as its default export`);
+  const pending = part(runtime, options);
+  if (pending instanceof Promise) await pending;
 }
 
 /** In dist/, seen from lib/runtime. */

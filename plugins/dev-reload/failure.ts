@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ChildView, ExitInfo } from '../../lib/index.js';
+import { listenErrorInWords } from '../../lib/listen-error.js';
 import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame } from './code-frame.js';
 
 interface ErrorLike {
@@ -26,12 +27,6 @@ export interface Failure {
   output?: string;
 }
 
-/** System errors of a listen, in words. */
-const PLAIN: Readonly<Record<string, (port?: string) => string>> = {
-  EADDRINUSE: (port) => `port ${port ?? ''} is taken by another process`,
-  EACCES: (port) => `port ${port ?? ''} may not be used by this user`,
-};
-
 /** Of a child that ended without being asked to. */
 export function childFailure(child: ChildView, exit: ExitInfo, dir: string): Failure {
   const who = child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
@@ -49,8 +44,7 @@ function endOf({ cause, code, signal, uptime }: ExitInfo, wasReady: boolean): st
 }
 
 export function errorFailure(title: string, who: string, { name, message: said, stack = '', code }: ErrorLike, dir: string): Failure {
-  const plain = /^(?:listen|bind) /.test(said) && PLAIN[code ?? '']?.(/(\d+)$/.exec(said)?.[1]);
-  const message = plain ? `${plain} (${said})` : said;
+  const message = listenErrorInWords(said) ?? said;
   const position = positionOf({ message, stack }, dir);
   const frame = position ? codeFrame(position) : null;
   return {

@@ -1,7 +1,10 @@
 import * as v from 'valibot';
 
+const LONGEST = 2 ** 31 - 1;
+const expected = 'expected whole milliseconds from 0 up';
+
 const milliseconds = (fallback: number, description: string) =>
-  v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.description(description)), fallback);
+  v.optional(v.pipe(v.number(expected), v.integer(expected), v.minValue(0, expected), v.maxValue(LONGEST, `expected at most ${LONGEST} ms`), v.description(description)), fallback);
 
 export const schema = v.strictObject({
   timeout: milliseconds(30_000, 'How long a worker may take to drain, in ms. Everything happens within it: set it a little below what the orchestrator allows.'),

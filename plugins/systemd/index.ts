@@ -1,3 +1,4 @@
+import * as v from 'valibot';
 import type { Bootstrap, Status } from '../../lib/index.js';
 import { definePlugin } from '../../lib/plugin.js';
 import { takeOrders, type Orders } from './environment.js';
@@ -9,6 +10,7 @@ const STATUS_PAUSE = 1_000;
 /** Under systemd: says how the service is, and serves on the sockets that systemd has opened. Anywhere else it does nothing. */
 export default definePlugin({
   name: NAME,
+  schema: v.strictObject({}),
   async apply(bootstrap) {
     const orders = takeOrders(process.env);
     if (orders.sockets.length > 0) await inherit(bootstrap, orders.sockets);

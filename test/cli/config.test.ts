@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
+import { node } from '../helpers/cluster.js';
 import { Sandbox, SERVER } from './sandbox.js';
 
 test('config prints each value and where it comes from', async (t) => {
@@ -34,4 +36,42 @@ test('config of what is wrong: 2, the file, the path in it and the nearest key',
   assert.deepEqual([code, stdout, stderr.trim().split('\n').length], [2, '', 2]);
   assert.match(stderr, /\.clusterrc.*workres.*"workers"/);
   assert.match(stderr, /\.clusterrc.*refork\.limt.*"limit"/);
+});
+
+test('a config that never finishes loading is an error, not a silent 0', async (t) => {
+  const sandbox = new Sandbox(t);
+  for (const command of ['config', 'start']) {
+    const dir = sandbox.app(command, { 'server.js': SERVER, 'cluster.config.mjs': 'await new Promise(() => {});' });
+    const { code, stderr } = await sandbox.run([command, dir]);
+    assert.deepEqual([code, stderr], [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await waits for what does not come\n']);
+  }
+});
+
+test('a config that misses a module: one line, and the place in it once', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER, 'cluster.config.cjs': 'require("not-there")' });
+  const { stderr } = await sandbox.run(['config', dir]);
+  assert.match(stderr, /^cluster\.config\.cjs: Error: Cannot find module 'not-there'\n +at .*cluster\.config\.cjs:1:1\)\n$/);
+  const esm = sandbox.app('esm', { 'server.js': SERVER, 'cluster.config.mjs': 'import "not-there"' });
+  assert.match((await sandbox.run(['config', esm])).stderr, /^cluster\.config\.mjs: Error: Cannot find package 'not-there'.*\n$/);
+});
+
+test('config shows what a plugin makes of the configuration, changed in place or anew', async (t) => {
+  const sandbox = new Sandbox(t);
+  const plugin = 'export default { name: "more", apply({ hooks }) { hooks.configResolved.tap("more", (config) => { config.workers = 7; return { ...config, startTimeout: 5 }; }); } };';
+  const dir = sandbox.app('app', { 'server.js': SERVER, 'more.mjs': plugin, '.clusterrc': '{"plugins": {"./more.mjs": true}}' });
+  const { stdout } = await sandbox.run(['config', dir]);
+  assert.match(stdout, /^workers +7 +hook configResolved$/m);
+  assert.match(stdout, /^startTimeout +5 +hook configResolved$/m);
+});
+
+test('ES module syntax in a package that npm init has called CommonJS', async (t) => {
+  const sandbox = new Sandbox(t);
+  const init = { 'package.json': '{"type": "commonjs"}', 'server.js': SERVER, 'half.js': 'exports.half = 3;' };
+  const source = 'import { half } from "./half.js";\nexport default { workers: half * 2 };';
+  const ts = await sandbox.run(['config', sandbox.app('ts', { ...init, 'cluster.config.ts': source.replace('half * 2', 'half * 2 as number') })]);
+  assert.match(ts.stdout, /^workers +6 /m, ts.stderr);
+  const js = await sandbox.run(['config', sandbox.app('js', { ...init, 'cluster.config.js': source })]);
+  if (spawnSync(node, ['-p', 'typeof module.constructor.registerHooks'], { encoding: 'utf8' }).stdout.trim() === 'function') assert.match(js.stdout, /^workers +6 /m, js.stderr);
+  else assert.deepEqual([js.code, js.stderr], [2, 'cluster.config.js: Error: it is an ES module by its syntax, and CommonJS by "type" in package.json: name it cluster.config.mjs, or write module.exports\n']);
 });

@@ -16,6 +16,7 @@ test('hooks prints every hook, its tapable kind, and who taps it', async (t) => 
   assert.match(stdout, /^hook +tapable +kind +taps$/m);
   assert.match(stdout, /^workerReady +SyncHook +observe +.*mine/m);
   assert.match(stdout, /^beforeStart +AsyncSeriesHook +gate /m);
+  assert.match(stdout, /^beforeReload +AsyncSeriesBailHook +decide /m);
   assert.match(stdout, /^configResolved +SyncWaterfallHook /m);
   const json = JSON.parse((await sandbox.run(['hooks', dir, '--json'])).stdout) as { hook: string; taps: string[] }[];
   assert.deepEqual(json.map(({ hook }) => hook), Object.keys(createHooks()));

@@ -13,6 +13,8 @@ test('scale takes N, +N and -N, waits until it is done, and says what it did', a
     assert.equal((await sandbox.status([dir])).workers.filter(({ state }) => state === 'ready').length, to);
   }
   assert.equal(await get(port), 'BODY');
+  const many = await sandbox.run(['scale', '+99999', dir]);
+  assert.deepEqual([many.code, many.stderr], [2, 'scale: expected at most 1024 workers, found 100000\n']);
   // Found by where one stands, and by title.
   assert.equal((await sandbox.run(['scale', '2'], { cwd: dir })).code, 0);
   assert.equal((await sandbox.run(['scale', '--title', 'app', '-1'])).code, 0);

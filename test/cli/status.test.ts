@@ -53,6 +53,16 @@ test('status of one that starts', async (t) => {
   assert.equal(await master.ended, 0);
 });
 
+test('status of one that closes says no longer that it has no address yet', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': "module.exports = ({ onClose }) => { onClose(() => new Promise((resolve) => setTimeout(resolve, 5000))); return (_, response) => response.end(); };" });
+  const { pid } = await sandbox.daemon(dir, ['-w', '1']);
+  process.kill(pid, 'SIGTERM');
+  await until(async () => (await sandbox.status([dir])).state === 'closing');
+  assert.match((await sandbox.run(['status', dir])).stdout, /^app {2}closing {2}no address\n/);
+  process.kill(pid, 'SIGTERM');
+});
+
 test('--watch goes on until Ctrl-C', async (t) => {
   const sandbox = new Sandbox(t);
   const dir = sandbox.app();

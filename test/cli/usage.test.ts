@@ -12,13 +12,21 @@ const WRONG: [args: string[], says: string][] = [
   [['start', 'app', '-x'], '-x: unknown flag; --help lists them'],
   [['dev', 'app', '--daemon'], '--daemon: unknown flag; --help lists them'],
   [['dev', 'app', '--reload'], '--reload: unknown flag, did you mean "--no-reload"?'],
+  [['dev', 'app', '--no-reload=1'], '--no-reload: takes no value, found "1"'],
+  [['start', 'app', '--daemon=maybe'], '--daemon: expected true, false or no value, found "maybe"'],
+  [['stop', 'app', '--force=x'], '--force: expected true, false or no value, found "x"'],
+  [['start', 'app', '--help=x'], '--help: takes no value, found "x"'],
+  [['reload', 'app', '--no-agnt'], '--no-agnt: unknown flag, did you mean "--no-agent"?'],
+  [['start', 'app', '--no-stiky'], '--no-stiky: unknown flag, did you mean "--no-sticky"?'],
+  [['start', 'app', '--stdout', 'x.log'], '--stdout: is for a daemon; add --daemon, or redirect the output in the shell'],
   [['stop', 'app', '--port', '3'], '--port: unknown flag; --help lists them'],
   [['start', 'app', 'more'], 'unexpected "more": framework start [target] [flags]'],
   [['start', 'app', '--port'], '--port: a value is missing (TCP port, 0 for a free one)'],
   [['start', 'app', '--port', '99999'], '--port: expected a whole number from 0 to 65535, found 99999'],
   [['start', 'app', '--port', 'http'], '--port: expected a whole number from 0 to 65535, found "http"'],
-  [['start', 'app', '--workers', 'four'], '--workers: expected a whole number from 1 up or "auto", found "four"'],
-  [['start', 'app', '-w', '0'], '--workers: expected a whole number from 1 up or "auto", found 0'],
+  [['start', 'app', '--workers', 'four'], '--workers: expected a whole number from 1 to 1024 or "auto", found "four"'],
+  [['start', 'app', '-w', '0'], '--workers: expected a whole number from 1 to 1024 or "auto", found 0'],
+  [['start', 'app', '-w', '1000000000'], '--workers: expected a whole number from 1 to 1024 or "auto", found 1000000000'],
   [['start', 'app', '--log-level', 'loud'], '--log-level: expected one of "debug", "info", "warn", "error", "silent", found "loud"'],
   [['start', 'app', '--log-format', 'xml'], '--log-format: expected one of "text", "json", found "xml"'],
   [['start', 'app', '--start-timeout', 'soon'], '--start-timeout: expected whole milliseconds from 1 up, found "soon"'],
@@ -58,7 +66,7 @@ test('a value that is called like the command is still a value', async (t) => {
   sandbox.app();
   for (const args of [['-w', 'start', 'start', 'app'], ['start', '-w', 'start', 'app'], ['--workers=start', 'start', 'app']]) {
     const { code, stderr } = await sandbox.run(args);
-    assert.equal(stderr, '--workers: expected a whole number from 1 up or "auto", found "start"\n');
+    assert.equal(stderr, '--workers: expected a whole number from 1 to 1024 or "auto", found "start"\n');
     assert.equal(code, 2);
   }
 });
@@ -66,7 +74,7 @@ test('a value that is called like the command is still a value', async (t) => {
 test('flags before the command, short ones with their values, and the last of several', async (t) => {
   const sandbox = new Sandbox(t);
   sandbox.app();
-  const { stdout } = await sandbox.run(['--title', 'config', 'config', 'app', '-p3000', '--port=4000', '-w', '3', '-r', './a.js', '-r', './b.js', '--inspect', '--json', '--start-timeout', '5']);
+  const { stdout } = await sandbox.run(['--title', 'config', 'config', 'app', '-p3000', '--port=4000', '-w', '3', '-r', './app/server.js', '-r', 'node:fs', '--inspect', '--json', '--start-timeout', '5']);
   const { config, sources } = JSON.parse(stdout) as { config: Record<string, unknown>; sources: Record<string, unknown> };
   assert.deepEqual([config.title, config.port, config.workers, config.inspect, config.startTimeout], ['config', 4000, 3, true, 5]);
   assert.equal((config.require as string[]).length, 2);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
+import { startCluster } from '../../lib/index.js';
 import { fixture, run, type Scope } from '../helpers/cluster.js';
 
 function plugin(t: Scope, source: string): string {
@@ -18,7 +19,7 @@ async function refused(t: Scope, plugins: object): Promise<string> {
   writeFileSync(config, JSON.stringify({ plugins }));
   const result = await run(['start', fixture('life'), '-p', '0', '--config', config]);
   assert.equal(result.code, 2, result.stdout + result.stderr);
-  assert.doesNotMatch(result.stdout + result.stderr, /app_worker|^\s+at /m);
+  assert.doesNotMatch(result.stdout + result.stderr, /app_worker|dist\/core/m);
   return result.stderr;
 }
 
@@ -36,7 +37,7 @@ test('a plugin that cannot be loaded says why', async (t) => {
 });
 
 test('wrong options of a built-in plugin: the path and what is allowed', async (t) => {
-  assert.match(await refused(t, { 'graceful-exit': { timeout: 'soon' } }), /plugins\.graceful-exit\.timeout: /);
+  assert.match(await refused(t, { 'graceful-exit': { timeout: 'soon' } }), /^.*cluster\.json: plugins\.graceful-exit\.timeout: expected whole milliseconds from 0 up, found "soon"\n$/);
   assert.match(await refused(t, { 'graceful-exit': { timout: 5 } }), /plugins\.graceful-exit\.timout: unknown option, did you mean "timeout"\?/);
 });
 
@@ -47,4 +48,52 @@ test('an engine that does not fit', async (t) => {
 test('options for a child that cannot be sent are refused where they are given', async (t) => {
   const source = 'export default { name: "x", apply(b) { b.inject("worker", "file:///x.mjs", { fn() {} }); } };';
   assert.match(await refused(t, { [plugin(t, source)]: true }), /plugin "x", inject\("worker", file:\/\/\/x\.mjs\): the options cannot be sent/);
+});
+
+test('the nearest word for an option that is one of several; no option where there are none', async (t) => {
+  assert.match(await refused(t, { 'sticky-session': { mode: 'requst' } }), /plugins\.sticky-session\.mode: expected "connection" or "request", found "requst", did you mean "request"\?\n$/);
+  assert.match(await refused(t, { 'sticky-session': { mode: 'request' } }), /cluster\.json: plugins\.sticky-session\.key: expected a key with mode "request"/);
+  assert.match(await refused(t, { systemd: { notify: true } }), /plugins\.systemd\.notify: unknown option; there are none\n$/);
+});
+
+test('a plugin that throws in apply, or cannot be made: its name, and its own line alone', async (t) => {
+  const thrown = plugin(t, 'export default { name: "x", async apply() { throw new Error("no licence"); } };');
+  assert.match(await refused(t, { [thrown]: true }), /^plugin "x" failed in apply: no licence\n +at \S+ \(file:.*plugin\.mjs:1:\d+\)\n$/);
+  const made = plugin(t, 'export default class { name = "x"; constructor() { throw new Error("no licence"); } apply() {} };');
+  assert.match(await refused(t, { [made]: true }), /plugins\[.*\]: cannot be made: no licence\n/);
+});
+
+test('a hook that does not exist: the nearest one; asking whether there is one harms nothing', async (t) => {
+  const source = 'export default { name: "x", apply({ hooks }) { hooks.fromTheFuture?.tap("x", () => {}); hooks.workerReedy.tap("x", () => {}); } };';
+  assert.match(await refused(t, { [plugin(t, source)]: true }), /^plugin "x" failed in apply: there is no hook "workerReedy", did you mean "workerReady"\?\n/);
+});
+
+test('a part that is not there, or for nobody', async (t) => {
+  const inject = (call: string) => plugin(t, `export default { name: "x", apply(b) { b.inject(${call}); } };`);
+  assert.match(await refused(t, { [inject('"worker", new URL("./gone.js", import.meta.url)')]: true }), /^plugin "x", inject\("worker", file:.*gone\.js\): there is no file \S+gone\.js; expected a module URL/);
+  assert.match(await refused(t, { [inject('"wroker", import.meta.url')]: true }), /inject\("wroker", .*\): expected "worker" or "agent" as the role\n$/);
+});
+
+test('a plugin module that never finishes loading', async (t) => {
+  assert.match(await refused(t, { [plugin(t, 'await new Promise(() => {});')]: true }), /could not be loaded: it never finishes loading/);
+});
+
+test('an apply that never ends is given up', async () => {
+  const plugins = [{ name: 'waits', apply: () => new Promise<void>(() => {}) }];
+  await assert.rejects(startCluster({ target: fixture('life'), port: 0, plugins }, { hookTimeout: 50 }), /plugin "waits" did not finish apply within 50 ms/);
+});
+
+test('a part that throws in a worker: the plugin is named, the start fails with 1', async (t) => {
+  const mine = plugin(t, 'export default { name: "mine", apply(b) { b.inject("worker", new URL("./part.mjs", import.meta.url)); } };');
+  for (const [source, says] of [
+    ['export default () => { throw new TypeError("no key"); };', /worker#0 \(pid \d+\) failed: plugin "mine": no key$/m],
+    ['export const nothing = 1;', /failed: plugin "mine": the part file:\S+part\.mjs has no function as its default export$/m],
+  ] as const) {
+    writeFileSync(path.join(path.dirname(mine), 'part.mjs'), source);
+    const config = path.join(path.dirname(mine), 'cluster.json');
+    writeFileSync(config, JSON.stringify({ plugins: { [mine]: true } }));
+    const result = await run(['start', fixture('life'), '-p', '0', '-w', '1', '--config', config]);
+    assert.equal(result.code, 1);
+    assert.match(result.stdout + result.stderr, says);
+  }
 });

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { startCluster } from '../helpers/cluster.js';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { fixture, startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
 import { ownApp } from '../helpers/own-app.js';
 
@@ -36,6 +39,33 @@ for (const [what, files, expected] of [
     assert.equal((await cluster.ended()).code, 1);
     for (const pattern of expected) assert.match(cluster.output, pattern);
     await cluster.assertNothingLeft();
+  });
+}
+
+/** The user's mistake, said without a stack that holds nothing of the user's. */
+const plain: Record<string, (t: TestContext) => Promise<{ app: string; flags: string[]; says: RegExp }>> = {
+  'a port that is taken': async (t) => {
+    const other = createServer().listen(0);
+    t.after(() => other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    return { app: 'cjs-listener', flags: ['-p', String(port)], says: new RegExp(`failed: port ${port} is taken by another process \\(.*EADDRINUSE.*\\)$`, 'm') };
+  },
+  'a host of another machine': async () => ({ app: 'cjs-listener', flags: ['--host', '192.0.2.1'], says: /192\.0\.2\.1:\d+ is no address of this machine \(.*EADDRNOTAVAIL.*\)$/m }),
+  'what cannot be served': async () => ({ app: 'not-servable', flags: [], says: /exports the class App.*$/m }),
+  'a certificate that is none': async () => {
+    const file = path.join(fixture('https'), 'package.json');
+    return { app: 'cjs-listener', flags: ['--https.key', file, '--https.cert', file], says: /https cannot be served with .*package\.json, .*package\.json: .*$/m };
+  },
+};
+
+for (const [name, prepare] of Object.entries(plain)) {
+  test(`${name}: in words, no stack of ours`, async (t) => {
+    const { app, flags, says } = await prepare(t);
+    const cluster = await startCluster(t, app, { flags: ['-w', '1', ...flags], ready: false });
+    assert.equal((await cluster.ended()).code, 1);
+    assert.match(cluster.output, says);
+    assert.doesNotMatch(cluster.output, /^ +at /m);
   });
 }
 

@@ -4,6 +4,7 @@ import { configSchema } from '../../lib/config/schema.js';
 import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
 const fromOne = 'a whole number from 1 up';
+const workers = 'a whole number from 1 to 1024 or "auto"';
 const port = 'a whole number from 0 to 65535';
 const texts = 'a list of texts';
 
@@ -15,9 +16,9 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['agent', 1, 'expected a file path, true or false, found 1'],
   ['framework', true, 'expected a package name or a path, found true'],
   ['title', null, 'expected a text, found null'],
-  ['workers', 'four', `expected ${fromOne} or "auto", found "four"`],
-  ['workers', 0, `expected ${fromOne} or "auto", found 0`],
-  ['workers', 1.5, `expected ${fromOne} or "auto", found 1.5`],
+  ['workers', 'four', `expected ${workers}, found "four"`],
+  ['workers', 0, `expected ${workers}, found 0`],
+  ['workers', 1.5, `expected ${workers}, found 1.5`],
   ['port', '80', `expected ${port}, found "80"`],
   ['port', 65536, `expected ${port}, found 65536`],
   ['host', 127, 'expected a host name or an address, found 127'],
@@ -41,7 +42,7 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['refork.onLimit', 'degrad', 'expected one of "degrade", "exit", found "degrad", did you mean "degrade"?'],
   ['profiles', [], 'expected an object of profiles, found []'],
   ['profiles.production', 1, 'expected an object, found 1'],
-  ['profiles.production.workers', -1, `expected ${fromOne} or "auto", found -1`],
+  ['profiles.production.workers', -1, `expected ${workers}, found -1`],
   ['balance', 'random', 'expected one of "round-robin", "os", "reuse-port", found "random"'],
   ['reload', [], 'expected an object, found []'],
   ['reload.soak', '1', 'expected whole milliseconds from 0 up, found "1"'],
@@ -69,9 +70,7 @@ test('no key is missing above', () => {
   assert.deepEqual(Object.keys(configSchema.entries).filter((key) => !tried.has(key)), []);
 });
 
-test('a unix socket whose name the system has no room for', async (t) => {
-  const dir = withConfig(t, { path: `${'x'.repeat(120)}.sock` });
-  const file = `${dir}/${'x'.repeat(120)}.sock`;
-  const said = (await refusal(load(dir))).replace(/\d+/, 'N');
-  assert.equal(said, `.clusterrc: path: expected at most N bytes, as the system has room for no more in the name of a unix socket, found ${file.length}: ${file}`);
+test('a socket whose path is longer than the system takes', async (t) => {
+  const says = await refusal(load(withConfig(t, { path: `/tmp/${'x'.repeat(150)}.sock` })));
+  assert.match(says, /^\.clusterrc: path: expected at most 10[37] bytes, as the system allows, found 160 in \/tmp\/x+\.sock$/);
 });

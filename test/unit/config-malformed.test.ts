@@ -14,10 +14,12 @@ for (const [name, content, message] of [
   ['.clusterrc.json', '{ "import": ["a" "b"] }', '.clusterrc.json:1:18: not valid JSON: expected "," or "]", found "\\""'],
   ['.clusterrc.json', '{ "port": 5', '.clusterrc.json:1:12: not valid JSON: expected "," or "}", found the end of the file'],
   ['.clusterrc.json', '// mine\n{}', '.clusterrc.json:1:1: not valid JSON: expected a value, found "/"'],
+  ['.clusterrc', '// mine\n{ "port": 5 }', '.clusterrc:1:1: not valid JSON: expected a value, found "/"'],
   ['.clusterrc.json', '{} {}', '.clusterrc.json:1:4: not valid JSON: expected "," or the end, found "{"'],
   ['.clusterrc.json', "{ 'port': 5 }", '.clusterrc.json:1:3: not valid JSON: expected a key in double quotes or "}", found "\'"'],
   ['.clusterrc.yaml', 'port: 5\n  host: x\n', '.clusterrc.yaml:2:7: not valid YAML: bad indentation of a mapping entry'],
   ['.clusterrc', 'port: 5\nport: 6\n', '.clusterrc:2:1: not valid YAML: duplicated mapping key'],
+  ['.clusterrc.yaml', 'port: 5\n---\nport: 6\n', '.clusterrc.yaml: YAMLException: expected a single document in the stream, but found more'],
   ['package.json', '{ "name": }', 'package.json:1:11: not valid JSON: expected a value, found "}"'],
 ] as const) {
   test(`${name} ${JSON.stringify(content)}`, async (t) => assert.equal(await says(t, { [name]: content }), message));
@@ -32,6 +34,7 @@ for (const [content, found] of [['[1]', 'a list'], ['"text"', 'a string'], ['42'
 
 test('a directory in the place of a file', async (t) => {
   const dir = directory(t, { 'app.js': '' });
+  assert.equal(await refusal(load(dir, { flags: { config: '.' } })), `${dir}: cannot be read: it is a directory`);
   mkdirSync(path.join(dir, '.clusterrc'));
   assert.equal(await refusal(load(dir)), '.clusterrc: cannot be read: it is a directory');
 });
@@ -54,5 +57,7 @@ test('a JavaScript config that throws, does not parse, or misses a module: one l
 test('the target is not there, or nothing is in it', async (t) => {
   const dir = directory(t);
   assert.equal(await refusal(load('nowhere', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), `nowhere: no such directory or file (${dir}/nowhere)`);
+  assert.equal(await refusal(load('srever.js', { cwd: directory(t, { 'server.js': '' }) }), 'ERR_CLUSTER_APP_NOT_FOUND').then((says) => says.replace(/\(.*\)/, '')), 'srever.js: no such directory or file , did you mean "server.js"?');
+  assert.equal(await refusal(load('/dev/null', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), '/dev/null: neither a directory nor a file');
   assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'), /^nothing to run in .*: looked for main of package\.json and \{app,server,index\}\.\{ts,mts,js,mjs,cjs\}/);
 });

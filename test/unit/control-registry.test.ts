@@ -147,3 +147,11 @@ test('of many starts at once, over a stale record, exactly one gets through', as
     for (const child of starts) child.disconnect();
   }
 });
+
+test('a directory that is met by two paths, TMPDIR being a link to /tmp, holds each instance once', async (t) => {
+  symlinkSync('/tmp', path.join(home, 'tmp'));
+  Object.assign(process.env, { XDG_RUNTIME_DIR: path.join(home, 'nowhere'), TMPDIR: path.join(home, 'tmp') });
+  const one = await claim(info('one'));
+  t.after(() => one.release());
+  assert.deepEqual(await listed(), ['one']);
+});

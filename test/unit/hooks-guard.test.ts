@@ -11,6 +11,13 @@ function guarded(timeout = 1_000) {
 }
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
+test('what is awaited is a gate, or decides after having waited', () => {
+  const hooks = createHooks();
+  const awaited = (Object.keys(hooks) as HookName[]).filter((name) => (hooks[name] as { call?: unknown }).call === undefined);
+  for (const name of awaited) assert.equal(hookKinds[name], name === 'beforeReload' ? 'decide' : 'gate', name);
+  assert.deepEqual((Object.keys(hooks) as HookName[]).filter((name) => hookKinds[name] === 'gate' && !awaited.includes(name)), []);
+});
+
 test('every hook has a kind', () => {
   assert.deepEqual(Object.keys(hookKinds).sort(), Object.keys(createHooks()).sort());
 });
