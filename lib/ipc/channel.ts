@@ -27,13 +27,17 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   readonly #handlers = new Map<string, Handler>();
   readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
   readonly #closed: (() => void)[] = [];
+  /** What came before the parts of plugins could declare it; null once they have. */
+  #early: Frame[] | null;
   #chunks: Buffer[] = [];
   #size = 0;
   #next = 1;
   #open = true;
 
-  constructor(socket: Socket) {
+  /** `declaring`: types are still being declared, until `declared` is called; what comes before its type waits for it. */
+  constructor(socket: Socket, { declaring = false } = {}) {
     this.#socket = socket;
+    this.#early = declaring ? [] : null;
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     // A broken pipe is the other side's end, which 'close' tells.
     socket.on('error', () => {});
@@ -71,6 +75,17 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   /** Declares a type and what handles it. One handler a type. */
   on<T extends SentBy<Peer> & ReceivedBy<Self>>(type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>): void {
     this.#handlers.set(type, handler as Handler);
+    const early = this.#early?.filter((frame) => frame[1] === type) ?? [];
+    if (early.length === 0) return;
+    this.#early = this.#early?.filter((frame) => frame[1] !== type) ?? null;
+    for (const frame of early) this.#dispatch(frame);
+  }
+
+  /** All types are declared: what is of none is refused from here on. */
+  declared(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const frame of early) this.#dispatch(frame);
   }
 
   onClose(listener: () => void): void {
@@ -118,6 +133,10 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   }
 
   #dispatch(message: Frame): void {
+    if (this.#early && (message[0] === 'send' || message[0] === 'ask') && !this.#handlers.has(message[1])) {
+      this.#early.push(message);
+      return;
+    }
     switch (message[0]) {
       case 'send':
         void this.#handlers.get(message[1])?.(message[2] as never);

@@ -10,7 +10,7 @@ import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks 
 import { noteOf } from './take-connections.js';
 
 /** A child's own channel, made before it knows anything of itself. */
-export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
+export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }), { declaring: true });
 
 /** The runtime of this process, as parts of plugins get it. */
 export class ChildRuntime implements Runtime {

@@ -54,6 +54,7 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   });
   try {
     await runParts(runtime, boot.parts);
+    channel.declared();
     await hooks.boot.call(boot);
     await load(boot, runtime);
   } catch (error) {

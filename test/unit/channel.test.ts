@@ -7,14 +7,14 @@ import test, { type TestContext } from 'node:test';
 import { Channel } from '../../lib/ipc/channel.js';
 
 /** Both ends of one connection. */
-async function ends(t: TestContext) {
+async function ends(t: TestContext, options?: { declaring: boolean }) {
   const server = net.createServer();
   server.listen(path.join(os.tmpdir(), `channel-${process.pid}-${Math.random().toString(36).slice(2)}.sock`));
   await once(server, 'listening');
   const client = net.connect(server.address() as string);
   const [accepted] = await once(server, 'connection') as [net.Socket];
   const master = new Channel<'master', 'worker'>(accepted);
-  const worker = new Channel<'worker', 'master'>(client);
+  const worker = new Channel<'worker', 'master'>(client, options);
   t.after(() => {
     master.end();
     worker.end();
@@ -54,4 +54,24 @@ test('a request rejects at its deadline, and at once when the other side goes', 
   master.end();
   await asked;
   assert.equal(worker.send('child.hello', { node: 'x' }), false);
+});
+
+test('what comes before its type is declared waits for it; once all are, what is left is refused', async (t) => {
+  const { master, worker } = await ends(t, { declaring: true });
+  const close = { reason: 'stop', timeout: 1 } as const;
+  master.send('child.close', close);
+  const asked = master.request('child.accept', { path: '/early' }, { timeout: 1_000 });
+  const refused = assert.rejects(master.request('child.acceptRest', { path: '/never' }, { timeout: 1_000 }), { code: 'ERR_CLUSTER_UNKNOWN_MESSAGE' });
+  const known = master.request('messenger.envelope' as never, null as never, { timeout: 1_000 });
+  worker.on('messenger.envelope', () => 'known' as never);
+  assert.equal(await known, 'known');
+  const closed: unknown[] = [];
+  worker.on('child.close', (data) => { closed.push(data); });
+  assert.deepEqual(closed, [close]);
+  let path: unknown;
+  worker.on('child.accept', (data) => { ({ path } = data); });
+  await asked;
+  assert.equal(path, '/early');
+  worker.declared();
+  await refused;
 });
