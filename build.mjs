@@ -138,11 +138,16 @@ writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) =>
   return `${name} ${version} (${license})\n\n${file ? readFileSync(path.join(root, dir, file), 'utf8').trim() : 'The package has no licence file.'}\n`;
 }).join(`\n${'-'.repeat(80)}\n\n`));
 
+// esbuild copies every name of a module of Node's whose default is imported; seeing through to them will do, and spares each
+// process a millisecond.
+for (const { metafile } of results) {
+  for (const file of Object.keys(metafile.outputs)) rewrite(path.join(root, file), (text) => text.replace(/__toESM\((require\("node:[\w/]+"\)),1\)/g, '(m=>({__proto__:m,default:m}))($1)'));
+}
+
 // Named after their content, for what is kept compiled of them.
 const coreFile = path.join(dist, 'core.cjs');
 for (const file of [coreFile, ...['worker', 'agent'].map((role) => path.join(dist, `lib/runtime/${role}.cjs`))]) {
-  const code = readFileSync(file, 'utf8');
-  writeFileSync(file, `//${createHash('sha256').update(code).digest('hex').slice(0, 16)}\n${code}`);
+  rewrite(file, (text) => `//${createHash('sha256').update(text).digest('hex').slice(0, 16)}\n${text}`);
 }
 
 const core = createRequire(import.meta.url)(coreFile);
@@ -166,3 +171,7 @@ if (!process.argv.includes('--js-only')) {
 const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', define: {}, write: false });
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
+
+function rewrite(file, change) {
+  writeFileSync(file, change(readFileSync(file, 'utf8')));
+}
