@@ -116,7 +116,7 @@ const results = await Promise.all([
   build({
     ...shared,
     entryPoints: present([
-      'lib/import-module.ts', 'lib/runtime/fetch-bridge.ts', 'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts',
+      'lib/compiled.ts', 'lib/import-module.ts', 'lib/runtime/fetch-bridge.ts', 'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
@@ -157,10 +157,11 @@ for (const name of INSIDE) {
   writeFileSync(path.join(dist, 'plugins', name, 'index.cjs'), `module.exports = require('../../core.cjs').plugin('${name}');\n`);
 }
 const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
-writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nexport const { ${names('lib')} } = createRequire(import.meta.url)('../core.cjs').lib();\n`);
-// The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more.
+const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
+writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\nexport const { ${names('lib')} } = ${compiled('./', "'library'")}.lib();\n`);
+// The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more. Each command needs other functions of the core.
 writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
-writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = require('../core.cjs').cli();\n0 && (module.exports = { ${names('cli')} });\n`);
+writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/', "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''")}.cli();\n0 && (module.exports = { ${names('cli')} });\n`);
 
 if (!process.argv.includes('--js-only')) {
   const tsc = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });

@@ -14,19 +14,21 @@ interface Loader {
 }
 
 /**
- * Loads a CommonJS file with what V8 compiled of it the last time, so that a later `require` finds it loaded: compiling is
+ * Loads a CommonJS file with what V8 compiled of it the last time, and gives its exports: compiling is
  * half of what the command line costs, and a third of what a worker does before the app's own code. The first line of the
  * file names its content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so that
  * another installation of the same version needs its own. `use` tells apart what needs other functions of the file; `keeps`:
  * whether this process is to keep what it compiles.
  */
-export function loadCompiled(file: string, use: string, keeps = true): void {
+export function loadCompiled(file: string, use: string, keeps = true): unknown {
+  const loader = Module as unknown as Loader;
+  const loaded = loader._cache[file];
+  if (loaded) return loaded.exports;
   const source = readFileSync(file, 'utf8');
   const dir = codeDirectory();
   const place = dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
   const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${hash(file)}-${use}.bin`);
   const cachedData = kept === null ? undefined : readOwn(kept);
-  const loader = Module as unknown as Loader;
   const script = new vm.Script(loader.wrap(source), { filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
   const module = new Module(file);
   Object.assign(module, { filename: file, paths: [] });
@@ -35,6 +37,7 @@ export function loadCompiled(file: string, use: string, keeps = true): void {
   run(module.exports, Module.createRequire(file), module, file, path.dirname(file));
   module.loaded = true;
   if (kept !== null && !cachedData && keeps) afterStart(() => keep(kept, script));
+  return module.exports;
 }
 
 /** The user's directory for compiled code; null where none is wanted. It may be missing yet. */

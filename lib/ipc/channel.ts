@@ -1,11 +1,21 @@
 import { writeSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { deserialize, serialize } from 'node:v8';
 import { ClusterError, fromErrorData, toErrorData, type ErrorData } from '../errors.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 
 /** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */
 export const CHANNEL_FD = 4;
+
+/** What carries the bytes: a net.Socket in the master, less than that in a child. */
+export interface Wire {
+  readonly writable: boolean;
+  /** A child's end has no 'error', as every failure is its end. */
+  on(event: 'data' | 'error' | 'close' | 'end', listener: (chunk: Buffer) => void): unknown;
+  write(data: Buffer): unknown;
+  ref(): unknown;
+  unref(): unknown;
+  destroy(): unknown;
+}
 
 type Frame =
   | [kind: 'send', type: string, data: unknown]
@@ -23,7 +33,7 @@ type Handler = (data: never) => unknown;
  * Frames: length (4 bytes, big endian), then `v8.serialize`d data, so Map, Date, Buffer and typed arrays arrive as they are.
  */
 export class Channel<Self extends Role = Role, Peer extends Role = Role> {
-  readonly #socket: Socket;
+  readonly #wire: Wire;
   readonly #handlers = new Map<string, Handler>();
   readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
   readonly #closed: (() => void)[] = [];
@@ -35,23 +45,18 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   #open = true;
 
   /** `declaring`: types are still being declared, until `declared` is called; what comes before its type waits for it. */
-  constructor(socket: Socket, { declaring = false } = {}) {
-    this.#socket = socket;
+  constructor(wire: Wire, { declaring = false } = {}) {
+    this.#wire = wire;
     this.#early = declaring ? [] : null;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    wire.on('data', (chunk: Buffer) => this.#receive(chunk));
     // A broken pipe is the other side's end, which 'close' tells.
-    socket.on('error', () => {});
-    socket.on('close', () => this.#close());
-    socket.on('end', () => this.#close());
+    wire.on('error', () => {});
+    wire.on('close', () => this.#close());
+    wire.on('end', () => this.#close());
   }
 
   get open(): boolean {
     return this.#open;
-  }
-
-  /** Bytes written that the other side has not read yet. */
-  get backlog(): number {
-    return this.#socket.writableLength;
   }
 
   /** Sends and forgets. False when the other side is gone. */
@@ -103,17 +108,17 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
 
   /** Lets the process end while the channel is open, or keeps it up. */
   hold(keep: boolean): void {
-    if (keep) this.#socket.ref();
-    else this.#socket.unref();
+    if (keep) this.#wire.ref();
+    else this.#wire.unref();
   }
 
   end(): void {
-    this.#socket.destroy();
+    this.#wire.destroy();
   }
 
   #write(message: Frame): boolean {
-    if (!this.#open || !this.#socket.writable) return false;
-    this.#socket.write(frame(message));
+    if (!this.#open || !this.#wire.writable) return false;
+    this.#wire.write(frame(message));
     return true;
   }
 

@@ -7,7 +7,9 @@ export interface NativePipe extends RawHandle {
   connect(request: object, file: string): number;
   open(fd: number): number;
   readStart(): number;
+  ref(): void;
   unref(): void;
+  writeBuffer(request: object, data: Buffer): number;
   writeUtf8String(request: object, text: string, handle?: RawHandle): number;
   onread: (data?: ArrayBuffer) => void;
   pendingHandle?: RawHandle | null;
@@ -17,7 +19,7 @@ interface Natives {
   Pipe: new (type: number) => NativePipe;
   PipeConnectWrap: new () => { oncomplete?: (status: number) => void };
   WriteWrap: new () => { oncomplete?: (status: number) => void };
-  constants: { SERVER: number; IPC: number };
+  constants: { SOCKET: number; SERVER: number; IPC: number };
 }
 
 let loaded: Natives | undefined;

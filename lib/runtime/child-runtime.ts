@@ -1,4 +1,4 @@
-import { Socket, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import type { BootInfo } from '../ipc/boot-info.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, ChildRole } from '../ipc/messages.js';
@@ -8,9 +8,10 @@ import { SeriesChildHook, SyncChildHook } from './child-hook.js';
 import { giveBackIdle } from './give-back.js';
 import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './runtime.js';
 import { noteOf } from './take-connections.js';
+import { openWire } from './wire.js';
 
 /** A child's own channel, made before it knows anything of itself. */
-export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }), { declaring: true });
+export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openWire(CHANNEL_FD), { declaring: true });
 
 /** The runtime of this process, as parts of plugins get it. */
 export class ChildRuntime implements Runtime {
