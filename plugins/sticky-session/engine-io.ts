@@ -6,7 +6,15 @@ import { queryOf } from './request-key.js';
 interface Engine {
   generateId(request: unknown): string | Promise<string>;
   handshake: unknown;
-  clients?: Record<string, { transport?: { name: string; writable?: boolean; dataReq?: unknown }; writeBuffer?: readonly unknown[]; close(): void }>;
+  clients?: Record<string, { transport?: Transport; writeBuffer?: readonly unknown[]; close(): void }>;
+}
+interface Transport {
+  name: string;
+  writable?: boolean;
+  dataReq?: unknown;
+  /** The poll that waits for its answer. */
+  req?: IncomingMessage & { cleanup?: () => void } | null;
+  onError?(message: string): void;
 }
 type GenerateId = (request: unknown) => string | Promise<string>;
 
@@ -54,6 +62,35 @@ export function endPolling(engines: Iterable<Engine>): void {
   };
   look();
   setInterval(look, LOOK).unref();
+}
+
+/** Milliseconds in which the master tells of a death. */
+const NEWS = 500;
+
+/**
+ * A poll that was sent on to this process is cut when the worker that sent it dies. Engine.IO would end the session, as it
+ * does when a client leaves its poll; but a proxy repeats the poll, and would hear that the session is unknown. So its
+ * transport is put where it is between two polls; a client that has left, with `senderLives`, ends its session all the same.
+ */
+export function keepPoll(engines: Iterable<Engine>, request: IncomingMessage, senderLives: () => boolean): void {
+  const sid = request.method === 'GET' ? queryOf(request, 'sid') : undefined;
+  if (sid === undefined) return;
+  const { socket } = request;
+  const cut = () => {
+    for (const { clients = {} } of engines) {
+      const transport = clients[sid]?.transport;
+      if (!transport || transport.req !== request || !transport.req.cleanup) continue;
+      transport.req.cleanup();
+      transport.writable = false;
+      setTimeout(() => {
+        if (senderLives() && !transport.req && clients[sid]?.transport === transport) transport.onError?.('poll connection closed prematurely');
+      }, NEWS).unref();
+    }
+  };
+  for (const event of ['end', 'close']) socket.prependOnceListener(event, cut);
+  request.once('close', () => {
+    for (const event of ['end', 'close']) socket.off(event, cut);
+  });
 }
 
 /** The app may have ids of its own (`io.engine.generateId = ...`), which are marked as well. */

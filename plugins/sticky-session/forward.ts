@@ -8,6 +8,8 @@ export type NextOwner = (failed: number | null) => Promise<number | 'here' | nul
 export interface Forwarding {
   /** The app's server, by its port or path. */
   server: string;
+  /** This process, by its `id`. */
+  from: number;
   socketOf(id: number): string;
   next: NextOwner;
   /** The owner turned out to be this process. */
@@ -77,8 +79,8 @@ export async function forward(request: IncomingMessage, response: ServerResponse
   }
 }
 
-async function send(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
-  const headers = requestHeaders(request, server, forwardedFor);
+async function send(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, from, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
+  const headers = requestHeaders(request, describeHop(server, from, request.socket), forwardedFor);
   let gone = false;
   const leaves = () => { gone = true; };
   response.once('close', leaves);
@@ -199,14 +201,14 @@ function relay(answer: IncomingMessage, response: ServerResponse): void {
 const present = (trailers: NodeJS.Dict<string>): Record<string, string> =>
   Object.fromEntries(Object.entries(trailers).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
-function requestHeaders(request: IncomingMessage, server: string, forwardedFor: boolean): string[] {
+function requestHeaders(request: IncomingMessage, hop: string, forwardedFor: boolean): string[] {
   const headers = endToEnd(request.rawHeaders);
   if (request.headers.host === undefined && request.headers[':authority'] !== undefined) headers.push('Host', String(request.headers[':authority']));
   // A body of HTTP/2 needs neither; in HTTP/1 one of them says where it ends.
   const framed = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   if (!framed && hasBody(request)) headers.push('Transfer-Encoding', 'chunked');
   if (forwardedFor) addForwardedFor(headers, request.socket.remoteAddress ?? 'unknown');
-  headers.push(HOP_HEADER, describeHop(server, request.socket));
+  headers.push(HOP_HEADER, hop);
   return headers;
 }
 

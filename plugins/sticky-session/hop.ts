@@ -6,6 +6,8 @@ import { showPeer, type Ends } from './peer.js';
 export interface Hop {
   /** The app's server that the client spoke to: its port or path. */
   server: string;
+  /** The process that sends it on, by its `id`. */
+  from: number;
   ends: Ends;
 }
 
@@ -39,10 +41,10 @@ export function asObject(headers: readonly string[]): Record<string, string | st
   return object;
 }
 
-export function describeHop(server: string, socket: Socket): string {
+export function describeHop(server: string, from: number, socket: Socket): string {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   const encrypted = (socket as { encrypted?: boolean }).encrypted === true ? true : undefined;
-  return JSON.stringify({ server, ends: { remoteAddress, remotePort, localAddress, localPort, encrypted } } satisfies Hop);
+  return JSON.stringify({ server, from, ends: { remoteAddress, remotePort, localAddress, localPort, encrypted } } satisfies Hop);
 }
 
 /** At the owner: reads the hop, removes it, and makes the socket show the client. Undefined: no hop, so not one of ours. */

@@ -21,18 +21,18 @@ export class PrivateServer {
   received = 0;
   readonly #server = http.createServer({ maxHeaderSize: MAX_HEADER, requireHostHeader: false, keepAliveTimeout: 0, requestTimeout: 0 });
   readonly #servers: ReadonlyMap<string, Server>;
-  readonly #local: WeakSet<IncomingMessage>;
+  readonly #taken: (request: IncomingMessage, from: number) => void;
   readonly #answers = new Set<ServerResponse>();
   readonly #tunnels = new Set<Duplex>();
   readonly #path: string;
   readonly #channel: Runtime<'worker'>['channel'];
 
-  /** `servers`: the app's, by port or path. `local`: requests that are not to be sent on again. */
-  constructor({ channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>, local: WeakSet<IncomingMessage>) {
+  /** `servers`: the app's, by port or path. `taken`: a request is about to reach one of them; `from`: the process that sent it on. */
+  constructor({ channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>, taken: (request: IncomingMessage, from: number) => void) {
     this.#path = file;
     this.#channel = channel;
     this.#servers = servers;
-    this.#local = local;
+    this.#taken = taken;
     const server = this.#server;
     server.headersTimeout = 0;
     server.maxHeadersCount = 0;
@@ -101,7 +101,7 @@ export class PrivateServer {
     const target = hop && this.#servers.get(hop.server);
     if (!target) return undefined;
     this.received++;
-    this.#local.add(request);
+    this.#taken(request, hop.from);
     return target;
   }
 

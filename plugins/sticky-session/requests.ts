@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Address, Runtime } from '../../lib/index.js';
-import { endPolling, markSessions, sessionOwner } from './engine-io.js';
+import { endPolling, keepPoll, markSessions, sessionOwner } from './engine-io.js';
 import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
 import { IssuedCookie } from './issued-cookie.js';
 import type { StickyOptions } from './options.js';
@@ -49,13 +49,16 @@ export class Requests {
     this.#options = options;
     this.#dir = dir;
     this.#table = new Table(options.patience);
-    this.#private = new PrivateServer(runtime, this.#socketOf(runtime.boot.id), this.#servers, this.#local);
     this.#cookie = options.issue === false ? null : new IssuedCookie(options);
     this.#ownerOf = this.#cookie ? (request) => this.#bySlot(this.#cookie?.slotIn(request))
       : options.key === 'socket.io' ? (request) => this.#bySession(request)
         : this.#byKey(keyFinder(options.key as Exclude<NonNullable<StickyOptions['key']>, 'socket.io'>));
     const { hooks, channel } = runtime;
     const engines = options.key === 'socket.io' ? markSessions(runtime.boot.id).engines : [];
+    this.#private = new PrivateServer(runtime, this.#socketOf(runtime.boot.id), this.#servers, (request, from) => {
+      this.#local.add(request);
+      keepPoll(engines, request, () => this.#table.isAlive(from));
+    });
     runtime.signal.addEventListener('abort', () => endPolling(engines), { once: true });
 
     channel.on('sticky-session.release', async ({ id }) => {
@@ -129,6 +132,7 @@ export class Requests {
   #forwarding(server: Server, owner: Owner, here: () => void): Forwarding {
     return {
       server: [...this.#servers].find(([, one]) => one === server)?.[0] ?? '',
+      from: this.#runtime.boot.id,
       socketOf: (id) => this.#socketOf(id),
       next: this.#next(owner),
       here,

@@ -13,11 +13,11 @@ export async function tunnel(request: IncomingMessage, client: Duplex, head: Buf
   }
 }
 
-async function send(request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, socketOf, next, here }: Forwarding): Promise<void> {
+async function send(request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, from, socketOf, next, here }: Forwarding): Promise<void> {
   // Nobody listens to it until the pipe stands.
   const ignore = () => {};
   client.on('error', ignore);
-  const hop = describeHop(server, request.socket);
+  const hop = describeHop(server, from, request.socket);
   let failed: number | null = null;
   for (;;) {
     const owner = await next(failed);
