@@ -26,8 +26,18 @@ let loaded: Natives | undefined;
 
 /** What node:child_process builds its channels from. @throws where Node's permission model keeps it shut. */
 export function natives(): Natives {
-  const { binding } = process as unknown as { binding(name: string): object };
-  return loaded ??= { ...binding('pipe_wrap'), ...binding('stream_wrap') } as Natives;
+  return loaded ??= load();
+}
+
+function load(): Natives {
+  const { binding, noDeprecation } = process as unknown as { binding(name: string): object; noDeprecation?: boolean };
+  // With --pending-deprecation every process would warn of us (DEP0111).
+  process.noDeprecation = true;
+  try {
+    return { ...binding('pipe_wrap'), ...binding('stream_wrap') } as Natives;
+  } finally {
+    process.noDeprecation = noDeprecation;
+  }
 }
 
 /** A byte each, from worker to master. */
