@@ -124,8 +124,9 @@ export async function sessionTrial(scope: Scope, { clients: count, reloads, scal
   }
   const unserved = (await clients.unserved(10_000)).map(({ io: { engine } }) => ({ id: engine.id, ...engine.transport as unknown as { name: string; readyState: string } }));
   // An upgrade was cut in the moment in which the client changed over: engine.io-client (`if (failed) return` in its probe)
-  // leaves its polling paused then, until its ping time-out. All others are to be served.
-  const paused = unserved.filter(({ readyState }) => readyState === 'paused').length;
+  // leaves its polling paused then, or pausing until its poll is answered, and that until its ping time-out. All others are
+  // to be served.
+  const paused = unserved.filter(({ readyState }) => ['paused', 'pausing'].includes(readyState)).length;
   if (unserved.length > paused) throw new Error(`${unserved.length} clients are connected and not served: ${JSON.stringify(unserved.map(({ id, name, readyState }) => [name, readyState, id]))}\n${cluster.output.slice(-6_000)}`);
   const wrong = unknownSessions(cluster.output, killed);
   if (wrong.length > 0) throw new Error(`sessions unknown while their process lived: ${wrong.join(', ')}\n${cluster.output.slice(-3_000)}`);
