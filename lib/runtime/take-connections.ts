@@ -45,9 +45,14 @@ export function takeConnections(): void {
   const getServer = internal._getServer;
   internal._getServer = (server, options, listening) => getServer(server, options, (error, handle) => {
     // A plain object: an address that the workers share has a handle of the system.
-    if (answered !== undefined && handle && Object.getPrototypeOf(handle) === Object.prototype) listeners.set(answered, { server: server as InternalServer, handle });
+    if (answered !== undefined && handle && Object.getPrototypeOf(handle) === Object.prototype) remember(answered, { server: server as InternalServer, handle });
     listening(error, handle);
   });
+}
+
+function remember(key: string, listener: Listener): void {
+  listeners.set(key, listener);
+  listener.server.once('close', () => { if (listeners.get(key) === listener) listeners.delete(key); });
 }
 
 /**
