@@ -14,9 +14,8 @@ interface Loader {
 }
 
 /**
- * Loads a CommonJS file with what V8 compiled of it the last time, and gives its exports: compiling is
- * half of what the command line costs, and a third of what a worker does before the app's own code. The first line of the
- * file names its content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so that
+ * Loads a CommonJS file with what V8 compiled of it the last time, and gives its exports: compiling is half of what the
+ * command line costs, and every worker pays for it as well (`npm run bench -- start`). The first line of the file names its content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so that
  * another installation of the same version needs its own. `use` tells apart what needs other functions of the file; `keeps`:
  * whether this process is to keep what it compiles.
  */
