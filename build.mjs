@@ -5,7 +5,7 @@
 //   lib/index.js          ES module, the public API: names of core.cjs
 //   bin/                  `framework`, and `hatchery/cli`
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
-//   lib/runtime/          what a child process runs
+//   lib/child/          what a child process runs
 //   vendor/               dependencies that few starts need
 //   LICENSES.txt          of everything that is bundled
 // and the declarations beside them.
@@ -99,7 +99,7 @@ const shared = {
   metafile: true,
   minifySyntax: true,
   minifyWhitespace: true,
-  // The core and its plugins import by lib/import-module.ts alone.
+  // The core and its plugins import by lib/kit/import-module.ts alone.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
 };
@@ -110,18 +110,18 @@ const native = { supported: { 'dynamic-import': true } };
 rmSync(dist, { recursive: true, force: true });
 
 const results = await Promise.all([
-  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside('./lib/import-module.cjs'), vendored('./vendor')] }),
+  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside('./lib/kit/import-module.cjs'), vendored('./vendor')] }),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
   build({
     ...shared,
     entryPoints: present([
-      'lib/compiled.ts', 'lib/import-module.ts', 'lib/runtime/fetch-bridge.ts', 'lib/runtime/worker-main.ts', 'lib/runtime/agent-main.ts',
+      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/child/fetch-bridge.ts', 'lib/child/worker-main.ts', 'lib/child/agent-main.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
   }),
-  ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/runtime/${role}.ts`], plugins: [runtime(role), outside('../import-module.cjs')] })),
+  ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/child/${role}.ts`], plugins: [runtime(role), outside('../kit/import-module.cjs')] })),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],
@@ -146,7 +146,7 @@ for (const { metafile } of results) {
 
 // Named after their content, for what is kept compiled of them.
 const coreFile = path.join(dist, 'core.cjs');
-for (const file of [coreFile, ...['worker', 'agent'].map((role) => path.join(dist, `lib/runtime/${role}.cjs`))]) {
+for (const file of [coreFile, ...['worker', 'agent'].map((role) => path.join(dist, `lib/child/${role}.cjs`))]) {
   rewrite(file, (text) => `//${createHash('sha256').update(text).digest('hex').slice(0, 16)}\n${text}`);
 }
 
@@ -158,10 +158,10 @@ for (const name of INSIDE) {
 }
 const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
-writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\nexport const { ${names('lib')} } = ${compiled('./', "'library'")}.lib();\n`);
+writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\nexport const { ${names('lib')} } = ${compiled('./kit/', "'library'")}.lib();\n`);
 // The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more. Each command needs other functions of the core.
 writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
-writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/', "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''")}.cli();\n0 && (module.exports = { ${names('cli')} });\n`);
+writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''")}.cli();\n0 && (module.exports = { ${names('cli')} });\n`);
 
 if (!process.argv.includes('--js-only')) {
   const tsc = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../lib/errors.js';
-import { describeError } from '../lib/logger.js';
-import { nearest } from '../lib/nearest.js';
-import { packageRoot } from '../lib/package-root.js';
+import { ClusterError } from '../lib/kit/errors.js';
+import { describeError } from '../lib/kit/logger.js';
+import { nearest } from '../lib/kit/nearest.js';
+import { packageRoot } from '../lib/kit/package.js';
 import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';
 import { toYargs, type Flag, type Flags } from './flags.js';
 import { printError, style } from './output.js';

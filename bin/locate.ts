@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { logicalCwd } from '../lib/config/target.js';
 import { findInstances, listInstances, type InstanceRecord } from '../lib/control/registry.js';
-import { ClusterError } from '../lib/errors.js';
+import { ClusterError } from '../lib/kit/errors.js';
 import { usageError } from './command.js';
 
 export interface Wanted {

@@ -1,6 +1,6 @@
 import { ControlClient } from '../lib/control/client.js';
 import type { InstanceRecord } from '../lib/control/registry.js';
-import { ClusterError } from '../lib/errors.js';
+import { ClusterError } from '../lib/kit/errors.js';
 import { print } from './output.js';
 
 /** Has a running master do something that takes time, a line for each step. Rejects with its refusal or failure. */

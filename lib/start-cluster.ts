@@ -1,4 +1,4 @@
-import { Bootstrap, type BootstrapOptions } from './bootstrap.js';
+import { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
 import { loadConfig, type LoadRequest } from './config/load.js';
 import type { ProfileInput } from './config/schema.js';
 

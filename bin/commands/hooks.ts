@@ -13,8 +13,8 @@ export class HooksCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
-    const { Bootstrap } = await import('../../lib/bootstrap.js');
-    const { hookKinds } = await import('../../lib/hooks.js');
+    const { Bootstrap } = await import('../../lib/master/bootstrap.js');
+    const { hookKinds } = await import('../../lib/api/hooks.js');
     const loaded = await loadConfig(readRequest(argv));
     // What plugins say while they are applied is no part of the answer.
     const bootstrap = new Bootstrap({ ...loaded, config: { ...loaded.config, log: { ...loaded.config.log, level: 'silent' } } });

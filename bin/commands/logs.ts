@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { ClusterError } from '../../lib/errors.js';
+import { ClusterError } from '../../lib/kit/errors.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { instanceFlags, type Flags } from '../flags.js';

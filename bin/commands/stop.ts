@@ -1,4 +1,4 @@
-import { ClusterError } from '../../lib/errors.js';
+import { ClusterError } from '../../lib/kit/errors.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { instanceFlags, type Flags } from '../flags.js';

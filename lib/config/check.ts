@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { ClusterError } from '../errors.js';
-import { nearest } from '../nearest.js';
+import { ClusterError } from '../kit/errors.js';
+import { nearest } from '../kit/nearest.js';
 
 export type Path = readonly (string | number)[];
 type Schema = v.GenericSchema & { type: string; entries?: Record<string, Schema>; wrapped?: Schema; pipe?: readonly Schema[]; value?: Schema };

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
+import { ClusterError } from '../kit/errors.js';
 import { isDirectory, isPath, resolveModule, resolvePath } from './resolve-module.js';
 import type { Place } from './target.js';
 

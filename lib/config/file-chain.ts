@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
+import { ClusterError } from '../kit/errors.js';
 import { check, inFile } from './check.js';
 import { configOfFolder, readConfigFile } from './read-file.js';
 import { isDirectory, isFile, isPath, packageFolder, readPackage, resolveModule, resolvePath } from './resolve-module.js';

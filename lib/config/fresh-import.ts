@@ -4,7 +4,7 @@ import module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { folderOf, readPackage, resolveInstalled } from './resolve-module.js';
-import { importModule } from '../import-module.js';
+import { importModule } from '../kit/import-module.js';
 
 let imports = 0;
 

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { nearest } from '../nearest.js';
+import { nearest } from '../kit/nearest.js';
 import { readChain, type ConfigFile } from './file-chain.js';
 import type { Layer, Origin } from './merge.js';
 import { configOfFolder } from './read-file.js';

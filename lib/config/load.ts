@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
-import type { Plugin } from '../plugin.js';
+import { ClusterError } from '../kit/errors.js';
+import type { Plugin } from '../api/plugin.js';
 import { absolutePaths } from './absolute-paths.js';
 import { refuse } from './check.js';
 import { findEntry } from './entry.js';

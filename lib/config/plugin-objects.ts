@@ -1,4 +1,4 @@
-import type { Plugin } from '../plugin.js';
+import type { Plugin } from '../api/plugin.js';
 import { isPlugin, type AnyPlugin } from './schema.js';
 
 /**

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
+import { ClusterError } from '../kit/errors.js';
 import { isObject } from './check.js';
 import { NoTypeScript } from './fresh-import.js';
 import { JsonError } from './json-text.js';

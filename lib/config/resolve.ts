@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import os from 'node:os';
 import * as v from 'valibot';
-import { ClusterError } from '../errors.js';
+import { ClusterError } from '../kit/errors.js';
 import { check, isObject, pathText, refuse, type Path } from './check.js';
 import type { LoadedConfig } from './load.js';
 import { mergeLayers, originOf, type Provenance } from './merge.js';

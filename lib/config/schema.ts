@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { LOG_LEVELS } from '../logger.js';
-import type { Plugin } from '../plugin.js';
+import { LOG_LEVELS } from '../kit/logger.js';
+import type { Plugin } from '../api/plugin.js';
 
 /**
  * The configuration, said once: types, validation, defaults, the JSON Schema for editors and the table in the README all

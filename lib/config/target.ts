@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
-import { nearest } from '../nearest.js';
+import { ClusterError } from '../kit/errors.js';
+import { nearest } from '../kit/nearest.js';
 import { isObject } from './check.js';
 import type { ResolvedEntry } from './entry.js';
 import { JsonError, parseJson } from './json-text.js';

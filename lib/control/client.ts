@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { ClusterError, fromErrorData, type ErrorCode } from '../errors.js';
-import type { Status } from '../status.js';
-import type { Progress } from './controllable.js';
+import { ClusterError, fromErrorData, type ErrorCode } from '../kit/errors.js';
+import type { Status } from '../api/status.js';
+import type { Progress } from '../api/control.js';
 import type { InstanceRecord } from './registry.js';
 import type { Line } from './server.js';
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
-import type { InstanceFiles } from '../master/reaper.js';
-import type { Controllable } from './controllable.js';
+import { ClusterError } from '../kit/errors.js';
+import type { InstanceFiles } from '../master/processes/reaper.js';
+import type { Controllable } from '../api/control.js';
 import { claim, type Claim, type InstanceInfo, type InstanceRecord } from './registry.js';
 import { ControlServer } from './server.js';
 

@@ -1,7 +1,7 @@
 import { linkSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import path from 'node:path';
-import { ClusterError } from '../errors.js';
+import { ClusterError } from '../kit/errors.js';
 import { makeInstanceDir, readableDirs } from './instance-dir.js';
 import { isRunning, ownIdentity, type ProcessIdentity } from './process-identity.js';
 

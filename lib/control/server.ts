@@ -1,9 +1,9 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createDebug } from '../debug.js';
-import { toErrorData, type ErrorData } from '../errors.js';
-import type { Controllable, Progress, RouteAnswer } from './controllable.js';
+import { createDebug } from '../kit/debug.js';
+import { toErrorData, type ErrorData } from '../kit/errors.js';
+import type { Controllable, Progress, RouteAnswer } from '../api/control.js';
 
 const debug = createDebug('hatchery:control');
 

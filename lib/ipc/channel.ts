@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
-import { ClusterError, fromErrorData, toErrorData, type ErrorData } from '../errors.js';
+import { ClusterError, fromErrorData, toErrorData, type ErrorData } from '../kit/errors.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 
 /** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */

@@ -1,4 +1,4 @@
-import type { ErrorData } from '../errors.js';
+import type { ErrorData } from '../kit/errors.js';
 import type { BootInfo } from './boot-info.js';
 
 export type Role = 'master' | 'agent' | 'worker';

@@ -1,8 +1,8 @@
 import type { Address, Envelope } from '../ipc/messages.js';
-import type { Directory, Recipient } from '../ipc/router.js';
-import type { AgentGroup } from './agent-group.js';
-import type { Child } from './child.js';
-import type { WorkerGroup } from './worker-group.js';
+import type { Directory, Recipient } from '../messenger/router.js';
+import type { AgentGroup } from './processes/agent-group.js';
+import type { Child } from './processes/child.js';
+import type { WorkerGroup } from './processes/worker-group.js';
 
 export interface AnnouncementsContext {
   workers: WorkerGroup;

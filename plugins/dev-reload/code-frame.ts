@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
-import { packageRoot } from '../../lib/package-root.js';
+import { packageRoot } from '../../lib/kit/package.js';
 
 export interface Position {
   file: string;

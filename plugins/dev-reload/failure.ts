@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { ChildView, ExitInfo } from '../../lib/index.js';
-import { listenErrorInWords } from '../../lib/listen-error.js';
+import { listenErrorInWords } from '../../lib/kit/sockets.js';
 import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame } from './code-frame.js';
 
 interface ErrorLike {

@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
-import { definePlugin } from '../../lib/plugin.js';
-import { built } from '../../lib/package-root.js';
+import { definePlugin } from '../../lib/api/plugin.js';
+import { built } from '../../lib/kit/package.js';
 import { schema, type DevReloadOptions } from './options.js';
 import { PageServer } from './page-server.js';
 import { Session } from './session.js';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bootstrap, ChildView, ExitInfo } from '../../lib/index.js';
-import { ClusterError } from '../../lib/errors.js';
+import { ClusterError } from '../../lib/kit/errors.js';
 import { Changes } from './changes.js';
 import { configChanges } from './config-changes.js';
 import { childFailure, errorFailure, failureText, relative, type Failure } from './failure.js';

@@ -1,5 +1,5 @@
 import type { Bootstrap, ForkSpec } from '../../lib/index.js';
-import { definePlugin } from '../../lib/plugin.js';
+import { definePlugin } from '../../lib/api/plugin.js';
 import { explainDeaths } from './out-of-memory.js';
 import { schema, type HealthCheckOptions } from './options.js';
 import type { openPort as open } from './open-port.js';

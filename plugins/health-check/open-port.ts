@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ClusterError } from '../../lib/errors.js';
+import { ClusterError } from '../../lib/kit/errors.js';
 import type { Bootstrap, RouteAnswer } from '../../lib/index.js';
 
 /** A probe needs no longer for its request, ms. */

@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
 import type { Bootstrap, ChildStatus, ChildView, ExitInfo, Status } from '../../lib/index.js';
-import { built } from '../../lib/package-root.js';
+import { built } from '../../lib/kit/package.js';
 import type { Sample } from './messages.js';
 import { Pulse, type SlotTotals } from './pulse.js';
 

@@ -1,4 +1,4 @@
-import { definePlugin } from '../../lib/plugin.js';
+import { definePlugin } from '../../lib/api/plugin.js';
 import { openPort, pulsesOf } from '../health-check/index.js';
 import type { Counts } from './definitions.js';
 import { schema, type MetricsOptions } from './options.js';

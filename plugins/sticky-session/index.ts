@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
 import type { ChildView } from '../../lib/index.js';
-import { definePlugin } from '../../lib/plugin.js';
-import { built } from '../../lib/package-root.js';
+import { definePlugin } from '../../lib/api/plugin.js';
+import { built } from '../../lib/kit/package.js';
 import { connectionRouting } from './connection-mode.js';
 import type { StickySample } from './messages.js';
 import { schema, socketDefaults, type StickyOptions } from './options.js';

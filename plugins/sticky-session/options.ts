@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import * as v from 'valibot';
-import { SLOT_SOCKET_DIR } from '../../lib/slot-socket-path.js';
+import { SLOT_SOCKET_DIR } from './slot-socket-path.js';
 
 const text = v.pipe(v.string('expected a text'), v.nonEmpty('expected a text'));
 const milliseconds = (least: number, fallback: number, description: string) =>

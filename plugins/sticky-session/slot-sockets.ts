@@ -1,5 +1,5 @@
 import type { Bootstrap, ChildView, HeldSocket } from '../../lib/index.js';
-import { slotSocketPath } from '../../lib/slot-socket-path.js';
+import { slotSocketPath } from './slot-socket-path.js';
 
 /** In the master: one unix socket for each slot, which its worker accepts from. */
 export function slotSockets(bootstrap: Bootstrap, { dir, mode }: { dir: string; mode: number }): void {

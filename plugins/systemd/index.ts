@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Bootstrap, Status } from '../../lib/index.js';
-import { definePlugin } from '../../lib/plugin.js';
+import { definePlugin } from '../../lib/api/plugin.js';
 import { takeOrders, type Orders } from './environment.js';
 
 const NAME = 'systemd';

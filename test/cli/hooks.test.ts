@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createHooks } from '../../lib/hooks.js';
+import { createHooks } from '../../lib/api/hooks.js';
 import { Sandbox, SERVER } from './sandbox.js';
 
 test('hooks prints every hook, its tapable kind, and who taps it', async (t) => {

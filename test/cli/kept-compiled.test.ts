@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
-import { packageRoot } from '../../lib/package-root.js';
+import { packageRoot } from '../../lib/kit/package.js';
 import { node } from '../helpers/cluster.js';
 import { Sandbox, SERVER } from './sandbox.js';
 

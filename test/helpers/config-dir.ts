@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { loadConfig, type LoadedConfig, type LoadRequest } from '../../lib/config/load.js';
-import { ClusterError } from '../../lib/errors.js';
+import { ClusterError } from '../../lib/kit/errors.js';
 
 export type Files = Record<string, string | object>;
 

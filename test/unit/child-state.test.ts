@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { childTable, type ChildEvent, type ChildState } from '../../lib/master/child-state.js';
+import { childTable, type ChildEvent, type ChildState } from '../../lib/api/child.js';
 
 /** Written down apart from the table, so that a change of it has to be meant. */
 const expected: Record<ChildState, Record<ChildEvent, ChildState | undefined>> = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ClusterError } from '../../lib/errors.js';
-import { createHooks, guard, hookKinds, type HookName } from '../../lib/hooks.js';
+import type { ClusterError } from '../../lib/kit/errors.js';
+import { createHooks, guard, hookKinds, type HookName } from '../../lib/api/hooks.js';
 
 function guarded(timeout = 1_000) {
   const hooks = createHooks();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Messenger } from '../../lib/ipc/messenger.js';
+import { Messenger } from '../../lib/messenger/messenger.js';
 import type { Envelope } from '../../lib/ipc/messages.js';
 
 /** Two messengers, each the other's receiver. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { inWindow, limitReached, nextStreak, reforkDelay } from '../../lib/master/refork-policy.js';
+import { inWindow, limitReached, nextStreak, reforkDelay } from '../../lib/master/processes/refork-policy.js';
 
 const options = { limit: 60, duration: 60_000, minDelay: 0, maxDelay: 15_000 };
 

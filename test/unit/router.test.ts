@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Envelope } from '../../lib/ipc/messages.js';
-import { Router, type Recipient } from '../../lib/ipc/router.js';
+import { Router, type Recipient } from '../../lib/messenger/router.js';
 
 function network({ agent = true, drop = '', draining = false } = {}) {
   const got: [who: string, envelope: Envelope][] = [];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Agent, Application } from '../../lib/runtime/application.js';
+import { Agent, Application } from '../../lib/child/application.js';
 
 class Site extends Application {
   override callback() {

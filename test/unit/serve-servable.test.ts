@@ -5,7 +5,7 @@ import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import Koa from 'koa';
-import { describe, isEmpty, isFactory, kindOf, mayListenLater } from '../../lib/runtime/servable.js';
+import { describe, isEmpty, isFactory, kindOf, mayListenLater } from '../../lib/child/servable.js';
 
 const listener: RequestListener = (_request, response) => response.end();
 

@@ -7,9 +7,9 @@ import net, { type AddressInfo, type Server } from 'node:net';
 import { after, test } from 'node:test';
 import type { Address } from '../../lib/ipc/messages.js';
 import type { BootInfo } from '../../lib/ipc/boot-info.js';
-import { SyncChildHook } from '../../lib/runtime/child-hook.js';
-import type { ListenOptions, Runtime } from '../../lib/runtime/runtime.js';
-import { listenStateOf, trackServers } from '../../lib/runtime/server-tracker.js';
+import { SyncChildHook } from '../../lib/child/child-hook.js';
+import type { ListenOptions, Runtime } from '../../lib/api/runtime.js';
+import { listenStateOf, trackServers } from '../../lib/child/server-tracker.js';
 
 const listen: BootInfo['listen'] = { port: 0, reusePort: false };
 const events: string[] = [];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { serviceTable, type ServiceEvent, type ServiceState } from '../../lib/service-state.js';
+import { serviceTable, type ServiceEvent, type ServiceState } from '../../lib/master/life.js';
 
 const states: ServiceState[] = ['idle', 'startingAgent', 'startingWorkers', 'running', 'reloading', 'closing', 'closed'];
 const events: ServiceEvent[] = ['start', 'agentReady', 'workersReady', 'reload', 'reloadDone', 'close', 'closed'];

@@ -1,0 +1,32 @@
+import type { Bootstrap } from '../master/bootstrap.js';
+
+/** A schema library's common interface (https://standardschema.dev): valibot, zod, arktype and others have it. */
+export interface StandardSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+  };
+}
+export type StandardResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[] };
+
+/**
+ * A plugin. `apply` runs once in the master, before anything is forked; it taps hooks there and never later. Its parts for
+ * the other processes are given to `bootstrap.inject`.
+ */
+export interface Plugin<Options = unknown> {
+  name: string;
+  /** Validates the options and fills in defaults; without it any options are taken. */
+  schema?: StandardSchema<Options>;
+  /** semver ranges. */
+  engines?: { node?: string; hatchery?: string };
+  apply(bootstrap: Bootstrap, options: Options): void | Promise<void>;
+}
+
+/** Types a plugin; returns it unchanged. */
+export function definePlugin<Options>(plugin: Plugin<Options>): Plugin<Options> {
+  return plugin;
+}

@@ -1,0 +1,85 @@
+import type { Server } from 'node:net';
+import type { BootInfo } from '../ipc/boot-info.js';
+import type { Channel } from '../ipc/channel.js';
+import type { Address, ChildRole, CloseReason } from '../ipc/messages.js';
+import type { Messenger } from '../messenger/messenger.js';
+import type { Logger } from '../kit/logger.js';
+
+/** Hooks inside a child. tapable's interface; the child has its own small ones, as loading tapable costs every worker 5 ms. */
+export interface RuntimeHooks {
+  /** Before the app is loaded. */
+  boot: ChildHook<[BootInfo], Promise<void>>;
+  /** A server was created or found: it is about to listen for the first time. */
+  server: ChildHook<[Server], void>;
+  /** `listen` options are about to be used; a tap may change them in place. */
+  listen: ChildHook<[Server, ListenOptions], void>;
+  /** A server listens. */
+  listening: ChildHook<[Server, Address], void>;
+  /** The child was told to close (or closes by itself); awaited, in order, before `onClose` functions run. */
+  beforeClose: ChildHook<[ClosingContext], Promise<void>>;
+}
+
+export interface ListenOptions {
+  port?: number;
+  host?: string;
+  path?: string;
+  fd?: number;
+  backlog?: number;
+  exclusive?: boolean;
+  reusePort?: boolean;
+  /** A plugin's own server: no hook sees it, and the plugin itself closes it. */
+  internal?: boolean;
+  [key: string]: unknown;
+}
+
+export interface ClosingContext {
+  /** Read it anew: a reload's drain may become a stop's. */
+  reason: CloseReason;
+  /** Milliseconds from now until the master kills this child. */
+  timeout: number;
+  /** `performance.now()` at which the time is over. */
+  deadline: number;
+}
+
+/** The part of tapable's API that a part of a plugin needs: `tap` and `tapPromise`, in order of registration. */
+export interface ChildHook<Args extends unknown[], Result> {
+  tap(name: string, fn: (...args: Args) => unknown): void;
+  tapPromise(name: string, fn: (...args: Args) => Promise<unknown>): void;
+  call(...args: Args): Result;
+}
+
+/** What a plugin's part gets in a child. */
+export interface Runtime<R extends ChildRole = ChildRole> {
+  readonly role: R;
+  readonly slot: number;
+  readonly boot: BootInfo;
+  readonly config: Record<string, unknown>;
+  readonly hooks: RuntimeHooks;
+  readonly messenger: Messenger;
+  readonly logger: Logger;
+  /** Typed internal messages to and from the master (see InternalMessages). */
+  readonly channel: Channel<R, 'master'>;
+  /** The app is up; before that, a failure belongs to the start. */
+  readonly ready: boolean;
+  /** Aborted when closing starts. */
+  readonly signal: AbortSignal;
+  /** Servers that listen now. */
+  readonly servers: ReadonlySet<Server>;
+  /** Called when the child closes, last registered first, awaited. `name` is shown while it hangs. */
+  onClose(fn: () => unknown, name?: string): void;
+  /** Readiness checks of the app (`context.health`). */
+  readonly healthChecks: ReadonlyMap<string, HealthCheck>;
+  /** Closes this child by its own decision: the master forks a replacement at once; exits with `code`. */
+  leave(reason: CloseReason, options: { code: number; timeout: number }): Promise<never>;
+  /** Whether this child prints why it could not start; a plugin that shows it in a better way turns it off. */
+  printsFailure: boolean;
+  /** Gives idle HTTP/1 connections back to the master, which hands them to another worker as if they were new; resolves with how many. */
+  giveBackIdle(): Promise<number>;
+  /** What a plugin in the master has noted of a connection (`prepare` of `routeConnections`), by the connection's handle. */
+  noteOf(connection: object): unknown;
+  /** What this child still waits for while it closes; parts add their own counts. */
+  readonly waiting: { requests: number; sockets: number; tasks: Set<string> };
+}
+
+export type HealthCheck = () => unknown;
+

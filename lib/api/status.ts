@@ -1,0 +1,43 @@
+import type { ChildState } from './child.js';
+import type { ExitInfo } from '../master/processes/child.js';
+import type { ReloadResult } from './hooks.js';
+import type { Waiting } from '../ipc/messages.js';
+
+/** One process in `status --json`. Numbers are null until the child's first health sample. */
+export interface ChildStatus {
+  id: number;
+  slot: number;
+  pid: number;
+  state: ChildState;
+  generation: number;
+  startedAt: string;
+  restarts: number;
+  /** Bytes. */
+  rss: number | null;
+  /** Share of one core, 0..1 (and above). */
+  cpu: number | null;
+  /** Milliseconds. */
+  eventLoopDelay: number | null;
+  /** 0..1. */
+  eventLoopUtilization: number | null;
+  lastExit: (ExitInfo & { pid: number; at: string; error?: string }) | null;
+  /** While draining: what it still waits for. */
+  waiting?: Waiting;
+  [extra: string]: unknown;
+}
+
+/** What `framework status --json` prints and `GET /status` answers. */
+export interface Status {
+  title: string;
+  state: 'starting' | 'running' | 'reloading' | 'degraded' | 'closing';
+  address: string | null;
+  version: string;
+  node: string;
+  startedAt: string;
+  master: { pid: number; rss: number };
+  agent: ChildStatus | null;
+  workers: ChildStatus[];
+  refork: { inWindow: number; limit: number; delays: Record<string, number> };
+  lastReload: ReloadResult | null;
+  [extra: string]: unknown;
+}

@@ -1,0 +1,4 @@
+import path from 'node:path';
+import { loadCompiled } from '../kit/compiled.js';
+
+loadCompiled(path.join(import.meta.dirname, 'agent.cjs'), 'agent');

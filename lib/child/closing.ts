@@ -1,0 +1,71 @@
+import cluster from 'node:cluster';
+import type { CloseReason } from '../ipc/messages.js';
+import type { ChildRuntime } from './runtime.js';
+import type { Signals } from './signals.js';
+
+/** Exit code after the master has been SIGKILLed, as in the seed. */
+export const MASTER_GONE = 110;
+/** Milliseconds for node:cluster's farewell to the master. */
+const FAREWELL = 1_000;
+
+export interface Close {
+  reason: CloseReason;
+  /** Milliseconds until the master kills this process. */
+  timeout: number;
+  code: number;
+}
+
+/**
+ * The end of this process, once: drain (the taps of beforeClose), then `onClose` functions, last registered first, then the
+ * app's own signal handlers, which were held back until now, then the farewell to the master.
+ */
+export async function closeDown(runtime: ChildRuntime, signals: Signals, { reason, timeout, code }: Close): Promise<never> {
+  if (runtime.closing) {
+    // Asked again, in more of a hurry perhaps: the drain reads the reason anew.
+    if (reason === 'stop' || reason === 'masterGone') runtime.closing.reason = reason;
+    return new Promise<never>(() => {});
+  }
+  const deadline = performance.now() + timeout;
+  runtime.closing = { reason, timeout, deadline };
+  runtime.abort.abort(reason);
+  if (reason === 'masterGone') endAt(deadline, code);
+  if (runtime.ready) await runtime.hooks.beforeClose.call(runtime.closing);
+  for (const { fn, name } of runtime.closers.splice(0).reverse()) {
+    runtime.waiting.tasks.add(name);
+    tell(runtime);
+    try {
+      await fn();
+    } catch (error) {
+      runtime.logger.error(`onClose "${name}" failed`, { error });
+    }
+    runtime.waiting.tasks.delete(name);
+  }
+  if (runtime.ready) {
+    runtime.waiting.tasks.add('the signal handlers of the app');
+    await signals.release(runtime);
+  }
+  return farewell(code);
+}
+
+/** What a closing child waits for is shown by `stop` and `status`. */
+function tell({ channel, waiting }: ChildRuntime): void {
+  channel.send('child.waiting', { ...waiting, tasks: [...waiting.tasks] });
+}
+
+/** The master's acknowledgement comes after every connection that was under way to this worker. */
+async function farewell(code: number): Promise<never> {
+  const { worker } = cluster;
+  if (worker?.isConnected()) {
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, FAREWELL);
+      process.once('disconnect', () => resolve());
+      worker.disconnect();
+    });
+  }
+  process.exit(code);
+}
+
+/** Without a master nobody else ends a drain that hangs (but a loop: that is the reaper's). */
+function endAt(deadline: number, code: number): void {
+  setTimeout(() => process.exit(code), Math.max(0, deadline - performance.now())).unref();
+}

@@ -1,0 +1,70 @@
+import { toErrorData } from '../kit/errors.js';
+import type { BootInfo } from '../ipc/boot-info.js';
+import type { Address, CloseReason } from '../ipc/messages.js';
+import { ChildRuntime, openChannel } from './runtime.js';
+import { MASTER_GONE, closeDown } from './closing.js';
+import { keepLastWords } from './last-words.js';
+import { masterGone } from './master-gone.js';
+import { outliveReaders } from './output.js';
+import { runParts } from './parts.js';
+import { Signals } from './signals.js';
+
+/** What a role does between its parts and `ready`: load and start what there is to run. */
+export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<void>;
+
+/** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
+export function run(load: Load): void {
+  outliveReaders();
+  let runtime: ChildRuntime | null = null;
+  const channel = openChannel();
+
+  const close = (reason: CloseReason, timeout: number, code: number): void => {
+    if (!runtime) process.exit(code);
+    void closeDown(runtime, signals, { reason, timeout, code });
+  };
+  const signals = new Signals(() => {
+    channel.send('child.leaving', { reason: 'signal' });
+    close('signal', runtime?.boot.timeout ?? 0, 0);
+  });
+  channel.on('child.close', ({ reason, timeout }) => close(reason, timeout, 0));
+  masterGone(channel, () => {
+    runtime?.logger.error(`the master is gone, exiting with code:${MASTER_GONE}`);
+    close('masterGone', runtime?.boot.timeout ?? 0, MASTER_GONE);
+  });
+
+  channel.on('child.boot', (boot) => {
+    const booted = runtime = new ChildRuntime(boot, channel);
+    booted.leave = async (reason, { code, timeout }) => {
+      channel.send('child.leaving', { reason });
+      return closeDown(booted, signals, { reason, timeout, code });
+    };
+    void start(booted, load);
+  });
+  channel.send('child.hello', { node: process.version });
+}
+
+async function start(runtime: ChildRuntime, load: Load): Promise<void> {
+  const { boot, channel, hooks } = runtime;
+  process.title = boot.processTitle;
+  const lastWords = keepLastWords(runtime);
+  const addresses: Address[] = [];
+  hooks.listening.tap('core', (_server, address) => {
+    addresses.push(address);
+    if (runtime.ready) channel.send('child.listening', address);
+  });
+  try {
+    await runParts(runtime, boot.parts);
+    channel.declared();
+    await hooks.boot.call(boot);
+    await load(boot, runtime);
+  } catch (error) {
+    lastWords.fail(error);
+  }
+  if (runtime.closing) return;
+  runtime.ready = true;
+  lastWords.forget();
+  // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.
+  process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: toErrorData(error) }); });
+  channel.hold(true);
+  channel.send('child.ready', { addresses });
+}

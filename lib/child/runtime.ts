@@ -1,0 +1,76 @@
+import type { Server } from 'node:net';
+import type { BootInfo } from '../ipc/boot-info.js';
+import { CHANNEL_FD, Channel } from '../ipc/channel.js';
+import type { Address, ChildRole } from '../ipc/messages.js';
+import { Messenger } from '../messenger/messenger.js';
+import { Logger, type LogLevel } from '../kit/logger.js';
+import { SeriesChildHook, SyncChildHook } from './child-hook.js';
+import { giveBackIdle } from './give-back.js';
+import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
+import { noteOf } from './take-connections.js';
+import { openWire } from './wire.js';
+
+/** A child's own channel, made before it knows anything of itself. */
+export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openWire(CHANNEL_FD), { declaring: true });
+
+/** The runtime of this process, as parts of plugins get it. */
+export class ChildRuntime implements Runtime {
+  readonly role: ChildRole;
+  readonly slot: number;
+  readonly boot: BootInfo;
+  readonly config: Record<string, unknown>;
+  readonly logger: Logger;
+  readonly messenger: Messenger;
+  readonly channel: Channel<ChildRole, 'master'>;
+  readonly servers: ReadonlySet<Server> = new Set<Server>();
+  readonly healthChecks: ReadonlyMap<string, HealthCheck> = new Map<string, HealthCheck>();
+  readonly waiting = { requests: 0, sockets: 0, tasks: new Set<string>() };
+  readonly hooks: RuntimeHooks;
+  readonly closers: { fn: () => unknown; name: string }[] = [];
+  readonly abort = new AbortController();
+  ready = false;
+  printsFailure = true;
+  /** Set once closing has begun. */
+  closing: ClosingContext | null = null;
+  /** Filled in by closing.ts, which needs the runtime first. */
+  leave: Runtime['leave'] = () => Promise.reject(new Error('not booted yet'));
+
+  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>) {
+    this.boot = boot;
+    this.role = boot.role;
+    this.slot = boot.slot;
+    this.config = boot.config;
+    this.channel = channel;
+    this.logger = new Logger({ label: boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`, level: boot.log.level as LogLevel, format: boot.log.format });
+    this.messenger = new Messenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
+    channel.on('messenger.envelope', (envelope) => {
+      this.messenger.receive(envelope);
+      // Code written for the seed's model (Egg's own messenger, sendmessage) listens to the process.
+      process.emit('message', envelope, undefined);
+    });
+    this.hooks = {
+      boot: new SeriesChildHook<[BootInfo]>(),
+      server: new SyncChildHook<[Server]>(),
+      listen: new SyncChildHook<[Server, ListenOptions]>(),
+      listening: new SyncChildHook<[Server, Address]>(),
+      beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => this.logger.error(`${name} failed while closing`, { error })),
+    };
+  }
+
+  giveBackIdle(): Promise<number> {
+    return giveBackIdle(this);
+  }
+
+  noteOf(connection: object): unknown {
+    return noteOf(connection);
+  }
+
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
+  onClose(fn: () => unknown, name?: string): void {
+    this.closers.push({ fn, name: name || fn.name || `onClose #${this.closers.length + 1}` });
+  }
+}
+

@@ -1,0 +1,12 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+/** The package's own folder. Looked for upwards, because a bundle's chunk lies deeper than the source it came from. */
+export const packageRoot: string = (() => {
+  let dir = import.meta.dirname;
+  while (!existsSync(path.join(dir, 'package.json'))) dir = path.dirname(dir);
+  return dir;
+})();
+
+/** A file of the built package, such as `lib/child/worker-main.cjs`. */
+export const built = (file: string): string => path.join(packageRoot, 'dist', file);

@@ -1,0 +1,275 @@
+import type { RawHandle } from '../../node/raw-handle.js';
+import type { Child } from '../processes/child.js';
+import type { Handover } from './handover.js';
+
+/** Takes a connection that no worker is there for. */
+export type Fallback = (client: RawHandle) => void;
+
+/** Decides which slot a connection belongs to; given to `bootstrap.routeConnections`. */
+export interface ConnectionRouting {
+  /**
+   * The slot of a connection; undefined: any worker may take it. Asked again when the slot cannot take it. `unavailable`
+   * tells of slots that have not taken a connection for `patience` ms; one of them may be named when nobody else is left.
+   */
+  pick(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined;
+  /** Milliseconds that a slot without a worker, or with one that does not answer, keeps its connections. */
+  patience: number;
+  /**
+   * Sees a connection first. Calls `admit` once it may be routed, or closes the handle and then calls `drop`. What `admit` is
+   * given goes to the worker with the connection (`runtime.noteOf`).
+   */
+  prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void;
+}
+
+interface Pending {
+  client: RawHandle;
+  slot: number | undefined;
+  note: unknown;
+  /** performance.now() */
+  since: number;
+}
+
+interface Member {
+  child: Child;
+  handover: Handover;
+  /** It has not answered yet what it was handed last: a worker that is blocked gets no more than one connection. */
+  busy: boolean;
+}
+
+/** A slot as this address knows it. */
+interface Place {
+  /** Oldest first: a successor takes over when its predecessor leaves. */
+  members: Member[];
+  queue: Pending[];
+  /** performance.now() since when it takes nothing: without a worker, or waiting for its acknowledgement. */
+  stalledSince: number | null;
+}
+
+export interface AcceptorOptions {
+  routing(): ConnectionRouting | null;
+  held(): boolean;
+  /** What takes connections in place of letting them wait while there is no worker. */
+  fallback(): Fallback | null;
+  /** Milliseconds a connection waits for a worker before it is closed. */
+  patience: number;
+}
+
+/** Milliseconds until a worker that refused a connection (its server closes, or is full) is offered one again. */
+const REFUSED = 10;
+/** Milliseconds between two looks at what waits. */
+const LOOK = 1_000;
+
+/**
+ * One listening address: takes its connections in the master and hands each to a worker, as node:cluster's round-robin
+ * does (see Handover). Ours, because Node's loses connections: what a worker had
+ * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (FIELD-NOTES 6). And
+ * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
+ */
+export class Acceptor {
+  /** What identifies the address in node:cluster's messages. */
+  key = '';
+  readonly handle: RawHandle;
+  readonly #closeHandle: () => void;
+  /** In the order in which they became free. */
+  readonly #free = new Set<Member>();
+  readonly #members = new Map<Child, Member>();
+  readonly #places = new Map<number, Place>();
+  /** Connections that any worker may take. */
+  #shared: Pending[] = [];
+  readonly #preparing = new Set<RawHandle>();
+  readonly #options: AcceptorOptions;
+  readonly #created = performance.now();
+  #listening = true;
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(handle: RawHandle, options: AcceptorOptions) {
+    this.handle = handle;
+    this.#options = options;
+    this.#closeHandle = handle.close.bind(handle);
+    this.take();
+  }
+
+  /** Makes this the receiver of the handle's connections, and keeps the handle open when Node drops its last worker. */
+  take(): void {
+    this.handle.onconnection = (error, client) => {
+      if (!error && client) this.accept(client);
+    };
+    this.handle.close = () => {
+      if (!this.#options.held()) this.close();
+    };
+  }
+
+  get members(): number {
+    return this.#members.size;
+  }
+
+  get waiting(): number {
+    let count = this.#shared.length;
+    for (const { queue } of this.#places.values()) count += queue.length;
+    return count;
+  }
+
+  /** A connection that a worker has had and gives back: there is nothing to prepare any more. */
+  acceptAgain(client: RawHandle): void {
+    this.#route({ client, slot: undefined, note: undefined, since: performance.now() });
+  }
+
+  accept(client: RawHandle): void {
+    const pending: Pending = { client, slot: undefined, note: undefined, since: performance.now() };
+    const routing = this.#options.routing();
+    if (!routing?.prepare) return this.#route(pending);
+    this.#preparing.add(client);
+    const known = () => this.#preparing.delete(client);
+    routing.prepare(client, (note) => {
+      pending.note = note;
+      if (known()) this.#route(pending);
+    }, known);
+  }
+
+  join(child: Child): void {
+    if (this.#members.has(child) || !child.handover) return;
+    const member: Member = { child, handover: child.handover, busy: false };
+    this.#members.set(child, member);
+    this.#place(child.slot).members.push(member);
+    this.#next(member);
+  }
+
+  /** No more connections to this worker; what it has not answered is still its own. False when it had none. */
+  leave(child: Child): boolean {
+    return this.#remove(child) !== undefined;
+  }
+
+  /** Gives what waits to a fallback that has just come. */
+  flush(): void {
+    if (this.#members.size === 0) for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
+  }
+
+  /** Ends listening and gives away what waits, for another address that takes its place. */
+  surrender(): RawHandle[] {
+    const clients = this.#queues().flatMap((queue) => queue.splice(0).map(({ client }) => client));
+    this.close();
+    return clients;
+  }
+
+  /** Ends listening; what waits is still handed out while there is a worker. */
+  stopListening(): void {
+    if (!this.#listening) return;
+    this.#listening = false;
+    this.#closeHandle();
+  }
+
+  close(): void {
+    this.stopListening();
+    for (const client of this.#preparing) client.close();
+    this.#preparing.clear();
+    for (const queue of this.#queues()) for (const { client } of queue.splice(0)) client.close();
+    clearInterval(this.#sweeper);
+  }
+
+  /** Finds the slot anew, as it may have been scaled away or have stalled since. `front`: it has waited already. */
+  #route(pending: Pending, front = false): void {
+    const slot = this.#options.routing()?.pick(pending.client, this.#unavailable);
+    pending.slot = slot;
+    if (slot === undefined) {
+      const [member] = this.#free;
+      if (member) this.#hand(member, pending);
+      else this.#wait(this.#shared, pending, front);
+      return;
+    }
+    const { members: [member], queue } = this.#place(slot);
+    if (member && this.#free.has(member)) this.#hand(member, pending);
+    else this.#wait(queue, pending, front);
+  }
+
+  #unavailable = (slot: number): boolean => {
+    const place = this.#places.get(slot);
+    // A slot never heard of counts from the address's beginning: at the start its worker is on its way, later it is not.
+    const since = place ? place.stalledSince : this.#created;
+    if (since === null) return false;
+    if (!this.#options.held() && !place?.members.length) return true;
+    return performance.now() - since > (this.#options.routing()?.patience ?? Infinity);
+  };
+
+  #place(slot: number): Place {
+    let place = this.#places.get(slot);
+    if (!place) this.#places.set(slot, place = { members: [], queue: [], stalledSince: this.#created });
+    return place;
+  }
+
+  #remove(child: Child): Member | undefined {
+    const member = this.#members.get(child);
+    if (!member) return undefined;
+    this.#members.delete(child);
+    this.#free.delete(member);
+    const place = this.#place(child.slot);
+    place.members = place.members.filter((one) => one !== member);
+    const [successor] = place.members;
+    if (successor && this.#free.delete(successor)) this.#next(successor);
+    if (!successor) {
+      place.stalledSince = performance.now();
+      for (const pending of place.queue.splice(0)) this.#route(pending);
+    }
+    return member;
+  }
+
+  #hand(member: Member, pending: Pending): void {
+    this.#free.delete(member);
+    member.busy = true;
+    this.#place(member.child.slot).stalledSince ??= performance.now();
+    const { client, note } = pending;
+    member.handover.give({ key: this.key, note, client, answered: (answer) => {
+      member.busy = false;
+      if (answer === 'taken') {
+        client.close();
+        if (this.#members.get(member.child) === member) this.#place(member.child.slot).stalledSince = null;
+        return this.#next(member);
+      }
+      // Lost with its worker, which never read from it, or refused: another one takes it.
+      if (answer === 'lost') this.leave(member.child);
+      else setTimeout(() => this.#next(member), REFUSED);
+      this.#route(pending, true);
+    } });
+  }
+
+  /** Gives a member its next connection, or notes that it is free. */
+  #next(member: Member): void {
+    if (member.busy || this.#members.get(member.child) !== member) return;
+    const place = this.#place(member.child.slot);
+    const pending = (place.members[0] === member ? place.queue.shift() : undefined) ?? this.#shared.shift();
+    if (pending) return this.#hand(member, pending);
+    this.#free.add(member);
+    if (place.members[0] === member) place.stalledSince = null;
+  }
+
+  #wait(queue: Pending[], pending: Pending, front: boolean): void {
+    const fallback = this.#members.size > 0 ? null : this.#options.fallback();
+    if (fallback) fallback(pending.client);
+    else if (this.#members.size === 0 && !this.#options.held()) pending.client.close();
+    else {
+      if (front) queue.unshift(pending);
+      else queue.push(pending);
+      this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(LOOK, (this.#options.routing()?.patience ?? LOOK) / 4 + 1));
+    }
+  }
+
+  /** Nobody waits for ever: slots that have stalled give their connections away, and those that waited too long are closed. */
+  #sweep(): void {
+    const now = performance.now();
+    for (const queue of this.#queues()) {
+      for (const pending of queue.splice(0)) {
+        if (now - pending.since < this.#options.patience) queue.push(pending);
+        else pending.client.close();
+      }
+    }
+    for (const [slot, { queue }] of this.#places) {
+      if (queue.length > 0 && this.#unavailable(slot)) for (const pending of queue.splice(0)) this.#route(pending);
+    }
+    if (this.waiting > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #queues(): Pending[][] {
+    return [this.#shared, ...[...this.#places.values()].map((place) => place.queue)];
+  }
+}

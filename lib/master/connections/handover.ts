@@ -1,0 +1,116 @@
+import type { ChildProcess } from 'node:child_process';
+import { createDebug } from '../../kit/debug.js';
+import { HandlePipe, OPEN, PIPE_FOR_CONNECTIONS, TAKEN } from '../../node/handle-pipe.js';
+import type { RawHandle } from '../../node/raw-handle.js';
+import { pipePair } from '../../node/pipe-pair.js';
+
+const debug = createDebug('hatchery:handover');
+
+/** `taken`: the worker has it. `refused`: its server closes, or is full. `lost`: the worker is gone, and never read from it. */
+export type Answer = 'taken' | 'refused' | 'lost';
+
+interface Gift {
+  key: string;
+  note: unknown;
+  client: RawHandle;
+  answered(answer: Answer): void;
+}
+
+/** Counts down, so that it never meets the numbers that node:cluster gives its own messages. */
+let sequence = 0;
+
+/**
+ * How connections reach one worker. The first go as node:cluster sends them, over Node's channel: a message, Node's
+ * acknowledgement of the handle, and the cluster's of the connection, all in JSON. Then a pipe of their own is there, with
+ * one message and one byte in answer, which takes a sixth off the processor time of a connection and its answer (`npm run bench
+ * -- throughput`) and keeps them out of the application's messages (FIELD-NOTES 5). Where there can be none, it stays as it was.
+ */
+export class Handover {
+  readonly #process: ChildProcess;
+  /** Sent over Node's channel and not answered. */
+  readonly #sent = new Map<number, Gift>();
+  /** For the pipe, the first of them under way. */
+  readonly #queue: Gift[] = [];
+  #pipe: HandlePipe | null = null;
+  #piped: 'no' | 'asked' | 'yes' = 'no';
+  #ended = false;
+
+  constructor(process_: ChildProcess) {
+    this.#process = process_;
+    process_.prependListener('internalMessage', ({ cmd, ack, accepted }: { cmd?: string; ack?: number; accepted?: boolean }) => {
+      if (cmd === 'NODE_CLUSTER' && ack !== undefined && ack < 0) this.#settle(ack, accepted === true ? 'taken' : 'refused');
+    });
+  }
+
+  /** Hands a connection to the worker's listener `key`; `note` goes along. The caller keeps it until it is answered, and closes it. */
+  give(gift: Gift): void {
+    if (this.#ended) return gift.answered('lost');
+    if (this.#piped === 'yes') {
+      this.#queue.push(gift);
+      if (this.#queue.length === 1) this.#send();
+      return;
+    }
+    if (!this.#process.connected) return gift.answered('lost');
+    const number = --sequence;
+    const { key, note, client } = gift;
+    this.#sent.set(number, gift);
+    send(this.#process, { cmd: 'NODE_CLUSTER', act: 'newconn', key, seq: number, ...(note === undefined ? {} : { note }) }, client, (error) => {
+      if (error) this.#settle(number, 'lost');
+    });
+    if (this.#piped === 'no') void this.#ask();
+  }
+
+  /** What Node's channel was to bring and has not been answered never will be. */
+  disconnected(): void {
+    for (const number of [...this.#sent.keys()]) this.#settle(number, 'lost');
+  }
+
+  /** The worker is gone. */
+  end(): void {
+    this.#ended = true;
+    this.#pipe?.close();
+    this.disconnected();
+    for (const { answered } of this.#queue.splice(0)) answered('lost');
+  }
+
+  async #ask(): Promise<void> {
+    this.#piped = 'asked';
+    const pair = await pipePair();
+    if (!pair) return debug('pid %d: connections stay on Node\'s channel', this.#process.pid);
+    if (this.#ended || !this.#process.connected) {
+      pair.ours.close();
+      pair.theirs.close();
+      return;
+    }
+    this.#pipe = new HandlePipe(pair.ours, (text) => this.#heard(text), () => this.end());
+    send(this.#process, { cmd: PIPE_FOR_CONNECTIONS }, pair.theirs, () => pair.theirs.close());
+  }
+
+  #heard(text: string): void {
+    if (text === OPEN) {
+      debug('pid %d: connections have a pipe of their own', this.#process.pid);
+      this.#piped = 'yes';
+      return;
+    }
+    const gift = this.#queue.shift();
+    if (this.#queue.length > 0) this.#send();
+    gift?.answered(text === TAKEN ? 'taken' : 'refused');
+  }
+
+  #send(): void {
+    const { key, note, client } = this.#queue[0] as Gift;
+    if (!this.#pipe?.send(JSON.stringify(note === undefined ? [key] : [key, note]), client)) this.end();
+  }
+
+  #settle(number: number, answer: Answer): void {
+    const gift = this.#sent.get(number);
+    if (!gift) return;
+    this.#sent.delete(number);
+    gift.answered(answer);
+  }
+}
+
+function send(process_: ChildProcess, message: object, handle: RawHandle, done: (error: Error | null) => void): void {
+  (process_ as unknown as { send(message: object, handle: RawHandle, options: object, done: (error: Error | null) => void): boolean })
+    .send(message, handle, {}, done);
+}

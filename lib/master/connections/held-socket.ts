@@ -1,0 +1,57 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { ClusterError } from '../../kit/errors.js';
+import type { RawHandle } from '../../node/raw-handle.js';
+import type { Child, ChildView } from '../processes/child.js';
+import { removeStaleSocket } from '../../kit/stale-socket.js';
+
+/** Milliseconds a worker may take to begin accepting, and to end it. */
+const BEGIN = 5_000;
+const END = 1_000;
+
+/**
+ * A unix socket that the master keeps open and never accepts from: the worker it is given to does. While there is none, or it
+ * is replaced, connections wait in the kernel, so none is refused or lost.
+ */
+export class HeldSocket {
+  readonly path: string;
+  readonly #handle: RawHandle;
+
+  private constructor(file: string, handle: RawHandle) {
+    this.path = file;
+    this.#handle = handle;
+  }
+
+  /** Binds it, in place of one that a dead process left behind. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
+  static async open(file: string, mode: number): Promise<HeldSocket> {
+    mkdirSync(path.dirname(file), { recursive: true });
+    await removeStaleSocket(file);
+    const handle = bind(file);
+    if (typeof handle === 'number') throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+    chmodSync(file, mode);
+    return new HeldSocket(file, handle);
+  }
+
+  /** Resolves when the worker accepts from it; rejects with ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. */
+  async give(child: ChildView): Promise<void> {
+    const { process: to, channel } = child as Child;
+    (to as unknown as { send(message: object, handle: RawHandle, done: () => void): void }).send({ cmd: 'NODE_HATCHERY_ACCEPT', path: this.path }, this.#handle, () => {});
+    await channel.request('child.accept', { path: this.path }, { timeout: BEGIN });
+  }
+
+  /** For good, before its worker drains: nobody finds it any more, and the worker takes those who have come until now. */
+  async finish(child: ChildView): Promise<void> {
+    this.close();
+    // A blocked worker, or one that is gone, takes nobody.
+    await (child as Child).channel.request('child.acceptRest', { path: this.path }, { timeout: END }).catch(() => {});
+  }
+
+  /** The file goes with it. Idempotent. */
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+/** Bound, not listening: whoever listens first makes it so for all that share it. */
+const bind = (file: string): RawHandle | number => (net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number })._createServerHandle(file, -1, -1);

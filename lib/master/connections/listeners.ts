@@ -1,0 +1,281 @@
+import cluster from 'node:cluster';
+import net, { type Server } from 'node:net';
+import { CONNECTION_BACK } from '../../node/connection-back.js';
+import type { RawHandle } from '../../node/raw-handle.js';
+import { createDebug } from '../../kit/debug.js';
+import { Acceptor, type ConnectionRouting, type Fallback } from './acceptor.js';
+import type { Child } from '../processes/child.js';
+
+const debug = createDebug('hatchery:listeners');
+
+/** node:cluster's own messages, as far as they concern us (lib/internal/cluster in Node's source). */
+interface ClusterMessage {
+  cmd?: string;
+  act?: string;
+  seq?: number;
+  ack?: number;
+  key?: string;
+  errno?: number | null;
+  address?: string;
+  port?: number;
+  addressType?: number | string;
+  fd?: number;
+  index?: number;
+}
+
+type InternalServer = Server & { _handle: RawHandle | null; _listen2(address: string | null, port: number, type: number, backlog: number, ...rest: unknown[]): void };
+
+const BACKLOG = 511;
+/** Milliseconds after an exit in which the last of its messages are read. */
+const UNREAD = 10;
+
+/**
+ * All addresses that workers listen on. Stands between node:cluster and its workers: sees which worker asks for which
+ * address, takes over the round-robin handle that Node makes for it (see Acceptor), and keeps an address open while it has
+ * no worker. With SCHED_NONE the workers accept for themselves; then it only keeps the shared socket open.
+ */
+export class Listeners {
+  /** Set by a plugin that decides which slot a connection belongs to. */
+  routing: ConnectionRouting | null = null;
+  /** Whether an address outlives its last worker. */
+  held = true;
+
+  readonly #acceptors = new Map<string, Acceptor>();
+  /** Opened before any worker listened: which address its worker will ask for is only a guess. */
+  readonly #provisional = new Set<string>();
+  #fallback: Fallback | null = null;
+  /** Requests of workers for an address, until node:cluster answers. */
+  readonly #queries = new Map<string, string>();
+  /** SCHED_NONE: sockets that node:cluster shares out. */
+  readonly #shared = new Map<string, { handle: RawHandle; close: () => void; users: Set<Child> }>();
+  #asking: string | null = null;
+  readonly #patience: number;
+  readonly #restore: (() => void)[] = [];
+
+  /** `patience`: milliseconds a connection waits for a worker. */
+  constructor(patience: number) {
+    this.#patience = patience;
+    this.#intercept();
+  }
+
+  /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
+  set fallback(fallback: Fallback | null) {
+    this.#fallback = fallback;
+    if (fallback) for (const acceptor of this.#acceptors.values()) acceptor.flush();
+  }
+
+  /** Listens where the workers are expected to, when none has come that far: for the fallback. Rejects with what `listen` says. */
+  async open({ port, host, path }: { port: number; host?: string; path?: string }): Promise<void> {
+    if (this.#acceptors.size > 0) return;
+    const server = net.createServer() as InternalServer;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path === undefined ? { port, host } : { path }, () => resolve());
+    });
+    const bound = server.address();
+    const at = typeof bound === 'string' || !bound
+      ? `${path}:-1:-1`
+      : `${host === undefined ? null : bound.address}:${bound.port}:${bound.family === 'IPv6' && host !== undefined ? 6 : 4}`;
+    // As node:cluster will name what a worker asks for.
+    const key = `${at}:undefined:0`;
+    this.#provisional.add(key);
+    this.#acceptors.set(key, this.#acceptor(server._handle as RawHandle));
+  }
+
+  /** Must be called right after the fork, before the worker can have said anything. */
+  watch(child: Child): void {
+    const { process: proc } = child;
+    proc.prependListener('internalMessage', (message: ClusterMessage, handle?: RawHandle) => this.#heard(child, message, handle));
+    proc.on('internalMessage', () => { this.#asking = null; });
+    const send = proc.send.bind(proc) as (...args: unknown[]) => boolean;
+    (proc as { send: unknown }).send = (message: ClusterMessage, ...rest: unknown[]) => {
+      this.#said(child, message);
+      return send(message, ...rest);
+    };
+    const gone = () => {
+      this.leave(child);
+      for (const shared of this.#shared.values()) shared.users.delete(child);
+    };
+    // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
+    // way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
+    proc.once('disconnect', () => {
+      gone();
+      child.handover?.disconnected();
+    });
+    proc.once('exit', () => {
+      setTimeout(() => {
+        gone();
+        child.handover?.end();
+      }, UNREAD);
+    });
+  }
+
+  /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
+  leave(child: Child): boolean {
+    return [...this.#acceptors.values()].map((acceptor) => acceptor.leave(child)).includes(true);
+  }
+
+  /** Closes addresses that no worker wants any more, once all slots are served. */
+  release(): void {
+    for (const [key, acceptor] of this.#acceptors) if (acceptor.members === 0) this.#drop(key, acceptor);
+    for (const [key, shared] of this.#shared) {
+      if (shared.users.size > 0) continue;
+      this.#shared.delete(key);
+      shared.close();
+    }
+  }
+
+  /** Ends accepting; resolves when what was accepted has been handed to the workers, or after `limit` ms. */
+  async stop(limit: number): Promise<void> {
+    this.held = false;
+    // One turn of the loop more, for what the kernel has already accepted.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const acceptor of this.#acceptors.values()) acceptor.stopListening();
+    for (const shared of this.#shared.values()) shared.close();
+    this.#shared.clear();
+    const deadline = performance.now() + limit;
+    while ([...this.#acceptors.values()].some((one) => one.waiting > 0 && one.members > 0) && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  end(): void {
+    this.held = false;
+    for (const [key, acceptor] of this.#acceptors) this.#drop(key, acceptor);
+    for (const restore of this.#restore) restore();
+  }
+
+  /** A connection that its worker gives back goes on like a new one of its address. */
+  #takeBack(client: RawHandle): void {
+    const port = portOf(client);
+    const acceptor = [...this.#acceptors.values()].find((one) => portOf(one.handle) === port);
+    if (acceptor) acceptor.acceptAgain(client);
+    else client.close();
+  }
+
+  #acceptor(handle: RawHandle): Acceptor {
+    return new Acceptor(handle, { routing: () => this.routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience });
+  }
+
+  #drop(key: string, acceptor: Acceptor): void {
+    this.#acceptors.delete(key);
+    this.#provisional.delete(key);
+    acceptor.close();
+  }
+
+  /** A worker's message, before node:cluster sees it. */
+  #heard(child: Child, message: ClusterMessage, handle?: RawHandle): void {
+    if (message?.cmd === CONNECTION_BACK && handle) this.#takeBack(handle);
+    if (message?.cmd !== 'NODE_CLUSTER') return;
+    if (message.act === 'queryServer') {
+      // Node's own key for the address, which its later messages use.
+      const key = `${message.address}:${message.port}:${message.addressType}:${message.fd}:${message.index}`;
+      this.#asking = key;
+      this.#queries.set(`${child.pid}:${message.seq}`, key);
+    } else if (message.act === 'close' && message.key !== undefined) {
+      for (const acceptor of this.#acceptors.values()) if (acceptor.key === message.key) acceptor.leave(child);
+      this.#shared.get(message.key)?.users.delete(child);
+    }
+  }
+
+  /** node:cluster's message to a worker: the answer to a query tells that the worker listens. */
+  #said(child: Child, message: ClusterMessage): void {
+    if (message?.cmd !== 'NODE_CLUSTER' || message.ack === undefined) return;
+    const query = this.#queries.get(`${child.pid}:${message.ack}`);
+    if (query === undefined) return;
+    this.#queries.delete(`${child.pid}:${message.ack}`);
+    if (message.errno) return;
+    this.#shared.get(query)?.users.add(child);
+    // After the answer is on its way: a worker refuses connections for a key it does not know yet. And the first answer
+    // for an address is given just before its handle is taken over.
+    queueMicrotask(() => {
+      const acceptor = this.#acceptors.get(query);
+      if (!acceptor) return;
+      acceptor.key = message.key ?? query;
+      acceptor.join(child);
+    });
+  }
+
+  /** node:cluster makes its handles with these two functions, looked up at each call. */
+  #intercept(): void {
+    const { createServer } = net;
+    const internal = net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number };
+    const createHandle = internal._createServerHandle;
+    net.createServer = ((...args: Parameters<typeof createServer>) => {
+      const server = createServer(...args) as InternalServer;
+      const key = this.#asking;
+      if (key !== null && cluster.schedulingPolicy === cluster.SCHED_RR) {
+        this.#asking = null;
+        this.#adopt(key, server);
+      }
+      return server;
+    }) as typeof createServer;
+    internal._createServerHandle = (...args) => {
+      const key = cluster.schedulingPolicy === cluster.SCHED_NONE ? this.#asking : null;
+      if (key === null) return createHandle(...args);
+      this.#asking = null;
+      const kept = this.#shared.get(key);
+      if (kept) return kept.handle;
+      const handle = createHandle(...args);
+      if (typeof handle !== 'number') this.#share(key, handle);
+      return handle;
+    };
+    this.#restore.push(() => {
+      net.createServer = createServer;
+      internal._createServerHandle = createHandle;
+    });
+  }
+
+  #adopt(key: string, server: InternalServer): void {
+    const parked = this.#acceptors.get(key);
+    if (parked) {
+      server.listen = function listen(this: InternalServer) {
+        this._handle = parked.handle;
+        this._listen2(null, -1, -1, BACKLOG);
+        return this;
+      } as InternalServer['listen'];
+    }
+    const inTheWay = parked ? undefined : [...this.#provisional].find((other) => portIn(other) === portIn(key));
+    const waiting: RawHandle[] = [];
+    if (inTheWay !== undefined) {
+      const { _listen2: listen } = server;
+      // In the same turn as the listen that takes its place: nobody is refused.
+      server._listen2 = (...args) => {
+        waiting.push(...this.#acceptors.get(inTheWay)?.surrender() ?? []);
+        this.#acceptors.delete(inTheWay);
+        this.#provisional.delete(inTheWay);
+        Reflect.apply(listen, server, args);
+      };
+    }
+    this.#provisional.delete(key);
+    let handle: RawHandle | null = null;
+    server.prependOnceListener('listening', () => { handle = server._handle; });
+    // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
+    process.nextTick(() => server.once('listening', () => {
+      if (!handle) return;
+      debug('taking over %s', key);
+      if (parked) parked.take();
+      else this.#acceptors.set(key, this.#acceptor(handle));
+      for (const client of waiting) this.#acceptors.get(key)?.accept(client);
+    }));
+  }
+
+  #share(key: string, handle: RawHandle): void {
+    const close = handle.close.bind(handle);
+    this.#shared.set(key, { handle, close, users: new Set() });
+    handle.close = () => {
+      if (this.held) return;
+      this.#shared.delete(key);
+      close();
+    };
+  }
+}
+
+function portOf(handle: RawHandle): number | undefined {
+  const out: { port?: number } = {};
+  handle.getsockname?.(out);
+  return out.port;
+}
+
+/** The port in node:cluster's name of an address; an IPv6 address has colons of its own. */
+const portIn = (key: string): string | undefined => key.split(':').at(-4);

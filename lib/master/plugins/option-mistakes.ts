@@ -1,0 +1,26 @@
+import { show, type Path } from '../../config/check.js';
+import { nearest } from '../../kit/nearest.js';
+import type { Plugin, StandardResult } from '../../api/plugin.js';
+
+type Issue = NonNullable<StandardResult<unknown>['issues']>[number];
+
+/** A line for each mistake that a plugin's schema has found: where it is written, what is allowed, what was found, the nearest word. */
+export function optionMistakes(schema: NonNullable<Plugin['schema']>, options: unknown, issues: readonly Issue[], where: (path: Path) => Promise<string>): Promise<string[]> {
+  // Objects of valibot have `entries`, those of zod `shape`; of others the names are not known.
+  const { entries, shape } = schema as { entries?: object; shape?: object };
+  const known = Object.keys(entries ?? shape ?? {});
+  return Promise.all(issues.map(async ({ path = [], message }) => {
+    const keys = path.map((part) => typeof part === 'object' ? part.key : part).map((key) => typeof key === 'number' ? key : String(key));
+    const place = await where(keys);
+    const [first, ...more] = keys;
+    if ((entries ?? shape) && typeof first === 'string' && more.length === 0 && !known.includes(first)) {
+      const near = nearest(first, known);
+      return `${place}: unknown option${near ? `, did you mean "${near}"?` : known.length > 0 ? `; known are ${known.join(', ')}` : '; there are none'}`;
+    }
+    // Ours say what is allowed and leave the rest to this line; others say all of it in words of their own.
+    if (!/^expected /i.test(message) || /, (?:found|received) /.test(message)) return `${place}: ${message}`;
+    const found = keys.reduce<unknown>((value, key) => (value as Record<string | number, unknown> | undefined)?.[key], options);
+    const near = typeof found === 'string' ? nearest(found, [...message.matchAll(/"([^"]+)"/g)].map(([, word = '']) => word)) : undefined;
+    return `${place}: ${message}, found ${show(found)}${near ? `, did you mean "${near}"?` : ''}`;
+  }));
+}

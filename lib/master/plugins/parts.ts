@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { ClusterError } from '../../kit/errors.js';
+import type { PartSpec } from '../../ipc/boot-info.js';
+import type { ChildRole } from '../../ipc/messages.js';
+
+/** The plugins' parts for the other processes. */
+export class PartList {
+  readonly #parts: Record<ChildRole, PartSpec[]> = { worker: [], agent: [] };
+  /** A part asks for an agent. */
+  wantsAgent = false;
+
+  of(role: ChildRole): PartSpec[] {
+    return this.#parts[role];
+  }
+
+  /** @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _PLUGIN: here and not where the part breaks */
+  add(plugin: string, role: ChildRole, url: string, options: unknown, passive: boolean): void {
+    const call = `plugin "${plugin}", inject("${role}", ${url})`;
+    const parts = Object.hasOwn(this.#parts, role) ? this.#parts[role] : undefined;
+    if (!parts) throw new ClusterError('ERR_CLUSTER_PLUGIN', `${call}: expected ${Object.keys(this.#parts).map((one) => `"${one}"`).join(' or ')} as the role`);
+    try {
+      structuredClone(options);
+    } catch (error) {
+      throw new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `${call}: the options cannot be sent to a child: ${(error as Error).message}`, { cause: error });
+    }
+    const part = { plugin, url: /^[a-z]{2,}:/.test(url) ? url : pathToFileURL(url).href, options };
+    if (part.url.startsWith('file:') && !existsSync(fileURLToPath(part.url))) {
+      throw new ClusterError('ERR_CLUSTER_PLUGIN', `${call}: there is no file ${fileURLToPath(part.url)}; expected a module URL such as new URL("./part.js", import.meta.url)`);
+    }
+    if (role === 'agent' && !passive) this.wantsAgent = true;
+    parts.push(part);
+  }
+}

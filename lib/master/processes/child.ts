@@ -1,0 +1,249 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Worker } from 'node:cluster';
+import type { Socket } from 'node:net';
+import { createDebug } from '../../kit/debug.js';
+import type { ErrorData } from '../../kit/errors.js';
+import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
+import type { BootInfo } from '../../ipc/boot-info.js';
+import type { Address, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
+import { childTable, type ChildEvent, type ChildState } from '../../api/child.js';
+import { Handover } from '../connections/handover.js';
+import { killTree } from '../../kit/process-tree.js';
+
+const debug = createDebug('hatchery:child');
+
+export type ExitCause = 'requested' | 'crash' | 'startTimeout' | 'unresponsive' | 'lostChannel' | 'outOfMemory';
+
+export interface ExitInfo {
+  cause: ExitCause;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Milliseconds from fork to exit. */
+  uptime: number;
+}
+
+/** What hooks and plugins see of a child. */
+export interface ChildView {
+  readonly role: ChildRole;
+  /** Number of the process, counted from 1 for each role. */
+  readonly id: number;
+  /** Stable index of a worker; -1 for the agent. */
+  readonly slot: number;
+  readonly pid: number;
+  readonly state: ChildState;
+  readonly generation: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly readyAt: number | null;
+  readonly addresses: readonly Address[];
+  /** Why it was asked to close or killed. */
+  readonly intent: CloseReason | null;
+  /** Its own failure, as it told before it exited. */
+  readonly failure: { error: ErrorData; output?: string } | null;
+  readonly waiting: Waiting | null;
+  /** Set by a plugin that can tell more of an end nobody asked for than its code and signal do; null: no opinion. */
+  explain: ((ending: Pick<ExitInfo, 'code' | 'signal'>) => ExitCause | null) | null;
+  /** Typed internal messages (see InternalMessages). */
+  readonly channel: Channel<'master', ChildRole>;
+}
+
+export interface ChildListener {
+  entered(child: Child, state: ChildState, from: ChildState): void;
+  leaving(child: Child, reason: CloseReason): void;
+  message(child: Child, message: unknown): void;
+}
+
+/** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
+const CLOSE_BEFORE_READY = 1_000;
+/** How far apart the ends of Node's channel and ours may be when a process dies, ms. */
+const SETTLE = 50;
+/** How long a process whose channel has ended may take to exit, ms. */
+const LOST = 1_000;
+/** What a child may take longer than its deadline before it is killed, ms. */
+const MARGIN = 500;
+
+/**
+ * The master's view of one process: raw Node events go through the table, states come out. It decides nothing about
+ * replacements; that is the groups' part.
+ */
+export class Child implements ChildView {
+  readonly role: ChildRole;
+  readonly id: number;
+  readonly slot: number;
+  readonly pid: number;
+  readonly generation: number;
+  readonly startedAt = Date.now();
+  readonly channel: Channel<'master', ChildRole>;
+  readonly process: ChildProcess;
+  readonly worker: Worker | null;
+  /** How a worker gets its connections, where the master accepts them. */
+  readonly handover: Handover | null;
+  /** Resolves once, when the process is really gone. */
+  readonly exited: Promise<ExitInfo>;
+  /** Resolves when it enters `ready`; never, when it does not. */
+  readonly becameReady: Promise<void>;
+  /** Resolves when it leaves `ready`, by whatever way. */
+  readonly leftReady: Promise<void>;
+
+  state: ChildState = 'forked';
+  addresses: Address[] = [];
+  readyAt: number | null = null;
+  intent: CloseReason | null = null;
+  failure: { error: ErrorData; output?: string } | null = null;
+  waiting: Waiting | null = null;
+  exit: ExitInfo | null = null;
+  explain: ChildView['explain'] = null;
+  causeOfDeath: ExitCause | null = null;
+
+  readonly #listener: ChildListener;
+  readonly #startedTick = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #resolveExit!: (exit: ExitInfo) => void;
+  #resolveReady!: () => void;
+  #resolveLeft!: () => void;
+
+  constructor(forked: { process: ChildProcess; worker: Worker | null }, boot: BootInfo, listener: ChildListener, startTimeout: number) {
+    this.process = forked.process;
+    this.worker = forked.worker;
+    this.handover = forked.worker && new Handover(forked.process);
+    this.role = boot.role;
+    this.id = boot.id;
+    this.slot = boot.slot;
+    this.generation = boot.generation;
+    this.pid = forked.process.pid ?? -1;
+    this.#listener = listener;
+    this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
+    this.becameReady = new Promise((resolve) => { this.#resolveReady = resolve; });
+    this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
+    this.channel = new Channel(forked.process.stdio[CHANNEL_FD] as Socket);
+    this.#listen();
+    this.channel.send('child.boot', boot);
+    this.#arm(startTimeout, () => this.kill('startTimeout'));
+  }
+
+  #listen(): void {
+    const { channel } = this;
+    channel.on('child.hello', () => { this.#apply('hello'); });
+    channel.on('child.listening', (address) => { this.addresses.push(address); });
+    channel.on('child.ready', ({ addresses }) => {
+      for (const address of addresses) if (!this.addresses.some((one) => one.port === address.port && one.path === address.path)) this.addresses.push(address);
+      if (this.state === 'forked') this.#apply('hello');
+      this.#apply('ready');
+    });
+    channel.on('child.failed', (failure) => { this.failure = failure; });
+    channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
+    channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
+    channel.on('messenger.envelope', (envelope) => { this.#listener.message(this, envelope); });
+    this.process.on('message', (message) => { this.#listener.message(this, message); });
+    // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
+    // ours as well, and 'exit' may come after both (FIELD-NOTES 3).
+    this.worker?.on('disconnect', () => {
+      setTimeout(() => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }, SETTLE);
+    });
+    channel.onClose(() => {
+      setTimeout(() => {
+        if (this.state === 'exited' || this.state === 'killing') return;
+        this.causeOfDeath ??= 'lostChannel';
+        void this.kill('abort');
+      }, LOST).unref();
+    });
+    // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
+    this.worker?.on('error', () => {});
+    this.process.on('error', (error) => {
+      debug('%s#%d: %s', this.role, this.id, error.message);
+      if (this.process.pid !== undefined) return;
+      this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
+      this.#gone(1, null);
+    });
+    this.process.once('exit', (code, signal) => {
+      const gone = () => this.#gone(code, signal);
+      if (!channel.open) return gone();
+      channel.onClose(gone);
+      setTimeout(gone, SETTLE).unref();
+    });
+  }
+
+  /** Asks it to drain and exit within `timeout` ms; kills it with its tree when it does not. */
+  close(reason: CloseReason, timeout: number): Promise<ExitInfo> {
+    const wasReady = this.state === 'ready';
+    if (childTable[this.state].close) {
+      this.intent = reason;
+      const limit = wasReady ? timeout : Math.min(timeout, CLOSE_BEFORE_READY);
+      this.#apply('close');
+      this.channel.send('child.close', { reason, timeout: limit });
+      this.#arm(limit + MARGIN, () => this.kill(reason));
+    } else if (this.state === 'draining') {
+      this.channel.send('child.close', { reason, timeout });
+      if (this.#timer === undefined) this.#arm(timeout + MARGIN, () => this.kill(reason));
+    }
+    return this.exited;
+  }
+
+  /** SIGKILL, with everything it has started. */
+  kill(reason: CloseReason): Promise<ExitInfo> {
+    if (this.state === 'exited') return this.exited;
+    this.intent = this.intent && this.intent !== 'stop' ? this.intent : reason;
+    if (reason === 'unresponsive' || reason === 'startTimeout') this.intent = reason;
+    this.#apply('kill');
+    void killTree(this.pid);
+    return this.exited;
+  }
+
+  /** Time limit (ms) for a child that leaves by itself. */
+  limit(timeout: number): void {
+    if (this.state === 'draining') this.#arm(timeout + MARGIN, () => this.kill(this.intent ?? 'signal'));
+  }
+
+  #leave(reason: CloseReason): void {
+    if (!childTable[this.state].close) return;
+    this.intent = reason;
+    this.#apply('close');
+    this.#listener.leaving(this, reason);
+  }
+
+  #gone(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.state === 'exited') return;
+    this.exit = { cause: this.causeOfDeath ?? causeOf(this, code, signal), code, signal, uptime: Math.round(performance.now() - this.#startedTick) };
+    this.#apply('exit');
+    this.channel.end();
+    this.#resolveExit(this.exit);
+  }
+
+  #apply(event: ChildEvent): boolean {
+    const from = this.state;
+    const to = childTable[from][event];
+    if (!to) {
+      debug('%s#%d:%d ignores %s in %s', this.role, this.id, this.pid, event, from);
+      return false;
+    }
+    // A timer belongs to its state: the start's limit ends with ready, a drain's with the exit. hello starts no new state of waiting.
+    if (event !== 'hello') this.#disarm();
+    this.state = to;
+    if (to === 'ready') this.readyAt = Date.now();
+    debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
+    this.#listener.entered(this, to, from);
+    if (to === 'ready') this.#resolveReady();
+    if (from === 'ready') this.#resolveLeft();
+    return true;
+  }
+
+  #arm(ms: number, then: () => void): void {
+    this.#disarm();
+    this.#timer = setTimeout(then, ms);
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** Intents that make an exit an expected one. */
+const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 'recycle', 'abort', 'signal', 'masterGone']);
+
+function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | null): ExitCause {
+  if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
+  if (child.intent && REQUESTED.has(child.intent)) return 'requested';
+  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart.
+  return child.explain?.({ code, signal }) ?? (signal === 'SIGABRT' || signal === 'SIGTRAP' ? 'outOfMemory' : 'crash');
+}

@@ -1,0 +1,75 @@
+import type { LoadedConfig } from '../config/load.js';
+import type { Hooks } from '../api/hooks.js';
+import type { Release } from './processes/crew.js';
+import { removeStaleSocket } from '../kit/stale-socket.js';
+
+/** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
+export class Releases {
+  current: Release;
+  readonly #hooks: Hooks;
+  readonly #read: (() => Promise<LoadedConfig>) | undefined;
+  /** The number of workers as the configuration last said it; `scale` may have changed it since. */
+  #workers: number;
+
+  /** `read` reads the configuration afresh; without it a reload takes new code with the old configuration. */
+  constructor(loaded: LoadedConfig, hooks: Hooks, read?: () => Promise<LoadedConfig>) {
+    this.current = { generation: 1, loaded };
+    this.#hooks = hooks;
+    this.#read = read;
+    this.#workers = loaded.config.workers;
+  }
+
+  /** The first configuration, as the plugins want it. */
+  async first(): Promise<void> {
+    const loaded = await this.#resolve(this.current.loaded);
+    this.#workers = loaded.config.workers;
+    this.change({ loaded });
+    if (loaded.config.path !== undefined) await removeStaleSocket(loaded.config.path);
+  }
+
+  /** For a reload: how many workers there are is scale's matter while the cluster runs. */
+  async next(workers: number): Promise<Release> {
+    return this.#with(await this.#fresh(), workers);
+  }
+
+  /** For a restart in development: a number of workers that was edited counts. */
+  async edited(workers: number): Promise<{ release: Release; count: number }> {
+    const fresh = await this.#fresh();
+    const said = fresh.config.workers;
+    const count = said === this.#workers ? workers : said;
+    this.#workers = said;
+    return { release: this.#with(fresh, count), count };
+  }
+
+  change(change: Partial<Release>): void {
+    this.current = { ...this.current, ...change };
+  }
+
+  /** After a scale. */
+  workers(count: number): void {
+    const { loaded } = this.current;
+    this.change({ loaded: { ...loaded, config: { ...loaded.config, workers: count } } });
+  }
+
+  async #fresh(): Promise<LoadedConfig> {
+    const before = this.current.loaded;
+    const loaded = this.#read ? await this.#resolve(await this.#read()) : before;
+    const { path } = loaded.config;
+    if (path !== undefined && path !== before.config.path) await removeStaleSocket(path);
+    return loaded;
+  }
+
+  #with(loaded: LoadedConfig, workers: number): Release {
+    const { generation, clusterPort } = this.current;
+    return { generation: generation + 1, clusterPort, loaded: { ...loaded, config: { ...loaded.config, workers } } };
+  }
+
+  /** What the taps make of it is validated again, also where they changed it in place. */
+  async #resolve(loaded: LoadedConfig): Promise<LoadedConfig> {
+    if (!this.#hooks.configResolved.isUsed()) return loaded;
+    const before = structuredClone(loaded.config);
+    const config = this.#hooks.configResolved.call(loaded.config);
+    const { revalidate } = await import('../config/load.js');
+    return { ...loaded, config: revalidate(config, { ...loaded, config: before }) };
+  }
+}

@@ -1,0 +1,160 @@
+import { inspect } from 'node:util';
+import { ClusterError, fromErrorData, toErrorData } from '../kit/errors.js';
+import type { Envelope } from '../ipc/messages.js';
+
+/**
+ * Types of public messages, by declaration merging: `declare module 'hatchery' { interface Messages { 'user-changed': { id: string } } }`.
+ * An action that is not declared carries `unknown`.
+ */
+export interface Messages {
+  'cluster-ready': unknown;
+  'agent-start': undefined;
+  'agent-pids': number[];
+  'app-pids': number[];
+  'agent-worker-died': undefined;
+  'app-worker-died': undefined;
+  'reload-worker': undefined;
+}
+
+export type MessageData<Action extends string> = Action extends keyof Messages ? Messages[Action] : unknown;
+
+/** Whom a message is for: a group, a process id, or the worker of a slot. */
+export type Target = 'app' | 'agent' | 'master' | 'parent' | number | { slot: number };
+
+export type Listener<Action extends string> = (data: MessageData<Action>, envelope: Envelope) => unknown;
+
+/** Milliseconds a request waits for its answer, unless told. */
+export const REQUEST_TIMEOUT = 5_000;
+
+/**
+ * Messages between application code in the workers, the agent, the master and the parent process. `on` takes messages and
+ * requests alike: what the first listener of a request returns, or throws, is the answer.
+ */
+export class Messenger {
+  readonly #post: (envelope: Envelope) => void;
+  readonly #hasAgent: () => boolean;
+  readonly #listeners = new Map<string, Set<Listener<string>>>();
+  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
+  #next = 1;
+
+  /** `post` hands an envelope to the router (or to the pipe that leads there); `hasAgent`: an agent is configured. */
+  constructor(post: (envelope: Envelope) => void, hasAgent: () => boolean = () => true) {
+    this.#post = (envelope) => {
+      if (envelope.to === 'agent' && !hasAgent()) {
+        throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: set \`agent: true\` in the configuration, or add an agent module`);
+      }
+      post(envelope);
+    };
+    this.#hasAgent = hasAgent;
+  }
+
+  /** To all workers and, if there is one, the agent. */
+  broadcast<A extends string>(action: A, data?: MessageData<A>): void {
+    this.#post({ action, data, to: 'app' });
+    if (this.#hasAgent()) this.#post({ action, data, to: 'agent' });
+  }
+
+  /** To one process, by its pid or slot, or to a group. @throws ClusterError ERR_CLUSTER_NO_RECEIVER for what is none of these */
+  sendTo<A extends string>(target: Target, action: A, data?: MessageData<A>): void {
+    this.#post({ action, data, ...address(target) });
+  }
+
+  /** To one worker, chosen by chance. */
+  sendRandom<A extends string>(action: A, data?: MessageData<A>): void {
+    this.#post({ action, data, to: 'app', receiverPid: 'random' });
+  }
+
+  sendToApp<A extends string>(action: A, data?: MessageData<A>): void {
+    this.#post({ action, data, to: 'app' });
+  }
+
+  /** @throws ClusterError ERR_CLUSTER_NO_AGENT where none is configured */
+  sendToAgent<A extends string>(action: A, data?: MessageData<A>): void {
+    this.#post({ action, data, to: 'agent' });
+  }
+
+  /**
+   * Asks one process (`"app"`: any worker) and waits for its listener's answer. Rejects with that listener's error, or with
+   * ERR_CLUSTER_NO_HANDLER, _NO_RECEIVER, _REQUEST_TIMEOUT. `timeout` in ms, 5,000 by default.
+   */
+  request<A extends string, Answer = unknown>(target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT }: { timeout?: number } = {}): Promise<Answer> {
+    return new Promise<unknown>((resolve, reject) => {
+      const to = address(target);
+      const request = this.#next++;
+      const timer = setTimeout(() => {
+        this.#waiting.delete(request);
+        reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT', `request "${action}" was not answered within ${timeout} ms`));
+      }, timeout);
+      this.#waiting.set(request, { resolve, reject, timer });
+      try {
+        this.#post({ action, data, request, ...to, ...(to.to === 'app' && to.receiverPid === undefined ? { receiverPid: 'random' } : {}) });
+      } catch (error) {
+        clearTimeout(timer);
+        this.#waiting.delete(request);
+        reject(error as Error);
+      }
+    }) as Promise<Answer>;
+  }
+
+  on<A extends string>(action: A, listener: Listener<A>): this {
+    const set = this.#listeners.get(action) ?? new Set();
+    set.add(listener as Listener<string>);
+    this.#listeners.set(action, set);
+    return this;
+  }
+
+  once<A extends string>(action: A, listener: Listener<A>): this {
+    const wrapper: Listener<A> = (data, envelope) => {
+      this.off(action, wrapper);
+      return listener(data, envelope);
+    };
+    return this.on(action, wrapper);
+  }
+
+  off<A extends string>(action: A, listener: Listener<A>): this {
+    this.#listeners.get(action)?.delete(listener as Listener<string>);
+    return this;
+  }
+
+  /** Takes an envelope that is for this process. A listener that throws on a plain message throws here. */
+  receive(envelope: Envelope): void {
+    if (envelope.reply !== undefined) {
+      const waiting = this.#waiting.get(envelope.reply);
+      if (!waiting) return;
+      this.#waiting.delete(envelope.reply);
+      clearTimeout(waiting.timer);
+      if (envelope.error) waiting.reject(fromErrorData(envelope.error));
+      else waiting.resolve(envelope.data);
+      return;
+    }
+    const listeners = [...this.#listeners.get(envelope.action) ?? []];
+    if (envelope.request !== undefined) void this.#answer(envelope, listeners[0]);
+    else for (const listener of listeners) void listener(envelope.data, envelope);
+  }
+
+  async #answer(envelope: Envelope, listener: Listener<string> | undefined): Promise<void> {
+    const back: Envelope = { action: envelope.action, reply: envelope.request, ...replyTo(envelope) };
+    try {
+      if (!listener) throw new ClusterError('ERR_CLUSTER_NO_HANDLER', `nobody listens to "${envelope.action}" in process ${process.pid}`);
+      this.#post({ ...back, data: await listener(envelope.data, envelope) });
+    } catch (error) {
+      this.#post({ ...back, error: toErrorData(error) });
+    }
+  }
+}
+
+/** Where an answer goes: back to the process that asked. */
+export function replyTo(envelope: Envelope): Pick<Envelope, 'to' | 'receiverPid'> {
+  return envelope.from === 'master' || envelope.from === 'parent' ? { to: envelope.from } : { receiverPid: envelope.senderPid };
+}
+
+const GROUPS: ReadonlySet<unknown> = new Set<Target>(['app', 'agent', 'master', 'parent']);
+
+/** Not every caller is checked by TypeScript, and as in the seed a pid may come as a text. */
+function address(target: Target): Pick<Envelope, 'to' | 'receiverPid'> {
+  if (GROUPS.has(target)) return { to: target as string };
+  if (Number(target) > 0) return { receiverPid: Number(target) };
+  const slot = (target as { slot?: unknown } | null)?.slot;
+  if (Number.isInteger(slot)) return { to: 'app', receiverPid: `slot:${slot as number}` };
+  throw new ClusterError('ERR_CLUSTER_NO_RECEIVER', `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
+}

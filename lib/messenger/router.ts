@@ -1,0 +1,89 @@
+import { ClusterError, toErrorData } from '../kit/errors.js';
+import { replyTo } from './messenger.js';
+import type { Envelope } from '../ipc/messages.js';
+
+/** A process that messages can be delivered to. */
+export interface Recipient {
+  pid: number;
+  /** Stable index of a worker, -1 for the agent. */
+  slot: number;
+  ready: boolean;
+  deliver(envelope: Envelope): void;
+}
+
+/** The processes as they are now; the master's groups give them. */
+export interface Directory {
+  workers(): Recipient[];
+  agent(): Recipient | null;
+  master(envelope: Envelope): void;
+  parent(envelope: Envelope): void;
+  /** A tap of the `message` hook may drop an envelope by returning false. */
+  allow(envelope: Envelope): boolean;
+}
+
+/** The seed's default addressees. */
+const DEFAULT_TO: Readonly<Record<string, string>> = { app: 'agent', agent: 'app', parent: 'master', master: 'app' };
+
+/** Where each envelope that passes through the master goes. Pure: it knows no process, only the directory. */
+export class Router {
+  readonly #directory: Directory;
+
+  constructor(directory: Directory) {
+    this.#directory = directory;
+  }
+
+  /** `from`: the group of the sender; `senderPid`: its process. */
+  route(message: unknown, from: 'app' | 'agent' | 'master' | 'parent', senderPid: number): void {
+    const envelope = toEnvelope(message);
+    if (!envelope) return;
+    envelope.from = from;
+    envelope.senderPid = senderPid;
+    if (envelope.to === undefined && envelope.receiverPid === undefined) envelope.to = DEFAULT_TO[from];
+    if (!this.#directory.allow(envelope)) return;
+    const delivered = this.#deliver(envelope);
+    if (!delivered && envelope.request !== undefined) this.#refuse(envelope);
+  }
+
+  #deliver(envelope: Envelope): boolean {
+    const directory = this.#directory;
+    const { to, receiverPid } = envelope;
+    if (to === 'master') return directory.master(envelope), true;
+    if (to === 'parent') return directory.parent(envelope), true;
+    const agent = directory.agent();
+    const everyone = agent ? [...directory.workers(), agent] : directory.workers();
+    const group = to === 'agent' ? everyone.filter((one) => one === agent) : to === 'app' ? directory.workers() : to === undefined ? everyone : [];
+    const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
+    for (const one of chosen) one.deliver(envelope);
+    return chosen.length > 0;
+  }
+
+  #refuse(envelope: Envelope): void {
+    const whom = envelope.receiverPid ?? envelope.to;
+    const hint = envelope.to === 'agent' ? ' (it is not running at the moment; where none is configured, set `agent: true`)' : '';
+    const error = toErrorData(new ClusterError('ERR_CLUSTER_NO_RECEIVER', `nobody is there to take "${envelope.action}": ${whom}${hint}`));
+    this.#deliver({ action: envelope.action, from: 'master', reply: envelope.request, error, ...replyTo(envelope) });
+  }
+}
+
+function pick(group: Recipient[], receiver: number | string): Recipient[] {
+  if (group.length === 0) return [];
+  if (receiver === 'random') {
+    const ready = group.filter((one) => one.ready);
+    const choice = ready.length > 0 ? ready : group;
+    return [choice[Math.floor(Math.random() * choice.length)] as Recipient];
+  }
+  if (typeof receiver === 'string' && receiver.startsWith('slot:')) {
+    // While its worker is replaced a slot has two processes: the one that serves it, else the one that will.
+    const slot = group.filter((one) => one.slot === Number(receiver.slice(5)));
+    return [slot.find((one) => one.ready) ?? slot[0]].filter((one) => one !== undefined);
+  }
+  // As in the seed, a pid may come as a string.
+  return group.filter((one) => one.pid === Number(receiver));
+}
+
+/** The seed takes a bare string for an action that is its own data; anything else that is no envelope is foreign and left alone. */
+function toEnvelope(message: unknown): Envelope | null {
+  if (typeof message === 'string') return { action: message, data: message };
+  if (typeof message !== 'object' || message === null || typeof (message as Envelope).action !== 'string') return null;
+  return { ...(message as Envelope) };
+}

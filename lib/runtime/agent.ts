@@ -1,5 +1,0 @@
-import { loadAgent } from './agent-loader.js';
-import { createContext } from './context.js';
-import { run } from './run.js';
-
-run((boot, runtime) => loadAgent(boot, createContext(runtime), runtime));
