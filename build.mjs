@@ -116,11 +116,20 @@ const results = await Promise.all([
   build({
     ...shared,
     entryPoints: present([
-      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/child/fetch-bridge.ts', 'lib/child/worker-main.ts', 'lib/child/agent-main.ts',
+      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/child/fetch-bridge.ts', 'lib/node/probes.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
   }),
+  // What a child's process is started with: it loads the role's bundle, of which worker 0 keeps what it compiles, and the agent.
+  ...Object.entries({ worker: "process.env.CLUSTER_SLOT === '0'", agent: 'true' }).map(([role, keeps]) => build({
+    ...shared,
+    ...native,
+    entryPoints: undefined,
+    stdin: { contents: `import path from 'node:path';\nimport { loadCompiled } from './lib/kit/compiled.ts';\nloadCompiled(path.join(__dirname, '${role}.cjs'), '${role}', ${keeps});\n`, resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, `lib/child/${role}-main.cjs`),
+  })),
   ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/child/${role}.ts`], plugins: [runtime(role), outside('../kit/import-module.cjs')] })),
   build({
     ...shared,

@@ -15,7 +15,7 @@ export type { Status, ChildStatus, ReloadResult } from './api/status.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
 export type { Address, ChildRole, CloseReason, Envelope, InternalMessages, Role, Waiting } from './ipc/messages.js';
 export type { BootInfo, PartSpec } from './ipc/messages.js';
-export type { RawHandle } from './node/raw-handle.js';
+export type { RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';

@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http';
 import { ClusterError } from '../kit/errors.js';
 import type { BootInfo, Entry } from '../ipc/messages.js';
-import { createServer, makeRoom } from './own-server.js';
 import type { Runtime } from '../api/runtime.js';
+import { listen } from '../kit/sockets.js';
+import { createServer, makeRoom } from './serve.js';
 
 type Framework = Extract<Entry, { kind: 'framework' }>;
 type Https = BootInfo['listen']['https'];
@@ -33,21 +34,15 @@ export async function serveFramework(module: unknown, boot: BootInfo, entry: Fra
   runtime.onClose(() => app.close?.(), 'application.close');
   await ready(app, ['startTimeout']);
 
-  const { listen = {}, https } = app.config?.cluster ?? {};
-  const port = Number(entry.options.port) || listen.port || boot.listen.port;
-  const path = boot.listen.path || listen.path;
+  const { listen: listenTo = {}, https } = app.config?.cluster ?? {};
+  const port = Number(entry.options.port) || listenTo.port || boot.listen.port;
+  const path = boot.listen.path || listenTo.path;
   if (app.options) app.options.port = port;
   makeRoom(path || undefined);
   const server = await createServer({ ...https, ...boot.listen.https } as Https, app.callback());
   // Egg's plugins take hold of the server here, before it listens.
   app.emit('server', server);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path ? { path } : { port, host: boot.listen.host ?? (listen.hostname || undefined) }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  await listen(server, path ? { path } : { port, host: boot.listen.host ?? (listenTo.hostname || undefined) });
 }
 
 /** Makes the framework's Agent and resolves when it is ready. */

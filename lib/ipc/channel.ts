@@ -1,21 +1,11 @@
 import { writeSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import { ClusterError, fromErrorData, toErrorData, type ErrorData } from '../kit/errors.js';
+import type { Wire } from '../node/handle-pipe.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 
 /** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */
 export const CHANNEL_FD = 4;
-
-/** What carries the bytes: a net.Socket in the master, less than that in a child. */
-export interface Wire {
-  readonly writable: boolean;
-  /** A child's end has no 'error', as every failure is its end. */
-  on(event: 'data' | 'error' | 'close' | 'end', listener: (chunk: Buffer) => void): unknown;
-  write(data: Buffer): unknown;
-  ref(): unknown;
-  unref(): unknown;
-  destroy(): unknown;
-}
 
 type Frame =
   | [kind: 'send', type: string, data: unknown]

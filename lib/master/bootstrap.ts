@@ -19,7 +19,7 @@ import { assertBalance } from './connections/balance.js';
 import { bootInfo } from './processes/boot-info.js';
 import { Cancellation } from './operations/cancellation.js';
 import type { Child, ChildView } from './processes/child.js';
-import { freeClusterPort } from '../kit/cluster-port.js';
+import { freeClusterPort } from '../kit/sockets.js';
 import { warmWorkers, type Crew, type Deadlines, type Release } from './processes/crew.js';
 import { HeldSocket } from './connections/held-socket.js';
 import { Listeners } from './connections/listeners.js';

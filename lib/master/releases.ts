@@ -1,7 +1,7 @@
 import type { LoadedConfig } from '../config/load.js';
 import type { Hooks } from '../api/hooks.js';
 import type { Release } from './processes/crew.js';
-import { removeStaleSocket } from '../kit/stale-socket.js';
+import { removeStaleSocket } from '../kit/sockets.js';
 
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
 export class Releases {

@@ -1,4 +1,4 @@
-import type { RawHandle } from '../../node/raw-handle.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
 
