@@ -76,8 +76,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly target: Target;
   /** Configuration files that were read, absolute paths. */
   readonly files: readonly string[];
-  /** Where a value of the configuration comes from, by its path: `log.level`, `plugins.mine.port`. */
-  origin(path: string): Origin;
+  /** Where a value of the configuration comes from: `origin('log', 'level')`. */
+  origin(...path: (string | number)[]): Origin;
   readonly logger: Logger;
   readonly messenger: Messenger;
   /** How long children may take to close; may be changed. */

@@ -3,7 +3,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../../kit/errors.js';
 import type { RawHandle } from '../../node/raw-handle.js';
-import type { Child, ChildView } from '../processes/child.js';
+import type { ChildView } from '../../api/child.js';
+import type { HeldSocket as Held } from '../../api/master.js';
+import type { Child } from '../processes/child.js';
 import { removeStaleSocket } from '../../kit/stale-socket.js';
 
 /** Milliseconds a worker may take to begin accepting, and to end it. */
@@ -14,7 +16,7 @@ const END = 1_000;
  * A unix socket that the master keeps open and never accepts from: the worker it is given to does. While there is none, or it
  * is replaced, connections wait in the kernel, so none is refused or lost.
  */
-export class HeldSocket {
+export class HeldSocket implements Held {
   readonly path: string;
   readonly #handle: RawHandle;
 
