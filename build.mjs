@@ -169,7 +169,7 @@ if (!process.argv.includes('--js-only')) {
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
-const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', define: {}, write: false });
+const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false });
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 

@@ -26,6 +26,11 @@ export interface Plugin<Options = unknown> {
   apply(bootstrap: Bootstrap, options: Options): void | Promise<void>;
 }
 
+declare module '../config/schema.js' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- what a plugin object in a configuration is
+  interface PluginObject extends Plugin {}
+}
+
 /** Types a plugin; returns it unchanged. */
 export function definePlugin<Options>(plugin: Plugin<Options>): Plugin<Options> {
   return plugin;

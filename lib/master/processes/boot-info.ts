@@ -1,4 +1,4 @@
-import { originOf } from '../../config/merge.js';
+import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import type { BootInfo, Entry, PartSpec } from '../../ipc/boot-info.js';
 import type { ChildRole } from '../../ipc/messages.js';
