@@ -20,7 +20,8 @@ import { leanCommonBin } from './bin/lean-common-bin.mjs';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(root, 'dist');
-const plugins = readdirSync(path.join(root, 'plugins'));
+const plugins = readdirSync(path.join(root, 'plugins'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory()).map(({ name }) => name);
 const present = (files) => files.filter((file) => existsSync(path.join(root, file)));
 
 /** Dependencies that are loaded when they are first needed. */
