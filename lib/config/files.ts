@@ -4,8 +4,9 @@ import type { PublicExplorer } from 'cosmiconfig';
 import { ClusterError } from '../kit/errors.js';
 import { JsonError, parseJson } from '../kit/json-text.js';
 import { check, inFile, isObject, show } from './check.js';
-import { freshImport, isDirectory, isFile, isPath, NoTypeScript } from './modules.js';
-import { packageFolder, readPackage, resolveModule, resolvePath } from './modules.js';
+import {
+  freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
+} from './modules.js';
 import { configSchema, type ConfigInput } from './schema.js';
 import { reason } from './target.js';
 
