@@ -20,7 +20,8 @@ import { leanCommonBin } from './bin/lean-common-bin.mjs';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(root, 'dist');
-const plugins = readdirSync(path.join(root, 'plugins'));
+const plugins = readdirSync(path.join(root, 'plugins'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory()).map(({ name }) => name);
 const present = (files) => files.filter((file) => existsSync(path.join(root, file)));
 
 /** Dependencies that are loaded when they are first needed. */
@@ -178,7 +179,7 @@ if (!process.argv.includes('--js-only')) {
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
-const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', define: {}, write: false });
+const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false });
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 

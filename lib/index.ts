@@ -4,7 +4,7 @@ import { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
 
 /** The public API, and nothing else. */
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
-export { defineConfig, type Config, type ConfigInput } from './config/schema.js';
+export { defineConfig, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';

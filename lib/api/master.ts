@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.js';
-import type { Origin, Target } from '../config/load.js';
+import type { Origin } from '../config/provenance.js';
+import type { Target } from '../config/target.js';
 import type { ChildRole, CloseReason } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
 import type { RawHandle } from '../node/raw-handle.js';

@@ -75,7 +75,7 @@ export class Releases {
     if (!this.#hooks.configResolved.isUsed()) return loaded;
     const before = structuredClone(loaded.config);
     const config = this.#hooks.configResolved.call(loaded.config);
-    const { revalidate } = await import('../config/load.js');
+    const { revalidate } = await import('../config/resolve-config.js');
     return { ...loaded, config: revalidate(config, { ...loaded, config: before }) };
   }
 }

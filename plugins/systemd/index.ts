@@ -1,6 +1,6 @@
-import * as v from 'valibot';
 import { definePlugin, type Master, type Status } from '../../lib/index.js';
 import { takeOrders, type Orders } from './environment.js';
+import { schema } from './options.js';
 
 const NAME = 'systemd';
 /** STATUS= is not said more often, ms. */
@@ -9,7 +9,7 @@ const STATUS_PAUSE = 1_000;
 /** Under systemd: says how the service is, and serves on the sockets that systemd has opened. Anywhere else it does nothing. */
 export default definePlugin({
   name: NAME,
-  schema: v.strictObject({}),
+  schema,
   async apply(master) {
     const orders = takeOrders(process.env);
     if (orders.sockets.length > 0) await inherit(master, orders.sockets);

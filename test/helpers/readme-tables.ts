@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { configTable } from '../../lib/config/table.js';
+import { configTable } from '../../lib/config/schema-renderings.js';
 import { createHooks, hookKinds, type HookName } from '../../lib/api/hooks.js';
 
 /** The parts of README.md that are generated, so that it cannot say what the code does not: `npx tsx test/helpers/print-readme-tables.ts`. */

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'node:test';
-import { jsonSchema } from '../../lib/config/json-schema.js';
 import { configSchema, defaults } from '../../lib/config/schema.js';
-import { configTable } from '../../lib/config/table.js';
+import { configTable, jsonSchema } from '../../lib/config/schema-renderings.js';
 
 interface Described { description?: string; default?: unknown; properties?: Record<string, Described>; additionalProperties?: unknown }
 const schema = jsonSchema() as Described;

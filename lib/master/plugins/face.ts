@@ -1,6 +1,6 @@
 import type { HookName, Hooks } from '../../api/hooks.js';
 import type { Master } from '../../api/master.js';
-import { originOf } from '../../config/merge.js';
+import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
 import { inTime } from '../../kit/time.js';
 import { HeldSocket } from '../connections/held-socket.js';

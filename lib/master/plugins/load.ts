@@ -24,7 +24,7 @@ type Where = (key: string, path?: Path) => Promise<string>;
 export async function loadPlugins(core: Core): Promise<void> {
   const { config, provenance, pluginObjects, target } = core.releases.current.loaded;
   const where: Where = async (key, path = []) => {
-    const { whereWritten } = await import('../../config/resolve.js');
+    const { whereWritten } = await import('../../config/provenance.js');
     return whereWritten(provenance, ['plugins', key, ...path]);
   };
   for (const [key, value] of Object.entries(config.plugins)) {
@@ -41,7 +41,7 @@ const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plug
 
 async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
   if (Object.hasOwn(pluginDefaults('start'), key)) return exported(core().plugin(key));
-  const { resolveModule, isPath } = await import('../../config/resolve-module.js');
+  const { resolveModule, isPath } = await import('../../config/modules.js');
   const file = resolveModule(key, dir);
   if (!file) {
     const { nearest } = await import('../../kit/nearest.js');
@@ -49,7 +49,7 @@ async function importPlugin(key: string, dir: string, where: Where): Promise<unk
     throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: "${key}" is no built-in plugin, and no ${isPath(key) ? 'file' : 'package'} of that name is found from ${dir}${near ? `; did you mean "${near}"?` : ''}`);
   }
   try {
-    const { freshImport } = await import('../../config/fresh-import.js');
+    const { freshImport } = await import('../../config/modules.js');
     return await freshImport(file);
   } catch (error) {
     const { failure } = await import('./mistakes.js');

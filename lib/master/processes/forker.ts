@@ -2,7 +2,7 @@ import { fork as forkProcess } from 'node:child_process';
 import cluster from 'node:cluster';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/master.js';
-import { originOf } from '../../config/merge.js';
+import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { LogFiles } from '../../kit/log-files.js';

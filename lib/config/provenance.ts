@@ -1,4 +1,5 @@
-import { pathText, type Path } from './check.js';
+import { isObject, pathText, type Path } from './check.js';
+import { profileSchema, type Config } from './schema.js';
 
 export interface Origin {
   from: 'flag' | 'env' | 'profile' | 'file' | 'inline' | 'extends' | 'framework' | 'default' | 'hook';
@@ -7,21 +8,23 @@ export interface Origin {
 }
 export type Provenance = Record<string, Origin>;
 
+type Values = Record<string, unknown>;
+
 /** Values from one source, with the name of the source for each of them. */
 export interface Layer {
-  values: Record<string, unknown>;
+  values: Values;
   origin: (path: Path) => Origin;
 }
 
 /** Lays layers over one another, the last one on top: objects key by key, everything else as a whole. */
-export function mergeLayers(layers: readonly Layer[]): { values: Record<string, unknown>; provenance: Provenance } {
-  const values: Record<string, unknown> = {};
+export function mergeLayers(layers: readonly Layer[]): { values: Values; provenance: Provenance } {
+  const values: Values = {};
   const provenance: Provenance = {};
   for (const { values: upper, origin } of layers) lay(values, upper, [], origin, provenance);
   return { values, provenance };
 }
 
-function lay(lower: Record<string, unknown>, upper: Record<string, unknown>, path: Path, origin: Layer['origin'], provenance: Provenance): void {
+function lay(lower: Values, upper: Values, path: Path, origin: Layer['origin'], provenance: Provenance): void {
   for (const [key, value] of Object.entries(upper)) {
     if (value === undefined) continue;
     const here = [...path, key];
@@ -45,14 +48,14 @@ function lay(lower: Record<string, unknown>, upper: Record<string, unknown>, pat
 }
 
 /** An instance of a class among a plugin's options (a URL, a RegExp) is one value, not keys to merge. */
-function isPlain(value: unknown): value is Record<string, unknown> {
+function isPlain(value: unknown): value is Values {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
 /** `__proto__` from a file stays a mere key. */
-const define = (target: Record<string, unknown>, key: string, value: unknown) =>
+const define = (target: Values, key: string, value: unknown) =>
   Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
 
 const isInside = (inner: string, outer: string): boolean => inner.startsWith(`${outer}.`) || inner.startsWith(`${outer}[`);
@@ -64,7 +67,10 @@ function forget(provenance: Provenance, path: Path): void {
   }
 }
 
-/** Where a value comes from: its own origin, that of what it is part of, or that of its first part; of one that is missing, its neighbour's. */
+/**
+ * Where a value comes from: its own origin, that of what it is part of, or that of its first part; of one that is missing,
+ * its neighbour's.
+ */
 export function originOf(provenance: Provenance, path: Path): Origin {
   for (let length = path.length; length > 0; length--) {
     const name = pathText(path.slice(0, length));
@@ -72,4 +78,30 @@ export function originOf(provenance: Provenance, path: Path): Origin {
     if (origin) return origin;
   }
   return { from: 'default' };
+}
+
+/** Names the place where a value was written. */
+export function whereWritten(provenance: Provenance, at: Path): string {
+  const { from, where } = originOf(provenance, at);
+  if (from === 'hook') return `hook configResolved: ${pathText(at)}`;
+  if (from === 'flag' || from === 'env') return where ?? pathText(at);
+  if (from === 'profile') return `${where}.${pathText(at)}`;
+  return where ? `${where}: ${pathText(at)}` : from === 'inline' ? `options: ${pathText(at)}` : pathText(at);
+}
+
+export interface FlatValue extends Origin {
+  path: string;
+  value: unknown;
+}
+
+/** Every value of a configuration with its path and where it comes from, in the order of the schema. */
+export function flatten({ config, provenance }: { config: Config; provenance: Provenance }): FlatValue[] {
+  const walk = (value: unknown, path: Path): FlatValue[] => {
+    if (isObject(value) && Object.keys(value).length > 0) {
+      return Object.entries(value).flatMap(([key, inner]) => walk(inner, [...path, key]));
+    }
+    return value === undefined ? [] : [{ path: pathText(path), value, ...originOf(provenance, path) }];
+  };
+  const values = config as unknown as Values;
+  return Object.keys(profileSchema.entries).flatMap((key) => walk(values[key], [key]));
 }

@@ -15,7 +15,10 @@ export function parseJson(source: string): unknown {
   }
 }
 
-const TOKEN = /[ \t\r\n]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.])|$)/y;
+const MARK = /[{}[\],:]/.source;
+const TEXT = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/.source;
+const SCALAR = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.])/.source;
+const TOKEN = new RegExp(`[ \\t\\r\\n]*(?:(${MARK})|(${TEXT})|(${SCALAR})|$)`, 'y');
 
 /** What may come next: a table of states, each token leading to the next one. */
 type State = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma or end';

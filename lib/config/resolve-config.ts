@@ -1,11 +1,12 @@
 import { accessSync, constants } from 'node:fs';
+import { createRequire, isBuiltin } from 'node:module';
 import os from 'node:os';
+import path from 'node:path';
 import * as v from 'valibot';
 import { ClusterError } from '../kit/errors.js';
 import { check, isObject, pathText, refuse, type Path } from './check.js';
-import type { LoadedConfig } from './load.js';
-import { mergeLayers, originOf, type Provenance } from './merge.js';
-import { isFile } from './resolve-module.js';
+import { isFile, isPath, packageFolder } from './modules.js';
+import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { HTTPS_PORT, profileSchema, type Config, type HttpsFiles } from './schema.js';
 import { reason } from './target.js';
 
@@ -37,13 +38,14 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
 
 /** What no single layer can be blamed for. */
 function contradictions(config: Config, source: (at: Path) => string): string[] {
-  const { https, refork, path } = config;
+  const { https, refork, path: socket } = config;
   const lines: string[] = [];
   if (refork.minDelay > refork.maxDelay) {
     lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
   }
-  if (path !== undefined && Buffer.byteLength(path) > LONGEST_SOCKET) {
-    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${Buffer.byteLength(path)} in ${path}`);
+  if (socket !== undefined && Buffer.byteLength(socket) > LONGEST_SOCKET) {
+    const bytes = Buffer.byteLength(socket);
+    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${bytes} in ${socket}`);
   }
   if (!https) return lines;
   for (const key of ['key', 'cert'] as const) {
@@ -65,20 +67,40 @@ function unreadable(file: string): string | undefined {
   }
 }
 
-/** Names the place where a value was written. */
-export function whereWritten(provenance: Provenance, at: Path): string {
-  const { from, where } = originOf(provenance, at);
-  if (from === 'hook') return `hook configResolved: ${pathText(at)}`;
-  if (from === 'flag' || from === 'env') return where ?? pathText(at);
-  if (from === 'profile') return `${where}.${pathText(at)}`;
-  return where ? `${where}: ${pathText(at)}` : from === 'inline' ? `options: ${pathText(at)}` : pathText(at);
+/**
+ * A line for each module of `require` and `import` that is not there; each child would end with Node's own stack. Only what
+ * is certain: a package that is there may resolve in ways that Node alone knows.
+ */
+export function missingPreloads(config: Config, dir: string, source: (at: Path) => string): string[] {
+  const missing = (specifier: string) =>
+    isPath(specifier) ? `no such file: ${specifier}` : `package "${specifier}" cannot be found from ${dir}: is it installed?`;
+  return (['require', 'import'] as const).flatMap((key) =>
+    config[key].filter((specifier) => !isThere(specifier, dir, key)).map((specifier) => `${source([key])}: ${missing(specifier)}`));
+}
+
+function isThere(specifier: string, dir: string, key: 'require' | 'import'): boolean {
+  if (isBuiltin(specifier) || /^[a-z]{2,}:/.test(specifier)) return true;
+  if (key === 'import' && isPath(specifier)) return isFile(specifier);
+  const name = /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0];
+  if (!isPath(specifier) && name && packageFolder(name, dir)) return true;
+  try {
+    createRequire(path.join(dir, 'noop.js')).resolve(specifier);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Loaded {
+  config: Config;
+  provenance: Provenance;
 }
 
 /**
  * Validates what taps of `configResolved` made of the configuration, and notes in `loaded.provenance` what they changed.
  * @throws ClusterError ERR_CLUSTER_CONFIG that names the hook
  */
-export function revalidate(config: unknown, loaded?: LoadedConfig): Config {
+export function revalidate(config: unknown, loaded?: Loaded): Config {
   refuse(check(profileSchema, config, (at) => `hook configResolved${at.length ? `: ${pathText(at)}` : ''}`));
   const { values, provenance } = mergeLayers([{ values: config as Record<string, unknown>, origin: () => ({ from: 'hook' }) }]);
   const resolved = resolveConfig(values, { ...provenance, title: { from: 'hook' } });
@@ -86,7 +108,7 @@ export function revalidate(config: unknown, loaded?: LoadedConfig): Config {
   return resolved;
 }
 
-function noteChanges(config: Config, { config: before, provenance }: LoadedConfig): void {
+function noteChanges(config: Config, { config: before, provenance }: Loaded): void {
   const differs = (one: unknown, other: unknown, at: Path): void => {
     if (isObject(one) && isObject(other)) {
       for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) differs(one[key], other[key], [...at, key]);
