@@ -14,7 +14,7 @@ export class HooksCommand extends Command {
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
     const { Bootstrap } = await import('../../lib/master/bootstrap.js');
-    const { hookKinds } = await import('../../lib/api/hooks.js');
+    const { noteOfHook } = await import('../../lib/api/hooks.js');
     const loaded = await loadConfig(readRequest(argv));
     // What plugins say while they are applied is no part of the answer.
     const bootstrap = new Bootstrap({ ...loaded, config: { ...loaded.config, log: { ...loaded.config.log, level: 'silent' } } });
@@ -23,7 +23,7 @@ export class HooksCommand extends Command {
       hook: name,
       // A bundler numbers classes whose names it meets twice.
       type: hook.constructor.name.replace(/\d+$/, ''),
-      kind: hookKinds[name as keyof typeof hookKinds],
+      kind: noteOfHook(hook).kind,
       taps: [...new Set(bootstrap.taps.filter((tap) => tap.hook === name).map((tap) => tap.plugin))],
     }));
     if (argv.json) print(JSON.stringify(hooks, null, 2));

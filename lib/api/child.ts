@@ -1,3 +1,7 @@
+import type { Channel } from '../ipc/channel.js';
+import type { Address, ChildRole, CloseReason, Waiting } from '../ipc/messages.js';
+import type { ErrorData } from '../kit/errors.js';
+
 /** The life of one process, as data. A pair that is not in the table is ignored; that absorbs Node's event races. */
 export type ChildState = 'forked' | 'booting' | 'ready' | 'draining' | 'killing' | 'exited';
 export type ChildEvent = 'hello' | 'ready' | 'close' | 'kill' | 'exit';
@@ -10,3 +14,62 @@ export const childTable: Readonly<Record<ChildState, Partial<Record<ChildEvent, 
   killing: { exit: 'exited' },
   exited: {},
 };
+
+export type ExitCause = 'requested' | 'crash' | 'startTimeout' | 'unresponsive' | 'lostChannel' | 'outOfMemory';
+
+export interface ExitInfo {
+  cause: ExitCause;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Milliseconds from fork to exit. */
+  uptime: number;
+}
+
+/** The end of the last process of a slot. */
+export interface LastExit extends ExitInfo {
+  pid: number;
+  /** ISO 8601. */
+  at: string;
+  /** Its own failure in one line, where it told one. */
+  error?: string;
+}
+
+/** What hooks and plugins see of a child. */
+export interface ChildView {
+  readonly role: ChildRole;
+  /** Number of the process, counted from 1 for each role. */
+  readonly id: number;
+  /** Stable index of a worker; -1 for the agent. */
+  readonly slot: number;
+  readonly pid: number;
+  readonly state: ChildState;
+  readonly generation: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly readyAt: number | null;
+  readonly addresses: readonly Address[];
+  /** Why it was asked to close or killed. */
+  readonly intent: CloseReason | null;
+  /** Its own failure, as it told before it exited. */
+  readonly failure: { error: ErrorData; output?: string } | null;
+  readonly waiting: Waiting | null;
+  /** Set by a plugin that can tell more of an end nobody asked for than its code and signal do; null: no opinion. */
+  explain: ((ending: Pick<ExitInfo, 'code' | 'signal'>) => ExitCause | null) | null;
+  /** Typed internal messages (see InternalMessages). */
+  readonly channel: Channel<'master', ChildRole>;
+}
+
+/** What plugins see of a place for a worker. It outlives its processes: sticky clients and `CLUSTER_SLOT` belong to the slot. */
+export interface SlotView {
+  readonly index: number;
+  /** The process that serves the slot, or is on its way to. */
+  readonly current: ChildView | null;
+  /** A replacement that is not in charge yet. */
+  readonly successor: ChildView | null;
+  /** `current` is ready. */
+  readonly ready: boolean;
+  /** A `beforeRefork` tap said to leave it empty. */
+  readonly left: boolean;
+  /** Processes that have taken the place of another. */
+  readonly restarts: number;
+}

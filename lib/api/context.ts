@@ -1,7 +1,7 @@
 import type { ChildRole } from '../ipc/messages.js';
-import type { Messenger } from '../messenger/messenger.js';
+import type { Messenger } from './messenger.js';
 import type { Logger } from '../kit/logger.js';
-import type { HealthCheck, Runtime } from './runtime.js';
+import type { HealthCheck } from './runtime.js';
 
 /** What an app, an agent module or a framework gets of the cluster it runs in. */
 export interface Context {
@@ -18,17 +18,4 @@ export interface Context {
   onClose(fn: () => unknown, name?: string): void;
   /** Adds a readiness check: not ready while it returns false, throws or rejects. A name used before is replaced. */
   health(name: string, fn: HealthCheck): void;
-}
-
-export function createContext(runtime: Runtime): Context {
-  return {
-    role: runtime.role,
-    slot: runtime.slot,
-    config: runtime.config,
-    logger: runtime.logger,
-    messenger: runtime.messenger,
-    signal: runtime.signal,
-    onClose: (fn, name) => runtime.onClose(fn, name),
-    health: (name, fn) => { (runtime.healthChecks as Map<string, HealthCheck>).set(name, fn); },
-  };
 }

@@ -1,5 +1,4 @@
-import type { ReloadResult } from './hooks.js';
-import type { Status } from './status.js';
+import type { ReloadResult, Status } from './status.js';
 
 /** One step of something that takes time, for a person who waits. */
 export interface Progress {

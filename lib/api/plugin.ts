@@ -1,4 +1,4 @@
-import type { Bootstrap } from '../master/bootstrap.js';
+import type { Master } from './master.js';
 
 /** A schema library's common interface (https://standardschema.dev): valibot, zod, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -14,8 +14,8 @@ export type StandardResult<Output> =
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[] };
 
 /**
- * A plugin. `apply` runs once in the master, before anything is forked; it taps hooks there and never later. Its parts for
- * the other processes are given to `bootstrap.inject`.
+ * A plugin. `apply` runs once in the master, before anything is forked; it taps hooks there and never later
+ * (ERR_CLUSTER_TAP_LATE). Its parts for the other processes are given to `master.inject`.
  */
 export interface Plugin<Options = unknown> {
   name: string;
@@ -23,7 +23,7 @@ export interface Plugin<Options = unknown> {
   schema?: StandardSchema<Options>;
   /** semver ranges. */
   engines?: { node?: string; hatchery?: string };
-  apply(bootstrap: Bootstrap, options: Options): void | Promise<void>;
+  apply(master: Master, options: Options): void | Promise<void>;
 }
 
 /** Types a plugin; returns it unchanged. */

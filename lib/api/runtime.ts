@@ -1,8 +1,8 @@
 import type { Server } from 'node:net';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import type { Channel } from '../ipc/channel.js';
 import type { Address, ChildRole, CloseReason } from '../ipc/messages.js';
-import type { Messenger } from '../messenger/messenger.js';
+import type { Messenger } from './messenger.js';
 import type { Logger } from '../kit/logger.js';
 
 /** Hooks inside a child. tapable's interface; the child has its own small ones, as loading tapable costs every worker 5 ms. */
@@ -82,4 +82,3 @@ export interface Runtime<R extends ChildRole = ChildRole> {
 }
 
 export type HealthCheck = () => unknown;
-

@@ -1,7 +1,18 @@
-import type { ChildState } from './child.js';
-import type { ExitInfo } from '../master/processes/child.js';
-import type { ReloadResult } from './hooks.js';
 import type { Waiting } from '../ipc/messages.js';
+import type { ChildState, LastExit } from './child.js';
+
+/** How a rolling reload, or a restart in development, has ended. */
+export interface ReloadResult {
+  ok: boolean;
+  reason: string;
+  generation: number;
+  replaced: number;
+  /** Milliseconds. */
+  took: number;
+  /** ISO 8601. */
+  at: string;
+  error?: string;
+}
 
 /** One process in `status --json`. Numbers are null until the child's first health sample. */
 export interface ChildStatus {
@@ -20,7 +31,7 @@ export interface ChildStatus {
   eventLoopDelay: number | null;
   /** 0..1. */
   eventLoopUtilization: number | null;
-  lastExit: (ExitInfo & { pid: number; at: string; error?: string }) | null;
+  lastExit: LastExit | null;
   /** While draining: what it still waits for. */
   waiting?: Waiting;
   [extra: string]: unknown;
@@ -39,5 +50,7 @@ export interface Status {
   workers: ChildStatus[];
   refork: { inWindow: number; limit: number; delays: Record<string, number> };
   lastReload: ReloadResult | null;
+  /** Fast ways that this Node does not have, so that slower ones are taken; a line each. Empty as a rule. */
+  slowPaths: string[];
   [extra: string]: unknown;
 }

@@ -1,5 +1,5 @@
 import { ClusterError } from '../kit/errors.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import { loadApp } from './app-loader.js';
 import type { Context } from '../api/context.js';
 import { startFrameworkAgent } from './egg-framework.js';

@@ -1,5 +1,5 @@
 import { loadAgent } from './agent-loader.js';
-import { createContext } from '../api/context.js';
+import { createContext } from './runtime.js';
 import { run } from './run.js';
 
 run((boot, runtime) => loadAgent(boot, createContext(runtime), runtime));

@@ -3,7 +3,7 @@ import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { importModule } from '../kit/import-module.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import { enableTypeScript, isTypeScript, stripsTypes } from './typescript.js';
 
 /** Loads what there is to run and gives its export: of an app or agent module the default one, of a framework the module. */

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { ClusterError } from '../kit/errors.js';
-import type { BootInfo, Entry } from '../ipc/boot-info.js';
+import type { BootInfo, Entry } from '../ipc/messages.js';
 import { createServer, makeRoom } from './own-server.js';
 import type { Runtime } from '../api/runtime.js';
 

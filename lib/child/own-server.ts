@@ -3,7 +3,7 @@ import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import type { ListenOptions, Runtime } from '../api/runtime.js';
 import { EVERYWHERE } from './servable.js';
 

@@ -1,7 +1,7 @@
 import Module from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PartSpec } from '../ipc/boot-info.js';
+import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
 import { bundledParts } from './bundled-parts.js';
 import type { ChildRuntime } from './runtime.js';

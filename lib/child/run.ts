@@ -1,5 +1,5 @@
 import { toErrorData } from '../kit/errors.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import type { Address, CloseReason } from '../ipc/messages.js';
 import { ChildRuntime, openChannel } from './runtime.js';
 import { MASTER_GONE, closeDown } from './closing.js';

@@ -1,11 +1,12 @@
 import type { Server } from 'node:net';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, ChildRole } from '../ipc/messages.js';
-import { Messenger } from '../messenger/messenger.js';
+import { ProcessMessenger } from '../messenger/messenger.js';
 import { Logger, type LogLevel } from '../kit/logger.js';
 import { SeriesChildHook, SyncChildHook } from './child-hook.js';
 import { giveBackIdle } from './give-back.js';
+import type { Context } from '../api/context.js';
 import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
 import { noteOf } from './take-connections.js';
 import { openWire } from './wire.js';
@@ -20,7 +21,7 @@ export class ChildRuntime implements Runtime {
   readonly boot: BootInfo;
   readonly config: Record<string, unknown>;
   readonly logger: Logger;
-  readonly messenger: Messenger;
+  readonly messenger: ProcessMessenger;
   readonly channel: Channel<ChildRole, 'master'>;
   readonly servers: ReadonlySet<Server> = new Set<Server>();
   readonly healthChecks: ReadonlyMap<string, HealthCheck> = new Map<string, HealthCheck>();
@@ -42,7 +43,7 @@ export class ChildRuntime implements Runtime {
     this.config = boot.config;
     this.channel = channel;
     this.logger = new Logger({ label: boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`, level: boot.log.level as LogLevel, format: boot.log.format });
-    this.messenger = new Messenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
+    this.messenger = new ProcessMessenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
       // Code written for the seed's model (Egg's own messenger, sendmessage) listens to the process.
@@ -74,3 +75,16 @@ export class ChildRuntime implements Runtime {
   }
 }
 
+/** What the app gets of it. */
+export function createContext(runtime: Runtime): Context {
+  return {
+    role: runtime.role,
+    slot: runtime.slot,
+    config: runtime.config,
+    logger: runtime.logger,
+    messenger: runtime.messenger,
+    signal: runtime.signal,
+    onClose: (fn, name) => runtime.onClose(fn, name),
+    health: (name, fn) => { (runtime.healthChecks as Map<string, HealthCheck>).set(name, fn); },
+  };
+}

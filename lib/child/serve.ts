@@ -1,5 +1,5 @@
 import { ClusterError } from '../kit/errors.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import type { Context } from '../api/context.js';
 import { serveFramework } from './egg-framework.js';
 import { createServer, giveWay, isSecure, makeRoom } from './own-server.js';

@@ -1,6 +1,6 @@
 import { errorMonitor, type EventEmitter } from 'node:events';
 import net, { type Server } from 'node:net';
-import type { BootInfo } from '../ipc/boot-info.js';
+import type { BootInfo } from '../ipc/messages.js';
 import type { Address } from '../ipc/messages.js';
 import type { ListenOptions, Runtime } from '../api/runtime.js';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ClusterError } from '../kit/errors.js';
 import { importModule } from '../kit/import-module.js';
-import { WARM } from '../ipc/boot-info.js';
+import { WARM } from '../ipc/messages.js';
 
 /** This Node runs TypeScript by itself, as far as types can be stripped. */
 export const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);

@@ -1,5 +1,5 @@
 import { loadApp } from './app-loader.js';
-import { createContext } from '../api/context.js';
+import { createContext } from './runtime.js';
 import { acceptHeldSockets } from './held-socket.js';
 import { run } from './run.js';
 import { serve } from './serve.js';

@@ -3,10 +3,13 @@ import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { Controllable, Progress, Route } from '../api/control.js';
 import { ClusterError } from '../kit/errors.js';
-import { createHooks, guard, within, type Hooks, type ReloadResult, type TapRecord } from '../api/hooks.js';
-import type { BootInfo } from '../ipc/boot-info.js';
+import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
+import type { ReloadResult } from '../api/status.js';
+import { inTime } from '../kit/time.js';
+import { guard } from './plugins/guard.js';
+import type { BootInfo } from '../ipc/messages.js';
 import type { ChildRole, CloseReason } from '../ipc/messages.js';
-import type { Messenger } from '../messenger/messenger.js';
+import type { Messenger } from '../api/messenger.js';
 import { loadPlugins, ownVersion } from './plugins/load.js';
 import { LogFiles, type LogPaths } from '../kit/log-files.js';
 import { Logger } from '../kit/logger.js';
@@ -219,7 +222,7 @@ export class Bootstrap implements Controllable {
 
   async applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void> {
     this.#applying = plugin.name;
-    await within(this.#hookTimeout, async () => plugin.apply(this, options), () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
+    await inTime(this.#hookTimeout, async () => plugin.apply(this as never, options), () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
       `plugin "${plugin.name}" did not finish apply within ${this.#hookTimeout} ms`));
   }
 

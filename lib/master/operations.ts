@@ -1,6 +1,7 @@
 import { MOST_WORKERS } from '../config/schema.js';
 import { ClusterError, toErrorData } from '../kit/errors.js';
-import type { Hooks, ReloadResult } from '../api/hooks.js';
+import type { Hooks } from '../api/hooks.js';
+import type { ReloadResult } from '../api/status.js';
 import type { Logger } from '../kit/logger.js';
 import type { AgentGroup } from './processes/agent-group.js';
 import type { Cancellation } from './operations/cancellation.js';

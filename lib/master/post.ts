@@ -1,6 +1,6 @@
 import type { Hooks } from '../api/hooks.js';
 import type { Address, Envelope } from '../ipc/messages.js';
-import { Messenger } from '../messenger/messenger.js';
+import { ProcessMessenger } from '../messenger/messenger.js';
 import { Router } from '../messenger/router.js';
 import type { Logger } from '../kit/logger.js';
 import type { AgentGroup } from './processes/agent-group.js';
@@ -19,13 +19,13 @@ export interface PostContext {
 
 /** Messages in the master: its own messenger, what it announces, and the way of all others through it. */
 export class Post {
-  readonly messenger: Messenger;
+  readonly messenger: ProcessMessenger;
   readonly announce: Announcements;
   readonly #router: Router;
 
   constructor({ hooks, logger, workers, agents, hasAgent, address, isEgg }: PostContext) {
     const send = (envelope: Envelope) => this.route(envelope, 'master', process.pid);
-    this.messenger = new Messenger(send, hasAgent);
+    this.messenger = new ProcessMessenger(send, hasAgent);
     this.announce = new Announcements({ workers, agents, address, isEgg: () => isEgg, send });
     this.#router = new Router(this.announce.directory({
       master: (envelope) => {

@@ -38,6 +38,7 @@ export function buildStatus(bootstrap: Bootstrap, version: string): Status {
       delays: Object.fromEntries(workers.slots.flatMap((slot) => slot.refork ? [[slot.index, slot.refork.delay]] : [])),
     },
     lastReload: bootstrap.lastReload,
+    slowPaths: [],
   };
 }
 

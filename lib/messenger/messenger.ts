@@ -1,36 +1,13 @@
 import { inspect } from 'node:util';
 import { ClusterError, fromErrorData, toErrorData } from '../kit/errors.js';
+import type { Listener, MessageData, Messenger, Target } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
-
-/**
- * Types of public messages, by declaration merging: `declare module 'hatchery' { interface Messages { 'user-changed': { id: string } } }`.
- * An action that is not declared carries `unknown`.
- */
-export interface Messages {
-  'cluster-ready': unknown;
-  'agent-start': undefined;
-  'agent-pids': number[];
-  'app-pids': number[];
-  'agent-worker-died': undefined;
-  'app-worker-died': undefined;
-  'reload-worker': undefined;
-}
-
-export type MessageData<Action extends string> = Action extends keyof Messages ? Messages[Action] : unknown;
-
-/** Whom a message is for: a group, a process id, or the worker of a slot. */
-export type Target = 'app' | 'agent' | 'master' | 'parent' | number | { slot: number };
-
-export type Listener<Action extends string> = (data: MessageData<Action>, envelope: Envelope) => unknown;
 
 /** Milliseconds a request waits for its answer, unless told. */
 export const REQUEST_TIMEOUT = 5_000;
 
-/**
- * Messages between application code in the workers, the agent, the master and the parent process. `on` takes messages and
- * requests alike: what the first listener of a request returns, or throws, is the answer.
- */
-export class Messenger {
+/** The messenger of this process; where its envelopes go is for the router to say. */
+export class ProcessMessenger implements Messenger {
   readonly #post: (envelope: Envelope) => void;
   readonly #hasAgent: () => boolean;
   readonly #listeners = new Map<string, Set<Listener<string>>>();
@@ -48,18 +25,15 @@ export class Messenger {
     this.#hasAgent = hasAgent;
   }
 
-  /** To all workers and, if there is one, the agent. */
   broadcast<A extends string>(action: A, data?: MessageData<A>): void {
     this.#post({ action, data, to: 'app' });
     if (this.#hasAgent()) this.#post({ action, data, to: 'agent' });
   }
 
-  /** To one process, by its pid or slot, or to a group. @throws ClusterError ERR_CLUSTER_NO_RECEIVER for what is none of these */
   sendTo<A extends string>(target: Target, action: A, data?: MessageData<A>): void {
     this.#post({ action, data, ...address(target) });
   }
 
-  /** To one worker, chosen by chance. */
   sendRandom<A extends string>(action: A, data?: MessageData<A>): void {
     this.#post({ action, data, to: 'app', receiverPid: 'random' });
   }
@@ -68,15 +42,10 @@ export class Messenger {
     this.#post({ action, data, to: 'app' });
   }
 
-  /** @throws ClusterError ERR_CLUSTER_NO_AGENT where none is configured */
   sendToAgent<A extends string>(action: A, data?: MessageData<A>): void {
     this.#post({ action, data, to: 'agent' });
   }
 
-  /**
-   * Asks one process (`"app"`: any worker) and waits for its listener's answer. Rejects with that listener's error, or with
-   * ERR_CLUSTER_NO_HANDLER, _NO_RECEIVER, _REQUEST_TIMEOUT. `timeout` in ms, 5,000 by default.
-   */
   request<A extends string, Answer = unknown>(target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT }: { timeout?: number } = {}): Promise<Answer> {
     return new Promise<unknown>((resolve, reject) => {
       const to = address(target);

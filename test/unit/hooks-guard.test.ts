@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ClusterError } from '../../lib/kit/errors.js';
-import { createHooks, guard, hookKinds, type HookName } from '../../lib/api/hooks.js';
+import { createHooks, noteOfHook, type HookName } from '../../lib/api/hooks.js';
+import { guard } from '../../lib/master/plugins/guard.js';
 
 function guarded(timeout = 1_000) {
   const hooks = createHooks();
@@ -14,12 +15,12 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 test('what is awaited is a gate, or decides after having waited', () => {
   const hooks = createHooks();
   const awaited = (Object.keys(hooks) as HookName[]).filter((name) => (hooks[name] as { call?: unknown }).call === undefined);
-  for (const name of awaited) assert.equal(hookKinds[name], name === 'beforeReload' ? 'decide' : 'gate', name);
-  assert.deepEqual((Object.keys(hooks) as HookName[]).filter((name) => hookKinds[name] === 'gate' && !awaited.includes(name)), []);
+  for (const name of awaited) assert.equal(noteOfHook(hooks[name]).kind, name === 'beforeReload' ? 'decide' : 'gate', name);
+  assert.deepEqual((Object.keys(hooks) as HookName[]).filter((name) => noteOfHook(hooks[name]).kind === 'gate' && !awaited.includes(name)), []);
 });
 
-test('every hook has a kind', () => {
-  assert.deepEqual(Object.keys(hookKinds).sort(), Object.keys(createHooks()).sort());
+test('every hook says its kind and when it is called', () => {
+  for (const [name, hook] of Object.entries(createHooks())) assert.ok(noteOfHook(hook)?.when, name);
 });
 
 test('a gate waits for an async function that was given to tap', async () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Messenger } from '../../lib/messenger/messenger.js';
+import { ProcessMessenger } from '../../lib/messenger/messenger.js';
 import type { Envelope } from '../../lib/ipc/messages.js';
 
 /** Two messengers, each the other's receiver. */
 function pair() {
-  const a: Messenger = new Messenger((envelope: Envelope) => b.receive({ ...envelope, senderPid: 1 }));
-  const b: Messenger = new Messenger((envelope: Envelope) => a.receive({ ...envelope, senderPid: 2 }));
+  const a: ProcessMessenger = new ProcessMessenger((envelope: Envelope) => b.receive({ ...envelope, senderPid: 1 }));
+  const b: ProcessMessenger = new ProcessMessenger((envelope: Envelope) => a.receive({ ...envelope, senderPid: 2 }));
   return { a, b };
 }
 
@@ -47,7 +47,7 @@ test('a request has a deadline', async () => {
 
 test('whom a message is for: a pid may be a text, and nobody else is taken for everybody', async () => {
   const sent: Envelope[] = [];
-  const messenger = new Messenger((envelope) => { sent.push(envelope); });
+  const messenger = new ProcessMessenger((envelope) => { sent.push(envelope); });
   messenger.sendTo('4711' as never, 'x');
   assert.equal(sent[0]?.receiverPid, 4711);
   for (const target of ['apps', '', null, {}, { slot: '0' }, -1, undefined]) {

@@ -6,7 +6,7 @@ import https from 'node:https';
 import net, { type AddressInfo, type Server } from 'node:net';
 import { after, test } from 'node:test';
 import type { Address } from '../../lib/ipc/messages.js';
-import type { BootInfo } from '../../lib/ipc/boot-info.js';
+import type { BootInfo } from '../../lib/ipc/messages.js';
 import { SyncChildHook } from '../../lib/child/child-hook.js';
 import type { ListenOptions, Runtime } from '../../lib/api/runtime.js';
 import { listenStateOf, trackServers } from '../../lib/child/server-tracker.js';

@@ -5,7 +5,7 @@ import type { Path } from '../../config/check.js';
 import type { LoadedConfig } from '../../config/load.js';
 import { isPlugin, pluginDefaults } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import { noteMisses } from '../../api/hooks.js';
+import type { Hooks } from '../../api/hooks.js';
 import { built, packageRoot } from '../../kit/package.js';
 import type { Plugin, StandardResult } from '../../api/plugin.js';
 
@@ -113,4 +113,20 @@ async function validate({ key, plugin, options }: Found, where: Where): Promise<
 /** The package's own version. */
 export function ownVersion(): string {
   return (JSON.parse(readFileSync(`${packageRoot}/package.json`, 'utf8')) as { version: string }).version;
+}
+
+/**
+ * Notes what is asked for and is no hook, for the message to a plugin that mistypes one. It still gets undefined, as it may
+ * want to know whether this version has a hook.
+ */
+export function noteMisses(hooks: Hooks): { missed: Set<string>; stop(): void } {
+  const missed = new Set<string>();
+  const noted = new Proxy(Object.prototype, {
+    get(prototype, name, receiver): unknown {
+      if (typeof name === 'string' && !(name in prototype)) missed.add(name);
+      return Reflect.get(prototype, name, receiver);
+    },
+  });
+  Object.setPrototypeOf(hooks, noted);
+  return { missed, stop: () => { Object.setPrototypeOf(hooks, Object.prototype); } };
 }

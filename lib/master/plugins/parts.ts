@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ClusterError } from '../../kit/errors.js';
-import type { PartSpec } from '../../ipc/boot-info.js';
+import type { PartSpec } from '../../ipc/messages.js';
 import type { ChildRole } from '../../ipc/messages.js';
 
 /** The plugins' parts for the other processes. */

@@ -1,6 +1,6 @@
 import { originOf } from '../../config/merge.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
-import type { BootInfo, Entry, PartSpec } from '../../ipc/boot-info.js';
+import type { BootInfo, Entry, PartSpec } from '../../ipc/messages.js';
 import type { ChildRole } from '../../ipc/messages.js';
 import type { Release } from './crew.js';
 

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { createDebug } from '../../kit/debug.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
-import type { BootInfo } from '../../ipc/boot-info.js';
+import type { BootInfo } from '../../ipc/messages.js';
 import type { Address, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
 import { childTable, type ChildEvent, type ChildState } from '../../api/child.js';
 import { Handover } from '../connections/handover.js';

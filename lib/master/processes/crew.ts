@@ -1,6 +1,6 @@
 import type { LoadedConfig } from '../../config/load.js';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
-import { WARM, type BootInfo } from '../../ipc/boot-info.js';
+import { WARM, type BootInfo } from '../../ipc/messages.js';
 import type { ChildRole } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
 import { Child, type ChildListener } from './child.js';
