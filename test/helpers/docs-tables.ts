@@ -5,7 +5,7 @@ import type { CommandClass } from '../../bin/common-bin.js';
 import { configFlags, type Flags } from '../../bin/flags.js';
 import { Program } from '../../bin/program.js';
 import { childTable } from '../../lib/api/child.js';
-import { createHooks, hookKinds, type HookName } from '../../lib/api/hooks.js';
+import { createHooks, noteOfHook } from '../../lib/api/hooks.js';
 import { configTable } from '../../lib/config/table.js';
 import { ERRORS } from '../../lib/kit/errors.js';
 import { serviceTable } from '../../lib/master/life.js';
@@ -83,39 +83,12 @@ function optionTable(schema: v.GenericSchema): string {
   return table(['option', 'default', ''], rows);
 }
 
-/** Arguments come from the hooks themselves; kind and moment from {@link hookKinds} and this list. */
-const MOMENT: Record<HookName, string> = {
-  configResolved: 'the configuration is loaded, at the start and at each reload; what a tap returns is validated again',
-  beforeStart: 'before anything is forked; an error aborts the start',
-  startFailed: 'a child failed before all were ready; `"stay"` keeps the master up (dev-reload does)',
-  beforeForkAgent: 'each fork of the agent; `env` and `execArgv` of the spec may be changed',
-  beforeForkWorker: 'each fork of a worker',
-  agentForked: 'the pid is known',
-  workerForked: 'the pid is known',
-  agentReady: '`ready` entered',
-  workerReady: '`ready` entered',
-  clusterReady: 'all ready for the first time',
-  agentExit: 'once a process; exit is `{ cause, code, signal, uptime }`',
-  workerExit: 'once a process',
-  beforeRefork: 'a worker died: `{ delay }`, `"leave"` or undefined',
-  reachReforkLimit: '`refork.limit` deaths within `refork.duration`: `"degrade"`, `"exit"` or undefined',
-  workerUnresponsive: 'an event loop has not answered for `hangTimeout`: `"replace"`, `"ignore"` or undefined',
-  beforeReload: 'before a rolling reload; a text vetoes it and is the reason',
-  reloaded: 'after a rolling reload, done or aborted',
-  beforeDrain: 'before a child is told to close',
-  scaleChanged: 'the number of workers wanted has changed',
-  beforeClose: 'shutdown begins',
-  closed: 'all children are gone',
-  message: 'each message through the master; `false` drops it',
-  collectStatus: '`status` was asked',
-};
-
 function hookTable(): string {
-  return table(['hook', 'kind', 'arguments', 'when'], Object.entries(createHooks()).map(([name, hook]) => {
-    const { _args } = hook as unknown as { _args: string[] };
-    const kind = `${hook.constructor.name.replace(/Hook$/, '')}, ${hookKinds[name as HookName]}`;
-    return row(`\`${name}\``, kind, _args.join(', '), MOMENT[name as HookName]);
-  }));
+  const rows = Object.entries(createHooks()).map(([name, hook]) => {
+    const { kind, args, when } = noteOfHook(hook);
+    return row(`\`${name}\``, `${hook.constructor.name.replace(/Hook$/, '')}, ${kind}`, args.join(', '), when);
+  });
+  return table(['hook', 'kind', 'arguments', 'when'], rows);
 }
 
 function errorTable(): string {
