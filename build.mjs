@@ -20,7 +20,8 @@ import { leanCommonBin } from './bin/lean-common-bin.mjs';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(root, 'dist');
-const plugins = readdirSync(path.join(root, 'plugins'));
+const plugins = readdirSync(path.join(root, 'plugins'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory()).map(({ name }) => name);
 const present = (files) => files.filter((file) => existsSync(path.join(root, file)));
 
 /** Dependencies that are loaded when they are first needed. */
@@ -37,11 +38,25 @@ const vendored = (to) => ({
   },
 });
 
-/** Another built-in plugin gets the one core as it is, not a copy. */
+/** A built-in plugin gets the public API of the one core, not a copy. */
 const linked = {
   name: 'linked',
-  setup: (bundle) => bundle.onResolve({ filter: /^\.\.\/\.\.\/lib\// }, () => ({ path: '../../core.cjs', external: true })),
+  setup(bundle) {
+    bundle.onResolve({ filter: /^\.\.\/\.\.\/lib\/index\.js$/ }, ({ path: file }) => ({ path: file, namespace: 'api' }));
+    bundle.onLoad({ filter: /.*/, namespace: 'api' }, () => ({ contents: `module.exports = require('../../core.cjs').lib()` }));
+    bundle.onResolve({ filter: /\/core\.cjs$/ }, ({ path: file }) => ({ path: file, external: true }));
+  },
 };
+
+/** A plugin names its parts by `import.meta.url`, as any plugin does: that of its own folder in dist, wherever it is bundled. */
+const located = (dir) => ({
+  name: 'located',
+  setup: (bundle) => bundle.onLoad({ filter: /[\\/]plugins[\\/][^\\/]+[\\/][^\\/]+\.ts$/ }, ({ path: file }) => {
+    const name = path.basename(path.dirname(file));
+    const url = `require('node:url').pathToFileURL(require('node:path').join(__dirname, '${dir(name)}', 'index.cjs')).href`;
+    return { contents: readFileSync(file, 'utf8').replaceAll('import.meta.url', url), loader: 'ts' };
+  }),
+});
 
 /** What code that is kept compiled cannot do itself; loaded when it is first needed. */
 const outside = (file) => ({
@@ -65,10 +80,6 @@ const runtime = (role) => ({
   },
 });
 
-/** What plugins import of lib at run time: they get it from the core. */
-const sources = plugins.flatMap((name) => readdirSync(path.join(root, 'plugins', name)).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(path.join(root, 'plugins', name, file), 'utf8')));
-const forPlugins = new Set(sources.flatMap((text) => [...text.matchAll(/^import (?!type )[^;]*? from '\.\.\/\.\.\/(lib\/[\w/-]+)\.js'/gm)].map((match) => match[1])));
-
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
 const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'systemd'];
 
@@ -81,7 +92,6 @@ export const plugin = (name) => {
 };
 export const lib = () => require('./lib/index.ts');
 export const cli = () => require('./bin/index.ts');
-${[...forPlugins].map((file) => `export * from './${file}.ts';`).join('\n')}
 `;
 
 const shared = {
@@ -110,9 +120,9 @@ const native = { supported: { 'dynamic-import': true } };
 rmSync(dist, { recursive: true, force: true });
 
 const results = await Promise.all([
-  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside('./lib/kit/import-module.cjs'), vendored('./vendor')] }),
+  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside('./lib/kit/import-module.cjs'), vendored('./vendor'), located((name) => `plugins/${name}`)] }),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
-  build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor')] }),
+  build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor'), located(() => '.')] }),
   build({
     ...shared,
     entryPoints: present([
@@ -178,7 +188,7 @@ if (!process.argv.includes('--js-only')) {
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
-const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/json-schema.ts'], format: 'esm', define: {}, write: false });
+const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false });
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 

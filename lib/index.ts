@@ -1,20 +1,20 @@
+import { loadConfig, type LoadRequest } from './config/load.js';
+import type { ProfileInput } from './config/schema.js';
+import { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
+
 /** The public API, and nothing else. */
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
-export { startCluster, type StartOptions } from './start-cluster.js';
-export { defineConfig, type Config, type ConfigInput } from './config/schema.js';
+export { defineConfig, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
+export { listenErrorInWords } from './kit/sockets.js';
 export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './api/hooks.js';
-export type { HeldSocket } from './master/connections/held-socket.js';
-export type { ConnectionRouting } from './master/connections/acceptor.js';
-export type { ChildView, ExitCause, ExitInfo } from './master/processes/child.js';
-export type { ChildState } from './api/child.js';
-export type { ServiceState } from './master/life.js';
+export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/master.js';
+export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
 export type { Status, ChildStatus, ReloadResult } from './api/status.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
-export type { Address, ChildRole, CloseReason, Envelope, InternalMessages, Role, Waiting } from './ipc/messages.js';
-export type { BootInfo, PartSpec } from './ipc/messages.js';
+export type { Address, BootInfo, ChildRole, CloseReason, Envelope, InternalMessages, PartSpec, Role, Waiting } from './ipc/messages.js';
 export type { RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';
@@ -22,3 +22,20 @@ export type { Logger, LogLevel } from './kit/logger.js';
 export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck } from './api/runtime.js';
 export type { Context } from './api/context.js';
 export { Application, Agent } from './child/application.js';
+
+export type StartOptions = ProfileInput & {
+  /** App directory or entry file; the working directory by default. */
+  target?: string;
+  /** `dev` has the defaults of `framework dev`. */
+  command?: LoadRequest['command'];
+};
+
+/**
+ * Starts a cluster in this process, which becomes its master; resolves when all are ready. Options rank as flags of the
+ * command line do. @throws ClusterError: ERR_CLUSTER_CONFIG, _APP_NOT_FOUND, _PLUGIN, _START, _START_TIMEOUT, ...
+ */
+export async function startCluster({ target, command, ...inline }: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
+  const read = () => loadConfig({ target, command, inline });
+  const bootstrap = new Bootstrap(await read(), { reloadConfig: read, ...options });
+  return bootstrap.start();
+}

@@ -28,7 +28,7 @@ export class ConfigCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
-    const { flatten } = await import('../../lib/config/flatten.js');
+    const { flatten } = await import('../../lib/config/provenance.js');
     const { Bootstrap } = await import('../../lib/master/bootstrap.js');
     const read = await loadConfig(readRequest(argv));
     // Plugins may change it, and what they say while they are applied is no part of the answer.

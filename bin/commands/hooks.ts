@@ -18,7 +18,7 @@ export class HooksCommand extends Command {
     const loaded = await loadConfig(readRequest(argv));
     // What plugins say while they are applied is no part of the answer.
     const bootstrap = new Bootstrap({ ...loaded, config: { ...loaded.config, log: { ...loaded.config.log, level: 'silent' } } });
-    await bootstrap.applyPlugins();
+    await bootstrap.prepare();
     const hooks = Object.entries(bootstrap.hooks).map(([name, hook]) => ({
       hook: name,
       // A bundler numbers classes whose names it meets twice.

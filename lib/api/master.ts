@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.js';
-import type { Origin, Target } from '../config/load.js';
+import type { Origin } from '../config/provenance.js';
+import type { Target } from '../config/target.js';
 import type { ChildRole, CloseReason } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
 import type { RawHandle } from '../node/raw-sockets.js';
@@ -76,8 +77,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly target: Target;
   /** Configuration files that were read, absolute paths. */
   readonly files: readonly string[];
-  /** Where a value of the configuration comes from, by its path: `log.level`, `plugins.mine.port`. */
-  origin(path: string): Origin;
+  /** Where a value of the configuration comes from: `origin('log', 'level')`. */
+  origin(...path: (string | number)[]): Origin;
   readonly logger: Logger;
   readonly messenger: Messenger;
   /** How long children may take to close; may be changed. */

@@ -11,7 +11,12 @@ export interface StandardSchema<Output = unknown> {
 }
 export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[] };
+  | {
+    readonly issues: readonly {
+      readonly message: string;
+      readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+    }[];
+  };
 
 /**
  * A plugin. `apply` runs once in the master, before anything is forked; it taps hooks there and never later
@@ -24,6 +29,11 @@ export interface Plugin<Options = unknown> {
   /** semver ranges. */
   engines?: { node?: string; hatchery?: string };
   apply(master: Master, options: Options): void | Promise<void>;
+}
+
+declare module '../config/schema.js' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- what a plugin object in a configuration is
+  interface PluginObject extends Plugin {}
 }
 
 /** Types a plugin; returns it unchanged. */

@@ -3,7 +3,13 @@ import { ClusterError } from '../kit/errors.js';
 import { nearest } from '../kit/nearest.js';
 
 export type Path = readonly (string | number)[];
-type Schema = v.GenericSchema & { type: string; entries?: Record<string, Schema>; wrapped?: Schema; pipe?: readonly Schema[]; value?: Schema };
+type Schema = v.GenericSchema & {
+  type: string;
+  entries?: Record<string, Schema>;
+  wrapped?: Schema;
+  pipe?: readonly Schema[];
+  value?: Schema;
+};
 
 /** `plugins["./mine.js"].port`, `import[0]`. */
 export const pathText = (path: Path): string => path.reduce<string>((text, key) =>
@@ -18,10 +24,12 @@ export function show(value: unknown): string {
   if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
   const text = JSON.stringify(value) ?? String(value);
   if (typeof value === 'number' && text === 'null') return String(value);
-  return text.length <= 60 ? text : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
+  if (text.length <= 60) return text;
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
 }
 
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The schema beneath `optional` and descriptions. */
 export function core(schema: Schema | v.GenericSchema): Schema {
@@ -57,8 +65,9 @@ function shapeMistakes(schema: Schema, value: unknown, path: Path): Mistake[] {
   return Object.entries(value).flatMap(([key, child]) => {
     const known = entries ? (Object.hasOwn(entries, key) ? entries[key] : undefined) : inner;
     if (known) return shapeMistakes(known, child, [...path, key]);
-    const meant = nearest(key, Object.keys(entries ?? {}));
-    return [{ path: [...path, key], text: `unknown key${meant ? `, did you mean "${meant}"?` : `; known are ${Object.keys(entries ?? {}).join(', ')}`}` }];
+    const names = Object.keys(entries ?? {});
+    const meant = nearest(key, names);
+    return [{ path: [...path, key], text: `unknown key${meant ? `, did you mean "${meant}"?` : `; known are ${names.join(', ')}`}` }];
   });
 }
 

@@ -1,19 +1,16 @@
 import path from 'node:path';
+import * as v from 'valibot';
 import { nearest } from '../kit/nearest.js';
-import { readChain, type ConfigFile } from './file-chain.js';
-import type { Layer, Origin } from './merge.js';
-import { configOfFolder } from './read-file.js';
-import { folderOf, readPackage, resolveModule } from './resolve-module.js';
-import { defaults, pluginDefaults } from './schema.js';
+import { check, isObject, pathText, schemaAt, type Label, type Path } from './check.js';
+import { configOfFolder, readChain, type ConfigFile } from './files.js';
+import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';
+import type { Layer, Origin } from './provenance.js';
+import { defaults, isPlugin, pluginDefaults, profileSchema, type AnyPlugin, type PluginObject } from './schema.js';
 import type { Place } from './target.js';
 
-/** A mistyped `--env` would silently run without its overlay. */
-export function unknownProfile(name: string, chain: readonly ConfigFile[]): string[] {
-  const known = new Set(chain.flatMap(({ values }) => Object.keys(values.profiles ?? {})));
-  if (known.has(name) || ['production', 'development', 'test'].includes(name)) return [];
-  const meant = nearest(name, [...known, 'production', 'development', 'test']);
-  const where = chain.at(-1)?.name ?? 'the configuration';
-  return [`--env: no profile "${name}" in ${where}${meant ? `, did you mean "${meant}"?` : known.size ? `; known are ${[...known].join(', ')}` : ''}`];
+export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
+  const values = { ...defaults, title: place.name, ...(command === 'dev' ? { workers: 1 } : {}), plugins: pluginDefaults(command) };
+  return { values, origin: () => ({ from: 'default' }) };
 }
 
 /** A layer and the directory that its relative paths count from. */
@@ -49,7 +46,171 @@ export async function frameworkDefaults(specifier: string, place: Place, mistake
   return file ? readChain(file, place.dir, mistakes) : [];
 }
 
-export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
-  const values = { ...defaults, title: place.name, ...(command === 'dev' ? { workers: 1 } : {}), plugins: pluginDefaults(command) };
-  return { values, origin: () => ({ from: 'default' }) };
+/** A mistyped `--env` would silently run without its overlay. */
+export function unknownProfile(name: string, chain: readonly ConfigFile[]): string[] {
+  const known = new Set(chain.flatMap(({ values }) => Object.keys(values.profiles ?? {})));
+  if (known.has(name) || ['production', 'development', 'test'].includes(name)) return [];
+  const meant = nearest(name, [...known, 'production', 'development', 'test']);
+  const where = chain.at(-1)?.name ?? 'the configuration';
+  const hint = meant ? `, did you mean "${meant}"?` : known.size ? `; known are ${[...known].join(', ')}` : '';
+  return [`--env: no profile "${name}" in ${where}${hint}`];
+}
+
+/** Variables of the environment and the keys they set. */
+const ENV_KEYS: Readonly<Record<string, Path>> = {
+  PORT: ['port'],
+  HOST: ['host'],
+  CLUSTER_WORKERS: ['workers'],
+  CLUSTER_TITLE: ['title'],
+  CLUSTER_LOG_LEVEL: ['log', 'level'],
+  CLUSTER_LOG_FORMAT: ['log', 'format'],
+  CLUSTER_BALANCE: ['balance'],
+  CLUSTER_START_TIMEOUT: ['startTimeout'],
+};
+
+const FLAG_NAMES: Readonly<Record<string, string>> = {
+  'plugins.sticky-session': '--sticky',
+  'plugins.dev-reload': '--no-reload',
+  profile: '--env',
+};
+
+/** The flag that sets a key: `--start-timeout`, `--https.key`, `--log-level`. */
+function flagName(at: Path): string {
+  const name = pathText(at.filter((key) => typeof key === 'string'));
+  return FLAG_NAMES[name] ?? `--${name.replace(/^log\./, 'log-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+interface Source extends Layer {
+  /** What is wrong with it, a line each. */
+  mistakes: string[];
+  /** On a command line or in a shell's environment. */
+  typed: boolean;
+}
+
+/** Shells and CI set empty variables where they mean none. */
+export function fromEnv(env: NodeJS.ProcessEnv): Source {
+  const values: Record<string, unknown> = {};
+  const names: Record<string, string> = {};
+  for (const [name, at] of Object.entries(ENV_KEYS)) {
+    const text = env[name];
+    if (!text) continue;
+    names[pathText(at)] = name;
+    const [key, inner] = at as [string, string?];
+    values[key] = inner ? { ...(values[key] as object | undefined), [inner]: coerce(at, text) } : coerce(at, text);
+  }
+  const label: Label = (at) => names[pathText(at)] ?? pathText(at);
+  return { values, typed: true, origin: (at) => ({ from: 'env', where: label(at) }), mistakes: check(profileSchema, values, label) };
+}
+
+export function fromFlags(flags: Record<string, unknown>): Source {
+  const values = coerceAll(flags, []);
+  const mistakes = check(profileSchema, values, flagName);
+  return { values, typed: true, origin: (at) => ({ from: 'flag', where: flagName(at) }), mistakes };
+}
+
+export function fromInline(inline: Record<string, unknown>): Source {
+  return {
+    values: inline,
+    typed: false,
+    origin: () => ({ from: 'inline' }),
+    mistakes: check(profileSchema, inline, (at) => `options: ${pathText(at)}`),
+  };
+}
+
+/** Flags and variables are texts; a key that wants a number gets one, if the text is one. */
+function coerce(at: Path, value: unknown): unknown {
+  if (typeof value !== 'string' || !/^-?\d+(?:\.\d+)?$/.test(value.trim())) return value;
+  const schema = schemaAt(profileSchema, at);
+  if (!schema || v.is(schema, value)) return value;
+  return v.safeParse(schema, Number(value)).typed ? Number(value) : value;
+}
+
+function coerceAll(values: Record<string, unknown>, at: Path): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => {
+    const here = [...at, key];
+    return [key, isObject(value) && here[0] !== 'plugins' ? coerceAll(value, here) : coerce(here, value)];
+  }));
+}
+
+/** Plugin objects by their key in `plugins`. */
+export type PluginObjects = Record<string, PluginObject>;
+
+/** A layer that others can be merged with: its paths absolute, its plugin objects set aside in `objects`. */
+export function settle(layer: WrittenLayer, target: string, objects: PluginObjects, mistakes: string[]): Layer {
+  const values = absolutePaths(layer.values, { written: layer.dir, target });
+  if (values.plugins === undefined) return { ...layer, values };
+  const { map, mistakes: wrong } = separatePlugins(values.plugins, objects);
+  mistakes.push(...wrong);
+  return { ...layer, values: { ...values, plugins: map } };
+}
+
+interface Bases {
+  /** `app` and `agent` are looked for in the target first, wherever they are named. */
+  target: string;
+  /** Every other relative path counts from where it is written: a file's directory, the shell's for a flag. */
+  written: string;
+}
+
+type Rule = (value: unknown, bases: Bases) => unknown;
+
+const onText = (rule: (value: string, bases: Bases) => string): Rule => (value, bases) =>
+  typeof value === 'string' ? rule(value, bases) : value;
+const inTarget = onText((value, { target, written }) =>
+  path.resolve([target, written].find((base) => resolvePath(path.resolve(base, value))) ?? target, value));
+const asWritten = onText((value, { written }) => path.resolve(written, value));
+/** `./here.js` is a path, `egg` and `tsx/esm` are packages. */
+const pathOrPackage = onText((value, { written }) => isPath(value) ? path.resolve(written, value) : value);
+const each: Rule = (value, bases) => Array.isArray(value) ? value.map((item) => pathOrPackage(item, bases)) : value;
+const onEntries = (change: (entry: [string, unknown], bases: Bases) => [string, unknown]): Rule => (value, bases) =>
+  isObject(value) ? Object.fromEntries(Object.entries(value).map((entry) => change(entry, bases))) : value;
+const mapValues = (rule: Rule): Rule => onEntries(([key, inner], bases) => [key, rule(inner, bases)]);
+const mapKeys = (rule: Rule): Rule => onEntries(([key, inner], bases) => [rule(key, bases) as string, inner]);
+
+const RULES: Readonly<Record<string, Rule>> = {
+  app: inTarget,
+  agent: inTarget,
+  framework: pathOrPackage,
+  path: asWritten,
+  https: mapValues(asWritten),
+  require: each,
+  import: each,
+  plugins: mapKeys(pathOrPackage),
+};
+
+/** A layer with its relative paths made absolute, so that layers from several places can be merged. */
+const absolutePaths = (values: Record<string, unknown>, bases: Bases): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) =>
+    [key, Object.hasOwn(RULES, key) ? (RULES[key] as Rule)(value, bases) : value]));
+
+/**
+ * Takes plugin objects out of a layer's `plugins`, by name, and leaves a map of plain data.
+ * @returns what is wrong with them, a line each
+ */
+function separatePlugins(plugins: unknown, objects: PluginObjects): { map: Record<string, unknown>; mistakes: string[] } {
+  const map: Record<string, unknown> = {};
+  const mistakes: string[] = [];
+  const take = (given: AnyPlugin, options: unknown, key?: string) => {
+    try {
+      const plugin = typeof given === 'function' ? new given() : given;
+      const name = key ?? plugin.name;
+      if (typeof name !== 'string' || !name) return void mistakes.push('plugins: expected a plugin with a name, found one without');
+      objects[name] = plugin;
+      map[name] = options;
+    } catch (error) {
+      const shown = key ?? ((given as { name?: string }).name || 'a class');
+      mistakes.push(`plugins: ${shown} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  if (Array.isArray(plugins)) {
+    for (const item of plugins as (AnyPlugin | [AnyPlugin, unknown])[]) {
+      if (Array.isArray(item)) take(item[0], item[1]);
+      else take(item, true);
+    }
+  } else {
+    for (const [key, value] of Object.entries((plugins ?? {}) as Record<string, unknown>)) {
+      if (isPlugin(value)) take(value, true, key);
+      else map[key] = value;
+    }
+  }
+  return { map, mistakes };
 }

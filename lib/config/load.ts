@@ -1,24 +1,14 @@
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
-import type { Plugin } from '../api/plugin.js';
-import { absolutePaths } from './absolute-paths.js';
 import { refuse } from './check.js';
-import { findEntry } from './entry.js';
-import { readChain } from './file-chain.js';
-import { builtIn, fileLayers, frameworkDefaults, unknownProfile, type WrittenLayer } from './layers.js';
-import { mergeLayers, type Layer, type Provenance } from './merge.js';
-import { separatePlugins } from './plugin-objects.js';
-import { missingPreloads } from './preloads.js';
-import { placesIn } from './read-file.js';
-import { resolveConfig, whereWritten } from './resolve.js';
+import { placesIn, readChain } from './files.js';
+import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
+import type { PluginObjects, WrittenLayer } from './layers.js';
+import { mergeLayers, whereWritten, type Provenance } from './provenance.js';
+import { missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
-import { fromEnv, fromFlags, fromInline } from './sources.js';
-import { findPlace, logicalCwd, type Target } from './target.js';
-
-export type { Origin, Provenance } from './merge.js';
-export { revalidate } from './resolve.js';
-export type { Target } from './target.js';
+import { findEntry, findPlace, logicalCwd, type Target } from './target.js';
 
 export interface LoadRequest {
   /** App directory or entry file, relative to `cwd`; default: `cwd`. */
@@ -27,7 +17,10 @@ export interface LoadRequest {
   cwd?: string;
   /** `dev` has other defaults: one worker, dev-reload on. Default: `start`. */
   command?: 'start' | 'dev';
-  /** What the command line says. Texts are fine where a number is wanted. `config`: a file in place of the one found; `profile`: `--env`. */
+  /**
+   * What the command line says. Texts are fine where a number is wanted. `config`: a file in place of the one found;
+   * `profile`: `--env`.
+   */
   flags?: ProfileInput & { config?: string; profile?: string };
   env?: NodeJS.ProcessEnv;
   /** Library use. Ranks as the command line does. */
@@ -45,7 +38,7 @@ export interface LoadedConfig {
   profile: string;
   target: Target;
   /** Plugin objects of JS configs, by their name in `config.plugins`. */
-  pluginObjects: Record<string, Plugin>;
+  pluginObjects: PluginObjects;
 }
 
 /**
@@ -68,26 +61,19 @@ export async function loadConfig(request: LoadRequest = {}): Promise<LoadedConfi
   mistakes.push(...sources.flatMap((source) => source.mistakes));
   refuse(mistakes);
 
-  const ownPlugins: Record<string, Plugin> = {};
-  const frameworkPlugins: Record<string, Plugin> = {};
-  /** A layer that others can be merged with: paths absolute, plugin objects set aside. */
-  const settle = (layer: WrittenLayer, objects: Record<string, Plugin>): Layer => {
-    const values = absolutePaths(layer.values, { written: layer.dir, target: place.dir });
-    if (values.plugins === undefined) return { ...layer, values };
-    const { map, mistakes: wrong } = separatePlugins(values.plugins, objects);
-    mistakes.push(...wrong);
-    return { ...layer, values: { ...values, plugins: map } };
-  };
+  const ownPlugins: PluginObjects = {};
+  const frameworkPlugins: PluginObjects = {};
   const own = [
     ...fileLayers(chain, profile),
     // On a command line a path counts from where it is typed.
     ...sources.map((source): WrittenLayer => ({ ...source, dir: source.typed ? cwd : place.dir })),
-  ].map((layer) => settle(layer, ownPlugins));
+  ].map((layer) => settle(layer, place.dir, ownPlugins, mistakes));
 
   const framework = mergeLayers(own).values.framework as string | undefined;
   const frameworkChain = framework ? await frameworkDefaults(framework, place, mistakes) : [];
   const frameworkLayers = fileLayers(frameworkChain, profile)
-    .map((layer) => settle({ ...layer, origin: (at) => ({ ...layer.origin(at), from: 'framework' }) }, frameworkPlugins));
+    .map((layer): WrittenLayer => ({ ...layer, origin: (at) => ({ ...layer.origin(at), from: 'framework' }) }))
+    .map((layer) => settle(layer, place.dir, frameworkPlugins, mistakes));
   refuse(mistakes);
 
   const { values, provenance } = mergeLayers([builtIn(place, command), ...frameworkLayers, ...own]);

@@ -1,6 +1,5 @@
 import * as v from 'valibot';
 import { LOG_LEVELS } from '../kit/logger.js';
-import type { Plugin } from '../api/plugin.js';
 
 /**
  * The configuration, said once: types, validation, defaults, the JSON Schema for editors and the table in the README all
@@ -13,12 +12,39 @@ const LONGEST = 2 ** 31 - 1;
 /** More is a slip of the keyboard, and a master that forks for ever answers no signal. */
 export const MOST_WORKERS = 1024;
 
+/** A plugin object. What is in it beside the name is said where plugins are (api/plugin.ts), by declaration merging. */
+export interface PluginObject {
+  name: string;
+}
+
 /** A plugin object, or a class of that shape, as a JS config may hold it; whatever its options are, its own schema knows. */
-export type AnyPlugin = Plugin | (new () => Plugin);
+export type AnyPlugin = PluginObject | (new () => PluginObject);
+
+/**
+ * Options of plugins as a configuration gives them, by the name that it gives them under, by declaration merging:
+ * `declare module 'hatchery' { interface PluginOptions { 'my-plugin': { limit?: number } } }`.
+ * What is not declared takes any options.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled by declaration merging
+export interface PluginOptions {}
+
+type PluginInput<Options> = boolean | { [Option in keyof Options]: Options[Option] } | AnyPlugin;
+type DeclaredPlugins = { [Name in keyof PluginOptions]?: PluginInput<PluginOptions[Name]> };
+
+/**
+ * An interface, so that a declared name has its own options, and them alone: intersected with the options of an undeclared
+ * one they would take any key (test/types/plugin-options.test.ts). `undefined` is not for use: an optional key brings it.
+ */
+interface PluginMap extends DeclaredPlugins {
+  [name: string]: PluginInput<Record<string, unknown>> | undefined;
+}
+type PluginsInput = PluginMap | (AnyPlugin | [AnyPlugin, Record<string, unknown>])[];
 
 const text = (expected = 'a text') => v.pipe(v.string(expected), v.nonEmpty(expected));
 
-function whole(min: number, max = Number.MAX_SAFE_INTEGER, expected = max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min} up` : `a whole number from ${min} to ${max}`) {
+const span = (min: number, max: number): string => max === Number.MAX_SAFE_INTEGER ? `from ${min} up` : `from ${min} to ${max}`;
+
+function whole(min: number, max = Number.MAX_SAFE_INTEGER, expected = `a whole number ${span(min, max)}`) {
   return v.pipe(v.number(expected), v.integer(expected), v.minValue(min, expected), v.maxValue(max, expected));
 }
 const milliseconds = (min = 0) => whole(min, LONGEST, `whole milliseconds from ${min} up`);
@@ -29,7 +55,8 @@ function wholeOr<const Word extends string | boolean>(words: readonly Word[], mi
   return v.union([...words.map((word) => v.literal(word, expected)), whole(min, max, expected)], expected);
 }
 
-const oneOf = <const Words extends readonly string[]>(words: Words) => v.picklist(words, `one of ${words.map((word) => `"${word}"`).join(', ')}`);
+const oneOf = <const Words extends readonly string[]>(words: Words) =>
+  v.picklist(words, `one of ${words.map((word) => `"${word}"`).join(', ')}`);
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';
 
@@ -42,15 +69,20 @@ const plugin = v.custom<AnyPlugin>(isPlugin);
 const pluginOptions = v.custom<Record<string, unknown>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !isPlugin(value));
 const pluginValue = v.union([v.boolean(), pluginOptions, plugin], 'true, false, an object of options or a plugin');
-const pluginItem = v.union([plugin, v.tuple([plugin, pluginOptions])], 'a plugin or [plugin, options]');
+const pluginList = v.array(v.union([plugin, v.tuple([plugin, pluginOptions])], 'a plugin or [plugin, options]'));
 const pluginMap = v.record(v.string(), pluginValue, 'an object of plugin names');
 
 const entries = {
-  app: v.optional(v.pipe(text('a file path'), v.description('The module that each worker loads. Found by itself: `main` of package.json, else `app`, `server` or `index`.'))),
-  agent: v.optional(v.pipe(v.union([v.boolean(), text()], 'a file path, true or false'), v.description('The module of the agent; `true`: an agent without one; `false`: none. Found by itself: `agent.*`.'))),
-  framework: v.optional(v.pipe(text('a package name or a path'), v.description('A framework that exports `Application` and `Agent`: package name or path.'))),
-  title: v.optional(v.pipe(text(), v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
-  workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS), v.description('How many workers; `auto`: one for each core; 1 in `dev`.')), 'auto'),
+  app: v.optional(v.pipe(text('a file path'),
+    v.description('The module that each worker loads. Found by itself: `main` of package.json, else `app`, `server` or `index`.'))),
+  agent: v.optional(v.pipe(v.union([v.boolean(), text()], 'a file path, true or false'),
+    v.description('The module of the agent; `true`: an agent without one; `false`: none. Found by itself: `agent.*`.'))),
+  framework: v.optional(v.pipe(text('a package name or a path'),
+    v.description('A framework that exports `Application` and `Agent`: package name or path.'))),
+  title: v.optional(v.pipe(text(),
+    v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
+  workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS),
+    v.description('How many workers; `auto`: one for each core; 1 in `dev`.')), 'auto'),
   port: v.optional(v.pipe(whole(0, 65535), v.description('TCP port, 0 for a free one; 8443 with `https`.')), 7001),
   host: v.optional(v.pipe(text('a host name or an address'), v.description('Address to listen on; all of them when not set.'))),
   path: v.optional(v.pipe(text('a file path'), v.description('Unix socket to listen on, in place of a port.'))),
@@ -59,7 +91,9 @@ const entries = {
     cert: v.optional(v.pipe(text('a file path'), v.description('Certificate chain, PEM file.'))),
     ca: v.optional(v.pipe(text('a file path'), v.description('Certificate authorities, PEM file.'))),
   }, object), v.description('Serve https with these files.'))),
-  env: v.optional(v.pipe(v.record(v.string(), v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text'), v.transform(String)), object), v.description('Environment variables for the children.')), {}),
+  env: v.optional(v.pipe(
+    v.record(v.string(), v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text'), v.transform(String)), object),
+    v.description('Environment variables for the children.')), {}),
   execArgv: v.optional(v.pipe(list(), v.description('Node options for the children.')), []),
   require: v.optional(v.pipe(list(), v.description('Modules that each child requires first.')), []),
   import: v.optional(v.pipe(list(), v.description('Modules that each child imports first.')), []),
@@ -69,23 +103,28 @@ const entries = {
     duration: v.optional(v.pipe(milliseconds(1), v.description('Window in which deaths are counted, ms.')), 60_000),
     minDelay: v.optional(v.pipe(milliseconds(), v.description('Shortest wait before a dead worker is forked again, ms.')), 0),
     maxDelay: v.optional(v.pipe(milliseconds(), v.description('Longest wait, which repeated deaths grow to, ms.')), 15_000),
-    onLimit: v.optional(v.pipe(oneOf(['degrade', 'exit']), v.description('At the limit: keep the survivors, or close with exit code 1.')), 'degrade'),
+    onLimit: v.optional(v.pipe(oneOf(['degrade', 'exit']),
+      v.description('At the limit: keep the survivors, or close with exit code 1.')), 'degrade'),
   }, object), v.description('What happens when workers die.')), {}),
-  balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port']), v.description('How connections reach workers: the master hands them out, the workers share one socket, or each has its own (Node >= 22.12, Linux).')), 'round-robin'),
+  balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port']),
+    v.description('How connections reach workers: the master hands them out, the workers share one socket, '
+      + 'or each has its own (Node >= 22.12, Linux).')), 'round-robin'),
   reload: v.optional(v.pipe(v.strictObject({
     soak: v.optional(v.pipe(milliseconds(), v.description('How long the first new worker must stay up before an old one drains, ms.')), 0),
     batch: v.optional(v.pipe(whole(1), v.description('How many workers are replaced at a time.')), 1),
   }, object), v.description('Rolling reload.')), {}),
   plugins: v.optional(v.pipe(
     // Not a union: its error would lose the path to the value that is wrong.
-    v.lazy((input): v.GenericSchema<v.InferInput<typeof pluginMap> | v.InferInput<typeof pluginItem>[]> => Array.isArray(input) ? v.array(pluginItem) : pluginMap),
-    v.description('Built-in name, package or path -> `true`, `false` or options. A JS config may also give plugin objects, by name or as a list.')), {}),
+    v.lazy((input) => (Array.isArray(input) ? pluginList : pluginMap) as v.GenericSchema as v.GenericSchema<PluginsInput>),
+    v.description('Built-in name, package or path -> `true`, `false` or options. '
+      + 'A JS config may also give plugin objects, by name or as a list.')), {}),
   log: v.optional(v.pipe(v.strictObject({
     level: v.optional(v.pipe(oneOf(LOG_LEVELS), v.description('Least important level that is printed.')), 'info'),
     format: v.optional(v.pipe(oneOf(['text', 'json']), v.description('Lines for people, or one JSON object a line.')), 'text'),
   }, object), v.description('The log of master, agent and workers.')), {}),
   inspect: v.optional(v.pipe(wholeOr([true, false], 0, 65535), v.description('Inspector in each child, from this port on.')), false),
-  inspectBrk: v.optional(v.pipe(wholeOr([true, false], 0, 65535), v.description('The same, and each child waits for the debugger.')), false),
+  inspectBrk: v.optional(v.pipe(wholeOr([true, false], 0, 65535),
+    v.description('The same, and each child waits for the debugger.')), false),
 };
 
 /** One layer of configuration without what only a whole file has: a profile, or a resolved configuration. */
@@ -93,10 +132,13 @@ export const profileSchema = v.strictObject(entries, object);
 
 /** A configuration file. */
 export const configSchema = v.strictObject({
-  $schema: v.optional(v.pipe(v.string('a text'), v.description('Where an editor finds the JSON Schema: `./node_modules/hatchery/dist/schema.json`.'))),
-  extends: v.optional(v.pipe(text('a file path or a package name'), v.description('Another configuration, file or package, that this one builds on.'))),
+  $schema: v.optional(v.pipe(v.string('a text'),
+    v.description('Where an editor finds the JSON Schema: `./node_modules/hatchery/dist/schema.json`.'))),
+  extends: v.optional(v.pipe(text('a file path or a package name'),
+    v.description('Another configuration, file or package, that this one builds on.'))),
   ...entries,
-  profiles: v.optional(v.pipe(v.record(v.string(), profileSchema, 'an object of profiles'), v.description('Overlays by the name of the environment: `production`, `development`, ...')), {}),
+  profiles: v.optional(v.pipe(v.record(v.string(), profileSchema, 'an object of profiles'),
+    v.description('Overlays by the name of the environment: `production`, `development`, ...')), {}),
 }, 'an object of keys');
 
 /** What a user writes. */

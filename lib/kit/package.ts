@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** The package's own folder. Looked for upwards, because a bundle's chunk lies deeper than the source it came from. */
@@ -10,3 +10,6 @@ export const packageRoot: string = (() => {
 
 /** A file of the built package, such as `lib/child/worker-main.cjs`. */
 export const built = (file: string): string => path.join(packageRoot, 'dist', file);
+
+/** The package's own version. */
+export const ownVersion = (): string => (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;

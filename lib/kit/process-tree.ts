@@ -16,7 +16,9 @@ export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
  * SIGKILLs a process and everything it has started. The tree is read before the first kill, as orphans change their
  * parent; stopped processes die of SIGKILL too.
  */
-export async function killTree(pid: number): Promise<void> {
+export async function killTree(pid: number | undefined): Promise<void> {
+  // A process that never came to be has no pid; -1 would mean all there are.
+  if (pid === undefined || pid <= 0) return;
   const tree = [pid, ...await descendants(pid)];
   for (const one of tree) signal(one, 'SIGKILL');
 }

@@ -1,7 +1,8 @@
-/** The life of the whole service, as data. `degraded` is no state of its own: it stands beside running (see Bootstrap). */
-export type ServiceState = 'idle' | 'startingAgent' | 'startingWorkers' | 'running' | 'reloading' | 'closing' | 'closed';
+import type { ServiceState } from '../api/master.js';
+
 export type ServiceEvent = 'start' | 'agentReady' | 'workersReady' | 'reload' | 'reloadDone' | 'close' | 'closed';
 
+/** The life of the whole service, as data. `degraded` is no state of its own: it stands beside running (see status-report). */
 export const serviceTable: Readonly<Record<ServiceState, Partial<Record<ServiceEvent, ServiceState>>>> = {
   idle: { start: 'startingAgent', close: 'closing' },
   startingAgent: { agentReady: 'startingWorkers', close: 'closing' },
@@ -11,3 +12,63 @@ export const serviceTable: Readonly<Record<ServiceState, Partial<Record<ServiceE
   closing: { closed: 'closed' },
   closed: {},
 };
+
+/** Where the service is in its life; and its end, which several may ask for and only one carries out (operations/shutdown). */
+export class Life {
+  readonly startedAt = new Date();
+  state: ServiceState = 'idle';
+  /** `clusterReady` was announced: once in a life, and in development perhaps long after the start. */
+  announced = false;
+  /** Set once a close has begun: its exit code. */
+  closed: Promise<number> | null = null;
+  /** Resolves when somebody is in a hurry. */
+  readonly hurried: Promise<void>;
+  /** Resolves with the exit code once everything is gone. */
+  readonly exited: Promise<number>;
+  /** The service gives up by its own decision; set by who can close it. */
+  giveUp: (reason: string) => void = () => {};
+  hurry!: () => void;
+  end!: (code: number) => void;
+
+  constructor() {
+    this.hurried = new Promise((resolve) => { this.hurry = resolve; });
+    this.exited = new Promise((resolve) => { this.end = resolve; });
+  }
+
+  /** All were ready once: from here on the dead are replaced. */
+  get started(): boolean {
+    return this.state === 'running' || this.state === 'reloading';
+  }
+
+  get closing(): boolean {
+    return this.state === 'closing' || this.state === 'closed';
+  }
+
+  enter(event: ServiceEvent): void {
+    this.state = serviceTable[this.state][event] ?? this.state;
+  }
+}
+
+export interface Counts {
+  agent: number;
+  workers: number;
+}
+
+/** Checks in a row that must find nobody. */
+const STRIKES = 3;
+
+/**
+ * The last resort: the agent or all workers are gone and nobody is starting or waiting to start, at three checks in a row;
+ * then the master gives up. Returns what ends the checks.
+ */
+export function threeStrikes(interval: number, look: () => Counts & { expectsAgent: boolean; pending: boolean }, out: (counts: Counts) => void): () => void {
+  let strikes = 0;
+  const timer = setInterval(() => {
+    const { agent, workers, expectsAgent, pending } = look();
+    const bad = !pending && (workers === 0 || (expectsAgent && agent === 0));
+    strikes = bad ? strikes + 1 : 0;
+    if (strikes >= STRIKES) out({ agent, workers });
+  }, interval);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,52 +1,136 @@
+import type { ChildView } from '../api/child.js';
 import type { Hooks } from '../api/hooks.js';
-import type { Address, Envelope } from '../ipc/messages.js';
-import { ProcessMessenger } from '../messenger/messenger.js';
-import { Router } from '../messenger/router.js';
+import type { ChildRole, Envelope } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
-import type { AgentGroup } from './processes/agent-group.js';
-import { Announcements } from './announcements.js';
-import type { WorkerGroup } from './processes/worker-group.js';
+import { ProcessMessenger } from '../messenger/messenger.js';
+import { Router, type Recipient } from '../messenger/router.js';
+import type { Life } from './life.js';
+import type { Child } from './processes/child.js';
+import type { Forker } from './processes/forker.js';
+import type { Slot } from './processes/slot.js';
+import type { Workers } from './processes/workers.js';
+import type { Releases } from './releases.js';
+import { addressOf } from './status-report.js';
 
-export interface PostContext {
-  hooks: Hooks;
-  logger: Logger;
-  workers: WorkerGroup;
-  agents: AgentGroup;
-  hasAgent(): boolean;
-  address(): Address | null;
-  isEgg: boolean;
+/** What the post works with; the same objects as in the core. */
+export interface PostNeeds {
+  readonly hooks: Hooks;
+  readonly logger: Logger;
+  readonly life: Life;
+  readonly releases: Releases;
+  readonly forker: Pick<Forker, 'wantsAgent'>;
+  readonly agent: Slot;
+  readonly workers: Workers;
 }
 
-/** Messages in the master: its own messenger, what it announces, and the way of all others through it. */
+/** Our names for what the master tells its children, and Egg's for the same. */
+const EGG_NAMES: Readonly<Record<string, string>> = { 'cluster-ready': 'egg-ready', 'agent-pids': 'egg-pids', 'app-pids': 'egg-pids' };
+
+/** A tap of the master's own: before those of plugins, or after them. */
+const before = { name: 'hatchery', stage: -100 };
+const after = { name: 'hatchery', stage: 100 };
+
+const GROUP: Readonly<Record<ChildRole, 'agent' | 'app'>> = { agent: 'agent', worker: 'app' };
+
+/** Messages in the master: its own messenger, what it announces of the cluster, and the way of all others through it. */
 export class Post {
   readonly messenger: ProcessMessenger;
-  readonly announce: Announcements;
+  readonly #needs: PostNeeds;
   readonly #router: Router;
 
-  constructor({ hooks, logger, workers, agents, hasAgent, address, isEgg }: PostContext) {
-    const send = (envelope: Envelope) => this.route(envelope, 'master', process.pid);
-    this.messenger = new ProcessMessenger(send, hasAgent);
-    this.announce = new Announcements({ workers, agents, address, isEgg: () => isEgg, send });
-    this.#router = new Router(this.announce.directory({
-      master: (envelope) => {
-        try {
-          this.messenger.receive(envelope);
-        } catch (error) {
-          logger.error(error as Error);
-        }
+  constructor(needs: PostNeeds) {
+    this.#needs = needs;
+    const { hooks, workers, agent, releases, forker } = needs;
+    this.messenger = new ProcessMessenger((envelope) => this.#send(envelope), () => forker.wantsAgent(releases.current));
+    this.#router = new Router({
+      workers: () => workers.children().flatMap(recipient),
+      agent: () => agent.current ? recipient(agent.current)[0] ?? null : null,
+      master: (envelope) => this.#receive(envelope),
+      parent: (envelope) => {
+        // A parent that has gone, or closed the channel, is no reason to fail.
+        if (process.connected) process.send?.(envelope, undefined, {}, () => {});
       },
       allow: (envelope) => hooks.message.call(envelope) !== false,
-    }));
+    });
+    this.#announce();
   }
 
-  route(message: unknown, from: 'app' | 'agent' | 'master' | 'parent', senderPid: number): void {
-    this.#router.route(message, from, senderPid);
-  }
-
-  /** A parent process that forked this one may send messages; without a `to` they are for the master. */
+  /** A parent process that forked this one may send messages; without a `to` they are for the master. Returns what ends it. */
   listenToParent(): () => void {
-    const listener = (message: unknown) => this.route(message, 'parent', process.ppid);
+    const listener = (message: unknown) => this.#router.route(message, 'parent', process.ppid);
     process.on('message', listener);
     return () => { process.off('message', listener); };
   }
+
+  /** What the master tells the others, at the moments of the hooks. */
+  #announce(): void {
+    const { hooks, life, agent } = this.#needs;
+    const collect = (view: ChildView): void => {
+      const child = view as Child;
+      child.deliver = (message) => this.#router.route(message, GROUP[child.role], child.pid);
+    };
+    hooks.agentForked.tap(before, collect);
+    hooks.workerForked.tap(before, collect);
+    hooks.agentReady.tap(after, (child) => {
+      this.#tell('agent-pids', 'app', [child.pid]);
+      this.#tell('agent-start', 'app');
+      if (!life.started) return;
+      this.#tell('app-pids', 'agent', this.#pids());
+      this.#tell('cluster-ready', 'agent', this.#ready());
+    });
+    hooks.agentExit.tap(after, (child) => {
+      if (life.closing || child.readyAt === null) return;
+      this.#tell('agent-pids', 'app', []);
+      this.#tell('agent-worker-died', 'parent');
+    });
+    hooks.workerReady.tap(after, ({ pid }) => {
+      if (agent.current) this.#tell('app-pids', 'agent', this.#pids());
+      if (agent.ready) this.#tell('agent-pids', 'app', [agent.current?.pid], pid);
+      if (life.started) this.#tell('cluster-ready', 'app', this.#ready(), pid);
+    });
+    hooks.workerExit.tap(after, (_, { cause }) => {
+      if (life.closing) return;
+      this.#tell('app-pids', 'agent', this.#pids());
+      if (cause !== 'requested') this.#tell('app-worker-died', 'parent');
+    });
+    hooks.clusterReady.tap(before, () => {
+      for (const to of ['parent', 'app', 'agent']) this.#tell('cluster-ready', to, this.#ready());
+    });
+  }
+
+  #tell(action: string, to: string, data?: unknown, receiverPid?: number): void {
+    const isEgg = this.#needs.releases.current.loaded.target.entry.framework !== undefined;
+    const names = isEgg && EGG_NAMES[action] ? [action, EGG_NAMES[action]] : [action];
+    for (const name of names) this.#send({ action: name, to, data, ...(receiverPid === undefined ? {} : { receiverPid }) });
+  }
+
+  #send(envelope: Envelope): void {
+    this.#router.route(envelope, 'master', process.pid);
+  }
+
+  #receive(envelope: Envelope): void {
+    try {
+      this.messenger.receive(envelope);
+    } catch (error) {
+      this.#needs.logger.error(error as Error);
+    }
+  }
+
+  #pids(): number[] {
+    return this.#needs.workers.ready().map((child) => child.pid);
+  }
+
+  #ready() {
+    return { address: addressOf(this.#needs.workers), workers: this.#pids() };
+  }
+}
+
+function recipient(child: Child): Recipient[] {
+  if (!child.channel.open) return [];
+  return [{
+    pid: child.pid,
+    slot: child.slot,
+    ready: child.state === 'ready',
+    deliver: (envelope) => { child.channel.send('messenger.envelope', envelope); },
+  }];
 }

@@ -1,7 +1,14 @@
-import type { LoadedConfig } from '../config/load.js';
 import type { Hooks } from '../api/hooks.js';
-import type { Release } from './processes/crew.js';
+import type { LoadedConfig } from '../config/load.js';
 import { removeStaleSocket } from '../kit/sockets.js';
+
+/** What the processes of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
+export interface Release {
+  generation: number;
+  loaded: LoadedConfig;
+  /** For a framework's own use; the same for all its processes, and through reloads. */
+  clusterPort?: number;
+}
 
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
 export class Releases {
@@ -24,7 +31,6 @@ export class Releases {
     const loaded = await this.#resolve(this.current.loaded);
     this.#workers = loaded.config.workers;
     this.change({ loaded });
-    if (loaded.config.path !== undefined) await removeStaleSocket(loaded.config.path);
   }
 
   /** For a reload: how many workers there are is scale's matter while the cluster runs. */
@@ -33,12 +39,12 @@ export class Releases {
   }
 
   /** For a restart in development: a number of workers that was edited counts. */
-  async edited(workers: number): Promise<{ release: Release; count: number }> {
+  async edited(workers: number): Promise<Release> {
     const fresh = await this.#fresh();
     const said = fresh.config.workers;
     const count = said === this.#workers ? workers : said;
     this.#workers = said;
-    return { release: this.#with(fresh, count), count };
+    return this.#with(fresh, count);
   }
 
   change(change: Partial<Release>): void {
@@ -69,7 +75,7 @@ export class Releases {
     if (!this.#hooks.configResolved.isUsed()) return loaded;
     const before = structuredClone(loaded.config);
     const config = this.#hooks.configResolved.call(loaded.config);
-    const { revalidate } = await import('../config/load.js');
+    const { revalidate } = await import('../config/resolve-config.js');
     return { ...loaded, config: revalidate(config, { ...loaded, config: before }) };
   }
 }

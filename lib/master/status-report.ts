@@ -1,11 +1,26 @@
-import type { Bootstrap } from './bootstrap.js';
+import type { ServiceState } from '../api/master.js';
+import type { ChildStatus, ReloadResult, Status } from '../api/status.js';
 import type { Address } from '../ipc/messages.js';
+import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
-import { inWindow } from './processes/refork-policy.js';
-import type { ChildStatus, Status } from '../api/status.js';
+import { inWindow, type Deaths } from './processes/refork-policy.js';
+import type { Slot } from './processes/slot.js';
+import type { Workers } from './processes/workers.js';
+import type { Releases } from './releases.js';
+
+/** What is reported on; the same objects as in the core. */
+export interface Reported {
+  readonly life: Life;
+  readonly releases: Releases;
+  readonly agent: Slot;
+  readonly workers: Workers;
+  readonly deaths: Deaths;
+  readonly lastReload: ReloadResult | null;
+  readonly version: string;
+}
 
 /** Where the cluster really listens: the first address of the first worker that has one. */
-export function addressOf({ workers }: Bootstrap): Address | null {
+export function addressOf(workers: Workers): Address | null {
   for (const child of workers.ready()) if (child.addresses[0]) return child.addresses[0];
   return null;
 }
@@ -18,39 +33,38 @@ export function formatAddress({ protocol, host, port, path }: Address): string {
   return `${protocol === 'http2' ? 'https' : protocol}://${name}:${port}`;
 }
 
-export function buildStatus(bootstrap: Bootstrap, version: string): Status {
-  const { agents, workers, config } = bootstrap;
-  const address = addressOf(bootstrap);
-  const agent = agents.current;
+export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version }: Reported): Status {
+  const { config } = releases.current.loaded;
+  const address = addressOf(workers);
   return {
     title: config.title,
-    state: stateOf(bootstrap),
+    state: shownState(life.state, workers),
     address: address ? formatAddress(address) : null,
     version,
     node: process.versions.node,
-    startedAt: bootstrap.startedAt.toISOString(),
+    startedAt: life.startedAt.toISOString(),
     master: { pid: process.pid, rss: process.memoryUsage.rss() },
-    agent: agent ? childStatus(agent, agents.restarts, agents.lastExit) : null,
-    workers: workers.slots.flatMap((slot) => slot.children().map((child) => childStatus(child, slot.restarts, slot.lastExit))),
+    agent: agent.current ? childStatus(agent.current, agent) : null,
+    workers: workers.slots.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
     refork: {
-      inWindow: inWindow(workers.deaths, Date.now(), config.refork).length,
+      inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
       limit: config.refork.limit,
-      delays: Object.fromEntries(workers.slots.flatMap((slot) => slot.refork ? [[slot.index, slot.refork.delay]] : [])),
+      delays: Object.fromEntries(workers.slots.flatMap(({ index, refork: { delay } }) => delay === null ? [] : [[index, delay]])),
     },
-    lastReload: bootstrap.lastReload,
+    lastReload,
     slowPaths: [],
   };
 }
 
 /** Degraded is running with fewer ready workers than wanted. */
-function stateOf({ state, workers }: Bootstrap): Status['state'] {
+function shownState(state: ServiceState, { slots }: Workers): Status['state'] {
   if (state === 'closing' || state === 'closed') return 'closing';
   if (state === 'reloading') return 'reloading';
   if (state !== 'running') return 'starting';
-  return workers.slots.every((slot) => slot.ready) ? 'running' : 'degraded';
+  return slots.every((slot) => slot.ready) ? 'running' : 'degraded';
 }
 
-function childStatus(child: Child, restarts: number, lastExit: ChildStatus['lastExit']): ChildStatus {
+function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {
   return {
     id: child.id,
     slot: child.slot,

@@ -40,7 +40,7 @@ export async function probe(): Promise<string | null> {
   const heard: number[] = [];
   let pass: ReturnType<typeof gateSignals> | undefined;
   const came = new Promise((resolve) => { pass = gateSignals(new Set(['SIGUSR2']), resolve); });
-  process.on('SIGUSR2', (_, number) => { heard.push(number); });
+  process.on('SIGUSR2', (_: string, number: number) => { heard.push(number); });
   process.kill(process.pid, 'SIGUSR2');
   await came;
   if (heard.length > 0) return 'a signal reaches its listeners past `process.emit`';

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
-import { packageRoot } from '../../lib/kit/package.js';
 
 export interface Position {
   file: string;
@@ -21,7 +20,7 @@ const AROUND = 3;
 const LONGEST = 200;
 const NOTHING = { number: 0, text: '.' };
 /** The product's own code says nothing about the app's mistake. */
-export const OURS = path.join(packageRoot, 'dist') + path.sep;
+export const OURS = fileURLToPath(new URL('../..', import.meta.url));
 /** `at fn (/dir/file.js:3:7)`, `at file:///dir/file.js:3:7`; the second line of what Node prints for a syntax error has no column. */
 const FRAME = /^\s+at (?:async )?(?:.* \()?((?:file:\/\/|\/|[A-Za-z]:\\)[^():]*(?:\([^()]*\)[^():]*)*):(\d+):(\d+)\)?$/;
 const HEADER = /^((?:file:\/\/|\/|[A-Za-z]:\\).*?):(\d+)(?::\d+)?$/;

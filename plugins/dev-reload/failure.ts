@@ -1,6 +1,5 @@
 import path from 'node:path';
-import type { ChildView, ExitInfo } from '../../lib/index.js';
-import { listenErrorInWords } from '../../lib/kit/sockets.js';
+import { listenErrorInWords, type ChildView, type ExitInfo } from '../../lib/index.js';
 import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame } from './code-frame.js';
 
 interface ErrorLike {

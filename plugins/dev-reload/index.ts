@@ -1,6 +1,4 @@
-import { pathToFileURL } from 'node:url';
-import { definePlugin } from '../../lib/api/plugin.js';
-import { built } from '../../lib/kit/package.js';
+import { definePlugin } from '../../lib/index.js';
 import { schema, type DevReloadOptions } from './options.js';
 import { PageServer } from './page-server.js';
 import { Session } from './session.js';
@@ -9,7 +7,7 @@ import { Watcher } from './watcher.js';
 
 export type { DevReloadOptions } from './options.js';
 
-const part = (name: string) => pathToFileURL(built(`plugins/dev-reload/${name}.cjs`)).href;
+const part = (name: string) => new URL(`./${name}.cjs`, import.meta.url);
 
 /** A worker that leaves for new code gets this long to answer what is in flight, and at Ctrl-C this long; ms. */
 const DRAIN = 2_000;
@@ -21,39 +19,39 @@ const WATCH_AFTER = 1_000;
 export default definePlugin<DevReloadOptions>({
   name: 'dev-reload',
   schema,
-  apply(bootstrap, options) {
-    const { hooks } = bootstrap;
-    const terminal = createTerminal(bootstrap);
-    const session = new Session(bootstrap, options, terminal, new PageServer(bootstrap.config));
+  apply(master, options) {
+    const { hooks } = master;
+    const terminal = createTerminal(master);
+    const session = new Session(master, options, terminal, new PageServer(master.config));
     const since = Date.now();
     let watcher: Watcher | null = null;
     let closeKeys: (() => void) | undefined;
 
     const watch = () => {
-      if (watcher || bootstrap.closing) return;
-      const { loaded: { target, files } } = bootstrap;
+      if (watcher || master.closing) return;
+      const { target, files } = master;
       const watching = watcher = new Watcher({ ...options, dir: target.realDir, files, since }, {
         changed: (file) => session.changed(file),
         notice: (line) => terminal.warn(line),
       });
       session.settle = (files) => watching.settle(files);
       const started = performance.now();
-      void watching.start().then((count) => bootstrap.logger.debug(`watching ${count} files (${Math.round(performance.now() - started)}ms)`));
+      void watching.start().then((count) => master.logger.debug(`watching ${count} files (${Math.round(performance.now() - started)}ms)`));
     };
 
-    bootstrap.spares.enabled = options.spare;
-    bootstrap.workers.leftReturn = true;
-    bootstrap.inject('worker', part('worker'));
-    bootstrap.inject('agent', part('agent'), {}, { passive: true });
+    master.spares.enabled = options.spare;
+    master.fillsLeftSlots = true;
+    master.inject('worker', part('worker'));
+    master.inject('agent', part('agent'), {}, { passive: true });
     // Only round-robin lets connections wait in the master.
     hooks.configResolved.tap('dev-reload', (config) => config.balance === 'round-robin' ? config : { ...config, balance: 'round-robin' });
     for (const hook of [hooks.beforeForkAgent, hooks.beforeForkWorker]) hook.tap('dev-reload', ({ execArgv }) => {
       execArgv.push('--enable-source-maps');
       // An inspector that is opened to see where a start hangs is nobody else's business.
-      if (bootstrap.config.inspect === false && bootstrap.config.inspectBrk === false) execArgv.push('--inspect-publish-uid=http');
+      if (master.config.inspect === false && master.config.inspectBrk === false) execArgv.push('--inspect-publish-uid=http');
     });
     hooks.beforeStart.tap('dev-reload', () => {
-      Object.assign(bootstrap.deadlines, { drain: DRAIN, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
+      Object.assign(master.deadlines, { drain: DRAIN, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
       session.expectReady();
       setTimeout(watch, WATCH_AFTER).unref();
       closeKeys = onLine((line) => { if (line === 'rs') session.ask('rs'); });
@@ -65,7 +63,7 @@ export default definePlugin<DevReloadOptions>({
     });
     hooks.clusterReady.tap('dev-reload', () => {
       session.changes.started();
-      terminal.ready(bootstrap.address ?? 'no address', Date.now() - bootstrap.startedAt.getTime());
+      terminal.ready(master.address ?? 'no address', Date.now() - master.startedAt.getTime());
     });
     hooks.workerExit.tap('dev-reload', (child, exit) => session.exited(child, exit));
     hooks.agentExit.tap('dev-reload', (child, exit) => session.exited(child, exit));
@@ -85,7 +83,7 @@ export default definePlugin<DevReloadOptions>({
       return false;
     });
     hooks.beforeClose.tap('dev-reload', async () => {
-      bootstrap.deadlines.drain = DRAIN_AT_END;
+      master.deadlines.drain = DRAIN_AT_END;
       session.end();
       closeKeys?.();
       await watcher?.close();

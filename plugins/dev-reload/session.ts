@@ -1,7 +1,6 @@
 import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Bootstrap, ChildView, ExitInfo } from '../../lib/index.js';
-import { ClusterError } from '../../lib/kit/errors.js';
+import { ClusterError, type ChildView, type ExitInfo, type Master } from '../../lib/index.js';
 import { Changes } from './changes.js';
 import { configChanges } from './config-changes.js';
 import { childFailure, errorFailure, failureText, relative, type Failure } from './failure.js';
@@ -19,7 +18,7 @@ const AGAIN = 500;
 /** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
 export class Session {
   readonly changes: Changes;
-  readonly #bootstrap: Bootstrap;
+  readonly #master: Master;
   readonly #options: DevReloadOptions;
   readonly #terminal: Terminal;
   readonly #page: PageServer;
@@ -28,8 +27,8 @@ export class Session {
   #failure: Failure | null = null;
   #slow: NodeJS.Timeout | undefined;
 
-  constructor(bootstrap: Bootstrap, options: DevReloadOptions, terminal: Terminal, page: PageServer) {
-    this.#bootstrap = bootstrap;
+  constructor(master: Master, options: DevReloadOptions, terminal: Terminal, page: PageServer) {
+    this.#master = master;
     this.#options = options;
     this.#terminal = terminal;
     this.#page = page;
@@ -40,7 +39,7 @@ export class Session {
   settle = (files: string[]): string[] => files;
 
   get dir(): string {
-    return this.#bootstrap.loaded.target.realDir;
+    return this.#master.target.realDir;
   }
 
   changed(file: string): void {
@@ -72,7 +71,7 @@ export class Session {
     this.#stopWaiting();
     this.#failure = null;
     this.#address();
-    this.#bootstrap.listeners.fallback = null;
+    this.#master.takeUnserved(null);
     this.#page.news();
   }
 
@@ -87,7 +86,7 @@ export class Session {
     this.#stopWaiting();
     this.#lastExit = null;
     // With --inspect-brk it waits for a person.
-    if (this.#bootstrap.config.inspectBrk === false) this.#slow = setTimeout(() => void this.#tellSlow(), SLOW).unref();
+    if (this.#master.config.inspectBrk === false) this.#slow = setTimeout(() => void this.#tellSlow(), SLOW).unref();
   }
 
   /** Requests wait for an app that is merely slow; one that loops is shown as soon as that is sure. */
@@ -96,9 +95,9 @@ export class Session {
     const began = performance.now();
     const { whereItLoops } = await import('./standstill.js');
     for (let first = true, late = false; !late; first = false) {
-      const starting = this.#bootstrap.children().find(({ state }) => state === 'forked' || state === 'booting');
-      const stack = starting && this.#bootstrap.config.inspect === false ? await whereItLoops(starting.pid) : null;
-      if (this.#slow !== waiting || this.#bootstrap.closing) return;
+      const starting = this.#master.children().find(({ state }) => state === 'forked' || state === 'booting');
+      const stack = starting && this.#master.config.inspect === false ? await whereItLoops(starting.pid) : null;
+      if (this.#slow !== waiting || this.#master.closing) return;
       late = performance.now() - began > VERY_SLOW - SLOW;
       const message = `not ready after ${SLOW / 1_000} s: ${stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens'}`;
       const failure = errorFailure('The app is starting', '', { name: '', message, stack: stack ?? '' }, this.dir);
@@ -123,7 +122,7 @@ export class Session {
 
   async #run(): Promise<void> {
     if (this.#running) return;
-    while (((this.changes.pending && this.changes.due) || this.#asked !== null) && !this.#bootstrap.closing) {
+    while (((this.changes.pending && this.changes.due) || this.#asked !== null) && !this.#master.closing) {
       this.#running = new AbortController();
       await this.#reload(this.#running.signal);
       this.#running = null;
@@ -131,27 +130,27 @@ export class Session {
   }
 
   async #reload(signal: AbortSignal): Promise<void> {
-    const bootstrap = this.#bootstrap;
+    const master = this.#master;
     const started = performance.now();
     const files = this.settle(this.changes.take());
     if (files.length === 0 && this.#asked === null) return;
     const reason = files.length > 0 ? `changed: ${this.#list(files)}` : this.#asked ?? '';
     this.#asked = null;
     this.#terminal.info(reason);
-    bootstrap.listeners.fallback = null;
-    const before = bootstrap.config;
+    master.takeUnserved(null);
+    const before = master.config;
     try {
       await this.#endStart();
       // A TypeScript loader has read it when it was started.
-      if (files.some((file) => /[\\/]tsconfig[^\\/]*\.json$/.test(file))) bootstrap.spares.discard();
+      if (files.some((file) => /[\\/]tsconfig[^\\/]*\.json$/.test(file))) master.spares.discard();
       // Caught between an editor's truncation and its write.
       if (files.some((file) => statSync(file, { throwIfNoEntry: false })?.size === 0)) await delay(this.#options.debounce);
       this.expectReady();
       const agent = await this.#concernsAgent(files);
-      const keepOld = this.#options.serveWhileReloading === 'old' && bootstrap.workers.ready().length > 0;
-      await (keepOld ? bootstrap.reload(reason, { agent }) : bootstrap.restart(reason, { agent, signal }));
+      const keepOld = this.#options.serveWhileReloading === 'old' && master.slots.some(({ ready }) => ready);
+      await (keepOld ? master.reload(reason, { agent }) : master.restart(reason, { agent, signal }));
       this.changes.started();
-      for (const { text, needsRestart } of configChanges(before, bootstrap.config)) {
+      for (const { text, needsRestart } of configChanges(before, master.config)) {
         if (needsRestart) this.#terminal.warn(`config: ${text}: start again for this to take effect`);
         else this.#terminal.info(`config: ${text}`);
       }
@@ -159,23 +158,23 @@ export class Session {
       this.#terminal.good(`reloaded in ${Math.round(performance.now() - started)}ms`);
     } catch (error) {
       this.#stopWaiting();
-      if (signal.aborted || bootstrap.closing) return;
+      if (signal.aborted || master.closing) return;
       await this.#fail(this.#lastExit ?? this.#describe(error as Error));
     }
   }
 
   /** A start that is still under way, or hangs, is given up for the new code. */
   async #endStart(): Promise<void> {
-    const bootstrap = this.#bootstrap;
-    while (!bootstrap.started && !bootstrap.closing) {
-      for (const child of bootstrap.children()) if (child.state !== 'ready') void bootstrap.kill(child, 'abort');
+    const master = this.#master;
+    while (!master.started && !master.closing) {
+      for (const child of master.children()) if (child.state !== 'ready') void master.kill(child, 'abort');
       await delay(5);
     }
   }
 
   /** The agent is started again when a file of its own has changed, or with nothing to go by. */
   async #concernsAgent(files: readonly string[]): Promise<boolean> {
-    const { target: { entry } } = this.#bootstrap.loaded;
+    const { target: { entry } } = this.#master;
     if (files.length === 0) return true;
     if (entry.framework) return files.some((file) => /^(?:agent\b|config[/\\]|app[/\\]extend[/\\]agent)/.test(relative(file, this.dir)));
     if (typeof entry.agent !== 'string') return false;
@@ -191,21 +190,19 @@ export class Session {
   }
 
   async #show(failure: Failure): Promise<void> {
-    const { listeners } = this.#bootstrap;
     await this.#page.show(failure);
     await this.#open();
-    if (this.#failure === failure || this.#failure === null) listeners.fallback = (client) => this.#page.take(client);
+    if (this.#failure === failure || this.#failure === null) this.#master.takeUnserved((client) => this.#page.take(client));
   }
 
   /** Where no worker has come so far as to listen, nobody does. */
   async #open(): Promise<void> {
-    const { listeners, config } = this.#bootstrap;
-    await listeners.open(config).catch((error: Error) => this.#terminal.warn(`no page for the browser: ${error.message}`));
+    await this.#master.listenForWorkers().catch((error: Error) => this.#terminal.warn(`no page for the browser: ${error.message}`));
   }
 
   #address(): string {
-    const { config: { https, host, port, path } } = this.#bootstrap;
-    this.#known = this.#bootstrap.address ?? this.#known;
+    const { config: { https, host, port, path } } = this.#master;
+    this.#known = this.#master.address ?? this.#known;
     return this.#known ?? (path === undefined ? `${https ? 'https' : 'http'}://${host ?? '127.0.0.1'}:${port}` : `unix:${path}`);
   }
   #known: string | null = null;

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import type { Bootstrap } from '../../lib/index.js';
+import type { Master } from '../../lib/index.js';
 
 /** What a person at the terminal is told: short lines there, the log's lines in a pipe or a file. */
 export interface Terminal {
@@ -12,8 +12,8 @@ export interface Terminal {
   bad(text: string): void;
 }
 
-export function createTerminal(bootstrap: Bootstrap): Terminal {
-  const { logger, loaded: { config, provenance } } = bootstrap;
+export function createTerminal(master: Master): Terminal {
+  const { logger, config } = master;
   if (!isatty(1) || config.log.format !== 'text' || process.env.TERM === 'dumb') {
     return {
       ready: () => {},
@@ -24,7 +24,7 @@ export function createTerminal(bootstrap: Bootstrap): Terminal {
     };
   }
   // The life of each process is for those who ask for it.
-  if (provenance['log.level']?.from === 'default') logger.level = 'warn';
+  if (master.origin('log', 'level').from === 'default') logger.level = 'warn';
   const paint = process.env.NO_COLOR ? (text: string) => text : (text: string, code: string) => `\u001b[${code}m${text}\u001b[0m`;
   const line = (text: string) => {
     try {

@@ -1,5 +1,4 @@
-import type { Bootstrap, ForkSpec } from '../../lib/index.js';
-import { definePlugin } from '../../lib/api/plugin.js';
+import { definePlugin, type ForkSpec, type Master } from '../../lib/index.js';
 import { explainDeaths } from './out-of-memory.js';
 import { schema, type HealthCheckOptions } from './options.js';
 import type { openPort as open } from './open-port.js';
@@ -19,16 +18,16 @@ const MEMORY_INTERVAL = 500;
 export default definePlugin<HealthCheckOptions>({
   name: NAME,
   schema,
-  async apply(bootstrap, options) {
-    const { hooks, config } = bootstrap;
+  async apply(master, options) {
+    const { hooks, config } = master;
     const { hangTimeout, heapSnapshotNearLimit, port } = options;
-    const pulses = pulsesOf(bootstrap);
-    explainDeaths(bootstrap, pulses);
+    const pulses = pulsesOf(master);
+    explainDeaths(master, pulses);
 
     const debugged = config.inspect !== false || config.inspectBrk !== false;
     if (hangTimeout !== false && !debugged) {
       pulses.interval = Math.min(pulses.interval, hangTimeout / 4);
-      const watchdog = new Watchdog(bootstrap, pulses, { hangTimeout, snapshots: heapSnapshotNearLimit !== undefined });
+      const watchdog = new Watchdog(master, pulses, { hangTimeout, snapshots: heapSnapshotNearLimit !== undefined });
       hooks.clusterReady.tap(NAME, () => watchdog.start());
       hooks.closed.tap(NAME, () => watchdog.stop());
     }
@@ -38,39 +37,39 @@ export default definePlugin<HealthCheckOptions>({
       hooks.beforeForkAgent.tap(NAME, prepare);
     }
 
-    await recycle(bootstrap, options);
-    if (port !== undefined) await answerProbes(bootstrap, { ...options, port });
+    await recycle(master, options);
+    if (port !== undefined) await answerProbes(master, { ...options, port });
   },
 });
 
-async function recycle(bootstrap: Bootstrap, options: HealthCheckOptions): Promise<void> {
+async function recycle(master: Master, options: HealthCheckOptions): Promise<void> {
   const { maxRss, maxHeapUsed, maxRequests, maxAge, cron } = options;
   if ([maxRss, maxHeapUsed, maxRequests, maxAge, cron].every((limit) => limit === undefined)) return;
-  if (maxRss !== undefined || maxHeapUsed !== undefined) pulsesOf(bootstrap).interval = Math.min(pulsesOf(bootstrap).interval, MEMORY_INTERVAL);
+  if (maxRss !== undefined || maxHeapUsed !== undefined) pulsesOf(master).interval = Math.min(pulsesOf(master).interval, MEMORY_INTERVAL);
   const { Recycler } = await import('./recycler.js');
-  const recycler = new Recycler(bootstrap, pulsesOf(bootstrap), options);
+  const recycler = new Recycler(master, pulsesOf(master), options);
   if (cron === undefined) return;
   const { schedule } = await import('./schedule.js');
-  bootstrap.hooks.closed.tap(NAME, await schedule(cron, () => recycler.recycleAll()));
+  master.hooks.closed.tap(NAME, await schedule(cron, () => recycler.recycleAll()));
 }
 
-async function answerProbes(bootstrap: Bootstrap, { port, host, quorum, checkTimeout }: HealthCheckOptions & { port: number }): Promise<void> {
-  const { hooks, logger } = bootstrap;
+async function answerProbes(master: Master, { port, host, quorum, checkTimeout }: HealthCheckOptions & { port: number }): Promise<void> {
+  const { hooks, logger } = master;
   let close = (): void => {};
   const { Readiness } = await import('./readiness.js');
-  const readiness = new Readiness(bootstrap, pulsesOf(bootstrap), { quorum, checkTimeout });
-  bootstrap.route({ method: 'GET', path: '/livez', open: true, handler: () => ({ body: { alive: true } }) });
-  bootstrap.route({ method: 'GET', path: '/readyz', open: true, handler: async () => {
+  const readiness = new Readiness(master, pulsesOf(master), { quorum, checkTimeout });
+  master.route({ method: 'GET', path: '/livez', open: true, handler: () => ({ body: { alive: true } }) });
+  master.route({ method: 'GET', path: '/readyz', open: true, handler: async () => {
     const verdict = await readiness.verdict();
     return { status: verdict.ready ? 200 : 503, body: verdict };
   } });
-  bootstrap.route({ method: 'GET', path: '/status', open: true, handler: async () => ({ body: await bootstrap.status() }) });
-  if (bootstrap.loaded.provenance['plugins.metrics']?.from === 'default') {
+  master.route({ method: 'GET', path: '/status', open: true, handler: async () => ({ body: await master.status() }) });
+  if (master.origin('plugins', 'metrics').from === 'default') {
     const { default: metrics } = await import('../metrics/index.js');
-    await bootstrap.applyPlugin(metrics, { host });
+    await master.applyPlugin(metrics, { host });
   }
   hooks.beforeStart.tapPromise(NAME, async () => {
-    const opened = await openPort(bootstrap, NAME, { port, host });
+    const opened = await openPort(master, NAME, { port, host });
     logger.info(`health checks on ${opened.url}`);
     close = opened.close;
   });

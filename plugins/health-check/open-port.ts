@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ClusterError } from '../../lib/kit/errors.js';
-import type { Bootstrap, RouteAnswer } from '../../lib/index.js';
+import { ClusterError, type Master, type RouteAnswer } from '../../lib/index.js';
 
 /** A probe needs no longer for its request, ms. */
 const PATIENCE = 10_000;
@@ -17,13 +16,13 @@ export interface OpenPort {
  * Serves the master's open routes on a port of its own, so that a blocked worker cannot hide.
  * Rejects with ERR_CLUSTER_START when the port cannot be had. `serves` limits it to some paths.
  */
-export async function openPort(bootstrap: Bootstrap, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true): Promise<OpenPort> {
+export async function openPort(master: Master, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true): Promise<OpenPort> {
   const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE, keepAliveTimeout: 5_000 }, (request, response) => {
-    void answer(bootstrap, serves, request).then((reply) => send(response, request.method === 'HEAD', reply));
+    void answer(master, serves, request).then((reply) => send(response, request.method === 'HEAD', reply));
   });
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, owner, port, host);
-  server.on('error', (error) => bootstrap.logger.error(error));
+  server.on('error', (error) => master.logger.error(error));
   server.unref();
   const at = (server.address() as AddressInfo).port;
   return {
@@ -48,7 +47,7 @@ function listen(server: Server, owner: string, port: number, host: string): Prom
   });
 }
 
-async function answer({ routes, logger }: Bootstrap, serves: (path: string) => boolean, { method, url }: IncomingMessage): Promise<RouteAnswer> {
+async function answer({ routes, logger }: Master, serves: (path: string) => boolean, { method, url }: IncomingMessage): Promise<RouteAnswer> {
   try {
     const { pathname, searchParams } = new URL(url ?? '/', 'http://health');
     const here = routes.filter((route) => route.open && route.path === pathname && serves(pathname));

@@ -1,4 +1,4 @@
-import type { Bootstrap, ChildView, ExitCause } from '../../lib/index.js';
+import type { Master, ChildView, ExitCause } from '../../lib/index.js';
 import { OomKills, ownCounters } from './oom-kills.js';
 import type { Sample } from './messages.js';
 import type { Pulse } from './pulse.js';
@@ -16,7 +16,7 @@ type Ending = { code: number | null; signal: NodeJS.Signals | null };
  * Tells a lack of memory from a crash: V8 that found its heap full aborts, and the kernel's OOM killer sends SIGKILL; both
  * look like other ends from outside.
  */
-export function explainDeaths({ hooks, logger, config }: Bootstrap, pulses: Pulses): void {
+export function explainDeaths({ hooks, logger, config }: Master, pulses: Pulses): void {
   const kernel = new OomKills(ownCounters());
   const abortsOnUncaught = config.execArgv.some((arg) => ABORT_ON_UNCAUGHT.test(arg));
   pulses.onSample(() => kernel.look());

@@ -1,10 +1,8 @@
-import { pathToFileURL } from 'node:url';
-import type { Bootstrap, ChildStatus, ChildView, ExitInfo, Status } from '../../lib/index.js';
-import { built } from '../../lib/kit/package.js';
+import type { Master, ChildStatus, ChildView, ExitInfo, Status } from '../../lib/index.js';
 import type { Sample } from './messages.js';
 import { Pulse, type SlotTotals } from './pulse.js';
 
-const part = (role: 'worker' | 'agent') => pathToFileURL(built(`plugins/health-check/${role}.cjs`)).href;
+const part = (role: 'worker' | 'agent') => new URL(`./${role}.cjs`, import.meta.url);
 const NAME = 'health-check';
 
 /** The pulse of every child, and the sums of every slot. One for each master, whoever of the plugins asks first. */
@@ -16,9 +14,9 @@ export class Pulses {
   readonly #past = new Map<number, SlotTotals>();
   readonly #listeners: ((pulse: Pulse, sample: Sample) => void)[] = [];
 
-  constructor(bootstrap: Bootstrap) {
-    const { hooks } = bootstrap;
-    for (const role of ['worker', 'agent'] as const) bootstrap.inject(role, part(role), {}, { passive: true });
+  constructor(master: Master) {
+    const { hooks } = master;
+    for (const role of ['worker', 'agent'] as const) master.inject(role, part(role), {}, { passive: true });
     const forked = (child: ChildView) => {
       const pulse = new Pulse(child);
       this.#all.set(child, pulse);
@@ -34,7 +32,7 @@ export class Pulses {
       const pulse = this.#all.get(child);
       if (pulse) pulse.heardAt = pulse.readyTick = performance.now();
       // At the start the processes that still come up go first.
-      if (bootstrap.started) begin(child);
+      if (master.started) begin(child);
     };
     const exited = (child: ChildView, exit: ExitInfo) => {
       const totals = this.#pastOf(child.slot);
@@ -122,11 +120,18 @@ function sumOfExits(totals: readonly SlotTotals[]): SlotTotals['exits'] {
   return sum;
 }
 
-const known = new WeakMap<Bootstrap, Pulses>();
+declare module '../../lib/index.js' {
+  interface Shared {
+    /** What the children's samples tell, for plugins that show it. */
+    'health-check.pulses': Pulses;
+  }
+}
 
 /** The pulses of this master; the first to ask has the children send them. */
-export function pulsesOf(bootstrap: Bootstrap): Pulses {
-  const pulses = known.get(bootstrap) ?? new Pulses(bootstrap);
-  known.set(bootstrap, pulses);
+export function pulsesOf(master: Master): Pulses {
+  const shared = master.shared('health-check.pulses');
+  if (shared) return shared;
+  const pulses = new Pulses(master);
+  master.share('health-check.pulses', pulses);
   return pulses;
 }

@@ -1,4 +1,4 @@
-import type { Bootstrap, ChildView } from '../../lib/index.js';
+import type { Master, ChildView } from '../../lib/index.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
 
@@ -23,14 +23,14 @@ const MARGIN = 250;
 
 /** Whether the service can serve: `quorum` workers are ready, turn their event loop and pass the app's own checks. */
 export class Readiness {
-  readonly #bootstrap: Bootstrap;
+  readonly #master: Master;
   readonly #pulses: Pulses;
   readonly #options: ReadinessOptions;
   /** Looks under way: many probes at once cost a worker one. */
   readonly #looks = new WeakMap<ChildView, Promise<string[]>>();
 
-  constructor(bootstrap: Bootstrap, pulses: Pulses, options: ReadinessOptions) {
-    this.#bootstrap = bootstrap;
+  constructor(master: Master, pulses: Pulses, options: ReadinessOptions) {
+    this.#master = master;
     this.#pulses = pulses;
     this.#options = options;
   }
@@ -38,7 +38,7 @@ export class Readiness {
   /** Resolves as soon as the quorum is reached: a slow check of one worker delays nobody. */
   async verdict(): Promise<Verdict> {
     const { quorum } = this.#options;
-    const { config, closing, started } = this.#bootstrap;
+    const { config, closing, started } = this.#master;
     const verdict: Verdict = { ready: false, passed: 0, quorum, workers: config.workers, reasons: [] };
     if (closing) return { ...verdict, reasons: ['the service is closing'] };
     if (!started) return { ...verdict, reasons: ['the service is starting'] };
@@ -55,7 +55,7 @@ export class Readiness {
       if (open === 0) resolve();
     });
     // It may have begun to close while the checks ran.
-    if (this.#bootstrap.closing) return { ...verdict, reasons: ['the service is closing'] };
+    if (this.#master.closing) return { ...verdict, reasons: ['the service is closing'] };
     const ready = verdict.passed >= quorum;
     if (!ready) verdict.reasons.unshift(`${verdict.passed} of ${quorum} workers needed are ready (${workers.length} of ${config.workers} run)`);
     return { ...verdict, ready };

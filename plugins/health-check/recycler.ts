@@ -1,4 +1,4 @@
-import type { Bootstrap, ChildView } from '../../lib/index.js';
+import type { Master, ChildView } from '../../lib/index.js';
 import type { HealthCheckOptions } from './options.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
@@ -34,7 +34,7 @@ interface Due {
  * replacement ready before it drains. What it leaves to the master: that nothing else (a reload, a scale) is under way.
  */
 export class Recycler {
-  readonly #bootstrap: Bootstrap;
+  readonly #master: Master;
   readonly #pulses: Pulses;
   readonly #options: HealthCheckOptions;
   /** Each worker's own share of every limit, 1 - jitter..1. */
@@ -45,8 +45,8 @@ export class Recycler {
   #notBefore = 0;
   #failures = 0;
 
-  constructor(bootstrap: Bootstrap, pulses: Pulses, options: HealthCheckOptions) {
-    this.#bootstrap = bootstrap;
+  constructor(master: Master, pulses: Pulses, options: HealthCheckOptions) {
+    this.#master = master;
     this.#pulses = pulses;
     this.#options = options;
     pulses.onSample(() => this.#next());
@@ -59,7 +59,7 @@ export class Recycler {
   }
 
   #next(): void {
-    if (this.#busy || performance.now() < this.#notBefore || this.#bootstrap.closing) return;
+    if (this.#busy || performance.now() < this.#notBefore || this.#master.closing) return;
     const [due] = this.#pulses.ready().flatMap((pulse) => this.#dueOf(pulse) ?? []).sort((a, b) => b.excess - a.excess);
     if (due) void this.#recycle(due);
   }
@@ -81,16 +81,16 @@ export class Recycler {
   }
 
   async #recycle({ pulse, why }: Due): Promise<void> {
-    const { logger } = this.#bootstrap;
+    const { logger } = this.#master;
     this.#busy = true;
     try {
       const started = performance.now();
-      const replaced = await this.#bootstrap.replace(pulse.child, 'recycle');
+      const replaced = await this.#master.replace(pulse.child, 'recycle');
       this.#failures = 0;
       if (replaced) logger.info(`${pulse.name} was recycled (${why}) within ${Math.round(performance.now() - started)}ms`);
       else this.#notBefore = performance.now() + BUSY;
     } catch (error) {
-      if (this.#bootstrap.closing) return;
+      if (this.#master.closing) return;
       const wait = Math.min(RETRY[0] * 2 ** this.#failures++, RETRY[1]);
       this.#notBefore = performance.now() + wait;
       logger.error(`${pulse.name} could not be recycled (${why}); it goes on, the next try is in ${wait}ms`, { error });

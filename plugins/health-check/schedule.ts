@@ -1,4 +1,4 @@
-import { ClusterError } from '../../lib/kit/errors.js';
+import { ClusterError } from '../../lib/index.js';
 
 /** Calls `then` at the times of a cron expression; returns what ends it. @throws ClusterError ERR_CLUSTER_PLUGIN */
 export async function schedule(expression: string, then: () => void): Promise<() => void> {

@@ -1,4 +1,4 @@
-import type { Bootstrap } from '../../lib/index.js';
+import type { Master } from '../../lib/index.js';
 import type { Sample } from './messages.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
@@ -22,7 +22,7 @@ export interface WatchdogOptions {
  * away (SIGSTOP, a suspended machine, a machine too busy for it) counts for nobody, as nobody could be heard.
  */
 export class Watchdog {
-  readonly #bootstrap: Bootstrap;
+  readonly #master: Master;
   readonly #pulses: Pulses;
   readonly #options: WatchdogOptions;
   readonly #period: number;
@@ -31,8 +31,8 @@ export class Watchdog {
   #timer: NodeJS.Timeout | undefined;
   #checkedAt = 0;
 
-  constructor(bootstrap: Bootstrap, pulses: Pulses, options: WatchdogOptions) {
-    this.#bootstrap = bootstrap;
+  constructor(master: Master, pulses: Pulses, options: WatchdogOptions) {
+    this.#master = master;
     this.#pulses = pulses;
     this.#options = options;
     this.#period = Math.min(1_000, options.hangTimeout / 8);
@@ -81,7 +81,7 @@ export class Watchdog {
     try {
       await this.#treat(pulse);
     } catch (error) {
-      this.#bootstrap.logger.error(error as Error);
+      this.#master.logger.error(error as Error);
     } finally {
       // Another period for one that was left alone.
       pulse.heardAt = performance.now();
@@ -91,7 +91,7 @@ export class Watchdog {
   }
 
   async #treat(pulse: Pulse): Promise<void> {
-    const { hooks, logger, config } = this.#bootstrap;
+    const { hooks, logger, config } = this.#master;
     const { child } = pulse;
     const { findInspector } = await import('./inspector.js');
     if (await findInspector(child.pid)) {
@@ -108,7 +108,7 @@ export class Watchdog {
     const { text, fields } = describeEvidence(await collectEvidence(pulse), config.log.format);
     // Whatever it has done meanwhile: looking into it may have ended what it waited for.
     logger.error(`${pulse.name} is unresponsive and is replaced: its event loop ${text}`, fields);
-    await this.#bootstrap.kill(child, 'unresponsive');
+    await this.#master.kill(child, 'unresponsive');
   }
 
   /** It may have answered, or begun to close, while its ports were looked at. */

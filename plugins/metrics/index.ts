@@ -1,4 +1,4 @@
-import { definePlugin } from '../../lib/api/plugin.js';
+import { definePlugin } from '../../lib/index.js';
 import { openPort, pulsesOf } from '../health-check/index.js';
 import type { Counts } from './definitions.js';
 import { schema, type MetricsOptions } from './options.js';
@@ -11,24 +11,24 @@ const NAME = 'metrics';
 export default definePlugin<MetricsOptions>({
   name: NAME,
   schema,
-  apply(bootstrap, { port, host }) {
-    const { hooks, logger } = bootstrap;
+  apply(master, { port, host }) {
+    const { hooks, logger } = master;
     const counts: Counts = { reloads: { ok: 0, aborted: 0 }, reforks: 0 };
-    pulsesOf(bootstrap);
+    pulsesOf(master);
     hooks.reloaded.tap(NAME, ({ ok }) => { counts.reloads[ok ? 'ok' : 'aborted']++; });
     hooks.beforeRefork.tap(NAME, () => {
       counts.reforks++;
       return undefined;
     });
-    bootstrap.route({ method: 'GET', path: '/metrics', open: true, handler: async () => {
+    master.route({ method: 'GET', path: '/metrics', open: true, handler: async () => {
       // The library is loaded by the first scrape: it has no part in the start.
       const { contentType, exposition } = await import('./exposition.js');
-      return { headers: { 'Content-Type': contentType }, body: await exposition(await bootstrap.status(), counts) };
+      return { headers: { 'Content-Type': contentType }, body: await exposition(await master.status(), counts) };
     } });
     if (port === undefined) return;
     let close = (): void => {};
     hooks.beforeStart.tapPromise(NAME, async () => {
-      const opened = await openPort(bootstrap, NAME, { port, host }, (path) => path === '/metrics');
+      const opened = await openPort(master, NAME, { port, host }, (path) => path === '/metrics');
       logger.info(`metrics on ${opened.url}/metrics`);
       close = opened.close;
     });

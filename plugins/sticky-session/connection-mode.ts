@@ -1,4 +1,4 @@
-import type { Bootstrap, ConnectionRouting, RawHandle } from '../../lib/index.js';
+import type { Master, ConnectionRouting, RawHandle } from '../../lib/index.js';
 import { addressKey, plainAddress } from './address-key.js';
 import { addressList, type StickyOptions } from './options.js';
 import type { ProxiedPeer } from './proxy-header.js';
@@ -9,10 +9,10 @@ import { best } from './rendezvous.js';
 const QUIET = 10_000;
 
 /** In the master: a connection's slot by the address of its client. */
-export function connectionRouting(bootstrap: Bootstrap, options: StickyOptions): ConnectionRouting {
+export function connectionRouting(master: Master, options: StickyOptions): ConnectionRouting {
   /** Clients known from a PROXY header; null: the header named none. */
   const proxied = new WeakMap<RawHandle, ProxiedPeer | null>();
-  const count = () => bootstrap.workers.slots.length;
+  const count = () => master.slots.length;
 
   const routing: ConnectionRouting = {
     patience: options.patience,
@@ -32,7 +32,7 @@ export function connectionRouting(bootstrap: Bootstrap, options: StickyOptions):
   const complain = (address: string, error: string) => {
     if (performance.now() < quietUntil) return;
     quietUntil = performance.now() + QUIET;
-    bootstrap.logger.warn(`sticky-session: connection of proxy ${address} closed: ${error}`);
+    master.logger.warn(`sticky-session: connection of proxy ${address} closed: ${error}`);
   };
   return {
     ...routing,

@@ -1,8 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { pathToFileURL } from 'node:url';
-import type { ChildView } from '../../lib/index.js';
-import { definePlugin } from '../../lib/api/plugin.js';
-import { built } from '../../lib/kit/package.js';
+import { definePlugin, type ChildView } from '../../lib/index.js';
 import { connectionRouting } from './connection-mode.js';
 import type { StickySample } from './messages.js';
 import { schema, socketDefaults, type StickyOptions } from './options.js';
@@ -12,14 +9,14 @@ import type { WorkerOptions } from './worker.js';
 
 export type { StickyOptions } from './options.js';
 
-const part = pathToFileURL(built('plugins/sticky-session/worker.cjs')).href;
+const part = new URL('./worker.cjs', import.meta.url);
 
 /** The same client always reaches the same slot, whatever becomes of the others. */
 export default definePlugin<StickyOptions>({
   name: 'sticky-session',
   schema,
-  apply(bootstrap, options) {
-    const { hooks, logger } = bootstrap;
+  apply(master, options) {
+    const { hooks, logger } = master;
     const samples = new WeakMap<ChildView, StickySample>();
 
     if (options.mode === 'connection') {
@@ -28,18 +25,18 @@ export default definePlugin<StickyOptions>({
         logger.warn(`sticky-session: \`balance\` is "round-robin" in mode "connection", not "${config.balance}": the master has to see each connection`);
         return { ...config, balance: 'round-robin' };
       });
-      bootstrap.routeConnections(connectionRouting(bootstrap, options));
+      master.routeConnections(connectionRouting(master, options));
     }
-    if (options.perSlotSocket !== false) slotSockets(bootstrap, options.perSlotSocket === true ? socketDefaults : options.perSlotSocket);
-    const dir = options.mode === 'request' ? new Owners(bootstrap).dir : null;
+    if (options.perSlotSocket !== false) slotSockets(master, options.perSlotSocket === true ? socketDefaults : options.perSlotSocket);
+    const dir = options.mode === 'request' ? new Owners(master).dir : null;
     const secret = options.secret ?? randomBytes(32).toString('base64url');
-    bootstrap.inject('worker', part, { options: { ...options, secret }, dir } satisfies WorkerOptions);
+    master.inject('worker', part, { options: { ...options, secret }, dir } satisfies WorkerOptions);
 
     hooks.workerForked.tap('sticky-session', (child) => {
       child.channel.on('sticky-session.sample', (sample) => { samples.set(child, sample); });
     });
     hooks.collectStatus.tap('sticky-session', (status) => {
-      const living = new Map(bootstrap.children().map((child) => [child.pid, child]));
+      const living = new Map(master.children().map((child) => [child.pid, child]));
       const workers = status.workers.map((worker) => {
         const sample = samples.get(living.get(worker.pid) as ChildView);
         return sample ? { ...worker, sticky: sample } : worker;

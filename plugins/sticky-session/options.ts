@@ -4,7 +4,9 @@ import { SLOT_SOCKET_DIR } from './slot-socket-path.js';
 
 const text = v.pipe(v.string('expected a text'), v.nonEmpty('expected a text'));
 const milliseconds = (least: number, fallback: number, description: string) =>
-  v.optional(v.pipe(v.number('expected milliseconds'), v.integer('expected whole milliseconds'), v.minValue(least, `expected ${least} ms or more`), v.maxValue(2 ** 31 - 1, 'expected less than 24 days'), v.description(description)), fallback);
+  v.optional(v.pipe(v.number('expected milliseconds'), v.integer('expected whole milliseconds'),
+    v.minValue(least, `expected ${least} ms or more`), v.maxValue(2 ** 31 - 1, 'expected less than 24 days'),
+    v.description(description)), fallback);
 const flag = (description: string) => v.optional(v.pipe(v.boolean('expected true or false'), v.description(description)), false);
 
 const cidr = v.pipe(text, v.check((value) => isCidr(value), 'expected an address or a CIDR range, such as "10.0.0.0/8"'));
@@ -18,43 +20,67 @@ const key = v.union([
   v.literal('socket.io', keyExpected),
 ], keyExpected);
 
+const switchOr = 'expected true, false or an object';
 const cookie = v.strictObject({
   path: v.optional(v.pipe(text, v.description('`Path` of the cookie.')), '/'),
-  sameSite: v.optional(v.pipe(v.picklist(['strict', 'lax', 'none'], 'expected "strict", "lax" or "none"'), v.description('`SameSite` of the cookie.')), 'lax'),
+  sameSite: v.optional(v.pipe(v.picklist(['strict', 'lax', 'none'], 'expected "strict", "lax" or "none"'),
+    v.description('`SameSite` of the cookie.')), 'lax'),
   secure: v.optional(v.pipe(v.boolean('expected true or false'), v.description('`Secure`; by itself, over https.'))),
   domain: v.optional(v.pipe(text, v.description('`Domain` of the cookie.'))),
-  maxAge: v.optional(v.pipe(v.number('expected seconds'), v.integer('expected whole seconds'), v.minValue(1, 'expected 1 s or more'), v.description('Seconds it lives; by itself, as long as the browser runs.'))),
-}, 'expected true, false or an object');
+  maxAge: v.optional(v.pipe(v.number('expected seconds'), v.integer('expected whole seconds'), v.minValue(1, 'expected 1 s or more'),
+    v.description('Seconds it lives; by itself, as long as the browser runs.'))),
+}, switchOr);
 
+const fileMode = 'expected a file mode';
 const sockets = v.strictObject({
   dir: v.optional(v.pipe(text, v.description('Directory of the sockets, relative to the app\'s.')), SLOT_SOCKET_DIR),
-  mode: v.optional(v.pipe(v.number('expected a file mode'), v.integer('expected a file mode'), v.minValue(0, 'expected a file mode'), v.maxValue(0o777, 'expected a file mode'), v.description('Permissions of the sockets.')), 0o666),
-}, 'expected true, false or an object');
+  mode: v.optional(v.pipe(v.number(fileMode), v.integer(fileMode), v.minValue(0, fileMode), v.maxValue(0o777, fileMode),
+    v.description('Permissions of the sockets.')), 0o666),
+}, switchOr);
 
 export const schema = v.pipe(
   v.strictObject({
-    mode: v.optional(v.pipe(v.picklist(['connection', 'request'], 'expected "connection" or "request"'), v.description('`connection`: by the client\'s address, decided in the master; `request`: by `key`, decided in whatever worker has the connection.')), 'connection'),
-    patience: milliseconds(1, 5_000, 'How long clients wait for their worker while it is gone or does not answer, in ms; then another one serves them until it is back.'),
+    mode: v.optional(v.pipe(v.picklist(['connection', 'request'], 'expected "connection" or "request"'),
+      v.description('`connection`: by the client\'s address, decided in the master; '
+        + '`request`: by `key`, decided in whatever worker has the connection.')), 'connection'),
+    patience: milliseconds(1, 5_000,
+      'How long clients wait for their worker while it is gone or does not answer, in ms; then another one serves them until it is back.'),
     proxyProtocol: flag('Expect the PROXY protocol (version 1 or 2) from `trustedProxies`, and take the client\'s address from there.'),
-    trustedProxies: v.optional(v.pipe(v.array(cidr, 'expected a list of addresses'), v.description('Addresses and CIDR ranges of the proxies whose PROXY header counts.')), []),
+    trustedProxies: v.optional(v.pipe(v.array(cidr, 'expected a list of addresses'),
+      v.description('Addresses and CIDR ranges of the proxies whose PROXY header counts.')), []),
     headerTimeout: milliseconds(1, 3_000, 'How long a trusted proxy may take for its PROXY header, in ms.'),
-    key: v.optional(v.pipe(key, v.description('Where a request says who it is from: `{ cookie }`, `{ header }`, `{ query }` or `"socket.io"`.'))),
-    issue: v.optional(v.pipe(v.union([v.boolean('expected true, false or an object'), cookie], 'expected true, false or an object'), v.description('Give clients a signed cookie that binds them to the worker they met first.')), false),
-    secret: v.optional(v.pipe(v.string('expected a text'), v.minLength(16, 'expected 16 characters or more'), v.description('Signs the cookie. By itself a new one at each start, and clients get new cookies then.'))),
+    key: v.optional(v.pipe(key,
+      v.description('Where a request says who it is from: `{ cookie }`, `{ header }`, `{ query }` or `"socket.io"`.'))),
+    issue: v.optional(v.pipe(v.union([v.boolean(switchOr), cookie], switchOr),
+      v.description('Give clients a signed cookie that binds them to the worker they met first.')), false),
+    secret: v.optional(v.pipe(v.string('expected a text'), v.minLength(16, 'expected 16 characters or more'),
+      v.description('Signs the cookie. By itself a new one at each start, and clients get new cookies then.'))),
     forwardedFor: flag('Add the client\'s address to `X-Forwarded-For` of forwarded requests.'),
-    perSlotSocket: v.optional(v.pipe(v.union([v.boolean('expected true, false or an object'), sockets], 'expected true, false or an object'), v.description('Listen on one unix socket for each slot besides, for a proxy that balances by itself (`framework proxy-config`).')), false),
+    perSlotSocket: v.optional(v.pipe(v.union([v.boolean(switchOr), sockets], switchOr),
+      v.description('Listen on one unix socket for each slot besides, '
+        + 'for a proxy that balances by itself (`framework proxy-config`).')), false),
   }, 'expected an object of options'),
-  v.forward(v.check(({ mode, key, issue }) => mode !== 'request' || key !== undefined || issue !== false, 'expected a key with mode "request" (or `issue: true`): { cookie }, { header }, { query } or "socket.io"'), ['key']),
+  v.forward(v.check(({ mode, key, issue }) => mode !== 'request' || key !== undefined || issue !== false,
+    'expected a key with mode "request" (or `issue: true`): { cookie }, { header }, { query } or "socket.io"'), ['key']),
   v.forward(v.check(({ mode, key }) => mode === 'request' || key === undefined, 'is for mode "request"'), ['key']),
   v.forward(v.check(({ mode, issue }) => mode === 'request' || issue === false, 'is for mode "request"'), ['issue']),
-  v.forward(v.check(({ key, issue }) => issue === false || key === undefined || (typeof key === 'object' && 'cookie' in key), 'a cookie can be issued only where `key` is none or { cookie }'), ['issue']),
-  v.forward(v.check(({ mode, proxyProtocol }) => mode === 'connection' || !proxyProtocol, 'is for mode "connection"; in mode "request" the proxy says `X-Forwarded-For`'), ['proxyProtocol']),
-  v.forward(v.check(({ proxyProtocol, trustedProxies }) => !proxyProtocol || trustedProxies.length > 0, 'expected the addresses of the proxies: a PROXY header is believed from them alone'), ['trustedProxies']),
+  v.forward(v.check(({ key, issue }) => issue === false || key === undefined || (typeof key === 'object' && 'cookie' in key),
+    'a cookie can be issued only where `key` is none or { cookie }'), ['issue']),
+  v.forward(v.check(({ mode, proxyProtocol }) => mode === 'connection' || !proxyProtocol,
+    'is for mode "connection"; in mode "request" the proxy says `X-Forwarded-For`'), ['proxyProtocol']),
+  v.forward(v.check(({ proxyProtocol, trustedProxies }) => !proxyProtocol || trustedProxies.length > 0,
+    'expected the addresses of the proxies: a PROXY header is believed from them alone'), ['trustedProxies']),
 );
 
 export type StickyOptions = v.InferOutput<typeof schema>;
 export type Key = NonNullable<StickyOptions['key']>;
 export type CookieOptions = v.InferOutput<typeof cookie>;
+
+declare module '../../lib/index.js' {
+  interface PluginOptions {
+    'sticky-session': v.InferInput<typeof schema>;
+  }
+}
 
 export const cookieDefaults: CookieOptions = v.parse(cookie, {});
 export const socketDefaults: v.InferOutput<typeof sockets> = v.parse(sockets, {});
@@ -64,7 +90,8 @@ export const ISSUED_COOKIE = 'hatchery-slot';
 function isCidr(value: string): boolean {
   const [address = '', bits, more] = value.split('/');
   const family = isIP(address);
-  return family !== 0 && more === undefined && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)));
+  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  return family !== 0 && more === undefined && fits;
 }
 
 /** Looks addresses up among CIDR ranges. */

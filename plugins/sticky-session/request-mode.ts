@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Bootstrap, ChildView } from '../../lib/index.js';
+import type { Master, ChildView } from '../../lib/index.js';
 import type { OwnerTable } from './messages.js';
 
 /** Milliseconds that a worker may take to note a change; a blocked one learns it later. */
@@ -14,15 +14,15 @@ const NAME = 16;
 export class Owners {
   /** Where the workers' private sockets are; of this user alone. */
   readonly dir = privateDir();
-  readonly #bootstrap: Bootstrap;
+  readonly #master: Master;
   readonly #alive = new Map<number, ChildView>();
   /** Slots that have had a worker. */
   readonly #known = new Set<number>();
   #slots: number[] = [];
 
-  constructor(bootstrap: Bootstrap) {
-    this.#bootstrap = bootstrap;
-    const { hooks } = bootstrap;
+  constructor(master: Master) {
+    this.#master = master;
+    const { hooks } = master;
     const remove = () => rmSync(this.dir, { recursive: true, force: true });
     process.once('exit', remove);
     hooks.closed.tap('sticky-session', () => {
@@ -33,7 +33,7 @@ export class Owners {
       child.channel.on('sticky-session.leave', async () => {
         this.#alive.delete(child.id);
         await this.#publish(child);
-        await this.#tell(child, (other) => other.channel.request('sticky-session.release', { id: child.id }, { timeout: bootstrap.deadlines.drain }));
+        await this.#tell(child, (other) => other.channel.request('sticky-session.release', { id: child.id }, { timeout: master.deadlines.drain }));
         return true;
       });
       // It waits for this before it loads the app: it may listen, and get requests, before it is ready.
@@ -62,8 +62,8 @@ export class Owners {
 
   /** Resolves when all workers but `except` know the table, or had time to. */
   async #publish(except?: ChildView): Promise<void> {
-    const { workers, started } = this.#bootstrap;
-    this.#slots = workers.slots.map(({ index, current }) => {
+    const { slots, started } = this.#master;
+    this.#slots = slots.map(({ index, current }) => {
       if (current?.state === 'ready' && this.#alive.has(current.id)) return current.id;
       const before = this.#slots[index] ?? 0;
       if (this.#alive.has(before)) return before;
@@ -75,11 +75,11 @@ export class Owners {
   }
 
   #table(): OwnerTable {
-    return { slots: this.#slots, alive: [...this.#alive.keys()], closing: this.#bootstrap.closing };
+    return { slots: this.#slots, alive: [...this.#alive.keys()], closing: this.#master.closing };
   }
 
   async #tell(except: ChildView | undefined, tell: (child: ChildView) => Promise<unknown>): Promise<void> {
-    const told = this.#bootstrap.workers.children().filter((child) => child !== except && child.state !== 'exited' && child.state !== 'killing');
+    const told = this.#master.children().filter((child) => child.role === 'worker' && child !== except && child.state !== 'exited' && child.state !== 'killing');
     await Promise.allSettled(told.map(tell));
   }
 }

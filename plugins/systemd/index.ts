@@ -1,7 +1,6 @@
-import * as v from 'valibot';
-import type { Bootstrap, Status } from '../../lib/index.js';
-import { definePlugin } from '../../lib/api/plugin.js';
+import { definePlugin, type Master, type Status } from '../../lib/index.js';
 import { takeOrders, type Orders } from './environment.js';
+import { schema } from './options.js';
 
 const NAME = 'systemd';
 /** STATUS= is not said more often, ms. */
@@ -10,23 +9,23 @@ const STATUS_PAUSE = 1_000;
 /** Under systemd: says how the service is, and serves on the sockets that systemd has opened. Anywhere else it does nothing. */
 export default definePlugin({
   name: NAME,
-  schema: v.strictObject({}),
-  async apply(bootstrap) {
+  schema,
+  async apply(master) {
     const orders = takeOrders(process.env);
-    if (orders.sockets.length > 0) await inherit(bootstrap, orders.sockets);
-    if (orders.notifySocket !== null) await notify(bootstrap, orders.notifySocket, orders.watchdog);
+    if (orders.sockets.length > 0) await inherit(master, orders.sockets);
+    if (orders.notifySocket !== null) await notify(master, orders.notifySocket, orders.watchdog);
   },
 });
 
-async function inherit(bootstrap: Bootstrap, sockets: Orders['sockets']): Promise<void> {
+async function inherit(master: Master, sockets: Orders['sockets']): Promise<void> {
   const { boundTo } = await import('./socket-names.js');
-  const { logger, inheritedSockets } = bootstrap;
+  const { logger, inheritedSockets } = master;
   for (const { fd, name } of sockets) {
     const address = boundTo(fd);
     if (address === null) logger.warn(`systemd passed descriptor ${fd} (${name}), which is no listening TCP or unix socket`);
     else inheritedSockets[address] ??= fd;
   }
-  bootstrap.hooks.beforeStart.tap(NAME, ({ port, path }) => {
+  master.hooks.beforeStart.tap(NAME, ({ port, path }) => {
     const wanted = path ?? String(port);
     const [only, ...others] = Object.entries(inheritedSockets);
     // With a single socket there is no doubt what it is for, whatever the configuration says.
@@ -39,9 +38,9 @@ async function inherit(bootstrap: Bootstrap, sockets: Orders['sockets']): Promis
   });
 }
 
-async function notify(bootstrap: Bootstrap, socket: string, watchdog: number | null): Promise<void> {
+async function notify(master: Master, socket: string, watchdog: number | null): Promise<void> {
   const { Notifier } = await import('./notifier.js');
-  const { hooks, logger } = bootstrap;
+  const { hooks, logger } = master;
   const notifier = new Notifier(socket, logger);
   const timers: NodeJS.Timeout[] = [];
   let pending: NodeJS.Timeout | undefined;
@@ -49,14 +48,14 @@ async function notify(bootstrap: Bootstrap, socket: string, watchdog: number | n
   const tell = (): void => {
     pending ??= setTimeout(() => {
       pending = undefined;
-      void bootstrap.status().then((status) => { if (!bootstrap.closing) notifier.say(`STATUS=${describe(status)}`); });
+      void master.status().then((status) => { if (!master.closing) notifier.say(`STATUS=${describe(status)}`); });
     }, STATUS_PAUSE).unref();
   };
 
   hooks.clusterReady.tap(NAME, async () => {
-    notifier.say('READY=1', `STATUS=${describe(await bootstrap.status())}`);
+    notifier.say('READY=1', `STATUS=${describe(await master.status())}`);
     if (watchdog === null) return;
-    const beat = async (): Promise<void> => { if (isHealthy(await bootstrap.status(), watchdog)) notifier.say('WATCHDOG=1'); };
+    const beat = async (): Promise<void> => { if (isHealthy(await master.status(), watchdog)) notifier.say('WATCHDOG=1'); };
     timers.push(setInterval(() => void beat(), watchdog / 2).unref());
   });
   hooks.workerReady.tap(NAME, tell);

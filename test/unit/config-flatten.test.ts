@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { flatten } from '../../lib/config/flatten.js';
+import { flatten } from '../../lib/config/provenance.js';
 import { load, withConfig } from '../helpers/config-dir.js';
 
 test('every value has its path and its source, in the order of the schema', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
-import { SEARCH_PLACES } from '../../lib/config/read-file.js';
+import { SEARCH_PLACES } from '../../lib/config/files.js';
 import { directory, load, refusal, withConfig, type Files } from '../helpers/config-dir.js';
 
 const esm = 'export default { port: 5 }';

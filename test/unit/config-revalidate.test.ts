@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { revalidate } from '../../lib/config/load.js';
+import { revalidate } from '../../lib/config/resolve-config.js';
 import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
 test('a resolved configuration stays what it is', async (t) => {

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import test from 'node:test';
-import { jsonSchema } from '../../lib/config/json-schema.js';
 import { configSchema, defaults } from '../../lib/config/schema.js';
-import { configTable } from '../../lib/config/table.js';
+import { configTable, jsonSchema } from '../../lib/config/schema-renderings.js';
 
 interface Described { description?: string; default?: unknown; properties?: Record<string, Described>; additionalProperties?: unknown }
 const schema = jsonSchema() as Described;
@@ -33,8 +31,4 @@ test('its defaults are the ones that are used', () => {
 test('the table has a row for every key', () => {
   const rows = [...configTable().matchAll(/^\| `([^`]+)` \|/gm)].map(([, key]) => key);
   assert.deepEqual(rows, described(schema, '').map(([key]) => key));
-});
-
-test('the README shows this table', { skip: !existsSync('README.md') && 'no README yet' }, () => {
-  assert.ok(readFileSync('README.md', 'utf8').includes(configTable()), 'print it with: npx tsx test/helpers/print-config-table.ts');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { inWindow, limitReached, nextStreak, reforkDelay } from '../../lib/master/processes/refork-policy.js';
+import { Deaths, inWindow, nextStreak, reforkDelay } from '../../lib/master/processes/refork-policy.js';
 
 const options = { limit: 60, duration: 60_000, minDelay: 0, maxDelay: 15_000 };
 
@@ -35,7 +35,10 @@ test('a slot that crashes every 5 s is not forked more often than the delay allo
 
 test('the limit counts deaths within the window only', () => {
   const history = Array.from({ length: 60 }, (_, i) => i * 1_000);
-  assert.equal(limitReached(history, 59_000, options), true);
-  assert.equal(limitReached(history.slice(1), 59_000, options), false);
   assert.equal(inWindow(history, 70_000, options).length, 49);
+  const deaths = new Deaths();
+  const said = history.map((time) => deaths.add(time, options));
+  assert.deepEqual(said.slice(-2), ['below', 'reached'], 'the sixtieth within a minute');
+  assert.equal(deaths.add(59_500, options), 'above', 'said once');
+  assert.equal(deaths.add(190_000, options), 'below', 'the window has moved on');
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { serviceTable, type ServiceEvent, type ServiceState } from '../../lib/master/life.js';
+import type { ServiceState } from '../../lib/api/master.js';
+import { serviceTable, type ServiceEvent } from '../../lib/master/life.js';
 
 const states: ServiceState[] = ['idle', 'startingAgent', 'startingWorkers', 'running', 'reloading', 'closing', 'closed'];
 const events: ServiceEvent[] = ['start', 'agentReady', 'workersReady', 'reload', 'reloadDone', 'close', 'closed'];

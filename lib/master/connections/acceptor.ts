@@ -1,25 +1,8 @@
 import type { RawHandle } from '../../node/raw-sockets.js';
+import type { TakeUnserved } from '../../api/master.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
-
-/** Takes a connection that no worker is there for. */
-export type Fallback = (client: RawHandle) => void;
-
-/** Decides which slot a connection belongs to; given to `bootstrap.routeConnections`. */
-export interface ConnectionRouting {
-  /**
-   * The slot of a connection; undefined: any worker may take it. Asked again when the slot cannot take it. `unavailable`
-   * tells of slots that have not taken a connection for `patience` ms; one of them may be named when nobody else is left.
-   */
-  pick(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined;
-  /** Milliseconds that a slot without a worker, or with one that does not answer, keeps its connections. */
-  patience: number;
-  /**
-   * Sees a connection first. Calls `admit` once it may be routed, or closes the handle and then calls `drop`. What `admit` is
-   * given goes to the worker with the connection (`runtime.noteOf`).
-   */
-  prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void;
-}
+import type { Routing } from './routing.js';
 
 interface Pending {
   client: RawHandle;
@@ -46,10 +29,10 @@ interface Place {
 }
 
 export interface AcceptorOptions {
-  routing(): ConnectionRouting | null;
+  routing: Routing;
   held(): boolean;
   /** What takes connections in place of letting them wait while there is no worker. */
-  fallback(): Fallback | null;
+  fallback(): TakeUnserved | null;
   /** Milliseconds a connection waits for a worker before it is closed. */
   patience: number;
 }
@@ -116,8 +99,8 @@ export class Acceptor {
 
   accept(client: RawHandle): void {
     const pending: Pending = { client, slot: undefined, note: undefined, since: performance.now() };
-    const routing = this.#options.routing();
-    if (!routing?.prepare) return this.#route(pending);
+    const { routing } = this.#options;
+    if (!routing.prepares) return this.#route(pending);
     this.#preparing.add(client);
     const known = () => this.#preparing.delete(client);
     routing.prepare(client, (note) => {
@@ -168,7 +151,7 @@ export class Acceptor {
 
   /** Finds the slot anew, as it may have been scaled away or have stalled since. `front`: it has waited already. */
   #route(pending: Pending, front = false): void {
-    const slot = this.#options.routing()?.pick(pending.client, this.#unavailable);
+    const slot = this.#options.routing.pick(pending.client, this.#unavailable);
     pending.slot = slot;
     if (slot === undefined) {
       const [member] = this.#free;
@@ -187,7 +170,7 @@ export class Acceptor {
     const since = place ? place.stalledSince : this.#created;
     if (since === null) return false;
     if (!this.#options.held() && !place?.members.length) return true;
-    return performance.now() - since > (this.#options.routing()?.patience ?? Infinity);
+    return performance.now() - since > this.#options.routing.patience;
   };
 
   #place(slot: number): Place {
@@ -248,7 +231,7 @@ export class Acceptor {
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);
-      this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(LOOK, (this.#options.routing()?.patience ?? LOOK) / 4 + 1));
+      this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(LOOK, this.#options.routing.patience / 4 + 1));
     }
   }
 

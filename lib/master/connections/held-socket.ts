@@ -1,11 +1,13 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../../kit/errors.js';
-import { removeStaleSocket } from '../../kit/sockets.js';
+import type { ChildView } from '../../api/child.js';
+import type { HeldSocket as Held } from '../../api/master.js';
 import { message } from '../../ipc/connections.js';
+import { removeStaleSocket } from '../../kit/sockets.js';
 import { bindOnly, sendHandle } from '../../node/cluster.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
-import type { Child, ChildView } from '../processes/child.js';
+import type { Child } from '../processes/child.js';
 
 /** Milliseconds a worker may take to begin accepting, and to end it. */
 const BEGIN = 5_000;
@@ -15,7 +17,7 @@ const END = 1_000;
  * A unix socket that the master keeps open and never accepts from: the worker it is given to does. While there is none, or it
  * is replaced, connections wait in the kernel, so none is refused or lost.
  */
-export class HeldSocket {
+export class HeldSocket implements Held {
   readonly path: string;
   readonly #handle: RawHandle;
 

@@ -1,12 +1,14 @@
 import net, { type Server } from 'node:net';
 import { createDebug } from '../../kit/debug.js';
 import { listen } from '../../kit/sockets.js';
+import type { TakeUnserved } from '../../api/master.js';
+import { message as hatchery } from '../../ipc/connections.js';
 import {
   addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, portIn, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
-import { message as hatchery } from '../../ipc/connections.js';
-import { Acceptor, type ConnectionRouting, type Fallback } from './acceptor.js';
+import { Acceptor } from './acceptor.js';
+import type { Routing } from './routing.js';
 import type { Child } from '../processes/child.js';
 
 const debug = createDebug('hatchery:listeners');
@@ -20,31 +22,31 @@ const UNREAD = 10;
  * no worker. With SCHED_NONE the workers accept for themselves; then it only keeps the shared socket open.
  */
 export class Listeners {
-  /** Set by a plugin that decides which slot a connection belongs to. */
-  routing: ConnectionRouting | null = null;
   /** Whether an address outlives its last worker. */
   held = true;
 
   readonly #acceptors = new Map<string, Acceptor>();
   /** Opened before any worker listened: which address its worker will ask for is only a guess. */
   readonly #provisional = new Set<string>();
-  #fallback: Fallback | null = null;
+  #fallback: TakeUnserved | null = null;
   /** Requests of workers for an address, until node:cluster answers. */
   readonly #queries = new Map<string, string>();
   /** SCHED_NONE: sockets that node:cluster shares out. */
   readonly #shared = new Map<string, { handle: RawHandle; close: () => void; users: Set<Child> }>();
   #asking: string | null = null;
   readonly #patience: number;
+  readonly #routing: Routing;
   readonly #restore: () => void;
 
   /** `patience`: milliseconds a connection waits for a worker. */
-  constructor(patience: number) {
+  constructor(patience: number, routing: Routing) {
     this.#patience = patience;
+    this.#routing = routing;
     this.#restore = this.#intercept();
   }
 
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
-  set fallback(fallback: Fallback | null) {
+  set fallback(fallback: TakeUnserved | null) {
     this.#fallback = fallback;
     if (fallback) for (const acceptor of this.#acceptors.values()) acceptor.flush();
   }
@@ -127,7 +129,7 @@ export class Listeners {
   }
 
   #acceptor(handle: RawHandle): Acceptor {
-    return new Acceptor(handle, { routing: () => this.routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience });
+    return new Acceptor(handle, { routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience });
   }
 
   #drop(key: string, acceptor: Acceptor): void {

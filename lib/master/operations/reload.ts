@@ -1,71 +1,127 @@
-import { ClusterError } from '../../kit/errors.js';
-import type { Cancellation } from './cancellation.js';
+import type { ReloadResult } from '../../api/status.js';
+import { ClusterError, toErrorData } from '../../kit/errors.js';
+import { atMost } from '../../kit/time.js';
+import type { Core } from '../core.js';
 import type { Child } from '../processes/child.js';
-import type { Release } from '../processes/crew.js';
-import { describeExit } from '../processes/exit-report.js';
+import { lostSuccessor } from '../processes/exit-report.js';
 import type { Slot } from '../processes/slot.js';
-import type { WorkerGroup } from '../processes/worker-group.js';
+import type { Release } from '../releases.js';
 
-export interface RollingReload {
-  workers: WorkerGroup;
-  release: Release;
-  /** Milliseconds the canary must stay up before the first old worker drains. */
-  soak: number;
-  /** Slots replaced at a time. */
-  batch: number;
-  /** A close came: stop at once. */
-  cancellation: Cancellation;
-  step(text: string, slot: Slot): void;
+export interface ReloadOptions {
+  /** Replace the agent too, after the workers; true by default. */
+  agent?: boolean;
+  /** Wait for what is under way, in place of ERR_CLUSTER_BUSY. */
+  queue?: boolean;
+}
+
+/**
+ * Replaces all workers without a lost request, then the agent. Configuration and code are read afresh; one canary must be
+ * ready (and stay so for `reload.soak` ms) before the first old worker drains. @throws ClusterError ERR_CLUSTER_BUSY,
+ * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG
+ */
+export function reload(core: Core, reason: string, { agent = true, queue = false }: ReloadOptions = {}): Promise<ReloadResult> {
+  const task = () => reloadNow(core, reason, agent);
+  return queue ? core.tasks.queue('reload', task) : core.tasks.run('reload', task);
+}
+
+/** For signals and messages, which nobody could tell to try again later; those that come while one waits are the same one. */
+export function orderReload(core: Core, reason: string): void {
+  if (core.tasks.waits('reload')) core.logger.info(`${reason}: a reload waits for its turn already`);
+  // What goes wrong with a reload is in the log.
+  core.tasks.queue('reload', () => reloadNow(core, reason, true), 'reload').catch(() => {});
+}
+
+async function reloadNow(core: Core, reason: string, withAgent: boolean): Promise<ReloadResult> {
+  const { hooks, life, logger, tasks, releases, workers, agent, forker, listeners } = core;
+  const report = reporter(reason);
+  const done = { replaced: 0 };
+  let release = releases.current;
+  life.enter('reload');
+  try {
+    const veto = await hooks.beforeReload.promise(reason);
+    if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
+    release = await releases.next(workers.slots.length);
+    tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
+    await replaceWorkers(core, release, done);
+    releases.change(release);
+    // The new code may listen elsewhere.
+    listeners.release();
+    if (withAgent && forker.wantsAgent(release)) {
+      tasks.step('reload', 'replacing the agent');
+      const { pid } = await tasks.orClosed(agent.replace(release, 'reload', { retry: true }));
+      tasks.step('reload', `agent (pid ${pid}) ready`, { slot: -1, pid });
+    }
+    return await finished(core, report(release.generation, done.replaced));
+  } catch (error) {
+    if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing; the reload ends here');
+    logger.error(error as Error);
+    await finished(core, report(release.generation, done.replaced, error as Error));
+    throw error;
+  } finally {
+    life.enter('reloadDone');
+  }
 }
 
 /**
  * Canary ready -> drain its predecessor -> the next slots. There are never fewer ready workers than before: a successor is
  * ready before its predecessor drains. Rejects when a successor does not become ready; the old workers that are left then
- * stay, and so do successors that have already taken over. Returns how many were replaced.
+ * stay, and so do successors that have already taken over.
  */
-export async function rollingReload({ workers, release, soak, batch, cancellation, step }: RollingReload): Promise<number> {
+async function replaceWorkers({ tasks, workers }: Core, release: Release, done: { replaced: number }): Promise<void> {
+  const { soak, batch } = release.loaded.config.reload;
   const slots = [...workers.slots];
-  let replaced = 0;
-
-  const one = async (slot: Slot, canary: boolean) => {
+  const replace = async (slot: Slot) => {
     const started = performance.now();
-    const child = await workers.succeed(slot, release);
-    if (canary && soak > 0) {
-      step(`worker#${slot.index} (pid ${child.pid}) is ready, soaking for ${soak}ms`, slot);
+    const child = await slot.succeed(release);
+    if (slot === slots[0] && soak > 0) {
+      tasks.step('reload', `worker#${slot.index} (pid ${child.pid}) is ready, soaking for ${soak}ms`, { slot: slot.index, pid: child.pid });
       await stayUp(child, soak);
     }
-    step(`worker#${slot.index} (pid ${child.pid}) ready in ${Math.round(performance.now() - started)}ms, draining pid ${slot.current?.pid ?? '-'}`, slot);
-    replaced++;
-    return workers.handOver(slot, 'reload');
+    const took = Math.round(performance.now() - started);
+    tasks.step('reload', `worker#${slot.index} (pid ${child.pid}) ready in ${took}ms, draining pid ${slot.current?.pid ?? '-'}`, { slot: slot.index, pid: child.pid });
+    const drained = slot.handOver('reload');
+    if (slot.current === child) done.replaced++;
+    await drained;
   };
-
   try {
-    const [first, ...rest] = slots;
-    if (first) await cancellation.orCancelled(one(first, true));
-    for (let i = 0; i < rest.length; i += batch) {
-      const group = rest.slice(i, i + batch).filter((slot) => workers.slots.includes(slot));
-      await cancellation.orCancelled(Promise.all(group.map((slot) => one(slot, false))));
+    for (const group of [slots.slice(0, 1), ...inBatches(slots.slice(1), batch)]) {
+      await tasks.orClosed(Promise.all(group.filter((slot) => workers.slots.includes(slot)).map(replace)));
     }
-    return replaced;
   } catch (error) {
     // Those that were about to take over are not needed any more.
-    await Promise.all(workers.slots.map(async (slot) => {
-      const { successor } = slot;
-      slot.successor = null;
-      await successor?.kill('abort');
-    }));
+    await Promise.all(workers.slots.map((slot) => slot.abandon()));
     if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') throw error;
     const { message, detail } = error as ClusterError;
-    throw new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', `reload aborted: ${message}; ${replaced === 0 ? 'the old workers are untouched' : `${replaced} of ${slots.length} workers had been replaced, the others are untouched`}`, { cause: error, ...(detail ? { detail } : {}) });
+    const left = done.replaced === 0 ? 'the old workers are untouched' : `${done.replaced} of ${slots.length} workers had been replaced, the others are untouched`;
+    throw new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', `reload aborted: ${message}; ${left}`, { cause: error, ...(detail ? { detail } : {}) });
   }
 }
 
+const inBatches = <T>(all: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size));
+
 async function stayUp(child: Child, soak: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const time = new Promise<boolean>((resolve) => { timer = setTimeout(() => resolve(true), soak); });
-  const stayed = await Promise.race([time, child.leftReady.then(() => false)]);
-  clearTimeout(timer);
-  if (stayed) return;
-  const { failure, exit } = child;
-  throw new ClusterError('ERR_CLUSTER_START', `worker#${child.slot} (pid ${child.pid}) did not stay up for ${soak}ms (reload.soak): ${failure?.error.message ?? (exit ? describeExit(exit) : 'it leaves')}`, { detail: failure?.error.stack });
+  if (await atMost(soak, child.leftReady)) throw lostSuccessor(child, child.slot, `for ${soak}ms (reload.soak)`);
+}
+
+/** The result of what begins now. */
+export function reporter(reason: string): (generation: number, replaced: number, error?: Error) => ReloadResult {
+  const started = performance.now();
+  return (generation, replaced, error) => ({
+    ok: !error,
+    reason,
+    generation,
+    replaced,
+    took: Math.round(performance.now() - started),
+    at: new Date().toISOString(),
+    ...(error ? { error: toErrorData(error).message } : {}),
+  });
+}
+
+async function finished(core: Core, result: ReloadResult): Promise<ReloadResult> {
+  const { logger, hooks } = core;
+  core.lastReload = result;
+  if (result.ok) logger.info(`reloaded ${result.replaced} workers in ${result.took}ms (generation ${result.generation})`);
+  await hooks.reloaded.promise(result).catch((failure: Error) => logger.error(failure));
+  return result;
 }

@@ -1,49 +1,71 @@
-import type { AgentGroup } from '../processes/agent-group.js';
-import type { Release } from '../processes/crew.js';
-import { within, type WorkerGroup } from '../processes/worker-group.js';
+import type { ReloadResult } from '../../api/status.js';
+import { atMost } from '../../kit/time.js';
+import type { Core } from '../core.js';
+import { inspectPort } from '../processes/inspect.js';
+import type { Release } from '../releases.js';
+import { reporter } from './reload.js';
+import { allReady } from './ready.js';
 
-export interface QuickRestart {
-  workers: WorkerGroup;
-  /** Null: it stays as it is. */
-  agents: AgentGroup | null;
-  /** Read while the old workers leave. */
-  release: Promise<{ release: Release; count: number }>;
-  /** Milliseconds that old workers get to be gone before the new ones start beside them. */
-  overlap: number;
+export interface RestartOptions {
+  /** Start the agent anew too; one that is not there is started in any case. */
+  agent?: boolean;
   /** Somebody wants something newer: what starts is killed. */
-  signal: AbortSignal | undefined;
+  signal?: AbortSignal;
 }
 
+/** How long old workers may take to be gone before new ones start beside them, ms. */
+const OVERLAP = 200;
 /** How often what is still starting is looked for once it is not wanted any more, ms. */
 const LOOK = 20;
 
 /**
- * The old workers go first, then the new ones come, while connections wait in the master: the other way round than a
- * rolling reload, so that what only one process can hold (a lock, a port) is free and no old code answers any more.
- * Rejects with the first failure; the slots of those that failed stay empty until the next restart.
+ * Replaces all workers with as little delay as can be, for development: the old ones go first, then the new ones come, while
+ * connections wait in the master. The other way round than a reload, so that what only one process can hold (a lock, a port)
+ * is free and no old code answers any more. Rejects with the first failure; the slots of those that failed stay empty until
+ * the next restart. Waits for what is under way.
+ * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING
  */
-export async function quickRestart({ workers, agents, release: reading, overlap, signal }: QuickRestart): Promise<Release> {
-  const old = [...workers.slots];
-  const gone = Promise.all(old.map((slot) => workers.vacate(slot, 'reload')));
+export function restart(core: Core, reason: string, options: RestartOptions = {}): Promise<ReloadResult> {
+  const { life, tasks, releases, listeners, workers } = core;
+  return tasks.queue('restart', async () => {
+    const report = reporter(reason);
+    const generation = releases.current.generation + 1;
+    try {
+      releases.change(await tasks.orClosed(replaceAll(core, options)));
+      listeners.release();
+      await allReady(core);
+      return core.lastReload = report(generation, workers.slots.length);
+    } catch (error) {
+      if (!life.closing) core.lastReload = report(generation, 0, error as Error);
+      throw error;
+    }
+  });
+}
+
+async function replaceAll(core: Core, { agent: withAgent = false, signal }: RestartOptions): Promise<Release> {
+  const { workers, agent, forker, releases, deadlines } = core;
+  const replaced = forker.wantsAgent(releases.current) && (withAgent || agent.current === null) ? agent : null;
+  const gone = Promise.all(workers.slots.map((slot) => slot.vacate('reload')));
   let looking: NodeJS.Timeout | undefined;
   const giveUp = () => {
     looking ??= setInterval(giveUp, LOOK);
-    for (const { successor } of workers.slots) if (successor && successor.state !== 'ready') void workers.dismiss(successor, 'abort');
-    if (agents?.current && agents.current.state !== 'ready') void agents.current.kill('abort');
+    for (const slot of workers.slots) if (slot.successor && slot.successor.state !== 'ready') void slot.dismiss(slot.successor, 'abort');
+    if (replaced?.current && replaced.current.state !== 'ready') void replaced.current.kill('abort');
   };
   signal?.addEventListener('abort', giveUp);
   try {
+    // Read while the old workers leave.
+    const reading = releases.edited(workers.slots.length);
     reading.catch(() => {});
-    await within(overlap, gone);
-    const { release, count } = await reading;
-    if (agents) await agents.replace(release, { retry: false });
+    // Two processes cannot have the same inspector port.
+    await atMost(inspectPort(releases.current.loaded.config, 'master', -1) === null ? OVERLAP : deadlines.drain + 1_000, gone);
+    const release = await reading;
+    await replaced?.replace(release, 'reload');
+    const { workers: count } = release.loaded.config;
     workers.addSlots(count);
     await workers.shrink(count);
     signal?.throwIfAborted();
-    const starting = workers.slots.map(async (slot) => {
-      await workers.succeed(slot, release);
-      await workers.handOver(slot, 'reload');
-    });
+    const starting = workers.slots.map((slot) => slot.replace(release, 'reload'));
     await Promise.all(starting).catch(async (error: unknown) => {
       // The others run the same code; none is left behind half started.
       giveUp();

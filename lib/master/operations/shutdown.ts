@@ -1,15 +1,40 @@
-import type { Crew } from '../processes/crew.js';
-import type { AgentGroup } from '../processes/agent-group.js';
-import type { WorkerGroup } from '../processes/worker-group.js';
+import { ClusterError } from '../../kit/errors.js';
+import { atMost } from '../../kit/time.js';
+import type { Core } from '../core.js';
 
-export interface Shutdown {
-  crew: Crew;
-  agent: AgentGroup;
-  workers: WorkerGroup;
-  reason: string;
-  /** Resolves when somebody is in a hurry. */
-  hurry: Promise<void>;
-  step(text: string): void;
+export interface CloseOptions {
+  /** Hurries: everything is killed. */
+  force?: boolean;
+  code?: number;
+}
+
+/** Drains the workers, closes the agent, resolves with the exit code. It wins over all that is going on; a second call with `force` hurries. */
+export function close(core: Core, reason: string, { force = false, code = 0 }: CloseOptions = {}): Promise<number> {
+  if (force) core.life.hurry();
+  return core.life.closed ??= closeNow(core, reason, code);
+}
+
+/** Ends by its own decision or by a signal: the process ends with it. */
+export async function closeAndExit(core: Core, reason: string, options: CloseOptions = {}): Promise<void> {
+  const code = await close(core, reason, options);
+  if (core.options.ownsProcess) process.exit(code);
+}
+
+async function closeNow(core: Core, reason: string, code: number): Promise<number> {
+  const { life, hooks, logger, tasks, spares, listeners, reaper, cleanup } = core;
+  life.enter('close');
+  spares.end();
+  tasks.close(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
+  logger.info(`closing (${reason})`);
+  await endChildren(core, reason);
+  listeners.end();
+  await hooks.closed.promise(reason).catch((error: Error) => logger.error(error));
+  reaper.end();
+  for (const undo of cleanup.reverse()) undo();
+  life.enter('closed');
+  logger.info(`exit with code:${code}`);
+  life.end(code);
+  return code;
 }
 
 /**
@@ -17,38 +42,28 @@ export interface Shutdown {
  * at once; the agent closes last, as workers may still need it. In a hurry everything is killed. Nothing here waits longer
  * than the deadlines together; each child has its own SIGKILL timer.
  */
-export async function shutdown({ crew, agent, workers, reason, hurry, step }: Shutdown): Promise<void> {
-  const { deadlines, hooks, listeners, logger } = crew;
+async function endChildren({ life, hooks, logger, tasks, deadlines, listeners, workers, agent }: Core, reason: string): Promise<void> {
   let hurried = false;
-  void hurry.then(() => {
+  const kill = () => Promise.all([...workers.children(), ...agent.children()].map((child) => child.kill('stop')));
+  void life.hurried.then(() => {
     hurried = true;
-    for (const child of [...workers.children(), ...agent.current ? [agent.current] : []]) void child.kill('stop');
+    return kill();
   });
-  workers.cancelReforks();
-  try {
-    await hooks.beforeClose.promise(reason);
-  } catch (error) {
-    logger.error(error as Error);
-  }
+  for (const slot of [agent, ...workers.slots]) slot.refork.cancel();
+  await hooks.beforeClose.promise(reason).catch((error: Error) => logger.error(error));
   if (deadlines.shutdownDelay > 0 && !hurried) {
-    step(`waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([new Promise((resolve) => { timer = setTimeout(resolve, deadlines.shutdownDelay); }), hurry]);
-    clearTimeout(timer);
+    tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
+    await atMost(deadlines.shutdownDelay, life.hurried);
   }
   await listeners.stop(1_000);
-  const children = workers.children();
-  if (children.length > 0) step(`closing ${children.length} worker${children.length === 1 ? '' : 's'}, within ${deadlines.drain}ms`);
-  await Promise.all(children.map(async (child) => {
-    await (hurried ? child.kill('stop') : workers.drain(child, 'stop'));
-    step(`worker#${child.slot} (pid ${child.pid}) is gone`);
-  }));
+  const count = workers.children().length;
+  if (count > 0) tasks.step('close', `closing ${count} worker${count === 1 ? '' : 's'}, within ${deadlines.drain}ms`);
+  await Promise.all(workers.slots.flatMap((slot) => slot.children().map(async (child) => {
+    await (hurried ? child.kill('stop') : slot.drain(child, 'stop'));
+    tasks.step('close', `worker#${child.slot} (pid ${child.pid}) is gone`);
+  })));
   // A fork that was under way when the close came.
   await Promise.all(workers.children().map((child) => child.kill('stop')));
-  if (agent.alive) {
-    step(`closing the agent, within ${deadlines.agent}ms`);
-    await (hurried ? agent.current?.kill('stop') : agent.close('stop', deadlines.agent));
-  } else {
-    await agent.close('stop', 0);
-  }
+  if (agent.children().length > 0) tasks.step('close', `closing the agent, within ${deadlines.agent}ms`);
+  await Promise.all(agent.children().map((child) => hurried ? child.kill('stop') : agent.drain(child, 'stop')));
 }

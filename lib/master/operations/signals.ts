@@ -1,39 +1,41 @@
+import type { Core } from '../core.js';
+import { orderReload } from './reload.js';
+import { orderScale } from './scale.js';
+import { close, closeAndExit } from './shutdown.js';
+
 /** A terminal's Ctrl-C reaches the master twice where npm or a shell passes it on as well: within this time (ms) it is one. */
 const ONE_PRESS = 500;
-
-export interface SignalActions {
-  /** A close is under way already, asked for by `stop` perhaps: then the first signal hurries. */
-  closing(): boolean;
-  /** The first TERM, INT or QUIT. */
-  close(signal: NodeJS.Signals): void;
-  /** A further one. */
-  hurry(signal: NodeJS.Signals): void;
-  reload(): void;
-  scale(by: 1 | -1): void;
-}
+/** Windows knows neither the job-control signals nor SIGQUIT. */
+const ON_WINDOWS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /** Signals become calls, nothing more happens in a handler. Returns what takes the handlers off again. */
-export function onSignals(actions: SignalActions): () => void {
+export function listenToSignals(core: Core): () => void {
   let closedAt = -Infinity;
-  const ending = (signal: NodeJS.Signals) => {
+  const end = (signal: NodeJS.Signals): void => {
     const now = performance.now();
-    if (!actions.closing()) {
+    if (!core.life.closing) {
       closedAt = now;
-      actions.close(signal);
+      core.logger.info(`receive signal ${signal}, closing`);
+      void closeAndExit(core, signal);
     } else if (now - closedAt > ONE_PRESS) {
-      actions.hurry(signal);
+      // A close is under way already, asked for by `stop` perhaps: then the first signal hurries.
+      core.logger.warn(`receive signal ${signal} again, killing what is left`);
+      void close(core, signal, { force: true });
     }
   };
-  const handlers: [NodeJS.Signals, (signal: NodeJS.Signals) => void][] = [
-    ['SIGTERM', ending],
-    ['SIGINT', ending],
-    ['SIGQUIT', ending],
-    ['SIGHUP', () => actions.reload()],
-    ['SIGTTIN', () => actions.scale(1)],
-    ['SIGTTOU', () => actions.scale(-1)],
-  ];
-  // Windows knows neither the job-control signals nor SIGQUIT.
-  const known = handlers.filter(([name]) => process.platform !== 'win32' || ['SIGTERM', 'SIGINT', 'SIGHUP'].includes(name));
+  const handlers: Partial<Record<NodeJS.Signals, (signal: NodeJS.Signals) => void>> = {
+    SIGTERM: end,
+    SIGINT: end,
+    SIGQUIT: end,
+    SIGHUP: () => {
+      core.logFiles.reopen();
+      orderReload(core, 'SIGHUP');
+    },
+    SIGTTIN: () => orderScale(core, 1),
+    SIGTTOU: () => orderScale(core, -1),
+  };
+  const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
+    .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name));
   for (const [name, handler] of known) process.on(name, handler);
   return () => { for (const [name, handler] of known) process.removeListener(name, handler); };
 }

@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Bootstrap } from '../bootstrap.js';
 import type { Path } from '../../config/check.js';
-import type { LoadedConfig } from '../../config/load.js';
 import { isPlugin, pluginDefaults } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import type { Hooks } from '../../api/hooks.js';
-import { built, packageRoot } from '../../kit/package.js';
+import { built, ownVersion, packageRoot } from '../../kit/package.js';
+import type { Core } from '../core.js';
+import { applyPlugin } from './face.js';
 import type { Plugin, StandardResult } from '../../api/plugin.js';
 
 interface Found {
@@ -23,33 +21,18 @@ type Where = (key: string, path?: Path) => Promise<string>;
  * Applies the plugins of the `plugins` map, in its order; built-in ones, packages, files and objects alike.
  * @throws ClusterError ERR_CLUSTER_PLUGIN (not found, no plugin, wrong options, failed in `apply`), ERR_CLUSTER_ENGINE
  */
-export async function loadPlugins(bootstrap: Bootstrap, { config, provenance, pluginObjects, target }: LoadedConfig): Promise<void> {
+export async function loadPlugins(core: Core): Promise<void> {
+  const { config, provenance, pluginObjects, target } = core.releases.current.loaded;
   const where: Where = async (key, path = []) => {
-    const { whereWritten } = await import('../../config/resolve.js');
+    const { whereWritten } = await import('../../config/provenance.js');
     return whereWritten(provenance, ['plugins', key, ...path]);
   };
-  const wanted = Object.entries(config.plugins).filter(([, value]) => value !== false);
-  const { missed, stop } = noteMisses(bootstrap.hooks);
-  try {
-    for (const [key, value] of wanted) {
-      const plugin = await instantiate(key, pluginObjects[key] ?? await importPlugin(key, target.realDir, where), where);
-      const found = { key, plugin, options: value === true ? undefined : value };
-      await checkEngines(found);
-      const options = await validate(found, where);
-      missed.clear();
-      await applied(bootstrap, plugin, options, missed);
-    }
-  } finally {
-    stop();
-  }
-}
-
-async function applied(bootstrap: Bootstrap, plugin: Plugin<never>, options: never, missed: ReadonlySet<string>): Promise<void> {
-  try {
-    await bootstrap.applyPlugin(plugin, options);
-  } catch (error) {
-    const { applyFailure } = await import('./failure.js');
-    throw applyFailure(plugin.name, error, [...missed], Object.keys(bootstrap.hooks));
+  for (const [key, value] of Object.entries(config.plugins)) {
+    if (value === false) continue;
+    const plugin = await instantiate(key, pluginObjects[key] ?? await importPlugin(key, target.realDir, where), where);
+    const found = { key, plugin, options: value === true ? undefined : value };
+    await checkEngines(found);
+    await applyPlugin(core, plugin, await validate(found, where));
   }
 }
 
@@ -58,7 +41,7 @@ const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plug
 
 async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
   if (Object.hasOwn(pluginDefaults('start'), key)) return exported(core().plugin(key));
-  const { resolveModule, isPath } = await import('../../config/resolve-module.js');
+  const { resolveModule, isPath } = await import('../../config/modules.js');
   const file = resolveModule(key, dir);
   if (!file) {
     const { nearest } = await import('../../kit/nearest.js');
@@ -66,10 +49,10 @@ async function importPlugin(key: string, dir: string, where: Where): Promise<unk
     throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: "${key}" is no built-in plugin, and no ${isPath(key) ? 'file' : 'package'} of that name is found from ${dir}${near ? `; did you mean "${near}"?` : ''}`);
   }
   try {
-    const { freshImport } = await import('../../config/fresh-import.js');
+    const { freshImport } = await import('../../config/modules.js');
     return await freshImport(file);
   } catch (error) {
-    const { failure } = await import('./failure.js');
+    const { failure } = await import('./mistakes.js');
     throw failure(`${await where(key)}: ${file} could not be loaded`, error);
   }
 }
@@ -82,7 +65,7 @@ async function instantiate(key: string, value: unknown, where: Where): Promise<P
     const plugin = typeof value === 'function' ? new (value as new () => Plugin<never>)() : value as Plugin<never>;
     if (typeof plugin.name === 'string' && plugin.name !== '') return plugin;
   } catch (error) {
-    const { failure } = await import('./failure.js');
+    const { failure } = await import('./mistakes.js');
     throw failure(`${await where(key)}: cannot be made`, error);
   }
   throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: expected a plugin with a name, found one without`);
@@ -106,27 +89,6 @@ async function validate({ key, plugin, options }: Found, where: Where): Promise<
   if (!plugin.schema) return (options ?? {}) as never;
   const result = await (plugin.schema as { '~standard': { validate(value: unknown): StandardResult<unknown> | Promise<StandardResult<unknown>> } })['~standard'].validate(options ?? {});
   if (!result.issues) return result.value as never;
-  const { optionMistakes } = await import('./option-mistakes.js');
+  const { optionMistakes } = await import('./mistakes.js');
   throw new ClusterError('ERR_CLUSTER_PLUGIN', (await optionMistakes(plugin.schema, options ?? {}, result.issues, (path) => where(key, path))).join('\n'));
-}
-
-/** The package's own version. */
-export function ownVersion(): string {
-  return (JSON.parse(readFileSync(`${packageRoot}/package.json`, 'utf8')) as { version: string }).version;
-}
-
-/**
- * Notes what is asked for and is no hook, for the message to a plugin that mistypes one. It still gets undefined, as it may
- * want to know whether this version has a hook.
- */
-export function noteMisses(hooks: Hooks): { missed: Set<string>; stop(): void } {
-  const missed = new Set<string>();
-  const noted = new Proxy(Object.prototype, {
-    get(prototype, name, receiver): unknown {
-      if (typeof name === 'string' && !(name in prototype)) missed.add(name);
-      return Reflect.get(prototype, name, receiver);
-    },
-  });
-  Object.setPrototypeOf(hooks, noted);
-  return { missed, stop: () => { Object.setPrototypeOf(hooks, Object.prototype); } };
 }

@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ClusterError } from '../../kit/errors.js';
-import type { PartSpec } from '../../ipc/messages.js';
-import type { ChildRole } from '../../ipc/messages.js';
+import type { ChildRole, PartSpec } from '../../ipc/messages.js';
 
 /** The plugins' parts for the other processes. */
-export class PartList {
+export class Parts {
   readonly #parts: Record<ChildRole, PartSpec[]> = { worker: [], agent: [] };
   /** A part asks for an agent. */
-  wantsAgent = false;
+  wantAgent = false;
 
   of(role: ChildRole): PartSpec[] {
     return this.#parts[role];
@@ -18,7 +17,10 @@ export class PartList {
   add(plugin: string, role: ChildRole, url: string, options: unknown, passive: boolean): void {
     const call = `plugin "${plugin}", inject("${role}", ${url})`;
     const parts = Object.hasOwn(this.#parts, role) ? this.#parts[role] : undefined;
-    if (!parts) throw new ClusterError('ERR_CLUSTER_PLUGIN', `${call}: expected ${Object.keys(this.#parts).map((one) => `"${one}"`).join(' or ')} as the role`);
+    if (!parts) {
+      const roles = Object.keys(this.#parts).map((one) => `"${one}"`).join(' or ');
+      throw new ClusterError('ERR_CLUSTER_PLUGIN', `${call}: expected ${roles} as the role`);
+    }
     try {
       structuredClone(options);
     } catch (error) {
@@ -26,9 +28,10 @@ export class PartList {
     }
     const part = { plugin, url: /^[a-z]{2,}:/.test(url) ? url : pathToFileURL(url).href, options };
     if (part.url.startsWith('file:') && !existsSync(fileURLToPath(part.url))) {
-      throw new ClusterError('ERR_CLUSTER_PLUGIN', `${call}: there is no file ${fileURLToPath(part.url)}; expected a module URL such as new URL("./part.js", import.meta.url)`);
+      throw new ClusterError('ERR_CLUSTER_PLUGIN',
+        `${call}: there is no file ${fileURLToPath(part.url)}; expected a module URL such as new URL("./part.js", import.meta.url)`);
     }
-    if (role === 'agent' && !passive) this.wantsAgent = true;
+    if (role === 'agent' && !passive) this.wantAgent = true;
     parts.push(part);
   }
 }

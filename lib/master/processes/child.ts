@@ -4,53 +4,25 @@ import type { Socket } from 'node:net';
 import { createDebug } from '../../kit/debug.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
-import type { BootInfo } from '../../ipc/messages.js';
-import type { Address, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
-import { childTable, type ChildEvent, type ChildState } from '../../api/child.js';
+import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
+import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
 import { Handover } from '../connections/handover.js';
-import { killTree } from '../../kit/process-tree.js';
 
 const debug = createDebug('hatchery:child');
 
-export type ExitCause = 'requested' | 'crash' | 'startTimeout' | 'unresponsive' | 'lostChannel' | 'outOfMemory';
-
-export interface ExitInfo {
-  cause: ExitCause;
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  /** Milliseconds from fork to exit. */
-  uptime: number;
-}
-
-/** What hooks and plugins see of a child. */
-export interface ChildView {
-  readonly role: ChildRole;
-  /** Number of the process, counted from 1 for each role. */
-  readonly id: number;
-  /** Stable index of a worker; -1 for the agent. */
-  readonly slot: number;
-  readonly pid: number;
-  readonly state: ChildState;
-  readonly generation: number;
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number;
-  readonly readyAt: number | null;
-  readonly addresses: readonly Address[];
-  /** Why it was asked to close or killed. */
-  readonly intent: CloseReason | null;
-  /** Its own failure, as it told before it exited. */
-  readonly failure: { error: ErrorData; output?: string } | null;
-  readonly waiting: Waiting | null;
-  /** Set by a plugin that can tell more of an end nobody asked for than its code and signal do; null: no opinion. */
-  explain: ((ending: Pick<ExitInfo, 'code' | 'signal'>) => ExitCause | null) | null;
-  /** Typed internal messages (see InternalMessages). */
-  readonly channel: Channel<'master', ChildRole>;
-}
-
 export interface ChildListener {
-  entered(child: Child, state: ChildState, from: ChildState): void;
+  /** It has entered `ready`. */
+  ready(child: Child): void;
+  /** It closes by its own decision. */
   leaving(child: Child, reason: CloseReason): void;
-  message(child: Child, message: unknown): void;
+}
+
+/** A process that has just been started. */
+export interface Forked {
+  process: ChildProcess;
+  worker: Worker | null;
+  /** SIGKILL, with everything it has started. */
+  kill(): void;
 }
 
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
@@ -64,7 +36,7 @@ const MARGIN = 500;
 
 /**
  * The master's view of one process: raw Node events go through the table, states come out. It decides nothing about
- * replacements; that is the groups' part.
+ * replacements; that is its slot's part.
  */
 export class Child implements ChildView {
   readonly role: ChildRole;
@@ -75,7 +47,6 @@ export class Child implements ChildView {
   readonly startedAt = Date.now();
   readonly channel: Channel<'master', ChildRole>;
   readonly process: ChildProcess;
-  readonly worker: Worker | null;
   /** How a worker gets its connections, where the master accepts them. */
   readonly handover: Handover | null;
   /** Resolves once, when the process is really gone. */
@@ -94,7 +65,10 @@ export class Child implements ChildView {
   exit: ExitInfo | null = null;
   explain: ChildView['explain'] = null;
   causeOfDeath: ExitCause | null = null;
+  /** Where its messages go, by its own pipe or by `process.send`; set by who delivers them. */
+  deliver: (message: unknown) => void = () => {};
 
+  readonly #forked: Forked;
   readonly #listener: ChildListener;
   readonly #startedTick = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -102,9 +76,9 @@ export class Child implements ChildView {
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
 
-  constructor(forked: { process: ChildProcess; worker: Worker | null }, boot: BootInfo, listener: ChildListener, startTimeout: number) {
+  constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number) {
+    this.#forked = forked;
     this.process = forked.process;
-    this.worker = forked.worker;
     this.handover = forked.worker && new Handover(forked.process);
     this.role = boot.role;
     this.id = boot.id;
@@ -123,6 +97,7 @@ export class Child implements ChildView {
 
   #listen(): void {
     const { channel } = this;
+    const { worker } = this.#forked;
     channel.on('child.hello', () => { this.#apply('hello'); });
     channel.on('child.listening', (address) => { this.addresses.push(address); });
     channel.on('child.ready', ({ addresses }) => {
@@ -133,11 +108,11 @@ export class Child implements ChildView {
     channel.on('child.failed', (failure) => { this.failure = failure; });
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
-    channel.on('messenger.envelope', (envelope) => { this.#listener.message(this, envelope); });
-    this.process.on('message', (message) => { this.#listener.message(this, message); });
+    channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
+    this.process.on('message', (message) => this.deliver(message));
     // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
     // ours as well, and 'exit' may come after both (FIELD-NOTES 3).
-    this.worker?.on('disconnect', () => {
+    worker?.on('disconnect', () => {
       setTimeout(() => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }, SETTLE);
     });
     channel.onClose(() => {
@@ -148,7 +123,7 @@ export class Child implements ChildView {
       }, LOST).unref();
     });
     // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
-    this.worker?.on('error', () => {});
+    worker?.on('error', () => {});
     this.process.on('error', (error) => {
       debug('%s#%d: %s', this.role, this.id, error.message);
       if (this.process.pid !== undefined) return;
@@ -185,7 +160,7 @@ export class Child implements ChildView {
     this.intent = this.intent && this.intent !== 'stop' ? this.intent : reason;
     if (reason === 'unresponsive' || reason === 'startTimeout') this.intent = reason;
     this.#apply('kill');
-    void killTree(this.pid);
+    this.#forked.kill();
     return this.exited;
   }
 
@@ -221,8 +196,10 @@ export class Child implements ChildView {
     this.state = to;
     if (to === 'ready') this.readyAt = Date.now();
     debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
-    this.#listener.entered(this, to, from);
-    if (to === 'ready') this.#resolveReady();
+    if (to === 'ready') {
+      this.#listener.ready(this);
+      this.#resolveReady();
+    }
     if (from === 'ready') this.#resolveLeft();
     return true;
   }

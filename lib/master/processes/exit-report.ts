@@ -1,5 +1,7 @@
+import type { ExitInfo } from '../../api/child.js';
+import type { ChildRole } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
-import type { Child, ExitInfo } from './child.js';
+import type { Child } from './child.js';
 
 /** `exited with code 1 (crash) after 12ms`, for the log. */
 export function describeExit({ cause, code, signal, uptime }: ExitInfo): string {
@@ -7,7 +9,14 @@ export function describeExit({ cause, code, signal, uptime }: ExitInfo): string 
   return `${how} (${cause}) after ${uptime}ms`;
 }
 
-export const nameOf = (child: Pick<Child, 'role' | 'slot'>): string => child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
+/** A process in the log: `app_worker#3:61380 (slot 0)`. */
+export const processName = ({ role, id, pid, slot }: Child): string =>
+  role === 'agent' ? `agent_worker#${id}:${pid}` : `app_worker#${id}:${pid} (slot ${slot})`;
+
+/** A place in the log. */
+export const slotName = (role: ChildRole, index: number): string => role === 'agent' ? 'the agent' : `slot ${index}`;
+
+const nameOf = (child: Pick<Child, 'role' | 'slot'>): string => child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
 
 /** Why a child did not become ready, with its own error whole in `detail`. */
 export function startFailure(child: Child, startTimeout: number): ClusterError {
@@ -15,9 +24,18 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const own = child.failure;
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
-    return new ClusterError('ERR_CLUSTER_START_TIMEOUT', `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${own ? '' : child.role === 'agent' ? ': its start hangs' : ': it never listened, or its start hangs'}`, { detail });
+    const hint = own ? '' : child.role === 'agent' ? ': its start hangs' : ': it never listened, or its start hangs';
+    return new ClusterError('ERR_CLUSTER_START_TIMEOUT', `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
   const { code, signal } = child.exit ?? { code: null, signal: null };
-  const how = own?.error.message ? `failed: ${own.error.message}` : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
+  const how = own?.error.message ? `failed: ${own.error.message}`
+    : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
   return new ClusterError('ERR_CLUSTER_START', `${name} (pid ${child.pid}) ${how}`, { detail });
+}
+
+/** A child that was ready, and is not any more when it is to take over. */
+export function lostSuccessor(child: Child | null, index: number, when: string): ClusterError {
+  const what = child?.failure?.error.message ?? (child?.exit ? describeExit(child.exit) : 'it leaves');
+  const pid = child ? ` (pid ${child.pid})` : '';
+  return new ClusterError('ERR_CLUSTER_START', `worker#${index}${pid} did not stay up ${when}: ${what}`, { detail: child?.failure?.error.stack });
 }

@@ -30,7 +30,17 @@ export function inWindow(history: readonly number[], now: number, { duration }: 
   return history.filter((time) => now - time < duration);
 }
 
-/** Whether the deaths in the window have reached the limit. */
-export function limitReached(history: readonly number[], now: number, options: ReforkOptions): boolean {
-  return inWindow(history, now, options).length >= options.limit;
+/** The unexpected deaths of all workers together. */
+export class Deaths {
+  /** Times (ms since the epoch) of those that still count. */
+  times: number[] = [];
+  #limited = false;
+
+  /** Counts one more. `reached` is said once; `above` until there are fewer again. */
+  add(now: number, options: ReforkOptions): 'below' | 'reached' | 'above' {
+    this.times = [...inWindow(this.times, now, options), now];
+    const before = this.#limited;
+    this.#limited = this.times.length >= options.limit;
+    return !this.#limited ? 'below' : before ? 'above' : 'reached';
+  }
 }

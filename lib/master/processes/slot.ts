@@ -1,42 +1,287 @@
-import type { Child, ExitInfo } from './child.js';
+import type { ExitInfo, LastExit, SlotView } from '../../api/child.js';
+import type { Deadlines } from '../../api/master.js';
+import type { ChildRole, CloseReason } from '../../ipc/messages.js';
+import { ClusterError } from '../../kit/errors.js';
+import { atMost } from '../../kit/time.js';
+import type { Release } from '../releases.js';
+import type { Child, ChildListener } from './child.js';
+import { describeExit, lostSuccessor, processName, startFailure } from './exit-report.js';
+import { Refork, type ReforkNeeds, type ReforkPolicy } from './refork.js';
 
-/** A stable place for a worker. It outlives its processes: sticky clients and `CLUSTER_SLOT` belong to the slot. */
-export class Slot {
+/** What tells the place of the agent from that of a worker. */
+export interface SlotPolicy extends ReforkPolicy {
+  /** A successor comes up beside its predecessor, and a process that leaves is replaced while it drains; else one after the other. */
+  overlaps: boolean;
+  /** Which of the deadlines it has to close. */
+  deadline: 'drain' | 'agent';
+}
+
+export const policies: Readonly<Record<ChildRole, SlotPolicy>> = {
+  agent: { role: 'agent', overlaps: false, floor: 1_000, counted: false, deadline: 'agent' },
+  worker: { role: 'worker', overlaps: true, floor: 0, counted: true, deadline: 'drain' },
+};
+
+/** What a slot works with; the same objects as in the core. */
+export interface SlotNeeds extends ReforkNeeds {
+  readonly deadlines: Deadlines;
+  readonly listeners: { leave(child: Child): boolean };
+  readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> };
+}
+
+/** How long a worker that listens may take to be ready, when it is dismissed in between; ms. */
+const ALMOST_READY = 1_000;
+
+/**
+ * A stable place for a process, which outlives its processes: sees them come up, hands over from one to the next, drains and
+ * ends them. What follows an end that nobody planned is Refork's; when to reload or stop is decided by the operations.
+ */
+export class Slot implements SlotView {
   readonly index: number;
-  /** The process that serves the slot, or is on its way to. */
+  readonly policy: SlotPolicy;
+  readonly refork: Refork;
   current: Child | null = null;
-  /** A replacement that is not in charge yet. */
   successor: Child | null = null;
   /** Processes that drain after they were replaced. */
   readonly departing = new Set<Child>();
   restarts = 0;
-  /** Ends in a row, none of them after a long life (refork-policy). */
-  streak = 0;
-  lastExit: (ExitInfo & { pid: number; at: string; error?: string }) | null = null;
-  /** Set while a delayed refork waits. */
-  refork: { timer: NodeJS.Timeout; delay: number } | null = null;
-  /** A `beforeRefork` tap said to leave it empty. */
-  left = false;
+  lastExit: LastExit | null = null;
+  readonly #needs: SlotNeeds;
+  /** Scaled away. */
+  #removed = false;
+  /** Forks whose gates are not through yet. */
+  #forking = 0;
+  /** Whose end somebody else sees to: who waits for its start, or replaces it. */
+  readonly #expected = new WeakSet<Child>();
+  readonly #dismissed = new WeakSet<Child>();
 
-  constructor(index: number) {
+  constructor(needs: SlotNeeds, role: ChildRole, index: number) {
+    this.#needs = needs;
+    this.policy = policies[role];
     this.index = index;
+    this.refork = new Refork(needs, this.policy, index, () => this.#again());
   }
 
   get ready(): boolean {
     return this.current?.state === 'ready';
   }
 
-  /** Starting, or waiting to start. */
-  get pending(): boolean {
-    return this.refork !== null || this.current?.state === 'forked' || this.current?.state === 'booting';
+  get left(): boolean {
+    return this.refork.left;
   }
 
+  set left(left: boolean) {
+    this.refork.left = left;
+  }
+
+  /** Starting, or waiting to start. */
+  get pending(): boolean {
+    return this.refork.delay !== null || this.#forking > 0 || this.current?.state === 'forked' || this.current?.state === 'booting';
+  }
+
+  /** Every process of the slot that is not gone. */
   children(): Child[] {
     return [this.current, this.successor, ...this.departing].filter((child): child is Child => child !== null && child.state !== 'exited');
   }
 
-  cancelRefork(): void {
-    clearTimeout(this.refork?.timer);
-    this.refork = null;
+  /** Forks its first process and resolves when it is ready; rejects with ERR_CLUSTER_START or _START_TIMEOUT and the child's own error. */
+  async start(release: Release): Promise<Child> {
+    const child = await this.#fork(release);
+    this.#expected.add(child);
+    this.#install(child);
+    return this.#settle(child, release);
   }
+
+  /**
+   * Another process in place of the one there is: beside it or after it, as the policy has it. With `retry` a new one that
+   * does not become ready, where there is no old one any more, is forked again as after a death. Rejects as `start` does.
+   */
+  async replace(release: Release, reason: CloseReason, { retry = false } = {}): Promise<Child> {
+    if (this.policy.overlaps) {
+      const child = await this.succeed(release);
+      await this.handOver(reason);
+      return child;
+    }
+    await this.#end(reason);
+    this.#assertOpen();
+    try {
+      const child = await this.#fork(release);
+      if (!retry) this.#expected.add(child);
+      this.#install(child);
+      return await this.#settle(child, release);
+    } catch (error) {
+      // Not even forked, as a gate says; else its end sees to the next one.
+      if (retry && this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
+      throw error;
+    }
+  }
+
+  /** Forks a replacement that is not in charge yet; resolves when it is ready, rejects with its own failure. */
+  async succeed(release: Release): Promise<Child> {
+    const child = await this.#fork(release);
+    this.successor = child;
+    return this.#settle(child, release);
+  }
+
+  /** Puts the successor in charge and drains its predecessor; resolves when that is gone. @throws ClusterError ERR_CLUSTER_START: the successor is not ready any more */
+  async handOver(reason: CloseReason): Promise<void> {
+    const { current, successor } = this;
+    this.successor = null;
+    if (successor?.state !== 'ready') throw lostSuccessor(successor, this.index, 'until it took over');
+    this.refork.cancel();
+    this.left = false;
+    this.current = successor;
+    this.restarts++;
+    if (!current || current.state === 'exited') return;
+    this.departing.add(current);
+    await this.drain(current, reason);
+  }
+
+  /** Kills a successor that is not wanted any more. */
+  async abandon(): Promise<void> {
+    const { successor } = this;
+    this.successor = null;
+    await successor?.kill('abort');
+  }
+
+  /** Takes the processes out of service with nobody to replace them yet; resolves when they are gone. */
+  async vacate(reason: CloseReason): Promise<void> {
+    this.refork.cancel();
+    const { current } = this;
+    this.current = null;
+    if (current && current.state !== 'exited') this.departing.add(current);
+    await Promise.all(this.children().map((child) => this.dismiss(child, reason)));
+  }
+
+  /** For good: the slot was scaled away. Resolves when its processes are gone. */
+  async remove(): Promise<void> {
+    this.#removed = true;
+    this.refork.cancel();
+    await Promise.all(this.children().map((child) => this.drain(child, 'scale')));
+  }
+
+  /** Ends a process that is not wanted any more: at once while nobody has reached it yet, else when it has answered. */
+  async dismiss(child: Child, reason: CloseReason): Promise<void> {
+    if (child.state === 'draining' || this.#dismissed.has(child)) {
+      await child.exited;
+      return;
+    }
+    this.#dismissed.add(child);
+    const reached = this.#needs.listeners.leave(child);
+    // It listens, and may have accepted already: what it has accepted would be lost.
+    if (reached && child.state !== 'ready') await atMost(ALMOST_READY, settled(child));
+    await (child.state === 'ready' ? this.drain(child, reason) : child.kill('abort'));
+  }
+
+  /** Routes nothing more to it, tells it to close, and kills it at the deadline. */
+  async drain(child: Child, reason: CloseReason): Promise<ExitInfo> {
+    const { hooks, logger, listeners, deadlines } = this.#needs;
+    if (this.policy.overlaps) await hooks.beforeDrain.promise(child, reason).catch((error: Error) => logger.error(error));
+    listeners.leave(child);
+    return child.close(reason, deadlines[this.policy.deadline]);
+  }
+
+  /** Ends the process in charge, for another one that comes after it. */
+  async #end(reason: CloseReason): Promise<void> {
+    this.refork.cancel();
+    if (!this.current) return;
+    this.#expected.add(this.current);
+    await this.drain(this.current, reason);
+  }
+
+  async #fork(release: Release): Promise<Child> {
+    this.#forking++;
+    let child: Child;
+    try {
+      child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
+        ready: (ready) => this.#ready(ready),
+        leaving: (leaving, reason) => this.#leaving(leaving, reason),
+      });
+    } finally {
+      this.#forking--;
+    }
+    void child.exited.then((exit) => this.#gone(child, exit));
+    // A gate may have taken its time.
+    if (this.#needs.life.closing || this.#removed) {
+      void child.kill('stop');
+      this.#assertOpen();
+    }
+    return child;
+  }
+
+  #assertOpen(): void {
+    if (this.#needs.life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing');
+    if (this.#removed) throw new ClusterError('ERR_CLUSTER_CLOSING', `slot ${this.index} was scaled away`);
+  }
+
+  /** In charge from now on; what was there, from a fork that took its time, goes. */
+  #install(child: Child): void {
+    const { current } = this;
+    this.current = child;
+    if (!current || current.state === 'exited') return;
+    this.departing.add(current);
+    void this.drain(current, 'abort');
+  }
+
+  async #settle(child: Child, { loaded: { config } }: Release): Promise<Child> {
+    await settled(child);
+    if (child.readyAt === null) throw startFailure(child, config.startTimeout);
+    this.#expected.delete(child);
+    return child;
+  }
+
+  #ready(child: Child): void {
+    const { hooks, logger } = this.#needs;
+    logger.info(`${processName(child)} started (${Date.now() - child.startedAt}ms)`);
+    hooks[this.policy.role === 'agent' ? 'agentReady' : 'workerReady'].call(child);
+  }
+
+  /** It closes by its own decision: where the policy lets two overlap, a replacement starts now. */
+  #leaving(child: Child, reason: CloseReason): void {
+    const { deadlines, listeners, logger, life } = this.#needs;
+    listeners.leave(child);
+    child.limit(this.policy.overlaps && reason === 'uncaught' ? deadlines.uncaught : deadlines[this.policy.deadline]);
+    if (this.current !== child || !this.policy.overlaps) return;
+    logger.info(`${processName(child)} leaves (${reason})`);
+    this.current = null;
+    this.departing.add(child);
+    if (life.closing || this.#removed) return;
+    if (reason === 'uncaught') this.refork.died(child, { cause: 'crash', code: 1, signal: null, uptime: Date.now() - child.startedAt });
+    else this.refork.ended(child);
+  }
+
+  #gone(child: Child, exit: ExitInfo): void {
+    const { hooks, logger, life } = this.#needs;
+    this.departing.delete(child);
+    this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), ...(child.failure ? { error: child.failure.error.message } : {}) };
+    hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
+    logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeExit(exit)}`);
+    if (this.successor === child) this.successor = null;
+    if (this.current !== child) return;
+    this.current = null;
+    if (life.closing || this.#removed) return;
+    // A start or a replacement that fails is told to the one who waits for it; a first worker that dies has the start fail.
+    if (this.#expected.has(child) || (this.policy.counted && !life.started)) return;
+    if (exit.cause === 'requested') this.refork.ended(child);
+    else this.refork.died(child, exit);
+  }
+
+  async #again(): Promise<void> {
+    const { logger, life, releases } = this.#needs;
+    if (life.closing || this.#removed) return;
+    if (this.policy.role === 'agent') logger.info('new agent_worker starting...');
+    this.restarts++;
+    const child = await this.#fork(releases.current);
+    // A reload may have filled the slot meanwhile.
+    if (this.current === null) this.#install(child);
+    else {
+      this.departing.add(child);
+      void child.close('abort', this.#needs.deadlines[this.policy.deadline]);
+    }
+  }
+}
+
+/** Resolves when a child is ready or on its way out. */
+export function settled(child: Child): Promise<void> {
+  if (child.state === 'ready' || child.state === 'exited') return Promise.resolve();
+  return Promise.race([child.becameReady, child.exited.then(() => {})]);
 }

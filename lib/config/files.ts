@@ -1,0 +1,193 @@
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+import type { PublicExplorer } from 'cosmiconfig';
+import { ClusterError } from '../kit/errors.js';
+import { JsonError, parseJson } from '../kit/json-text.js';
+import { check, inFile, isObject, show } from './check.js';
+import {
+  freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
+} from './modules.js';
+import { configSchema, type ConfigInput } from './schema.js';
+import { reason } from './target.js';
+
+const DATA = ['.json', '.yaml', '.yml'];
+/** Modules: code, whose default export is the configuration. */
+const CODE: readonly string[] = ['.js', '.cjs', '.mjs', '.ts'];
+const EXTENSIONS = [...DATA, ...CODE];
+
+export const SEARCH_PLACES: readonly string[] = [
+  '.clusterrc',
+  ...EXTENSIONS.map((extension) => `.clusterrc${extension}`),
+  ...CODE.map((extension) => `cluster.config${extension}`),
+  'package.json',
+];
+
+/** The configuration files of a directory, the one that counts first. */
+export function placesIn(dir: string, names: ReadonlySet<string>, manifest: Record<string, unknown>): string[] {
+  return SEARCH_PLACES
+    .filter((place) => names.has(place) && (place !== 'package.json' || manifest.cluster !== undefined))
+    .map((place) => path.join(dir, place));
+}
+
+/** The configuration file of an installed package's or a framework's folder, if it has one. */
+export function configOfFolder(folder: string, manifest: Record<string, unknown>): string | undefined {
+  return existsSync(folder) ? placesIn(folder, new Set(readdirSync(folder)), manifest)[0] : undefined;
+}
+
+export interface ConfigFile {
+  file: string;
+  /** How messages call it: relative to the target where it lies in it. */
+  name: string;
+  values: ConfigInput;
+}
+
+function displayName(file: string, dir: string): string {
+  const relative = path.relative(dir, file);
+  const name = relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
+  return path.basename(file) === 'package.json' ? `${name}#cluster` : name || file;
+}
+
+/**
+ * A configuration file and what it extends, the base first; `mistakes` gets a line for each wrong key or value.
+ * @throws ClusterError ERR_CLUSTER_CONFIG: unreadable or malformed, a base that is not there, bases in a circle
+ */
+export async function readChain(first: string, dir: string, mistakes: string[]): Promise<ConfigFile[]> {
+  const chain: ConfigFile[] = [];
+  const seen: string[] = [];
+  for (let file: string | undefined = first; file;) {
+    const name = displayName(file, dir);
+    const values = await readConfigFile(file, name) as ConfigInput;
+    seen.push(realpathSync(file));
+    mistakes.push(...check(configSchema, values, inFile(name)));
+    chain.unshift({ file, name, values });
+    file = typeof values.extends === 'string' && values.extends ? findBase(values.extends, file, name) : undefined;
+    if (file && seen.includes(realpathSync(file))) {
+      const circle = [...chain.map((link) => link.name).reverse(), displayName(file, dir)];
+      throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: extends: goes round in a circle: ${circle.join(' -> ')}`);
+    }
+  }
+  return chain;
+}
+
+const BASE_EXTENSIONS = ['.json', '.yaml', '.yml'];
+
+function findBase(wanted: string, file: string, name: string): string {
+  const dir = path.dirname(file);
+  const full = path.resolve(dir, wanted);
+  const found = isPath(wanted) ? fileAt(full) : inPackage(wanted, dir) ?? fileAt(full);
+  if (found) return found;
+  throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: extends: ${isPath(wanted)
+    ? `no configuration at ${full}`
+    : `cannot find package "${wanted}" from ${dir}: is it installed? A file is written "./${wanted}"`}`);
+}
+
+const fileAt = (full: string): string | undefined => isDirectory(full)
+  ? configOfFolder(full, readPackage(full))
+  : [full, ...BASE_EXTENSIONS.map((extension) => full + extension)].find(isFile) ?? resolvePath(full);
+
+function inPackage(wanted: string, dir: string): string | undefined {
+  const folder = packageFolder(wanted, dir);
+  return (folder && configOfFolder(folder, readPackage(folder))) ?? resolveModule(wanted, dir);
+}
+
+/**
+ * What one file says, read anew at each call.
+ * @param name how messages call the file
+ * @throws ClusterError ERR_CLUSTER_CONFIG
+ */
+async function readConfigFile(file: string, name: string): Promise<Record<string, unknown>> {
+  const refuse = (text: string, cause?: unknown) => new ClusterError('ERR_CLUSTER_CONFIG', `${name}${text}`, { cause });
+  const extension = path.extname(file);
+  const isRc = path.basename(file) === '.clusterrc';
+  if (!isRc && extension && !EXTENSIONS.includes(extension)) throw refuse(`: a configuration file ends in ${EXTENSIONS.join(', ')}`);
+  let config: unknown;
+  try {
+    config = (await (await explorer()).load(file))?.config;
+  } catch (error) {
+    if (error instanceof JsonError) throw refuse(`:${error.line}:${error.column}: not valid JSON: ${error.message}`);
+    if (error instanceof NoTypeScript) throw refuse(`: ${error.message}`);
+    const { mark, reason: why } = error as { mark?: { line: number; column: number }; reason?: string };
+    if (mark) throw refuse(`:${mark.line + 1}:${mark.column + 1}: not valid YAML: ${why ?? 'it cannot be read'}`);
+    if (isUnreadable(error, file)) throw refuse(`: cannot be read: ${reason(error)}`);
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: ${error instanceof Error ? `${error.name}: ${gist(error)}` : String(error)}`,
+      { cause: error, ...(error instanceof Error && error.stack ? { detail: ownFrames(error, file) } : {}) });
+  }
+  if (config === undefined || config === null) return {};
+  if (!isObject(config)) throw refuse(`: expected an object of keys, found ${Array.isArray(config) ? 'a list' : `a ${typeof config}`}`);
+  return config;
+}
+
+const isUnreadable = (error: unknown, file: string): boolean => {
+  const { code, path: failed, syscall } = error as NodeJS.ErrnoException;
+  return Boolean(code && syscall) && (failed === undefined || failed === file);
+};
+
+/** The first line; of the parsers behind cosmiconfig the second one, as theirs only says which file. */
+function gist({ message }: Error): string {
+  const [first = '', second] = message.split('\n');
+  return /^(?:JSON|YAML) Error in .*:$/.test(first) && second ? second : first;
+}
+
+/** Where in a user's file it failed: a config or a plugin in JavaScript is code, and its author needs the line. */
+function ownFrames(error: Error, file: string): string {
+  const name = path.basename(file);
+  return (error.stack ?? '').split('\n')
+    .filter((line) => line.includes(name) && (/^ +at /.test(line) || /:\d+$/.test(line)))
+    .map((line) => line.replaceAll(/\?fresh=\d+/g, '')).join('\n');
+}
+
+type Yaml = (file: string, content: string) => unknown;
+
+/** cosmiconfig writes on what was thrown, so it has to be an object. */
+const code = (file: string): Promise<unknown> => freshImport(file).catch((error: unknown) => {
+  throw error instanceof Error ? error : new Error(`it threw ${show(error)}`);
+});
+
+/** JSON or YAML; of a text that looks like JSON (with a comment, perhaps) and is neither, the JSON message is the helpful one. */
+function jsonOrYaml(file: string, content: string, yaml: Yaml): unknown {
+  if (!/^[{/]/.test(content.trimStart())) return yaml(file, content);
+  try {
+    return parseJson(content);
+  } catch (error) {
+    try {
+      return yaml(file, content);
+    } catch {
+      throw error;
+    }
+  }
+}
+
+/**
+ * By itself cosmiconfig looks for settings of its own in the working directory: it would run the app's `.config/config.js`
+ * in the master, and trip over a package.json that has nothing to do with us. It is shown a directory that has none.
+ */
+function elsewhere<T>(make: () => T): T {
+  const { cwd } = process;
+  process.cwd = () => import.meta.dirname;
+  try {
+    return make();
+  } finally {
+    process.cwd = cwd;
+  }
+}
+
+let made: PublicExplorer | undefined;
+
+/**
+ * cosmiconfig with loaders that read anew at each call and tell where a text is malformed. Imported when there is a file: an
+ * app without one pays nothing for it.
+ */
+async function explorer(): Promise<PublicExplorer> {
+  const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
+  const yaml: Yaml = (file, content) => defaultLoaders['.yaml'](file, content);
+  return made ??= elsewhere(() => cosmiconfig('cluster', {
+    cache: false,
+    searchStrategy: 'none',
+    searchPlaces: [...SEARCH_PLACES],
+    loaders: {
+      ...Object.fromEntries(CODE.map((extension) => [extension, code])),
+      '.json': (_file, content) => parseJson(content),
+      noExt: (file, content) => jsonOrYaml(file, content, yaml),
+    },
+  }));
+}

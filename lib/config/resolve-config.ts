@@ -1,0 +1,120 @@
+import { accessSync, constants } from 'node:fs';
+import { createRequire, isBuiltin } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import * as v from 'valibot';
+import { ClusterError } from '../kit/errors.js';
+import { check, isObject, pathText, refuse, type Path } from './check.js';
+import { isFile, isPath, packageFolder } from './modules.js';
+import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
+import { HTTPS_PORT, profileSchema, type Config, type HttpsFiles } from './schema.js';
+import { reason } from './target.js';
+
+/** Bytes; the system cuts a longer name, or Node refuses it. */
+const LONGEST_SOCKET = ({ win32: Infinity, linux: 107 } as Partial<Record<NodeJS.Platform, number>>)[process.platform] ?? 103;
+
+/**
+ * Merged layers as the cluster runs with them.
+ * @throws ClusterError ERR_CLUSTER_CONFIG
+ */
+export function resolveConfig(values: Record<string, unknown>, provenance: Provenance): Config {
+  const source = (at: Path) => whereWritten(provenance, at);
+  const parsed = v.safeParse(profileSchema, values);
+  if (!parsed.success) refuse(check(profileSchema, values, source));
+  const { workers, title, https, plugins, port, ...rest } = parsed.output as v.InferOutput<typeof profileSchema>;
+  if (title === undefined) throw new ClusterError('ERR_CLUSTER_CONFIG', `${source(['title'])}: expected a text, found nothing`);
+  const portIsDefault = originOf(provenance, ['port']).from === 'default';
+  const config: Config = {
+    ...rest,
+    title,
+    workers: workers === 'auto' ? os.availableParallelism() : Number(workers),
+    port: https && portIsDefault ? HTTPS_PORT : port,
+    ...(https ? { https: https as HttpsFiles } : {}),
+    plugins: plugins as Config['plugins'],
+  };
+  refuse(contradictions(config, source));
+  return config;
+}
+
+/** What no single layer can be blamed for. */
+function contradictions(config: Config, source: (at: Path) => string): string[] {
+  const { https, refork, path: socket } = config;
+  const lines: string[] = [];
+  if (refork.minDelay > refork.maxDelay) {
+    lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
+  }
+  if (socket !== undefined && Buffer.byteLength(socket) > LONGEST_SOCKET) {
+    const bytes = Buffer.byteLength(socket);
+    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${bytes} in ${socket}`);
+  }
+  if (!https) return lines;
+  for (const key of ['key', 'cert'] as const) {
+    if (!https[key]) lines.push(`${source(['https'])}: expected both key and cert, found no ${key}`);
+  }
+  for (const [key, file] of Object.entries(https) as [string, string | undefined][]) {
+    const failure = file && unreadable(file);
+    if (failure) lines.push(`${source(['https', key])}: cannot read ${file}: ${failure}`);
+  }
+  return lines;
+}
+
+function unreadable(file: string): string | undefined {
+  try {
+    accessSync(file, constants.R_OK);
+    return isFile(file) ? undefined : 'it is not a file';
+  } catch (error) {
+    return reason(error);
+  }
+}
+
+/**
+ * A line for each module of `require` and `import` that is not there; each child would end with Node's own stack. Only what
+ * is certain: a package that is there may resolve in ways that Node alone knows.
+ */
+export function missingPreloads(config: Config, dir: string, source: (at: Path) => string): string[] {
+  const missing = (specifier: string) =>
+    isPath(specifier) ? `no such file: ${specifier}` : `package "${specifier}" cannot be found from ${dir}: is it installed?`;
+  return (['require', 'import'] as const).flatMap((key) =>
+    config[key].filter((specifier) => !isThere(specifier, dir, key)).map((specifier) => `${source([key])}: ${missing(specifier)}`));
+}
+
+function isThere(specifier: string, dir: string, key: 'require' | 'import'): boolean {
+  if (isBuiltin(specifier) || /^[a-z]{2,}:/.test(specifier)) return true;
+  if (key === 'import' && isPath(specifier)) return isFile(specifier);
+  const name = /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0];
+  if (!isPath(specifier) && name && packageFolder(name, dir)) return true;
+  try {
+    createRequire(path.join(dir, 'noop.js')).resolve(specifier);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Loaded {
+  config: Config;
+  provenance: Provenance;
+}
+
+/**
+ * Validates what taps of `configResolved` made of the configuration, and notes in `loaded.provenance` what they changed.
+ * @throws ClusterError ERR_CLUSTER_CONFIG that names the hook
+ */
+export function revalidate(config: unknown, loaded?: Loaded): Config {
+  refuse(check(profileSchema, config, (at) => `hook configResolved${at.length ? `: ${pathText(at)}` : ''}`));
+  const { values, provenance } = mergeLayers([{ values: config as Record<string, unknown>, origin: () => ({ from: 'hook' }) }]);
+  const resolved = resolveConfig(values, { ...provenance, title: { from: 'hook' } });
+  if (loaded) noteChanges(resolved, loaded);
+  return resolved;
+}
+
+function noteChanges(config: Config, { config: before, provenance }: Loaded): void {
+  const differs = (one: unknown, other: unknown, at: Path): void => {
+    if (isObject(one) && isObject(other)) {
+      for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) differs(one[key], other[key], [...at, key]);
+    } else if (JSON.stringify(one) !== JSON.stringify(other)) {
+      provenance[pathText(at)] = { from: 'hook', where: 'configResolved' };
+    }
+  };
+  differs(config, before, []);
+}

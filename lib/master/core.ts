@@ -1,0 +1,112 @@
+import type { Route } from '../api/control.js';
+import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
+import type { Deadlines, Shared } from '../api/master.js';
+import type { ReloadResult } from '../api/status.js';
+import type { LoadedConfig } from '../config/load.js';
+import { LogFiles, type LogPaths } from '../kit/log-files.js';
+import { Logger } from '../kit/logger.js';
+import { ownVersion } from '../kit/package.js';
+import { Listeners } from './connections/listeners.js';
+import { Routing } from './connections/routing.js';
+import { Life } from './life.js';
+import { Tasks } from './operations/tasks.js';
+import { guard } from './plugins/guard.js';
+import { Parts } from './plugins/parts.js';
+import { Post } from './post.js';
+import { Forker } from './processes/forker.js';
+import { Reaper, type InstanceFiles } from './processes/reaper.js';
+import { Deaths } from './processes/refork-policy.js';
+import { Slot } from './processes/slot.js';
+import { Spares } from './processes/spares.js';
+import { Workers } from './processes/workers.js';
+import { Releases } from './releases.js';
+
+export interface BootstrapOptions {
+  /** Reads the configuration afresh; a reload uses it. */
+  reloadConfig?: () => Promise<LoadedConfig>;
+  /** A daemon's log files, opened anew at SIGHUP. */
+  logFiles?: LogPaths;
+  /** What a SIGKILLed master would leave behind of its entry in the registry. */
+  files?: InstanceFiles | null;
+  /** Milliseconds a tap of a gate hook may take; 30,000 by default. */
+  hookTimeout?: number;
+  /** Milliseconds between the checks of the three strikes; 10,000 by default. */
+  checkInterval?: number;
+  /** Handle signals, and end the process when the cluster has closed by itself or by a signal; true by default. */
+  ownsProcess?: boolean;
+}
+
+/** What a master is made of, in order of need. Operations are functions of it; Bootstrap and the plugins' faces show parts of it. */
+export interface Core {
+  readonly options: Required<Pick<BootstrapOptions, 'hookTimeout' | 'checkInterval' | 'ownsProcess'>> & BootstrapOptions;
+  readonly version: string;
+  readonly life: Life;
+  readonly logFiles: LogFiles;
+  readonly logger: Logger;
+  readonly hooks: Hooks;
+  /** Every tap with its plugin, calls and time. */
+  readonly taps: TapRecord[];
+  readonly tasks: Tasks;
+  /** How long children may take to close; graceful-exit sets it. */
+  readonly deadlines: Deadlines;
+  readonly releases: Releases;
+  /** The plugins' parts for the other processes. */
+  readonly parts: Parts;
+  /** What plugins share with each other. */
+  readonly shared: Map<string, { plugin: string; value: Shared[string] }>;
+  /** Paths that the control socket answers, and the health port those that are `open`. */
+  readonly routes: Route[];
+  readonly inheritedSockets: Record<string, number>;
+  readonly routing: Routing;
+  readonly listeners: Listeners;
+  readonly spares: Spares;
+  readonly reaper: Reaper;
+  readonly deaths: Deaths;
+  readonly forker: Forker;
+  readonly agent: Slot;
+  readonly workers: Workers;
+  readonly post: Post;
+  /** Undone when all is closed, the last one first. */
+  readonly cleanup: (() => void)[];
+  lastReload: ReloadResult | null;
+  /** Plugins are applied once. */
+  prepared: Promise<void> | null;
+}
+
+export function createCore(loaded: LoadedConfig, given: BootstrapOptions): Core {
+  const { config } = loaded;
+  const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, ...given };
+  const life = new Life();
+  const logFiles = new LogFiles(options.logFiles);
+  const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
+  const hooks = createHooks();
+  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => logger.error(error) });
+  const routing = new Routing();
+  const base = {
+    options,
+    version: ownVersion(),
+    life,
+    logFiles,
+    logger,
+    hooks,
+    taps,
+    tasks: new Tasks(logger),
+    deadlines: { drain: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 },
+    releases: new Releases(loaded, hooks, options.reloadConfig),
+    parts: new Parts(),
+    shared: new Map(),
+    routes: [],
+    inheritedSockets: {},
+    routing,
+    listeners: new Listeners(config.startTimeout, routing),
+    spares: new Spares(),
+    reaper: new Reaper(),
+    deaths: new Deaths(),
+    cleanup: [],
+    lastReload: null,
+    prepared: null,
+  };
+  const forking = { ...base, forker: new Forker(base) };
+  const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers: new Workers(forking) };
+  return { ...staffed, post: new Post(staffed) };
+}

@@ -1,0 +1,59 @@
+import type { ChildView } from '../../api/child.js';
+import { MOST_WORKERS } from '../../config/schema.js';
+import type { CloseReason } from '../../ipc/messages.js';
+import { ClusterError } from '../../kit/errors.js';
+import type { Core } from '../core.js';
+
+/** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */
+export async function scale(core: Core, change: number | string): Promise<{ from: number; to: number }> {
+  assertNumber(change);
+  return core.tasks.run('scale', () => scaleNow(core, change));
+}
+
+/** For signals: each counts, in its turn. */
+export function orderScale(core: Core, by: 1 | -1): void {
+  core.tasks.queue('scale', () => scaleNow(core, by > 0 ? '+1' : '-1')).catch((error: Error) => {
+    if (!core.life.closing) core.logger.error(error);
+  });
+}
+
+/** Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not in charge any more. */
+export async function replaceWorker(core: Core, child: ChildView, reason: CloseReason): Promise<boolean> {
+  const { tasks, life, workers, releases } = core;
+  const slot = workers.slots[child.slot];
+  if (tasks.busy || life.closing || slot?.current !== child) return false;
+  await tasks.run('recycling', () => tasks.orClosed(slot.replace(releases.current, reason)));
+  return true;
+}
+
+async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change: number | string): Promise<{ from: number; to: number }> {
+  const from = workers.slots.length;
+  const to = wanted(change, from);
+  if (to === from) return { from, to };
+  tasks.step('scale', `from ${from} to ${to} workers`);
+  hooks.scaleChanged.call(from, to);
+  if (to < from) await tasks.orClosed(workers.shrink(to));
+  else {
+    try {
+      await tasks.orClosed(workers.grow(to, releases.current));
+    } catch (error) {
+      if (!life.closing) await workers.shrink(from);
+      throw error;
+    }
+  }
+  releases.workers(to);
+  return { from, to };
+}
+
+/** @throws ClusterError ERR_CLUSTER_USAGE */
+function assertNumber(change: number | string): void {
+  const text = String(change);
+  if (!/^[+-]?\d+$/.test(text)) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected a whole number, +N or -N, found "${text}"`);
+}
+
+/** From what there is when its turn has come; never below 1, nor above what a configuration may say. @throws ClusterError ERR_CLUSTER_USAGE */
+function wanted(change: number | string, from: number): number {
+  const to = typeof change === 'string' && /^[+-]/.test(change) ? from + Number(change) : Number(change);
+  if (to > MOST_WORKERS) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected at most ${MOST_WORKERS} workers, found ${to}`);
+  return Math.max(1, to);
+}

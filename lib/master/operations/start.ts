@@ -1,0 +1,69 @@
+import cluster from 'node:cluster';
+import { ClusterError } from '../../kit/errors.js';
+import { freeClusterPort, removeStaleSocket } from '../../kit/sockets.js';
+import type { Core } from '../core.js';
+import { loadPlugins } from '../plugins/load.js';
+import { openInspector } from '../processes/inspect.js';
+import { allReady } from './ready.js';
+import { close } from './shutdown.js';
+import { listenToSignals } from './signals.js';
+
+/** Applies the plugins, once, and lets them see the configuration; `framework config` wants no more. */
+export function prepare(core: Core): Promise<void> {
+  return core.prepared ??= (async () => {
+    await loadPlugins(core);
+    await core.releases.first();
+    core.routing.check(core.releases.current.loaded.config.balance);
+  })();
+}
+
+/** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
+export async function start(core: Core): Promise<void> {
+  await prepare(core);
+  const { life, hooks, logger, releases, tasks, forker, reaper, deadlines, options, cleanup } = core;
+  const { config, target: { entry } } = releases.current.loaded;
+  if (config.path !== undefined) await removeStaleSocket(config.path);
+  cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
+  if (options.ownsProcess) cleanup.push(listenToSignals(core));
+  cleanup.push(core.post.listenToParent());
+  life.enter('start');
+  process.title = `${config.title}: master`;
+  logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${config.workers} worker${config.workers === 1 ? '' : 's'})`);
+  try {
+    await tasks.orClosed(hooks.beforeStart.promise(config));
+    await openInspector(config, forker.wantsAgent(releases.current), logger);
+    if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
+    reaper.start(Math.max(deadlines.drain, deadlines.agent) + 1_000);
+    if (options.files) reaper.files(options.files);
+    await startChildren(core);
+    tasks.open();
+  } catch (error) {
+    const wasClosing = life.closing;
+    await close(core, 'start failed', { code: 1, force: !wasClosing });
+    throw wasClosing ? new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting') : error;
+  }
+}
+
+async function startChildren(core: Core): Promise<void> {
+  const { life, hooks, releases, tasks, forker, agent, workers } = core;
+  const count = releases.current.loaded.config.workers;
+  let failure: Error | undefined;
+  try {
+    if (forker.wantsAgent(releases.current)) {
+      const ready = agent.start(releases.current);
+      // After the agent's own fork, which comes in this turn of the event loop.
+      setImmediate(() => { if (!life.closing && !workers.pending) forker.warm(count, releases.current); });
+      await tasks.orClosed(ready);
+    }
+    life.enter('agentReady');
+    await tasks.orClosed(workers.grow(count, releases.current));
+  } catch (error) {
+    if (life.closing || hooks.startFailed.call(error as Error) !== 'stay') throw error;
+    failure = error as Error;
+    workers.addSlots(count);
+    for (const slot of workers.slots) slot.left = slot.current === null;
+    life.enter('agentReady');
+  }
+  life.enter('workersReady');
+  if (!failure) await allReady(core);
+}

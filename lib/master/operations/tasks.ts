@@ -1,0 +1,127 @@
+import type { Progress } from '../../api/control.js';
+import { ClusterError } from '../../kit/errors.js';
+import type { Logger } from '../../kit/logger.js';
+
+interface Waiting {
+  name: string;
+  /** One that waits under the same word is the same one. */
+  once: string | undefined;
+  done: Promise<unknown>;
+  start(): Promise<void>;
+  refuse(error: Error): void;
+}
+
+/**
+ * Whatever is done to a running cluster is a task; one runs at a time, those that wait have their turn in the order in which
+ * they came, and a close wins over all: it ends every wait and refuses what comes later. Tasks run once `open` was called,
+ * which is when all were ready for the first time.
+ */
+export class Tasks {
+  #open = false;
+  #closed: ClusterError | null = null;
+  #current: string | null = null;
+  readonly #queue: Waiting[] = [];
+  /**
+   * Not a promise to race with: each race leaves its result behind on a promise that never settles, and a master that
+   * reloads for months would keep every configuration that it ever had.
+   */
+  readonly #waits = new Set<(error: Error) => void>();
+  readonly #listeners = new Set<(progress: Progress) => void>();
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** The name of what is under way. */
+  get current(): string | null {
+    return this.#current;
+  }
+
+  /** What is under way, and what waits for its turn. */
+  get busy(): boolean {
+    return this.#current !== null || this.#queue.length > 0;
+  }
+
+  /** The cluster runs: what waits may begin. */
+  open(): void {
+    this.#open = true;
+    this.#next();
+  }
+
+  /** Now, or not at all. @throws ClusterError ERR_CLUSTER_BUSY: something else is under way, or the cluster starts; _CLOSING */
+  async run<T>(name: string, task: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw refusal(name, this.#closed);
+    if (!this.#open) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: the cluster is starting`);
+    if (this.#current !== null) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: a ${this.#current} is under way`);
+    return this.#perform(name, task);
+  }
+
+  /**
+   * In its turn. With `once`, one that waits under the same word is the same one: its result is given. Rejects with what the
+   * task rejects with, or with ERR_CLUSTER_CLOSING when a close comes first.
+   */
+  queue<T>(name: string, task: () => Promise<T>, once?: string): Promise<T> {
+    if (this.#closed) return Promise.reject(refusal(name, this.#closed));
+    const same = once === undefined ? undefined : this.#queue.find((one) => one.once === once);
+    if (same) return same.done as Promise<T>;
+    let waiting!: Pick<Waiting, 'start' | 'refuse'>;
+    const done = new Promise<T>((resolve, reject) => {
+      waiting = { start: () => this.#perform(name, task).then(resolve, reject), refuse: reject };
+    });
+    this.#queue.push({ name, once, done, ...waiting });
+    this.#next();
+    return done;
+  }
+
+  /** Whether one waits under this word. */
+  waits(once: string): boolean {
+    return this.#queue.some((one) => one.once === once);
+  }
+
+  /** As `promise`, or rejects with the close's error when that comes first. The task itself looks after what it has begun. */
+  orClosed<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) reject(this.#closed);
+      this.#waits.add(reject);
+      promise.then(resolve, reject).finally(() => this.#waits.delete(reject));
+    });
+  }
+
+  /** Ends every wait. */
+  close(error: ClusterError): void {
+    this.#closed = error;
+    for (const { name, refuse } of this.#queue.splice(0)) refuse(refusal(name, error));
+    for (const reject of this.#waits) reject(error);
+    this.#waits.clear();
+  }
+
+  /** One step of what is under way, for the log and for those who wait and watch. */
+  step(task: Progress['task'], text: string, { slot, pid }: Pick<Progress, 'slot' | 'pid'> = {}): void {
+    this.#logger.info(text);
+    const progress: Progress = { task, text, slot, pid };
+    for (const listener of this.#listeners) listener(progress);
+  }
+
+  onProgress(listener: (progress: Progress) => void): () => void {
+    this.#listeners.add(listener);
+    return () => { this.#listeners.delete(listener); };
+  }
+
+  async #perform<T>(name: string, task: () => Promise<T>): Promise<T> {
+    this.#current = name;
+    try {
+      return await task();
+    } finally {
+      this.#current = null;
+      this.#next();
+    }
+  }
+
+  #next(): void {
+    if (!this.#open || this.#closed || this.#current !== null) return;
+    void this.#queue.shift()?.start();
+  }
+}
+
+const refusal = (name: string, { code, message }: ClusterError) => new ClusterError(code, `${name} refused: ${message}`);

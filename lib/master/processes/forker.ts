@@ -1,0 +1,201 @@
+import { fork as forkProcess } from 'node:child_process';
+import cluster from 'node:cluster';
+import type { ForkSpec, Hooks } from '../../api/hooks.js';
+import type { Deadlines } from '../../api/master.js';
+import { originOf } from '../../config/provenance.js';
+import { HTTPS_PORT, defaults } from '../../config/schema.js';
+import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
+import type { LogFiles } from '../../kit/log-files.js';
+import { built } from '../../kit/package.js';
+import { killTree } from '../../kit/process-tree.js';
+import type { Listeners } from '../connections/listeners.js';
+import type { Parts } from '../plugins/parts.js';
+import type { Release } from '../releases.js';
+import { Child, type ChildListener, type Forked } from './child.js';
+import { holdsPort, inspectArgv } from './inspect.js';
+import type { Reaper } from './reaper.js';
+import type { Spares } from './spares.js';
+
+/** What a fork needs of the master; the same objects as in the core. */
+export interface ForkerNeeds {
+  readonly hooks: Hooks;
+  readonly deadlines: Deadlines;
+  readonly listeners: Listeners;
+  readonly reaper: Reaper;
+  readonly spares: Spares;
+  readonly parts: Parts;
+  readonly logFiles: LogFiles;
+  readonly inheritedSockets: Record<string, number>;
+}
+
+/** Where a process is started, and where its output goes. */
+export interface ForkPlace {
+  cwd: string;
+  /** Standard output and error of the child: the master's own, or a log file's descriptors. */
+  stdio: { out: number; err: number };
+}
+
+/** setTimeout's limit, ms. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Starts processes of a release: the gate hooks, the process, its Child, the hooks that observe. */
+export class Forker {
+  readonly #needs: ForkerNeeds;
+  readonly #counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
+
+  constructor(needs: ForkerNeeds) {
+    this.#needs = needs;
+  }
+
+  /** Rejects when a gate says no. `slot`: -1 for the agent. */
+  async fork(role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> {
+    const { hooks, spares, listeners, reaper } = this.#needs;
+    const { config } = release.loaded;
+    const boot: BootInfo = { ...this.#boot(role, slot, release), id: ++this.#counters[role] };
+    const spec = specOf(boot, release);
+    await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
+    const place = this.#place(release);
+    const key = role === 'worker' ? spares.keyFor(spec, place) : null;
+    const forked = role === 'agent' ? forkAgent(spec, place) : (key !== null && spares.take(spec, key)) || forkWorker(spec, place);
+    const { pid } = forked.process;
+    // Before it is told what to run: if that loops, nobody else could end it once the master is gone.
+    if (pid !== undefined) reaper.add(pid);
+    holdsPort(spec.execArgv, forked.process);
+    // Under --inspect-brk a child waits for a person.
+    const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
+    if (role === 'worker') listeners.watch(child);
+    if (key !== null) {
+      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkSpare(spec, place, release)));
+    }
+    if (pid !== undefined) void child.exited.then(() => reaper.drop(pid));
+    (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
+    return child;
+  }
+
+  /**
+   * The first workers wait for the agent: their processes come up meanwhile, empty, as spares. What they are forked from is
+   * guessed; where a tap of beforeForkWorker has it otherwise, the guess is thrown away.
+   */
+  warm(count: number, release: Release): void {
+    const place = this.#place(release);
+    for (let slot = 0; slot < count; slot++) {
+      const spec = specOf(this.#boot('worker', slot, release), release);
+      this.#needs.spares.warm(spec, place, () => forkSpare(spec, place, release));
+    }
+  }
+
+  /** There is something for an agent: its module, a framework, a plugin's part, or `agent: true`. */
+  wantsAgent({ loaded: { target: { entry } } }: Release): boolean {
+    return entry.agent !== undefined || entry.framework !== undefined || this.#needs.parts.wantAgent;
+  }
+
+  #place({ loaded: { target } }: Release): ForkPlace {
+    return { cwd: target.cwd, stdio: this.#needs.logFiles.stdio() };
+  }
+
+  /** All that a child is told, but for its number. */
+  #boot(role: ChildRole, slot: number, release: Release): Omit<BootInfo, 'id'> {
+    const { deadlines, inheritedSockets, parts } = this.#needs;
+    const { generation, loaded: { config, target } } = release;
+    const { title, port, host, path, https, balance, log } = config;
+    return {
+      role,
+      slot,
+      generation,
+      processTitle: role === 'agent' ? `${title}: agent` : `${title}: worker#${slot}`,
+      timeout: role === 'agent' ? deadlines.agent : deadlines.drain,
+      baseDir: target.realDir,
+      entry: entryOf(role, release),
+      parts: parts.of(role),
+      listen: { port, host, path, https, reusePort: balance === 'reuse-port', inherited: inheritedSockets },
+      log,
+      config: { ...config },
+      hasAgent: this.wantsAgent(release),
+    };
+  }
+}
+
+/** It is told the entry, to start a TypeScript loader for it. */
+const forkSpare = (spec: ForkSpec, place: ForkPlace, { loaded: { target } }: Release): Forked =>
+  forkWorker({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
+
+function specOf({ role, slot, generation, listen }: Omit<BootInfo, 'id'>, { loaded: { config } }: Release): ForkSpec {
+  const preloads = [...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])];
+  return {
+    role,
+    slot,
+    generation,
+    env: {
+      PORT: listen.path ?? String(listen.port),
+      ...(listen.host ? { HOST: listen.host } : {}),
+      ...(slot >= 0 ? { CLUSTER_SLOT: String(slot) } : {}),
+      ...config.env,
+    },
+    execArgv: [...inheritedExecArgv(), ...inspectArgv(config, role, slot), ...config.execArgv, ...preloads],
+  };
+}
+
+function entryOf(role: ChildRole, { loaded, clusterPort }: Release): Entry {
+  const { entry: { app, agent, framework }, realDir: baseDir } = loaded.target;
+  if (framework) {
+    const { title, workers, https } = loaded.config;
+    return { kind: 'framework', file: framework, options: { baseDir, framework, title, workers, port: chosenPort(loaded), clusterPort, https } };
+  }
+  if (role === 'agent') return typeof agent === 'string' ? { kind: 'agent', file: agent } : { kind: 'none' };
+  return app ? { kind: 'app', file: app } : { kind: 'none' };
+}
+
+/** The port, where somebody chose it: else the framework's own configuration may. */
+const chosenPort = ({ config: { port }, provenance }: Release['loaded']): number | undefined =>
+  originOf(provenance, ['port']).from === 'default' && [defaults.port, HTTPS_PORT].includes(port) ? undefined : port;
+
+/** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
+const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];
+
+function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
+  cluster.setupPrimary({
+    exec: built('lib/child/worker-main.cjs'),
+    args: [],
+    execArgv: spec.execArgv,
+    cwd: place.cwd,
+    stdio: streams(place),
+    windowsHide: true,
+    // node:cluster counts debug ports up by itself unless it is told one.
+    inspectPort: inspectPort(spec.execArgv),
+  });
+  const worker = cluster.fork(spec.env);
+  return { process: worker.process, worker, kill: () => void killTree(worker.process.pid) };
+}
+
+function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
+  const agent = forkProcess(built('lib/child/agent-main.cjs'), [], {
+    env: { ...process.env, ...spec.env },
+    execArgv: spec.execArgv,
+    cwd: place.cwd,
+    stdio: streams(place),
+  });
+  return { process: agent, worker: null, kill: () => void killTree(agent.pid) };
+}
+
+/** Flags of the master's own Node that a child must not get: the code it was given, and its debug port. */
+const OWN = /^(?:--inspect|--debug-port|--test|--watch)/;
+const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe']);
+
+/** The master's Node flags, as children of node:cluster get them by default, less those that are the master's alone. */
+export function inheritedExecArgv(argv: readonly string[] = process.execArgv): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i] as string;
+    if (OWN_WITH_VALUE.has(arg)) i++;
+    else if (!OWN.test(arg) && !arg.startsWith('--input-type') && !arg.startsWith('--eval=')) kept.push(arg);
+  }
+  return kept;
+}
+
+function inspectPort(execArgv: readonly string[]): number | undefined {
+  for (const arg of [...execArgv].reverse()) {
+    const port = /^--inspect(?:-brk|-port)?(?:-wait)?=(?:.*:)?(\d+)$/.exec(arg)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  return undefined;
+}

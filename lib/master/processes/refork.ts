@@ -1,0 +1,113 @@
+import type { ExitInfo } from '../../api/child.js';
+import type { Hooks } from '../../api/hooks.js';
+import type { ChildRole } from '../../ipc/messages.js';
+import type { Logger } from '../../kit/logger.js';
+import type { Life } from '../life.js';
+import type { Release } from '../releases.js';
+import type { Child } from './child.js';
+import { slotName } from './exit-report.js';
+import { nextStreak, reforkDelay, type Deaths } from './refork-policy.js';
+
+export interface ReforkPolicy {
+  role: ChildRole;
+  /** Shortest wait before a dead process is forked again, ms. */
+  floor: number;
+  /** Deaths count against `refork.limit`, and taps are asked what to do about them. */
+  counted: boolean;
+}
+
+/** What it works with; the same objects as in the core. */
+export interface ReforkNeeds {
+  readonly hooks: Hooks;
+  readonly logger: Logger;
+  readonly life: Life;
+  readonly deaths: Deaths;
+  readonly releases: { readonly current: Release };
+}
+
+/**
+ * What becomes of a slot whose process has ended by itself: another one, at once or after a growing delay. The slot is never
+ * lost, unless a tap of beforeRefork says to leave it empty.
+ */
+export class Refork {
+  /** A tap said to leave the slot empty. */
+  left = false;
+  /** Milliseconds of the wait that is on; null: none. */
+  delay: number | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  /** Ends in a row, none of them after a long life (refork-policy). */
+  #streak = 0;
+  readonly #needs: ReforkNeeds;
+  readonly #policy: ReforkPolicy;
+  readonly #slot: number;
+  readonly #fork: () => Promise<void>;
+
+  /** `fork` starts a process for the slot; rejects when that cannot be done. */
+  constructor(needs: ReforkNeeds, policy: ReforkPolicy, slot: number, fork: () => Promise<void>) {
+    this.#needs = needs;
+    this.#policy = policy;
+    this.#slot = slot;
+    this.#fork = fork;
+  }
+
+  /** An end that somebody asked for, but for no replacement: no death that counts, and yet it must not go round and round. */
+  ended(child: Child): void {
+    const options = this.#options();
+    this.#streak = nextStreak(this.#streak, Date.now() - child.startedAt, options);
+    this.after(reforkDelay(this.#streak, options));
+  }
+
+  /** An unexpected death: the count, the taps, the delay. */
+  died(child: Child, exit: ExitInfo): void {
+    const { hooks, logger, deaths, life } = this.#needs;
+    const options = this.#options();
+    this.#streak = nextStreak(this.#streak, exit.uptime, options);
+    let delay = reforkDelay(this.#streak, options);
+    if (!this.#policy.counted) return this.after(delay);
+
+    const limit = deaths.add(Date.now(), options);
+    if (limit !== 'below') {
+      delay = Math.max(delay, options.maxDelay);
+      const decision = hooks.reachReforkLimit.call(this.#slot, deaths.times) ?? options.onLimit;
+      if (limit === 'reached') logger.error(`refork limit reached: ${deaths.times.length} deaths within ${options.duration}ms (onLimit: ${decision})`);
+      if (decision === 'exit') return life.giveUp('refork limit reached');
+    }
+    const decision = hooks.beforeRefork.call(child, exit);
+    if (decision !== 'leave') return this.after(decision?.delay ?? delay);
+    this.left = true;
+    logger.warn(`${slotName(this.#policy.role, this.#slot)} is left empty, as a beforeRefork tap says`);
+  }
+
+  /** Forks again in `wanted` ms, and again if that cannot be done. Never within the exit event itself: the channel's own end is still to be handled. */
+  after(wanted: number): void {
+    const { logger } = this.#needs;
+    const { role, floor } = this.#policy;
+    this.cancel();
+    if (this.#needs.life.closing) return;
+    this.delay = Math.max(floor, wanted);
+    if (this.delay > floor) logger.warn(`${slotName(role, this.#slot)} is forked again in ${this.delay}ms (${this.#streak} ends in a row)`);
+    this.#timer = setTimeout(() => void this.#again(), this.delay);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+    this.delay = null;
+  }
+
+  async #again(): Promise<void> {
+    const { logger, life } = this.#needs;
+    this.cancel();
+    this.left = false;
+    try {
+      await this.#fork();
+    } catch (error) {
+      if (life.closing) return;
+      logger.error(`${slotName(this.#policy.role, this.#slot)} could not be filled again`, { error });
+      this.after(this.#options().maxDelay);
+    }
+  }
+
+  #options() {
+    return this.#needs.releases.current.loaded.config.refork;
+  }
+}

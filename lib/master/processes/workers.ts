@@ -1,0 +1,58 @@
+import { ClusterError } from '../../kit/errors.js';
+import type { Release } from '../releases.js';
+import type { Child } from './child.js';
+import { describeExit } from './exit-report.js';
+import { Slot, type SlotNeeds } from './slot.js';
+
+/** The slots of the workers, by index. */
+export class Workers {
+  readonly slots: Slot[] = [];
+  /** Slots that were left empty will be filled again by the plugin that left them: nobody gives up meanwhile. */
+  leftReturn = false;
+  readonly #needs: SlotNeeds;
+
+  constructor(needs: SlotNeeds) {
+    this.#needs = needs;
+  }
+
+  /** Every worker process that is not gone. */
+  children(): Child[] {
+    return this.slots.flatMap((slot) => slot.children());
+  }
+
+  ready(): Child[] {
+    return this.slots.flatMap(({ ready, current }) => ready && current ? [current] : []);
+  }
+
+  /** Somebody is starting, waits to start, or stays away on purpose. */
+  get pending(): boolean {
+    return this.slots.some((slot) => slot.pending || (slot.left && this.leftReturn));
+  }
+
+  /** Makes slots up to `count` and forks a worker in each new one, in parallel. Rejects with the first that fails. */
+  async grow(count: number, release: Release): Promise<void> {
+    const added = this.addSlots(count);
+    await Promise.all(added.map((slot) => slot.start(release)));
+    // Ready, and gone before the others were: nobody replaces it before the start is done, so the start has failed.
+    const died = this.#needs.life.started ? undefined : added.find((slot) => slot.current === null);
+    if (!died) return;
+    const how = died.lastExit ? describeExit(died.lastExit) : 'it left';
+    throw new ClusterError('ERR_CLUSTER_START', `worker#${died.index} died before all were ready: ${how}`, { detail: died.lastExit?.error });
+  }
+
+  /** Empty slots up to `count`, to be filled by whoever asks for them; gives those that are new. */
+  addSlots(count: number): Slot[] {
+    const added: Slot[] = [];
+    while (this.slots.length < count) {
+      const slot = new Slot(this.#needs, 'worker', this.slots.length);
+      this.slots.push(slot);
+      added.push(slot);
+    }
+    return added;
+  }
+
+  /** Takes the slots above `count` away; resolves when their workers have drained. */
+  async shrink(count: number): Promise<void> {
+    await Promise.all(this.slots.splice(count).map((slot) => slot.remove()));
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * Types only: whoever loads this file has the options of every built-in plugin typed in `defineConfig`, as each of them
+ * declares its own. The published declarations of the package load it.
+ */
+export type { DevReloadOptions } from './dev-reload/options.js';
+export type { GracefulExitOptions } from './graceful-exit/options.js';
+export type { HealthCheckOptions } from './health-check/options.js';
+export type { MetricsOptions } from './metrics/options.js';
+export type { StickyOptions } from './sticky-session/options.js';
+export type { SystemdOptions } from './systemd/options.js';

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { commands, docsTables, PAGES, shownTable } from '../helpers/docs-tables.js';
+import { anchors, links, pages, paths } from '../helpers/markdown.js';
+import { ERRORS } from '../../lib/kit/errors.js';
+
+const tables = await docsTables();
+
+for (const [page, names] of Object.entries(PAGES)) {
+  for (const name of names) {
+    test(`${page} shows the table ${name} as the code has it`, () => {
+      assert.equal(shownTable(page, name), tables[name], 'write it with: npx tsx test/helpers/write-docs-tables.ts');
+    });
+  }
+}
+
+test('every generated table has its page', () => {
+  assert.deepEqual(Object.values(PAGES).flat().sort(), Object.keys(tables).sort());
+});
+
+test('every test that the README names is there', () => {
+  const [, section = ''] = readFileSync('README.md', 'utf8').split('## What happens when ...');
+  const named = [...(section.split('\n## ')[0] ?? '').matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map((match) => match[1] as string);
+  assert.ok(named.length > 20);
+  for (const name of named) assert.ok(existsSync(`test/integration/${name}.test.ts`), name);
+});
+
+test('every link within the repository leads to a page, and to a heading of it', () => {
+  const lost = pages().flatMap((page) => links(page).flatMap((link) => {
+    if (/^[a-z]+:/.test(link)) return [];
+    const [file = '', anchor] = link.split('#');
+    const target = file === '' ? page : path.join(path.dirname(page), file);
+    if (!existsSync(target)) return [`${page}: ${link}`];
+    return anchor === undefined || anchors(target).has(anchor) ? [] : [`${page}: ${link}`];
+  }));
+  assert.deepEqual(lost, []);
+});
+
+test('every page of docs is linked from another page', () => {
+  const linked = new Set(pages().flatMap((page) => links(page).map((link) => path.join(path.dirname(page), link.split('#')[0] as string))));
+  assert.deepEqual(pages().filter((page) => page.startsWith('docs/') && !linked.has(page)), []);
+});
+
+test('docs/cli.md has every command of the bin, and no other', () => {
+  const [, section = ''] = readFileSync('docs/cli.md', 'utf8').split('\n## Commands\n');
+  const rows = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `([a-z-]+)/gm)].map((match) => match[1]);
+  assert.deepEqual(rows.sort(), [...commands.keys()].sort());
+});
+
+test('every command that a page shows is one of the bin', () => {
+  for (const page of pages()) {
+    const named = readFileSync(page, 'utf8').matchAll(/(?:`|\$ (?:npx )?|^)framework ([a-z][a-z-]*)/gm);
+    for (const [, name = ''] of named) assert.ok(commands.has(name), `${page}: framework ${name}`);
+  }
+});
+
+test('every error code that a page names is one of ERRORS', () => {
+  for (const page of pages()) {
+    const named = readFileSync(page, 'utf8').matchAll(/\bERR_CLUSTER_[A-Z_]*[A-Z]\b/g);
+    for (const [code] of named) assert.ok(Object.hasOwn(ERRORS, code), `${page}: ${code}`);
+  }
+});
+
+test('every path that docs/ and CONTRIBUTING.md name is there', () => {
+  const missing = pages().filter((page) => page.startsWith('docs/') || page === 'CONTRIBUTING.md')
+    .flatMap((page) => paths(page).filter((file) => !existsSync(file)).map((file) => `${page}: ${file}`));
+  assert.deepEqual(missing, []);
+});
+
+test('docs/architecture.md describes every folder of lib', () => {
+  const text = readFileSync('docs/architecture.md', 'utf8');
+  const inside = readdirSync('lib', { recursive: true, encoding: 'utf8' }).map((name) => `lib/${name}`);
+  const folders = inside.filter((name) => statSync(name).isDirectory());
+  assert.deepEqual(folders.filter((folder) => !text.includes(`\`${folder}/\``)), []);
+});
