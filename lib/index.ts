@@ -15,7 +15,8 @@ export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } f
 export type { Status, ChildStatus, ReloadResult } from './api/status.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, Envelope, InternalMessages, PartSpec, Role, Waiting } from './ipc/messages.js';
-export type { RawHandle } from './node/raw-sockets.js';
+export { startInspector } from './node/debug-start.js';
+export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import { createServer, type Server, type Socket } from 'node:net';
 import { createDebug } from '../kit/debug.js';
 import { toErrorData, type ErrorData } from '../kit/errors.js';
+import { listen } from '../kit/sockets.js';
 import type { Controllable, Progress, RouteAnswer } from '../api/control.js';
 
 const debug = createDebug('hatchery:control');
@@ -59,13 +60,7 @@ export class ControlServer {
 
   /** Rejects with the file system's error when the socket cannot be made. */
   async listen(path: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(path, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
+    await listen(this.#server, { path });
     this.#path = path;
     this.#server.unref();
     if (process.platform !== 'win32') chmodSync(path, 0o600);

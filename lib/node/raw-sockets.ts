@@ -59,20 +59,22 @@ export function letGo(socket: Socket): RawHandle | null {
 /**
  * Reads the first bytes off a raw handle and leaves every byte behind them in the kernel, so that the connection can be
  * passed on as it is: it never reads more than is asked for. `first`: bytes; `look` sees all that has come so far and says
- * how many are still missing, null when none is. `done` is called once, when the handle is free again, with what went wrong.
- * Returns a function that gives up.
+ * how many are still missing, null when none is. `done` is called once, when the handle is free again. Returns a function that
+ * gives up.
  */
-export function readFirst(handle: RawHandle, first: number, look: (bytes: Buffer) => number | null, done: (error: Error | null) => void): (why: Error) => void {
+export function readFirst(
+  handle: RawHandle, first: number, look: (bytes: Buffer) => number | null, done: (outcome: 'read' | 'ended' | Error) => void,
+): (why: Error) => void {
   let bytes = Buffer.alloc(0);
   let missing = first;
   let over = false;
-  const end = (error: Error | null): false => {
+  const end = (outcome: 'read' | 'ended' | Error): false => {
     if (over) return false;
     over = true;
     // After this read is done with: Node stops reading when the callback has returned false.
     process.nextTick(() => {
       letGo(socket);
-      done(error);
+      done(outcome);
     });
     return false;
   };
@@ -83,13 +85,13 @@ export function readFirst(handle: RawHandle, first: number, look: (bytes: Buffer
       callback: (count: number, buffer: Buffer) => {
         bytes = Buffer.concat([bytes, buffer.subarray(0, count)]);
         const more = look(bytes);
-        if (more === null) return end(null);
+        if (more === null) return end('read');
         missing = more;
         return true;
       },
     },
   } as unknown as ConstructorParameters<typeof Socket>[0]);
-  socket.on('end', () => end(new Error('the connection ended')));
+  socket.on('end', () => end('ended'));
   socket.on('error', end);
   return (why) => {
     handle.readStop?.();
@@ -124,5 +126,5 @@ const readText = (handle: RawHandle, length: number): Promise<string> => new Pro
   readFirst(handle, length - 1, (bytes) => {
     text = bytes.toString();
     return length - text.length || null;
-  }, (error) => (error ? reject(error) : resolve(text)));
+  }, (outcome) => (outcome === 'read' ? resolve(text) : reject(outcome)));
 });

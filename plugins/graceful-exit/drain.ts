@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClosingContext, Runtime } from '../../lib/index.js';
+import type { ClosingContext, Runtime } from '../../lib/runtime.js';
 import type { GracefulExitOptions } from './options.js';
 import type { Progress, Rules, ServerDrain } from './server-drain.js';
 

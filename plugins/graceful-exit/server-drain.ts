@@ -1,7 +1,7 @@
 import net, { type Server, type Socket } from 'node:net';
+import { belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection } from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
 import { endQuietly, isEventStream } from './event-stream.js';
-import { httpConnections, type HttpConnection } from './http-connections.js';
 import { Http2Sessions } from './http2-sessions.js';
 
 /** What one look at a draining server is to end. */
@@ -63,7 +63,7 @@ export class ServerDrain {
       this.#isClosed = true;
       this.#resolve();
     };
-    if (!this.#server.listening && !Reflect.get(this.#server, '_connections')) return closed();
+    if (!this.#server.listening && !connectionsOf(this.#server)) return closed();
     announceCloseFromNowOn(this.#server);
     for (const { response } of httpConnections(this.#server) ?? []) if (response) announceClose(response);
     this.#http2?.begin();
@@ -142,25 +142,18 @@ export class ServerDrain {
    */
   #others(http: HttpConnection[]): Socket[] {
     const known = new Set<unknown>();
-    for (const { socket } of http) known.add(socket).add(parentOf(socket));
+    for (const { socket } of http) known.add(socket).add(belowTls(socket));
     const others: Socket[] = [];
     for (const socket of this.#secure ?? []) {
       const seen = known.has(socket);
-      known.add(parentOf(socket));
+      known.add(belowTls(socket));
       if (!seen && Reflect.get(socket, 'alpnProtocol') !== 'h2') others.push(socket);
     }
     // Every connection of an HTTP/2 server without TLS is a session.
     if (this.#http2 && !this.#secure) return others;
-    for (const handle of activeHandles()) {
-      if (handle instanceof net.Socket && !handle.destroyed && !known.has(handle) && Reflect.get(handle, 'server') === this.#server) others.push(handle);
-    }
-    return others;
+    return [...others, ...openSockets(this.#server).filter((socket) => !known.has(socket))];
   }
 }
-
-const activeHandles = (): unknown[] => (process as unknown as { _getActiveHandles?(): unknown[] })._getActiveHandles?.() ?? [];
-
-const parentOf = (socket: Socket): unknown => Reflect.get(socket, '_parent') as unknown;
 
 function secureSockets(server: Server): Set<Socket> {
   const sockets = new Set<Socket>();

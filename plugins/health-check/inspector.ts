@@ -1,6 +1,7 @@
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import { startInspector } from '../../lib/index.js';
 import { listeningPorts } from './process-facts.js';
 
 /** One frame of a JavaScript stack, lines and columns counted from 1. */
@@ -38,7 +39,7 @@ export async function findInspector(pid: number, except: readonly number[] = [])
  */
 export async function openInspector(pid: number, signal: AbortSignal): Promise<string> {
   const before = await listeningPorts(pid);
-  (process as unknown as { _debugProcess(pid: number): void })._debugProcess(pid);
+  startInspector(pid);
   for (;;) {
     signal.throwIfAborted();
     const url = await findInspector(pid, before);

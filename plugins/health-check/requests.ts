@@ -2,8 +2,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from 'node:net';
-import type { Runtime } from '../../lib/index.js';
-import { httpConnections } from '../graceful-exit/http-connections.js';
+import { httpConnections, type Runtime } from '../../lib/runtime.js';
 import type { ActiveRequest } from './messages.js';
 
 const STARTED = Symbol('hatchery.started');

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Address, Runtime } from '../../lib/index.js';
+import type { Address, Runtime } from '../../lib/runtime.js';
 import { endPolling, keepPoll, markSessions, sessionOwner } from './engine-io.js';
 import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
 import { IssuedCookie } from './issued-cookie.js';
