@@ -1,6 +1,7 @@
 import type { ServiceState } from '../api/master.js';
 import type { ChildStatus, ReloadResult, Status } from '../api/status.js';
 import type { Address } from '../ipc/messages.js';
+import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
 import { inWindow, type Deaths } from './processes/refork-policy.js';
@@ -52,7 +53,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
       delays: Object.fromEntries(workers.slots.flatMap(({ index, refork: { delay } }) => delay === null ? [] : [[index, delay]])),
     },
     lastReload,
-    slowPaths: [],
+    slowPaths: [...new Set([...slowPaths(), ...[agent, ...workers.slots].flatMap((slot) => slot.children().flatMap((child) => [...child.slowPaths]))])],
   };
 }
 

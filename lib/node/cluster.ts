@@ -153,7 +153,7 @@ export async function probe(): Promise<string | null> {
     if (own !== null) return own;
     const env = { ...process.env, [SHARED]: '1', NODE_CLUSTER_SCHED_POLICY: 'none' };
     return await new Promise((resolve, reject) => {
-      execFile(process.execPath, [import.meta.filename], { env }, (error, out) => (error ? reject(error) : resolve(JSON.parse(out) as string | null)));
+      execFile(process.execPath, [...process.execArgv, import.meta.filename], { env }, (error, out) => (error ? reject(error) : resolve(JSON.parse(out) as string | null)));
     });
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -223,7 +223,7 @@ async function probeWorker(): Promise<string | null> {
       return make();
     },
   });
-  cluster.setupPrimary({ exec: import.meta.filename, args: [], execArgv: [] });
+  cluster.setupPrimary({ exec: import.meta.filename, args: [] });
   const worker = cluster.fork();
   try {
     hearInternal(worker.process, (message) => {

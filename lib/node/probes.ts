@@ -27,10 +27,15 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
 };
 
 async function lineOf(probe: () => Promise<string | null>): Promise<string | null> {
+  let uncaught: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => { uncaught = reject; });
+  process.on('uncaughtException', uncaught);
   try {
-    return await inTime(LIMIT, probe, () => new Error(`no answer within ${LIMIT} ms`));
+    return await inTime(LIMIT, () => Promise.race([probe(), failed]), () => new Error(`no answer within ${LIMIT} ms`));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
+  } finally {
+    process.off('uncaughtException', uncaught);
   }
 }
 

@@ -62,6 +62,8 @@ export class Child implements ChildView {
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
   waiting: Waiting | null = null;
+  /** What its Node does not have, a line each. */
+  readonly slowPaths = new Set<string>();
   exit: ExitInfo | null = null;
   explain: ChildView['explain'] = null;
   causeOfDeath: ExitCause | null = null;
@@ -107,6 +109,7 @@ export class Child implements ChildView {
     });
     channel.on('child.failed', (failure) => { this.failure = failure; });
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
+    channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));
