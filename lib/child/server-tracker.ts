@@ -1,8 +1,8 @@
 import { errorMonitor, type EventEmitter } from 'node:events';
 import net, { type Server } from 'node:net';
-import type { BootInfo } from '../ipc/messages.js';
-import type { Address } from '../ipc/messages.js';
 import type { ListenOptions, Runtime } from '../api/runtime.js';
+import type { Address, BootInfo } from '../ipc/messages.js';
+import { handleOf } from '../node/raw-sockets.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
 
@@ -134,8 +134,8 @@ export function toListenOptions(args: unknown[]): { options: ListenOptions; call
 
 /** A server or socket carries its handle; a bare handle can listen itself. */
 function handleIn(value: object): unknown {
-  const { _handle, handle, listen } = value as { _handle?: unknown; handle?: unknown; listen?: unknown };
-  return _handle ?? handle ?? (typeof listen === 'function' ? value : undefined);
+  const { handle, listen } = value as { handle?: unknown; listen?: unknown };
+  return handleOf(value as Server) ?? handle ?? (typeof listen === 'function' ? value : undefined);
 }
 
 const isPipeName = (value: unknown): value is string => typeof value === 'string' && !(Number(value) >= 0);

@@ -1,7 +1,6 @@
 import path from 'node:path';
+import type { Controllable, InstanceFiles } from '../api/control.js';
 import { ClusterError } from '../kit/errors.js';
-import type { InstanceFiles } from '../master/processes/reaper.js';
-import type { Controllable } from '../api/control.js';
 import { claim, type Claim, type InstanceInfo, type InstanceRecord } from './registry.js';
 import { ControlServer } from './server.js';
 
