@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../lib/kit/errors.js';
-import { describeError } from '../lib/kit/logger.js';
+import { ClusterError, describeError } from '../lib/kit/errors.js';
 import { nearest } from '../lib/kit/nearest.js';
 import { packageRoot } from '../lib/kit/package.js';
 import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';

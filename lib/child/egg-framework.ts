@@ -63,8 +63,9 @@ function classOf<T extends Part>(module: unknown, name: 'Application' | 'Agent',
 /** Waits for `ready`; one of the `fatal` events before it is a failure to start. */
 function ready(part: Part, fatal: ('error' | 'startTimeout')[]): Promise<void> {
   return new Promise<void>((resolve, reject) => {
-    const listeners = fatal.map((event) => [event, (error: unknown) => reject(error instanceof Error ? error
-      : new ClusterError('ERR_CLUSTER_START_TIMEOUT', `the framework's ${part.constructor.name} gave up starting (event "${event}")`))] as const);
+    const gaveUp = (event: string) => new ClusterError('ERR_CLUSTER_START_TIMEOUT',
+      `the framework's ${part.constructor.name} gave up starting (event "${event}")`);
+    const listeners = fatal.map((event) => [event, (error: unknown) => reject(error instanceof Error ? error : gaveUp(event))] as const);
     for (const [event, listener] of listeners) part.once(event, listener);
     const done = (error?: unknown): void => {
       for (const [event, listener] of listeners) part.removeListener(event, listener);

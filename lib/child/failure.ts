@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { wholeError } from '../kit/logger.js';
+import { wire } from '../kit/errors.js';
 import { listenErrorInWords } from '../kit/sockets.js';
 import { whenMade } from '../node/process-streams.js';
 import { isTypeScript, stripsTypes } from './load.js';
@@ -34,7 +34,7 @@ export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): ne
     told = true;
     if ('file' in runtime.boot.entry) explainSyntaxError(error, runtime.boot.entry.file);
     first?.(error);
-    runtime.channel.sendLast('child.failed', { phase: 'boot', error: wholeError(error), ...(words ? { output: words } : {}) });
+    runtime.channel.sendLast('child.failed', { phase: 'boot', error: wire(error), ...(words ? { output: words } : {}) });
   };
   const fail = (error: unknown): never => {
     tell(error, clarify);
@@ -124,12 +124,16 @@ for (const url of queue) {
 export function explainSyntaxError(error: unknown, entry: string): void {
   if (!(error instanceof SyntaxError) || error.stack === undefined) return;
   if (/^SyntaxError: .*\n +at compileSourceTextModule /.test(error.stack)) locate(error, entry);
-  if (isTypeScript(entry) && stripsTypes) error.stack += `\n\nNode.js ${process.version} strips types and compiles nothing: for decorators, enums and the like install tsx in the app and set \`import: ["tsx"]\``;
+  if (isTypeScript(entry) && stripsTypes) {
+    error.stack += `\n\nNode.js ${process.version} strips types and compiles nothing: `
+      + 'for decorators, enums and the like install tsx in the app and set `import: ["tsx"]`';
+  }
 }
 
 /** Another process looks for the place, so that nothing of the app runs twice. */
 function locate(error: SyntaxError, entry: string): void {
-  const { stderr } = spawnSync(process.execPath, ['--no-warnings', '--experimental-vm-modules', '-e', PARSE_ALL, pathToFileURL(entry).href], {
+  const flags = ['--no-warnings', '--experimental-vm-modules'];
+  const { stderr } = spawnSync(process.execPath, [...flags, '-e', PARSE_ALL, pathToFileURL(entry).href], {
     encoding: 'utf8',
     timeout: PATIENCE,
     env: { ...process.env, NODE_OPTIONS: '', NODE_CHANNEL_FD: undefined, NODE_UNIQUE_ID: undefined },

@@ -81,8 +81,11 @@ export async function loadAgent(boot: BootInfo, context: Context, runtime: Runti
   if (entry.kind === 'framework') return startFrameworkAgent(exported, entry, runtime);
   const value = await exported;
   if (typeof value === 'function') await (value as (context: Context) => unknown)(context);
-  else if (!isEmpty(value) && typeof value !== 'object') throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
-    `the agent module ${'file' in entry ? entry.file : ''} exports ${describe(value)}; it has to export a function (context) => void, or nothing`);
+  else if (!isEmpty(value) && typeof value !== 'object') {
+    const file = 'file' in entry ? entry.file : '';
+    throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
+      `the agent module ${file} exports ${describe(value)}; it has to export a function (context) => void, or nothing`);
+  }
 }
 
 /** This Node runs TypeScript by itself, as far as types can be stripped. */
@@ -115,8 +118,8 @@ async function enable(file: string): Promise<void> {
   } catch (cause) {
     // Some other loader was asked for: Node will say whether it can.
     if (process.execArgv.some((arg) => /^(-r|--require|--import|--loader|--experimental-loader)\b/.test(arg))) return;
-    throw new ClusterError('ERR_CLUSTER_TYPESCRIPT',
-      `${file} is TypeScript, which Node.js ${process.version} does not run by itself: install tsx in the app (npm install tsx), or use Node.js 22.18 or newer`, { cause });
+    throw new ClusterError('ERR_CLUSTER_TYPESCRIPT', `${file} is TypeScript, which Node.js ${process.version} does not run by itself: `
+      + 'install tsx in the app (npm install tsx), or use Node.js 22.18 or newer', { cause });
   }
   // Left alone, tsx takes the tsconfig.json of the working directory, which need not be the app's.
   const tsconfig = nearest('tsconfig.json', file);

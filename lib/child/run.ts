@@ -1,4 +1,4 @@
-import { toErrorData } from '../kit/errors.js';
+import { wire } from '../kit/errors.js';
 import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
 import { whenMade } from '../node/process-streams.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
@@ -64,7 +64,7 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   runtime.ready = true;
   lastWords.forget();
   // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.
-  process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: toErrorData(error) }); });
+  process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: wire(error) }); });
   channel.hold(true);
   channel.send('child.ready', { addresses });
 }

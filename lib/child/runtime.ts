@@ -90,7 +90,8 @@ export class ChildRuntime implements Runtime {
     this.slot = boot.slot;
     this.config = boot.config;
     this.channel = channel;
-    this.logger = new Logger({ label: boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`, level: boot.log.level as LogLevel, format: boot.log.format });
+    const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
+    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format });
     this.messenger = new ProcessMessenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
@@ -103,7 +104,9 @@ export class ChildRuntime implements Runtime {
       server: new SyncChildHook<[Server]>(),
       listen: new SyncChildHook<[Server, ListenOptions]>(),
       listening: new SyncChildHook<[Server, Address]>(),
-      beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => this.logger.error(`${name} failed while closing`, { error })),
+      beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => {
+        this.logger.error(`${name} failed while closing`, { error });
+      }),
     };
   }
 

@@ -13,8 +13,9 @@ import { listenStateOf } from './server-tracker.js';
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /**
- * Serves what the app gave and resolves when this worker is ready (a framework is served by egg-framework.ts). An app that listens by itself is left alone; else its
- * export is served where the cluster was told to; with neither, the app may still be on its way to a listen.
+ * Serves what the app gave and resolves when this worker is ready (a framework is served by egg-framework.ts). An app that
+ * listens by itself is left alone; else its export is served where the cluster was told to; with neither, the app may still
+ * be on its way to a listen.
  * Rejects with ERR_CLUSTER_NOT_SERVABLE, or with the app's own error.
  */
 export async function serve(exported: unknown, boot: BootInfo, context: Context, runtime: Runtime): Promise<void> {
@@ -43,8 +44,10 @@ async function open(kind: Kind, app: unknown, boot: BootInfo, runtime: Runtime):
   makeRoom(socket);
   if (kind.server) {
     const server = kind.server(app as never);
-    if (https?.key && !isSecure(server)) throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
-      '`https` is configured, but the app brings a server of its own that speaks plain HTTP: give it the certificate, or export a request listener');
+    if (https?.key && !isSecure(server)) {
+      throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE', '`https` is configured, but the app brings a server of its own '
+        + 'that speaks plain HTTP: give it the certificate, or export a request listener');
+    }
     const state = listenStateOf(runtime);
     // Fastify's listen() waits for its plugins first; where the app has called it already, it comes before ours.
     await (app as { ready?(): PromiseLike<unknown> }).ready?.();
@@ -84,8 +87,9 @@ function untilListening(found: unknown, boot: BootInfo, runtime: Runtime): Promi
 
 function notServable(found: unknown, boot: BootInfo): ClusterError {
   const file = 'file' in boot.entry ? boot.entry.file : 'the app';
-  return new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
-    `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), or a function that returns one of these`);
+  return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), `
+    + 'or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), '
+    + 'or a function that returns one of these');
 }
 
 /** The server for apps that bring none: https where a certificate is configured. */
@@ -99,7 +103,8 @@ export async function createServer(https: BootInfo['listen']['https'], listener:
       ca: https.ca === undefined ? undefined : readFileSync(https.ca),
     }, listener);
   } catch (cause) {
-    throw new ClusterError('ERR_CLUSTER_CONFIG', `https cannot be served with ${Object.values(https).join(', ')}: ${(cause as Error).message}`);
+    const files = Object.values(https).join(', ');
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `https cannot be served with ${files}: ${(cause as Error).message}`);
   }
 }
 

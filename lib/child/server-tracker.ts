@@ -127,7 +127,7 @@ export function toListenOptions(args: unknown[]): { options: ListenOptions; call
     options.port = first === undefined || first === null || typeof first === 'function' ? 0 : first as number;
     if (typeof rest[0] === 'string') options.host = rest[0];
   }
-  const backlog = rest.slice(0, 2).find((value) => value !== undefined && value !== null && typeof value !== 'function' && Number(value) > 0);
+  const backlog = rest.slice(0, 2).find((value) => value != null && typeof value !== 'function' && Number(value) > 0);
   if (options.backlog === undefined && backlog !== undefined) options.backlog = Number(backlog);
   return { options, callback };
 }

@@ -39,7 +39,9 @@ export class Instance {
   /** What is to be removed if this process cannot do it any more. */
   get files(): InstanceFiles | null {
     const { record } = this;
-    return record && { record: path.join(path.dirname(record.socket), `${record.id}.json`), socket: record.socket, mark: JSON.stringify(record.startedAt) };
+    if (!record) return null;
+    const { id, socket, startedAt } = record;
+    return { record: path.join(path.dirname(socket), `${id}.json`), socket, mark: JSON.stringify(startedAt) };
   }
 
   /** Opens the control socket. Never rejects. */

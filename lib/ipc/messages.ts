@@ -12,7 +12,8 @@ export interface Address {
 }
 
 /** Why a child is asked to close. */
-export type CloseReason = 'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
+export type CloseReason =
+  'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
 
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {

@@ -37,6 +37,7 @@ export function formatAddress({ protocol, host, port, path }: Address): string {
 export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version }: Reported): Status {
   const { config } = releases.current.loaded;
   const address = addressOf(workers);
+  const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
   return {
     title: config.title,
     state: shownState(life.state, workers),
@@ -53,7 +54,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
       delays: Object.fromEntries(workers.slots.flatMap(({ index, refork: { delay } }) => delay === null ? [] : [[index, delay]])),
     },
     lastReload,
-    slowPaths: [...new Set([...slowPaths(), ...[agent, ...workers.slots].flatMap((slot) => slot.children().flatMap((child) => [...child.slowPaths]))])],
+    slowPaths: [...new Set([...slowPaths(), ...children.flatMap((child) => [...child.slowPaths])])],
   };
 }
 

@@ -26,7 +26,7 @@ export async function probe(): Promise<string | null> {
   try {
     const [socket] = await Promise.all([one, other].map((server) => new Promise<Socket>((resolve) => server.once('connection', resolve))));
     const found = openSockets(one);
-    if (found.length !== 1 || found[0] !== socket) return `of a server's one connection \`process._getActiveHandles\` shows ${found.length}`;
+    if (found.length !== 1 || found[0] !== socket) return `of a server's one connection \`_getActiveHandles\` shows ${found.length}`;
     socket?.destroy();
     return openSockets(one).length === 0 ? null : 'a destroyed socket is still shown as open';
   } finally {

@@ -25,7 +25,8 @@ export interface ClusterMessage {
 }
 
 type Hear = (message: ClusterMessage, handle?: RawHandle) => void;
-type Sends = { send(message: object, handle: RawHandle, options: object, done: (error: Error | null) => void): boolean };
+type Done = (error: Error | null) => void;
+type Sends = { send(message: object, handle: RawHandle, options: object, done: Done): boolean };
 type InternalServer = Server & {
   _handle: RawHandle | null;
   _listen2(address: string | null, port: number, type: number, backlog: number, ...rest: unknown[]): void;
@@ -50,7 +51,7 @@ export function seeSent(to: ChildProcess, see: (message: ClusterMessage) => void
 }
 
 /** Sends a handle over Node's channel; `done` when it has left, which with a handle is when the other side has it. */
-export function sendHandle(to: ChildProcess | NodeJS.Process, message: ClusterMessage, handle: RawHandle, done: (error: Error | null) => void): void {
+export function sendHandle(to: ChildProcess | NodeJS.Process, message: ClusterMessage, handle: RawHandle, done: Done): void {
   (to as unknown as Sends).send(message, handle, {}, done);
 }
 
@@ -59,15 +60,16 @@ export const newConnection = (key: string, seq: number, note: unknown): ClusterM
   ({ cmd: 'NODE_CLUSTER', act: 'newconn', key, seq, ...(note === undefined ? {} : { note }) });
 
 /** node:cluster's name for an address that a worker asks for (`act: 'queryServer'`), which its later messages use. */
-export const addressKey = ({ address, port, addressType, fd, index }: ClusterMessage): string => `${address}:${port}:${addressType}:${fd}:${index}`;
+export const addressKey = ({ address, port, addressType, fd, index }: ClusterMessage): string =>
+  `${address}:${port}:${addressType}:${fd}:${index}`;
 
 /** The name of an address that no worker has asked for yet: a guess at what one will. */
 export function expectedKey(server: Server, { host, path: file }: { host?: string; path?: string }): string {
   const bound = server.address();
   if (typeof bound === 'string' || !bound) return addressKey({ address: file, port: -1, addressType: -1, index: 0 });
-  return addressKey({
-    address: host === undefined ? null : bound.address, port: bound.port, addressType: bound.family === 'IPv6' && host !== undefined ? 6 : 4, index: 0,
-  });
+  const { address, port, family } = bound;
+  if (host === undefined) return addressKey({ address: null, port, addressType: 4, index: 0 });
+  return addressKey({ address, port, addressType: family === 'IPv6' ? 6 : 4, index: 0 });
 }
 
 /** The port in the name of an address; an IPv6 address has colons of its own. */
@@ -153,7 +155,10 @@ export async function probe(): Promise<string | null> {
     if (own !== null) return own;
     const env = { ...process.env, [SHARED]: '1', NODE_CLUSTER_SCHED_POLICY: 'none' };
     return await new Promise((resolve, reject) => {
-      execFile(process.execPath, [...process.execArgv, import.meta.filename], { env }, (error, out) => (error ? reject(error) : resolve(JSON.parse(out) as string | null)));
+      execFile(process.execPath, [...process.execArgv, import.meta.filename], { env }, (error, out) => {
+        if (error) reject(error);
+        else resolve(JSON.parse(out) as string | null);
+      });
     });
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -229,11 +234,16 @@ async function probeWorker(): Promise<string | null> {
     hearInternal(worker.process, (message) => {
       if (isClusters(message) && message.act === 'queryServer') asked = asking = addressKey(message);
     }, () => { asking = null; });
-    seeSent(worker.process, (message) => { if (isClusters(message) && message.ack !== undefined && asked !== null) answered = message.key; });
+    seeSent(worker.process, (message) => {
+      if (isClusters(message) && message.ack !== undefined && asked !== null) answered = message.key;
+    });
     const told = await new Promise<Told>((resolve) => worker.once('message', resolve));
     if (asked !== '127.0.0.1:0:4:undefined:0') return `node:cluster's workers ask for an address in another way: ${asked}`;
     if (made !== 1) return `node:cluster does not make its handles with \`net.${isShared ? '_createServerHandle' : 'createServer'}\``;
-    if (isShared) return await read(net.connect(told.port, '127.0.0.1')) === 'served' ? null : 'a worker does not accept from the handle it shares';
+    if (isShared) {
+      const answer = await read(net.connect(told.port, '127.0.0.1'));
+      return answer === 'served' ? null : 'a worker does not accept from the handle it shares';
+    }
     if (answered !== asked) return `node:cluster names an address "${answered}", not "${asked}"`;
     if (told.key !== asked || !told.own) return 'in a worker `cluster._getServer` does not give the stand-in of a listening handle';
     return await probeHandingOn(worker.process, handle, told);
@@ -248,7 +258,9 @@ async function probeHandingOn(process_: ChildProcess, handle: RawHandle | null, 
   const accepted = new Promise<boolean | undefined>((resolve) => hearInternal(process_, (message) => {
     if (isClusters(message) && message.ack === -1) resolve(message.accepted);
   }));
-  handle.onconnection = (_, client) => { if (client) sendHandle(process_, newConnection(key, -1, undefined), client, () => client.close()); };
+  handle.onconnection = (_, client) => {
+    if (client) sendHandle(process_, newConnection(key, -1, undefined), client, () => client.close());
+  };
   const answer = await read(net.connect(port, '127.0.0.1'));
   if (answer !== 'served') return 'a worker does not serve a connection that it is sent (`act: "newconn"`)';
   return await accepted ? null : 'a worker does not acknowledge a connection that it is sent';

@@ -11,10 +11,13 @@ export function startInspector(pid: number): void {
 
 /** A process in an endless loop says that its inspector listens. */
 export async function probe(): Promise<string | null> {
-  const child = spawn(process.execPath, ['--inspect-port=0', '-e', 'process.stdout.write("up"); for (;;);'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const LOOP = 'process.stdout.write("up"); for (;;);';
+  const child = spawn(process.execPath, ['--inspect-port=0', '-e', LOOP], { stdio: ['ignore', 'pipe', 'pipe'] });
   try {
     await new Promise((resolve, reject) => child.once('error', reject).stdout.once('data', resolve));
-    const listens = new Promise((resolve) => child.stderr.on('data', (data) => { if (/Debugger listening on ws:/.test(String(data))) resolve(true); }));
+    const listens = new Promise<void>((resolve) => child.stderr.on('data', (data) => {
+      if (/Debugger listening on ws:/.test(String(data))) resolve();
+    }));
     startInspector(child.pid as number);
     await inTime(800, () => listens, () => new Error('`process._debugProcess` does not open the inspector of a process in a loop'));
     return null;

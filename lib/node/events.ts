@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events';
 
+/** Lets a signal through to the listeners. */
+type Pass = (name: NodeJS.Signals, number: number) => void;
 type Emit = (this: NodeJS.Process, event: string | symbol, ...args: unknown[]) => boolean;
 
 /**
  * Stands before whoever listens to these signals: `came` is told of each, and they are not. Must run before anybody listens
- * to one, as Node binds `process.emit` then. Returns a function that lets a signal through to the listeners.
+ * to one, as Node binds `process.emit` then. Returns what lets one through.
  */
-export function gateSignals(names: ReadonlySet<string | symbol>, came: (name: string) => void): (name: NodeJS.Signals, number: number) => void {
+export function gateSignals(names: ReadonlySet<string | symbol>, came: (name: string) => void): Pass {
   const emit = process.emit as unknown as Emit;
   (process as unknown as { emit: Emit }).emit = function gate(event, ...args) {
     if (!names.has(event)) return emit.call(this, event, ...args);
@@ -38,7 +40,7 @@ export async function probe(): Promise<string | null> {
   if (seen !== made) return 'an EventEmitter is not initialised by `EventEmitter.init`';
   if (process.platform === 'win32') return null;
   const heard: number[] = [];
-  let pass: ReturnType<typeof gateSignals> | undefined;
+  let pass: Pass | undefined;
   const came = new Promise((resolve) => { pass = gateSignals(new Set(['SIGUSR2']), resolve); });
   process.on('SIGUSR2', (_: string, number: number) => { heard.push(number); });
   process.kill(process.pid, 'SIGUSR2');

@@ -25,6 +25,8 @@ export interface HttpConnection {
   busy: boolean;
 }
 
+const NO_LIST = 'Node does not list the HTTP/1 connections of a server: idle ones stay until their own time-out';
+
 /**
  * The HTTP/1 connections of a server out of Node's own list, which it keeps for its time-outs. Counting requests while
  * they pass would cost every request something; this costs nothing until somebody looks. Null: no HTTP/1 server.
@@ -32,7 +34,7 @@ export interface HttpConnection {
 export function httpConnections(server: Server): HttpConnection[] | null {
   const list = listOf(server);
   if (!list) {
-    if (server.listening && 'closeIdleConnections' in server) slowPath('Node does not list the HTTP/1 connections of a server: idle ones stay until their own time-out');
+    if (server.listening && 'closeIdleConnections' in server) slowPath(NO_LIST);
     return null;
   }
   const receiving = new Set(list.active());
@@ -78,7 +80,8 @@ export function isLastOnConnection(response: ServerResponse): boolean {
 export const isUpgraded = (socket: Socket): boolean => (socket as HttpSocket).parser === null;
 
 /** The head of an answer as it goes out; null while none is written. */
-export const headOf = (response: ServerResponse): string | null => (response as ServerResponse & { _header?: string | null })._header ?? null;
+export const headOf = (response: ServerResponse): string | null =>
+  (response as ServerResponse & { _header?: string | null })._header ?? null;
 
 /** Three connections: silent, answered, and being answered; the answered one is detached and read from anew. */
 export async function probe(): Promise<string | null> {
@@ -96,7 +99,7 @@ export async function probe(): Promise<string | null> {
     const came = new Promise((resolve) => server.once('connection', resolve));
     await came;
     if (path === undefined) return client;
-    const read = path === '/slow' ? new Promise((resolve) => server.once('request', resolve)) : new Promise((resolve) => client.once('data', resolve));
+    const read = new Promise((resolve) => (path === '/slow' ? server.once('request', resolve) : client.once('data', resolve)));
     client.write(`GET ${path} HTTP/1.1\r\nHost: probe\r\n\r\n`);
     await read;
     return client;
@@ -105,7 +108,7 @@ export async function probe(): Promise<string | null> {
     await connect();
     const idle = await connect('/');
     await connect('/slow');
-    return judge(httpConnections(server), busy, idle);
+    return await judge(httpConnections(server), busy, idle);
   } finally {
     for (const client of clients) client.destroy();
     server.close();
@@ -113,7 +116,7 @@ export async function probe(): Promise<string | null> {
   }
 }
 
-function judge(connections: HttpConnection[] | null, busy: ServerResponse | undefined, idle: Socket): string | null | Promise<string | null> {
+async function judge(connections: HttpConnection[] | null, busy: ServerResponse | undefined, idle: Socket): Promise<string | null> {
   if (!connections) return 'a server has no list of its HTTP/1 connections (`Symbol(http.server.connections)`)';
   if (connections.length !== 3) return `of three HTTP/1 connections the list has ${connections.length}`;
   const [answered] = connections.filter(({ response }) => response !== null);

@@ -18,7 +18,7 @@ export const runAsMain = (file: string): void => runMain(file);
  */
 export const requireAsMain = (file: string): unknown => _load(file, null, true);
 
-/** Whether the last {@link requireAsMain} met CommonJS: where it has found ES module syntax in a file without a `type`, it has left no main module. */
+/** Whether {@link requireAsMain} met CommonJS: where it found ES module syntax in a file without a `type`, it has left no main module. */
 export const hasMain = (): boolean => process.mainModule !== undefined;
 
 /** What require() does, without making a `require` for each: that looks for package.json on the whole way up. */
@@ -26,6 +26,8 @@ export const requireFile = (file: string): unknown => _load(file, null, false);
 
 /** Somebody has taught require() this ending: tsx, ts-node and the like. */
 export const isRequirable = (ending: string): boolean => ending in (Module as unknown as { _extensions: object })._extensions;
+
+const WRAPPED = /^\(function \(exports, require, module, __filename, __dirname\) \{.*here.*\}\);?$/s;
 
 /** A CommonJS and an ES module are run as main, and one is required; and what kit/compiled.ts does is there. */
 export async function probe(): Promise<string | null> {
@@ -41,9 +43,10 @@ export async function probe(): Promise<string | null> {
     const plain = write('plain.cjs', 'module.exports = "plain";');
     if (requireFile(plain) !== 'plain') return '`Module._load` does not give what a file exports';
     if (!cache || !(plain in cache)) return '`Module._cache` does not have what was loaded';
-    if (!/^\(function \(exports, require, module, __filename, __dirname\) \{.*here.*\}\);?$/s.test(wrap?.('here') ?? '')) return '`Module.wrap` wraps in another way';
+    if (!WRAPPED.test(wrap?.('here') ?? '')) return '`Module.wrap` wraps in another way';
     if (!isRequirable('.js') || isRequirable('.nothing')) return '`Module._extensions` does not have the endings that can be required';
-    if (requireAsMain(write('main.cjs', 'module.exports = require.main === module;')) !== true || !hasMain()) return '`Module._load` does not make a module the main one';
+    const isMain = requireAsMain(write('main.cjs', 'module.exports = require.main === module;'));
+    if (isMain !== true || !hasMain()) return '`Module._load` does not make a module the main one';
     const ran = new Promise<void>((resolve) => { shared.hatcheryProbe = resolve; });
     runAsMain(write('main.mjs', 'globalThis.hatcheryProbe();'));
     await ran;

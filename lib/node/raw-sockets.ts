@@ -114,7 +114,8 @@ export async function probe(): Promise<string | null> {
     if (!raw) return '`onconnection` is called without the connection';
     if (peerAddress(raw) !== '127.0.0.1') return '`getpeername` of a handle does not tell the address';
     const parts = [await readText(raw, 4), await readText(raw, 4)];
-    return parts.join() === 'head,body' ? null : `of "headbody" were read "${parts.join('" and "')}": what is not read does not stay in the kernel`;
+    if (parts.join() === 'head,body') return null;
+    return `of "headbody" were read "${parts.join('" and "')}": what is not read does not stay in the kernel`;
   } finally {
     client.destroy();
     server.close();

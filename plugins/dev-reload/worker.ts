@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import { isUpgraded, openSockets, type Runtime } from '../../lib/runtime.js';
+import { isUpgraded, openSockets, wire, type Runtime } from '../../lib/runtime.js';
 
 /** How often a worker that leaves looks for connections that have become idle, ms. */
 const LOOK = 15;
@@ -10,8 +10,7 @@ export default function devReload(runtime: Runtime<'worker'>): void {
   runtime.printsFailure = false;
   process.on('uncaughtExceptionMonitor', (error) => {
     if (!runtime.ready) return;
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-    runtime.channel.sendLast('child.failed', { phase: 'run', error: { name, message, stack } });
+    runtime.channel.sendLast('child.failed', { phase: 'run', error: wire(error) });
   });
   runtime.signal.addEventListener('abort', () => {
     const leave = () => {

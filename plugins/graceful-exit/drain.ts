@@ -24,7 +24,9 @@ export interface DrainReport {
 }
 
 /** Resolves when all servers are closed and every connection is, which is before the deadline in any case. */
-export async function drain(servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, { waiting, report }: DrainReport): Promise<void> {
+export async function drain(
+  servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, { waiting, report }: DrainReport,
+): Promise<void> {
   const { timeout, deadline } = closing;
   for (const server of servers) server.begin();
   let allClosed = false;

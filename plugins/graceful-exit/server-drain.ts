@@ -72,7 +72,7 @@ export class ServerDrain {
     closeGently(this.#server, this.closed);
   }
 
-  /** Nothing is open any more: neither for the server nor in Node's list (connections handed to it by `emit` are not counted by the server). */
+  /** Nothing is open any more: neither for the server nor in Node's list, as it does not count connections handed to it by `emit`. */
   get done(): boolean {
     return this.#isClosed && !(httpConnections(this.#server)?.length);
   }
@@ -112,7 +112,8 @@ export class ServerDrain {
   }
 
   #announced(rules: Rules): number {
-    const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = this.#server as Server & { keepAliveTimeout?: number; keepAliveTimeoutBuffer?: number };
+    type Timed = Server & { keepAliveTimeout?: number; keepAliveTimeoutBuffer?: number };
+    const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = this.#server as Timed;
     return keepAliveTimeout ? keepAliveTimeout + keepAliveTimeoutBuffer + MARGIN : rules.idleFallback;
   }
 

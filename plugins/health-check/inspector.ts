@@ -19,7 +19,8 @@ export interface Paused {
 }
 
 interface Target { webSocketDebuggerUrl?: string; type?: string }
-interface Reply { id?: number; method?: string; params?: Record<string, unknown>; result?: Record<string, unknown>; error?: { message: string } }
+type Fields = Record<string, unknown>;
+interface Reply { id?: number; method?: string; params?: Fields; result?: Fields; error?: { message: string } }
 interface CallFrame { callFrameId: string; functionName: string; location: { scriptId: string; lineNumber: number; columnNumber?: number } }
 
 /** Milliseconds that a process gets to answer on a port which may be its inspector. */
@@ -54,7 +55,9 @@ export async function pause<T>(url: string, signal: AbortSignal, look: (paused: 
   try {
     const files = new Map<string, string>();
     session.on('Debugger.scriptParsed', ({ scriptId, url: file }) => files.set(String(scriptId), String(file)));
-    const paused = new Promise<CallFrame[]>((resolve) => session.on('Debugger.paused', ({ callFrames }) => resolve(callFrames as CallFrame[])));
+    const paused = new Promise<CallFrame[]>((resolve) => {
+      session.on('Debugger.paused', ({ callFrames }) => resolve(callFrames as CallFrame[]));
+    });
     // Both at once: between two messages the JavaScript that comes out of native code would run on.
     await Promise.all([session.send('Debugger.enable'), session.send('Debugger.pause')]);
     const callFrames = await session.orAborted(paused);

@@ -16,7 +16,9 @@ export interface OpenPort {
  * Serves the master's open routes on a port of its own, so that a blocked worker cannot hide.
  * Rejects with ERR_CLUSTER_START when the port cannot be had. `serves` limits it to some paths.
  */
-export async function openPort(master: Master, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true): Promise<OpenPort> {
+export async function openPort(
+  master: Master, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true,
+): Promise<OpenPort> {
   const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE, keepAliveTimeout: 5_000 }, (request, response) => {
     void answer(master, serves, request).then((reply) => send(response, request.method === 'HEAD', reply));
   });
@@ -44,7 +46,9 @@ async function open(server: Server, owner: string, port: number, host: string): 
   }
 }
 
-async function answer({ routes, logger }: Master, serves: (path: string) => boolean, { method, url }: IncomingMessage): Promise<RouteAnswer> {
+async function answer(
+  { routes, logger }: Master, serves: (path: string) => boolean, { method, url }: IncomingMessage,
+): Promise<RouteAnswer> {
   try {
     const { pathname, searchParams } = new URL(url ?? '/', 'http://health');
     const here = routes.filter((route) => route.open && route.path === pathname && serves(pathname));

@@ -79,7 +79,8 @@ export function keepPoll(engines: Iterable<Engine>, request: IncomingMessage, se
       transport.req.cleanup();
       transport.writable = false;
       setTimeout(() => {
-        if (senderLives() && !transport.req && clients[sid]?.transport === transport) transport.onError?.('poll connection closed prematurely');
+        if (!senderLives() || transport.req || clients[sid]?.transport !== transport) return;
+        transport.onError?.('poll connection closed prematurely');
       }, NEWS).unref();
     }
   };

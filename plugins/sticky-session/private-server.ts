@@ -28,7 +28,10 @@ export class PrivateServer {
   readonly #channel: Runtime<'worker'>['channel'];
 
   /** `servers`: the app's, by port or path. `taken`: a request is about to reach one of them; `from`: the process that sent it on. */
-  constructor({ channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>, taken: (request: IncomingMessage, from: number) => void) {
+  constructor(
+    { channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>,
+    taken: (request: IncomingMessage, from: number) => void,
+  ) {
     this.#path = file;
     this.#channel = channel;
     this.#servers = servers;

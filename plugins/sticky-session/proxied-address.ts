@@ -16,7 +16,8 @@ export function proxiedAddresses(runtime: Runtime<'worker'>): void {
     });
     server.prependListener('secureConnection', (socket: Socket) => {
       const parent = belowTls(socket);
-      if (parent && Object.hasOwn(parent, 'remoteAddress')) showPeer(socket, { remoteAddress: parent.remoteAddress, remotePort: parent.remotePort });
+      if (!parent || !Object.hasOwn(parent, 'remoteAddress')) return;
+      showPeer(socket, { remoteAddress: parent.remoteAddress, remotePort: parent.remotePort });
     });
   });
 }

@@ -6,7 +6,7 @@ const FILE = path.join(root, 'dist/lib/node/probes.cjs');
 /** Milliseconds for all of them. */
 const DEADLINE = 20_000;
 
-/** What the Node under test has of lib/node: for each subject null, or the promise that it breaks, in a line. `first`: a file to run before. */
+/** What the Node under test has of lib/node: for each subject null, or the promise that it breaks. `first`: a file to run before. */
 export function probes(subjects: readonly string[] = [], first?: string): Promise<Record<string, string | null>> {
   return new Promise((resolve, reject) => {
     execFile(node, [...(first ? ['--require', first] : []), FILE, ...subjects], { timeout: DEADLINE }, (error, stdout, stderr) => {

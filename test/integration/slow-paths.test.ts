@@ -12,7 +12,8 @@ test('what Node does not have is gone without, and status and DEBUG say so', { t
   for (let i = 0; i < 3; i++) assert.equal((await fetch(url, { headers: { Connection: 'close' } })).status, 200);
   await eventually(async () => {
     const { slowPaths } = await cluster.status();
-    assert.deepEqual(slowPaths.map((line) => line.replace(/[,:].*/, '')).sort(), ["a child's channel is a net.Socket", "connections reach workers over Node's own channel"]);
+    const what = slowPaths.map((line) => line.replace(/[,:].*/, '')).sort();
+    assert.deepEqual(what, ["a child's channel is a net.Socket", "connections reach workers over Node's own channel"]);
     return slowPaths.every((line) => line.endsWith('process.binding is shut'));
   });
   assert.match(cluster.output, /hatchery:node slow path: connections reach workers/);

@@ -24,7 +24,8 @@ let sequence = 0;
  * How connections reach one worker. The first go as node:cluster sends them, over Node's channel: a message, Node's
  * acknowledgement of the handle, and the cluster's of the connection, all in JSON. Then a pipe of their own is there, with
  * one message and one byte in answer, which takes a sixth off the processor time of a connection and its answer (`npm run bench
- * -- throughput`) and keeps them out of the application's messages (FIELD-NOTES 5). Where there can be none, it stays as it was.
+ * -- throughput`) and keeps them out of the application's messages (docs/decisions/handover-pipe.md). Where there can be none, it
+ * stays as it was.
  */
 export class Handover {
   readonly #process: ChildProcess;

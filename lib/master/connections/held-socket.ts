@@ -31,7 +31,9 @@ export class HeldSocket implements Held {
     mkdirSync(path.dirname(file), { recursive: true });
     await removeStaleSocket(file);
     const handle = bindOnly(file);
-    if (typeof handle === 'number') throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+    if (typeof handle === 'number') {
+      throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+    }
     chmodSync(file, mode);
     return new HeldSocket(file, handle);
   }

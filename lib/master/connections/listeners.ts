@@ -129,7 +129,9 @@ export class Listeners {
   }
 
   #acceptor(handle: RawHandle): Acceptor {
-    return new Acceptor(handle, { routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience });
+    return new Acceptor(handle, {
+      routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
+    });
   }
 
   #drop(key: string, acceptor: Acceptor): void {

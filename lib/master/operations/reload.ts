@@ -1,5 +1,5 @@
 import type { ReloadResult } from '../../api/status.js';
-import { ClusterError, toErrorData } from '../../kit/errors.js';
+import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import type { Child } from '../processes/child.js';
@@ -114,7 +114,7 @@ export function reporter(reason: string): (generation: number, replaced: number,
     replaced,
     took: Math.round(performance.now() - started),
     at: new Date().toISOString(),
-    ...(error ? { error: toErrorData(error).message } : {}),
+    ...(error ? { error: wire(error).message } : {}),
   });
 }
 
