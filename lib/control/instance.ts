@@ -65,4 +65,5 @@ export class Instance {
 }
 
 const withoutControl = (error: unknown) =>
-  `no control socket, so stop, reload, scale and status will not find this instance: ${error instanceof Error ? error.message : String(error)}`;
+  'no control socket, so stop, reload, scale and status will not find this instance: '
+  + (error instanceof Error ? error.message : String(error));
