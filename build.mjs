@@ -107,8 +107,6 @@ const shared = {
   external: ['typescript', 'tsx'],
   legalComments: 'none',
   metafile: true,
-  minifySyntax: true,
-  minifyWhitespace: true,
   // The core and its plugins import by lib/kit/import-module.ts alone.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
@@ -151,7 +149,7 @@ writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) =>
 // esbuild copies every name of a module of Node's whose default is imported; seeing through to them will do, and spares each
 // process a millisecond.
 for (const { metafile } of results) {
-  for (const file of Object.keys(metafile.outputs)) rewrite(path.join(root, file), (text) => text.replace(/__toESM\((require\("node:[\w/]+"\)),1\)/g, '(m=>({__proto__:m,default:m}))($1)'));
+  for (const file of Object.keys(metafile.outputs)) rewrite(path.join(root, file), (text) => text.replace(/__toESM\((require\("node:[\w/]+"\)), 1\)/g, '(m=>({__proto__:m,default:m}))($1)'));
 }
 
 // Named after their content, for what is kept compiled of them.
