@@ -83,7 +83,8 @@ function plain(node, file, checker) {
   const written = checker.typeToTypeNode(checker.getTypeFromTypeNode(node), file, WHOLE);
   const schema = node.typeArguments?.[0];
   const described = schema && written.members ? withComments(written, checker.getTypeFromTypeNode(schema), checker) : written;
-  return ts.createPrinter().printNode(ts.EmitHint.Unspecified, described, file);
+  const [indent = ''] = /^ */.exec(file.text.slice(file.text.lastIndexOf('\n', node.getStart(file)) + 1)) ?? [];
+  return ts.createPrinter().printNode(ts.EmitHint.Unspecified, described, file).replaceAll('\n', `\n${indent}`);
 }
 
 /** The descriptions of a schema's keys are the comments of the type's. */

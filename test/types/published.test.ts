@@ -18,8 +18,16 @@ const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
 const USE = `
 declare module 'hatchery' {
   interface InternalMessages { 'mine.count': { from: 'worker'; to: 'master'; data: number; reply: string } }
+  interface PluginOptions { mine: { limit: number } }
 }
-export const config = defineConfig({ workers: 'auto', refork: { onLimit: 'exit' }, plugins: { metrics: true }, profiles: { production: { port: 80 } } });
+export const config = defineConfig({
+  workers: 'auto', refork: { onLimit: 'exit' }, profiles: { production: { port: 80 } },
+  plugins: { metrics: true, 'health-check': { maxRss: '512MB' }, mine: { limit: 1 }, './other.js': { any: 'thing' } },
+});
+// @ts-expect-error a built-in plugin has no such option
+export const misspelt = defineConfig({ plugins: { 'health-check': { maxRSS: '512MB' } } });
+// @ts-expect-error nor has one that is declared here
+export const undeclared = defineConfig({ plugins: { mine: { limits: 1 } } });
 // @ts-expect-error neither a number nor "auto"
 export const wrong = defineConfig({ workers: 'many' });
 export const plugin = definePlugin<{ limit: number }>({ name: 'mine', apply: (master, { limit }) => { master.hooks.beforeRefork.tap('mine', () => ({ delay: limit })); } });
