@@ -17,6 +17,13 @@ export interface ChildListener {
   leaving(child: Child, reason: CloseReason): void;
 }
 
+/** Where a process is started, and where its output goes. */
+export interface ForkPlace {
+  cwd: string;
+  /** Standard output and error of the child: the master's own, or a log file's descriptors. */
+  stdio: { out: number; err: number };
+}
+
 /** A process that has just been started. */
 export interface Forked {
   process: ChildProcess;
