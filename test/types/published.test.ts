@@ -63,7 +63,7 @@ function install(name: string, from: string, seen = new Set<string>()): void {
 
 before(() => {
   assert.ok(existsSync('dist/types'), 'a build without --js-only comes first');
-  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', consumer], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as [{ filename: string }];
+  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--offline', '--ignore-scripts', '--pack-destination', consumer], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as [{ filename: string }];
   const place = path.join(consumer, 'node_modules/hatchery');
   mkdirSync(place, { recursive: true });
   execFileSync('tar', ['-xzf', path.join(consumer, packed.filename), '-C', place, '--strip-components=1']);
