@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { CONNECTION_BACK } from '../node/connection-back.js';
 import type { Runtime } from '../api/runtime.js';
@@ -12,7 +13,7 @@ interface Handle {
 }
 interface HttpSocket extends Socket {
   _handle: Handle | null;
-  _httpMessage?: unknown;
+  _httpMessage?: ServerResponse | null;
 }
 interface Parser {
   socket: HttpSocket | null;
@@ -29,13 +30,17 @@ const LIMIT = 500;
 /**
  * Gives the idle HTTP/1 connections of this worker back to the master, which passes each on like a new one: the next
  * request on it reaches another worker, and its client notices nothing. What the client has sent meanwhile is still in the
- * kernel, since an idle connection has no byte in this process. TLS keeps its state in the process, so it cannot be moved.
+ * kernel, since an idle connection has no byte in this process. One that is being answered follows with the end of its
+ * answer, before anything else is read from it. TLS keeps its state in the process, so it cannot be moved.
  */
 export async function giveBackIdle(runtime: Runtime): Promise<number> {
   if (runtime.config.balance !== 'round-robin' || !process.connected) return 0;
   const given: Promise<void>[] = [];
   for (const server of serversOfMaster()) {
-    for (const parser of idleOf(server)) given.push(give(parser));
+    const connections = connectionsOf(server);
+    if (!connections) continue;
+    for (const parser of idleOf(connections)) given.push(give(parser));
+    for (const { socket } of connections.all()) if (socket?._httpMessage) onAnswered(socket._httpMessage, () => void giveBackIdle(runtime));
   }
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([Promise.all(given), new Promise((resolve) => { timer = setTimeout(resolve, LIMIT); })]);
@@ -43,13 +48,24 @@ export async function giveBackIdle(runtime: Runtime): Promise<number> {
   return given.length;
 }
 
-function idleOf(server: Server): Parser[] {
+function connectionsOf(server: Server): ConnectionsList | undefined {
   const key = Object.getOwnPropertySymbols(server).find(({ description }) => description === 'http.server.connections');
-  const list = key && Reflect.get(server, key) as ConnectionsList;
-  if (!list || 'setSecureContext' in server) return [];
+  return key && !('setSecureContext' in server) ? Reflect.get(server, key) as ConnectionsList : undefined;
+}
+
+function idleOf(connections: ConnectionsList): Parser[] {
   // One that never sent a byte counts as active for Node, as its time-outs run.
-  const silent = list.all().filter(({ socket }) => socket?.bytesRead === 0);
-  return [...new Set([...list.idle(), ...silent])].filter(({ socket }) => socket && isIdle(socket));
+  const silent = connections.all().filter(({ socket }) => socket?.bytesRead === 0);
+  return [...new Set([...connections.idle(), ...silent])].filter(({ socket }) => socket && isIdle(socket));
+}
+
+const awaited = new WeakSet<ServerResponse>();
+
+/** Behind Node's own listener, which leaves the connection to its next request. */
+function onAnswered(response: ServerResponse, then: () => void): void {
+  if (awaited.has(response)) return;
+  awaited.add(response);
+  response.once('finish', then);
 }
 
 /** For Node a connection is idle as soon as its request has been read. A unix socket has no peer, and no port to go back to. */

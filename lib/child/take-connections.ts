@@ -25,9 +25,9 @@ const notes = new WeakMap<object, unknown>();
 /** What the master's plugins have noted of a connection (`prepare` of ConnectionRouting). */
 export const noteOf = (handle: object): unknown => notes.get(handle);
 
-/** Servers of this process whose connections come from the master. */
+/** Servers of this process whose connections come from the master; one that drains has no handle any more, and its connections still. */
 export function* serversOfMaster(): Iterable<Server> {
-  for (const { server, handle } of listeners.values()) if (server._handle === handle) yield server;
+  for (const { server, handle } of listeners.values()) if (server._handle === handle || server._handle === null) yield server;
 }
 
 /** The worker's side of master/handover.ts. To be called before anything listens. */
