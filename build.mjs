@@ -2,14 +2,15 @@
 // one file read at once starts sooner than a graph of ES modules (some 20 ms for twenty chunks), and the first import() of a
 // process costs 5 ms on Node 20:
 //   core.cjs              the master and the command line: one copy, whoever asks for it
-//   lib/index.js          ES module, the public API: names of core.cjs
+//   lib/index.cjs, .js    the public API: names of core.cjs, for require and for import
+//   lib/runtime.cjs, .js  `hatchery/runtime`
 //   bin/                  `framework`, and `hatchery/cli`
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
-//   lib/child/          what a child process runs
+//   lib/child/            what a child process runs
 //   vendor/               dependencies that few starts need
 //   LICENSES.txt          of everything that is bundled
-// and the declarations beside them.
-import { spawnSync } from 'node:child_process';
+//   types/                the declarations (build-types.mjs)
+// Nothing is minified: what a stack shows can be read (docs/decisions/bundling.md).
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,6 +18,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { leanCommonBin } from './bin/lean-common-bin.mjs';
+import { buildTypes } from './build-types.mjs';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(root, 'dist');
@@ -107,8 +109,6 @@ const shared = {
   external: ['typescript', 'tsx'],
   legalComments: 'none',
   metafile: true,
-  minifySyntax: true,
-  minifyWhitespace: true,
   // The core and its plugins import by lib/kit/import-module.ts alone.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
@@ -126,7 +126,7 @@ const results = await Promise.all([
   build({
     ...shared,
     entryPoints: present([
-      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/child/fetch-bridge.ts', 'lib/node/probes.ts',
+      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/node/probes.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
@@ -160,7 +160,7 @@ writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) =>
 // esbuild copies every name of a module of Node's whose default is imported; seeing through to them will do, and spares each
 // process a millisecond.
 for (const { metafile } of results) {
-  for (const file of Object.keys(metafile.outputs)) rewrite(path.join(root, file), (text) => text.replace(/__toESM\((require\("node:[\w/]+"\)),1\)/g, '(m=>({__proto__:m,default:m}))($1)'));
+  for (const file of Object.keys(metafile.outputs)) rewrite(path.join(root, file), (text) => text.replace(/__toESM\((require\("node:[\w/]+"\)), 1\)/g, '(m=>({__proto__:m,default:m}))($1)'));
 }
 
 // Named after their content, for what is kept compiled of them.
@@ -175,16 +175,23 @@ for (const name of INSIDE) {
   mkdirSync(path.join(dist, 'plugins', name), { recursive: true });
   writeFileSync(path.join(dist, 'plugins', name, 'index.cjs'), `module.exports = require('../../core.cjs').plugin('${name}');\n`);
 }
-const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
+const names = (exported) => Object.keys(exported).filter((name) => name !== 'default').join(', ');
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
-writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\nexport const { ${names('lib')} } = ${compiled('./kit/', "'library'")}.lib();\n`);
+const library = `${compiled('./kit/', "'library'")}.lib()`;
+writeFileSync(path.join(dist, 'lib/index.cjs'), `module.exports = ${library};\n`);
+// The ES module beside it says the names of the same objects; so do its declarations.
+for (const [name, source] of Object.entries({ index: library, runtime: "require('./runtime.cjs')" })) {
+  const exported = names(createRequire(coreFile)(`./lib/${name}.cjs`));
+  writeFileSync(path.join(dist, `lib/${name}.js`), exported === '' ? 'export {};\n'
+    : `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\nexport const { ${exported} } = ${source};\n`);
+  writeFileSync(path.join(dist, `lib/${name}.d.ts`), `export * from '../types/lib/${name}.js';\n`);
+}
 // The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more. Each command needs other functions of the core.
 writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
-writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''")}.cli();\n0 && (module.exports = { ${names('cli')} });\n`);
+writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''")}.cli();\n0 && (module.exports = { ${names(core.cli())} });\n`);
 
 if (!process.argv.includes('--js-only')) {
-  const tsc = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
-  if (tsc.status !== 0) process.exit(tsc.status ?? 1);
+  buildTypes({ root, out: path.join(dist, 'types'), entries: ['lib/index.ts', 'lib/runtime.ts', 'bin/index.ts'], loaded: present(['plugins/options.ts']) });
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.

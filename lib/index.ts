@@ -1,5 +1,6 @@
 import { loadConfig, type LoadRequest } from './config/load.js';
 import type { ProfileInput } from './config/schema.js';
+import { atCaller, isObject, misuse } from './kit/misuse.js';
 import { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
 
 /** The public API, and nothing else. */
@@ -33,10 +34,16 @@ export type StartOptions = ProfileInput & {
 
 /**
  * Starts a cluster in this process, which becomes its master; resolves when all are ready. Options rank as flags of the
- * command line do. @throws ClusterError: ERR_CLUSTER_CONFIG, _APP_NOT_FOUND, _PLUGIN, _START, _START_TIMEOUT, ...
+ * command line do. @throws ClusterError: ERR_CLUSTER_USAGE, _CONFIG, _APP_NOT_FOUND, _PLUGIN, _START, _START_TIMEOUT, ...
  */
-export async function startCluster({ target, command, ...inline }: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
+export async function startCluster(config: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
+  if (!isObject(config)) throw misuse(startCluster, 'an object of options', config);
+  if (!isObject(options)) throw misuse(startCluster, 'an object as its second argument', options);
+  const { target, command, ...inline } = config;
   const read = () => loadConfig({ target, command, inline });
-  const bootstrap = new Bootstrap(await read(), { reloadConfig: read, ...options });
-  return bootstrap.start();
+  try {
+    return await new Bootstrap(await read(), { reloadConfig: read, ...options }).start();
+  } catch (error) {
+    throw atCaller(error, startCluster);
+  }
 }

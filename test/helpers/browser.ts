@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
 import type { Scope } from './cluster.js';
+import { missing } from './skips.js';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file));
 
 /** Why there is no browser; false when there is one. As the `skip` of a test. */
-export const noBrowser: string | false = CHROMIUM ? false : 'no Chromium on this machine (apt-get install chromium)';
+export const noBrowser: string | false = CHROMIUM ? false : missing.chromium;
 
 /** A headless Chromium that asks nobody but the test's own servers. */
 export async function openBrowser(scope: Scope): Promise<Browser> {
