@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClosingContext, Runtime } from '../../lib/runtime.js';
 import type { GracefulExitOptions } from './options.js';
-import type { Progress, Rules, ServerDrain } from './server-drain.js';
+import type { Progress, Rules } from './rules.js';
+import type { ServerDrain } from './server-drain.js';
 
 /** Milliseconds between two looks. */
 const LOOK = 100;
