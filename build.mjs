@@ -142,17 +142,12 @@ const results = await Promise.all([
   build({
     ...shared,
     entryPoints: present([
-      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts',
-      'lib/child/fetch-bridge.ts', 'lib/child/worker-main.ts', 'lib/child/agent-main.ts',
+      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/child/worker-main.ts', 'lib/child/agent-main.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
   }),
-  ...['worker', 'agent'].map((role) => build({
-    ...shared,
-    entryPoints: [`lib/child/${role}.ts`],
-    plugins: [runtime(role), outside('../kit/import-module.cjs')],
-  })),
+  ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/child/${role}.ts`], plugins: [runtime(role), outside('../kit/import-module.cjs')] })),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],
