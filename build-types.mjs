@@ -14,7 +14,8 @@ const WHOLE = NoTruncation | NoErrorTruncation | InTypeAlias | MultilineObjectLi
 
 /** `entries`: the files, relative to `root`, that users import. `loaded`: declarations that come with the first of them. */
 export function buildTypes({ root, out, entries, loaded }) {
-  const { options, fileNames } = ts.parseJsonConfigFileContent(ts.readConfigFile(path.join(root, 'tsconfig.types.json'), ts.sys.readFile).config, ts.sys, root);
+  const { config } = ts.readConfigFile(path.join(root, 'tsconfig.types.json'), ts.sys.readFile);
+  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   const sources = ts.createProgram(fileNames, { ...options, outDir: out });
   refuse([...ts.getPreEmitDiagnostics(sources), ...sources.emit().diagnostics], root);
   writeFileSync(path.join(out, 'package.json'), '{ "type": "commonjs" }\n');
@@ -36,7 +37,8 @@ export function buildTypes({ root, out, entries, loaded }) {
 
 function refuse(diagnostics, root) {
   if (diagnostics.length === 0) return;
-  console.error(ts.formatDiagnosticsWithColorAndContext(diagnostics, { getCanonicalFileName: (name) => name, getCurrentDirectory: () => root, getNewLine: () => '\n' }));
+  const host = { getCanonicalFileName: (name) => name, getCurrentDirectory: () => root, getNewLine: () => '\n' };
+  console.error(ts.formatDiagnosticsWithColorAndContext(diagnostics, host));
   process.exit(1);
 }
 

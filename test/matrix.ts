@@ -37,8 +37,10 @@ for (const { version, words } of plan) {
   const { code, sums } = await run(version, words);
   failed ||= code !== 0;
   for (const [name, count] of sums) total.set(name, (total.get(name) ?? 0) + count);
-  const minutes = ((sums.get('duration_ms') ?? 0) / 60_000).toFixed(1);
-  lines.push(`Node.js ${version}: ${code === 0 ? 'good' : 'FAILED'}, ${sums.get('pass') ?? 0} of ${sums.get('tests') ?? 0} passed, ${sums.get('skipped') ?? 0} skipped, ${minutes} min, ${what}`);
+  const sum = (name: string): number => sums.get(name) ?? 0;
+  const minutes = (sum('duration_ms') / 60_000).toFixed(1);
+  lines.push(`Node.js ${version}: ${code === 0 ? 'good' : 'FAILED'}, ${sum('pass')} of ${sum('tests')} passed, `
+    + `${sum('skipped')} skipped, ${minutes} min, ${what}`);
 }
 console.log(['', ...lines, ...[...total].map(([name, count]) => `# ${name} ${count}`)].join('\n'));
 process.exit(failed ? 1 : 0);

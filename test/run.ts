@@ -22,7 +22,9 @@ const ci = Boolean(process.env.CI);
 const node = version ? nodeBinary(version) : process.execPath;
 
 const all = ['node', 'unit', 'types', 'cli', 'integration'].filter((folder) => existsSync(path.join(here, folder)))
-  .flatMap((folder) => readdirSync(path.join(here, folder)).filter((name) => name.endsWith('.test.ts')).map((name) => path.join(here, folder, name)));
+  .flatMap((folder) => readdirSync(path.join(here, folder))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => path.join(here, folder, name)));
 const relative = (file: string): string => path.relative(here, file);
 const unknown = words.filter((word) => !all.some((file) => relative(file).includes(word)));
 if (unknown.length > 0) {
@@ -51,7 +53,8 @@ function runIn(binary: string, group: readonly string[], concurrency: number): P
     '--test-concurrency', String(concurrency), '--test-timeout', '180000', ...group,
   ], { stdio: 'inherit', env: { ...process.env, ...(version ? { TEST_NODE: node } : {}) }, cwd: path.dirname(here) });
   return new Promise((resolve) => runner.on('exit', (code, signal) => {
-    const records = existsSync(told) ? readFileSync(told, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line) as TestRecord) : [];
+    const lines = existsSync(told) ? readFileSync(told, 'utf8').split('\n').filter(Boolean) : [];
+    const records = lines.map((line) => JSON.parse(line) as TestRecord);
     // It ended badly and names no test for it.
     const silent = code !== 0 && !records.some(({ result }) => result === 'fail');
     resolve(silent ? [...records, { file: '', name: `the test runner ended with ${signal ?? code}`, result: 'fail' }] : records);
@@ -74,7 +77,8 @@ let refused = false;
 for (const [reason, names] of outcome.skips) {
   const why = refusal(reason, ci);
   refused ||= why !== undefined;
-  console.log([`${names.length} skipped: ${String(reason)}${why ? `: ${why}, so this run has failed` : ''}`, ...names.map((name) => `  ${name}`)].join('\n'));
+  console.log(`${names.length} skipped: ${String(reason)}${why ? `: ${why}, so this run has failed` : ''}`);
+  for (const name of names) console.log(`  ${name}`);
 }
 console.log(outcome.lines().join('\n'));
 process.exit(outcome.count('fail') > 0 || refused ? 1 : 0);

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 /** Every coded error, in one place: what it means, and the exit code of a command that ends with it. */
 export const ERRORS = {
   ERR_CLUSTER_CONFIG: { exit: 2, means: 'a configuration key or value is wrong, or the file cannot be read' },
-  ERR_CLUSTER_USAGE: { exit: 2, means: 'an unknown command or flag, a bad value on the command line, or a function called with what it does not take' },
+  ERR_CLUSTER_USAGE: { exit: 2, means: 'an unknown command or flag, or a value that a command or a function does not take' },
   ERR_CLUSTER_APP_NOT_FOUND: { exit: 2, means: 'the target directory or entry file is not there, or holds nothing to run' },
   ERR_CLUSTER_PLUGIN: { exit: 2, means: 'a plugin cannot be found, loaded, given these options or applied' },
   ERR_CLUSTER_ENGINE: { exit: 2, means: 'this Node.js or this hatchery is outside what a plugin or an app supports' },

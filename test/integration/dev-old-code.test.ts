@@ -10,7 +10,7 @@ const version = require('./version.js');
 setTimeout(() => http.createServer((request, response) => response.end('version ' + version)).listen(process.env.PORT), 800);
 `;
 
-test('serveWhileReloading "old": the old code answers until the new one is ready, and goes on when that does not start', { timeout: 30_000 }, async (t) => {
+test('serveWhileReloading "old": the old code answers until the new one is ready, and if it never is', { timeout: 30_000 }, async (t) => {
   const dev = await startDev(t, 'dev-app', {
     edit: (dir) => {
       writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ plugins: { 'dev-reload': { serveWhileReloading: 'old' } } }));
@@ -53,7 +53,7 @@ http.createServer((request, response) => {
 }).listen(process.env.PORT);
 `;
 
-test('after a save that does not start nobody gets the old code any more, whatever connection it comes on', { timeout: 20_000 }, async (t) => {
+test('after a save that does not start nobody gets the old code, whatever connection it comes on', { timeout: 20_000 }, async (t) => {
   const dev = await startDev(t, 'dev-app', { edit: (dir) => writeFileSync(path.join(dir, 'app.js'), HALF) });
   await dev.answer(/version 1/);
   const connections = Array.from({ length: 3 }, () => new RawConnection({ port: dev.cluster.port }));

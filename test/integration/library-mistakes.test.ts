@@ -4,27 +4,28 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { MOST_WORKERS } from '../../lib/config/schema.js';
 import { node } from '../helpers/cluster.js';
 
 const library = path.resolve('dist/lib/index.js');
 const cli = path.resolve('dist/bin/index.js');
 
 /** What is called by mistake, and the one line that says so. */
-const MISTAKES: Record<string, RegExp> = {
-  'new h.Bootstrap()': /^\[?ClusterError: Bootstrap: expected what loadConfig returns, found nothing(?:\] \{)?$/m,
-  'new h.Bootstrap({ port: 8080 })': /^\[?ClusterError: Bootstrap: expected what loadConfig returns, found \{"port":8080\}(?:\] \{)?$/m,
-  'h.startCluster(42)': /^\[?ClusterError: startCluster: expected an object of options, found 42(?:\] \{)?$/m,
-  'h.startCluster("server.js")': /^\[?ClusterError: startCluster: expected an object of options, found "server\.js"(?:\] \{)?$/m,
-  'h.startCluster(null)': /^\[?ClusterError: startCluster: expected an object of options, found null(?:\] \{)?$/m,
-  'h.startCluster({ target: 42 })': /^\[?ClusterError: loadConfig: expected a file path as target, found 42(?:\] \{)?$/m,
-  'h.startCluster({ workers: "x" })': /^\[?ClusterError: options: workers: expected a whole number from 1 to \d+ or "auto", found "x"(?:\] \{)?$/m,
-  'h.startCluster({ target: "/no/such/app" })': /^\[?ClusterError: \/no\/such\/app: no such directory or file(?:\] \{)?$/m,
-  'h.startCluster({}, 42)': /^\[?ClusterError: startCluster: expected an object as its second argument, found 42(?:\] \{)?$/m,
-  'h.loadConfig("app")': /^\[?ClusterError: loadConfig: expected an object, found "app"(?:\] \{)?$/m,
-  'h.defineConfig()': /^\[?ClusterError: defineConfig: expected an object of keys, found nothing(?:\] \{)?$/m,
-  'h.definePlugin()': /^\[?ClusterError: definePlugin: expected an object with `name` and `apply`, found nothing(?:\] \{)?$/m,
-  'h.definePlugin({ name: "mine" })': /^\[?ClusterError: definePlugin: expected an object with `name` and `apply`, found \{"name":"mine"\}(?:\] \{)?$/m,
-  'new cli.StartCommand("start")': /^\[?ClusterError: StartCommand: expected a list of words, found "start"(?:\] \{)?$/m,
+const MISTAKES: Record<string, string> = {
+  'new h.Bootstrap()': 'Bootstrap: expected what loadConfig returns, found nothing',
+  'new h.Bootstrap({ port: 8080 })': 'Bootstrap: expected what loadConfig returns, found {"port":8080}',
+  'h.startCluster(42)': 'startCluster: expected an object of options, found 42',
+  'h.startCluster("server.js")': 'startCluster: expected an object of options, found "server.js"',
+  'h.startCluster(null)': 'startCluster: expected an object of options, found null',
+  'h.startCluster({ target: 42 })': 'loadConfig: expected a file path as target, found 42',
+  'h.startCluster({ workers: "x" })': `options: workers: expected a whole number from 1 to ${MOST_WORKERS} or "auto", found "x"`,
+  'h.startCluster({ target: "/no/such/app" })': '/no/such/app: no such directory or file',
+  'h.startCluster({}, 42)': 'startCluster: expected an object as its second argument, found 42',
+  'h.loadConfig("app")': 'loadConfig: expected an object, found "app"',
+  'h.defineConfig()': 'defineConfig: expected an object of keys, found nothing',
+  'h.definePlugin()': 'definePlugin: expected an object with `name` and `apply`, found nothing',
+  'h.definePlugin({ name: "mine" })': 'definePlugin: expected an object with `name` and `apply`, found {"name":"mine"}',
+  'new cli.StartCommand("start")': 'StartCommand: expected a list of words, found "start"',
 };
 
 const run = (args: string[]): Promise<{ code: number; stderr: string }> => new Promise((resolve) => {
@@ -33,10 +34,10 @@ const run = (args: string[]): Promise<{ code: number; stderr: string }> => new P
 
 /** Every way to call it: Node tells where an error comes from, and that is to be the line with the mistake. */
 const callers = (dir: string): Record<string, (mistake: string) => string[]> => ({
-  'node -e': (mistake) => ['-e', `Promise.all([import(${JSON.stringify(library)}), import(${JSON.stringify(cli)})]).then(([h, cli]) => ${mistake})`],
+  'node -e': (mistake) => ['-e', `Promise.all([import('${library}'), import('${cli}')]).then(([h, cli]) => ${mistake})`],
   'a script': (mistake) => {
     const file = path.join(dir, 'mistake.mjs');
-    writeFileSync(file, `import * as h from ${JSON.stringify(library)};\nimport * as cli from ${JSON.stringify(cli)};\nvoid cli;\nawait ${mistake};\n`);
+    writeFileSync(file, `import * as h from '${library}';\nimport * as cli from '${cli}';\nvoid cli;\nawait ${mistake};\n`);
     return [file];
   },
 });
@@ -48,7 +49,8 @@ test('a call by mistake ends with one line and shows nothing of our bundle', { t
     for (const [mistake, line] of Object.entries(MISTAKES)) {
       const { code, stderr } = await run(args(mistake));
       assert.equal(code, 1, `${caller}: ${mistake}\n${stderr}`);
-      assert.match(stderr, line, `${caller}: ${mistake}`);
+      const told = stderr.split('\n').find((text) => /^\[?ClusterError: /.test(text))?.replace(/^\[?ClusterError: |\] \{$/g, '');
+      assert.equal(told, line, `${caller}: ${mistake}`);
       assert.match(stderr, /code: 'ERR_CLUSTER_(?:USAGE|CONFIG|APP_NOT_FOUND)'/);
       assert.ok(stderr.length < 2_000, `${caller}: ${mistake}: ${stderr.length} characters`);
       assert.doesNotMatch(stderr, /core\.cjs/, `${caller}: ${mistake}`);

@@ -30,7 +30,10 @@ export const misspelt = defineConfig({ plugins: { 'health-check': { maxRSS: '512
 export const undeclared = defineConfig({ plugins: { mine: { limits: 1 } } });
 // @ts-expect-error neither a number nor "auto"
 export const wrong = defineConfig({ workers: 'many' });
-export const plugin = definePlugin<{ limit: number }>({ name: 'mine', apply: (master, { limit }) => { master.hooks.beforeRefork.tap('mine', () => ({ delay: limit })); } });
+export const plugin = definePlugin<{ limit: number }>({
+  name: 'mine',
+  apply: (master, { limit }) => { master.hooks.beforeRefork.tap('mine', () => ({ delay: limit })); },
+});
 export default function part(runtime: Runtime<'worker'>): void { runtime.channel.send('mine.count', 1); }
 export class Own extends Program { override get description(): string { return 'mine'; } }
 export const start = async (): Promise<number> => (await startCluster({ target: 'app' })).exited;
@@ -46,6 +49,9 @@ export const config = hatchery.defineConfig({ port: 8080 });
 export class Own extends cli.Program {}
 `;
 
+interface Manifest { dependencies?: Record<string, string>; exports?: unknown }
+const manifest = (dir: string): Manifest => JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8')) as Manifest;
+
 /** Copies a package and what it depends on, from where Node would find it, to the same place. */
 function install(name: string, from: string, seen = new Set<string>()): void {
   for (let dir = from; dir.startsWith(root); dir = path.dirname(dir)) {
@@ -53,8 +59,9 @@ function install(name: string, from: string, seen = new Set<string>()): void {
     if (!existsSync(found)) continue;
     if (seen.has(found)) return;
     seen.add(found);
-    cpSync(found, path.join(consumer, path.relative(root, found)), { recursive: true, filter: (file) => !path.relative(found, file).includes('node_modules') });
-    const { dependencies = {} } = JSON.parse(readFileSync(path.join(found, 'package.json'), 'utf8')) as { dependencies?: Record<string, string> };
+    const own = (file: string): boolean => !path.relative(found, file).includes('node_modules');
+    cpSync(found, path.join(consumer, path.relative(root, found)), { recursive: true, filter: own });
+    const { dependencies = {} } = manifest(found);
     for (const one of Object.keys(dependencies)) install(one, found, seen);
     return;
   }
@@ -63,11 +70,13 @@ function install(name: string, from: string, seen = new Set<string>()): void {
 
 before(() => {
   assert.ok(existsSync('dist/types'), 'a build without --js-only comes first');
-  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--offline', '--ignore-scripts', '--pack-destination', consumer], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as [{ filename: string }];
+  const pack = ['pack', '--json', '--offline', '--ignore-scripts', '--pack-destination', consumer];
+  const told = execFileSync('npm', pack, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const [packed] = JSON.parse(told) as [{ filename: string }];
   const place = path.join(consumer, 'node_modules/hatchery');
   mkdirSync(place, { recursive: true });
   execFileSync('tar', ['-xzf', path.join(consumer, packed.filename), '-C', place, '--strip-components=1']);
-  const { dependencies } = JSON.parse(readFileSync(path.join(place, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
+  const { dependencies = {} } = manifest(place);
   const seen = new Set<string>();
   for (const name of [...Object.keys(dependencies), '@types/node']) install(name, root, seen);
   writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module" }');
@@ -85,8 +94,10 @@ const MODES = {
 
 for (const [mode, { module, resolution, files }] of Object.entries(MODES)) {
   test(`the published types compile under ${mode}`, () => {
-    const { status, stdout } = spawnSync(process.execPath, [tsc, '--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'ES2022', '--types', 'node',
-      '--module', module, '--moduleResolution', resolution, ...files], { cwd: consumer, encoding: 'utf8' });
+    const { status, stdout } = spawnSync(process.execPath, [
+      tsc, '--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'ES2022', '--types', 'node', '--module', module,
+      '--moduleResolution', resolution, ...files,
+    ], { cwd: consumer, encoding: 'utf8' });
     assert.equal(status, 0, stdout);
   });
 }
@@ -98,10 +109,12 @@ import * as library from 'hatchery';
 import * as cli from 'hatchery/cli';
 import * as runtime from 'hatchery/runtime';
 const require = createRequire(import.meta.url);
-const differ = (all, name) => Object.keys(all).filter((key) => !['default', 'module.exports'].includes(key) && all[key] !== require(name)[key]);
+const ours = (key) => !['default', 'module.exports'].includes(key);
+const differ = (all, name) => Object.keys(all).filter((key) => ours(key) && all[key] !== require(name)[key]);
 const missing = (all, name) => Object.keys(require(name)).filter((key) => !(key in all));
 const modules = { hatchery: library, 'hatchery/cli': cli, 'hatchery/runtime': runtime };
-console.log(JSON.stringify(Object.entries(modules).flatMap(([name, all]) => [...differ(all, name), ...missing(all, name)])), Object.keys(library).includes('ClusterError'));
+const wrong = Object.entries(modules).flatMap(([name, all]) => [...differ(all, name), ...missing(all, name)]);
+console.log(JSON.stringify(wrong), Object.keys(library).includes('ClusterError'));
 `);
   const { stdout, stderr } = spawnSync(node, ['same.mjs'], { cwd: consumer, encoding: 'utf8' });
   assert.equal(stdout, '[] true\n', stderr);
@@ -114,7 +127,7 @@ test('nothing that is installed is ours alone to need: what the bundles hold is 
 
 test('every file that package.json exports is there', () => {
   const place = path.join(consumer, 'node_modules/hatchery');
-  const { exports } = JSON.parse(readFileSync(path.join(place, 'package.json'), 'utf8')) as { exports: unknown };
+  const { exports } = manifest(place);
   const files = (value: unknown): string[] => typeof value === 'string' ? [value] : Object.values(value as object).flatMap(files);
   for (const file of files(exports)) assert.ok(existsSync(path.join(place, file)), file);
 });
