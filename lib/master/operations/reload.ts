@@ -79,7 +79,7 @@ async function replaceWorkers({ tasks, workers }: Core, release: Release, done: 
     }
     const took = Math.round(performance.now() - started);
     tasks.step('reload', `worker#${slot.index} (pid ${child.pid}) ready in ${took}ms, draining pid ${slot.current?.pid ?? '-'}`, { slot: slot.index, pid: child.pid });
-    const drained = slot.handOver('reload');
+    const drained = slot.handOver(child, 'reload');
     if (slot.current === child) done.replaced++;
     await drained;
   };
@@ -101,7 +101,7 @@ const inBatches = <T>(all: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size));
 
 async function stayUp(child: Child, soak: number): Promise<void> {
-  if (await atMost(soak, child.leftReady)) throw lostSuccessor(child, child.slot, `for ${soak}ms (reload.soak)`);
+  if (await atMost(soak, child.leftReady)) throw lostSuccessor(child, `for ${soak}ms (reload.soak)`);
 }
 
 /** The result of what begins now. */

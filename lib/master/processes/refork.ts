@@ -1,20 +1,12 @@
 import type { ExitInfo } from '../../api/child.js';
 import type { Hooks } from '../../api/hooks.js';
-import type { ChildRole } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
 import type { Life } from '../life.js';
 import type { Release } from '../releases.js';
 import type { Child } from './child.js';
 import { slotName } from './exit-report.js';
+import type { SlotPolicy } from './policies.js';
 import { nextStreak, reforkDelay, type Deaths } from './refork-policy.js';
-
-export interface ReforkPolicy {
-  role: ChildRole;
-  /** Shortest wait before a dead process is forked again, ms. */
-  floor: number;
-  /** Deaths count against `refork.limit`, and taps are asked what to do about them. */
-  counted: boolean;
-}
 
 /** What it works with; the same objects as in the core. */
 export interface ReforkNeeds {
@@ -38,12 +30,12 @@ export class Refork {
   /** Ends in a row, none of them after a long life (refork-policy). */
   #streak = 0;
   readonly #needs: ReforkNeeds;
-  readonly #policy: ReforkPolicy;
+  readonly #policy: SlotPolicy;
   readonly #slot: number;
   readonly #fork: () => Promise<void>;
 
   /** `fork` starts a process for the slot; rejects when that cannot be done. */
-  constructor(needs: ReforkNeeds, policy: ReforkPolicy, slot: number, fork: () => Promise<void>) {
+  constructor(needs: ReforkNeeds, policy: SlotPolicy, slot: number, fork: () => Promise<void>) {
     this.#needs = needs;
     this.#policy = policy;
     this.#slot = slot;

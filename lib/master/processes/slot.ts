@@ -6,20 +6,8 @@ import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
 import type { Child, ChildListener } from './child.js';
 import { describeExit, lostSuccessor, processName, startFailure } from './exit-report.js';
-import { Refork, type ReforkNeeds, type ReforkPolicy } from './refork.js';
-
-/** What tells the place of the agent from that of a worker. */
-export interface SlotPolicy extends ReforkPolicy {
-  /** A successor comes up beside its predecessor, and a process that leaves is replaced while it drains; else one after the other. */
-  overlaps: boolean;
-  /** Which of the deadlines it has to close. */
-  deadline: 'drain' | 'agent';
-}
-
-export const policies: Readonly<Record<ChildRole, SlotPolicy>> = {
-  agent: { role: 'agent', overlaps: false, floor: 1_000, counted: false, deadline: 'agent' },
-  worker: { role: 'worker', overlaps: true, floor: 0, counted: true, deadline: 'drain' },
-};
+import { policies, type SlotPolicy } from './policies.js';
+import { Refork, type ReforkNeeds } from './refork.js';
 
 /** What a slot works with; the same objects as in the core. */
 export interface SlotNeeds extends ReforkNeeds {
@@ -50,6 +38,8 @@ export class Slot implements SlotView {
   #removed = false;
   /** Forks whose gates are not through yet. */
   #forking = 0;
+  /** How often successors were abandoned: a fork that began before the last time is not wanted. */
+  #abandoned = 0;
   /** Whose end somebody else sees to: who waits for its start, or replaces it. */
   readonly #expected = new WeakSet<Child>();
   readonly #dismissed = new WeakSet<Child>();
@@ -98,10 +88,10 @@ export class Slot implements SlotView {
   async replace(release: Release, reason: CloseReason, { retry = false } = {}): Promise<Child> {
     if (this.policy.overlaps) {
       const child = await this.succeed(release);
-      await this.handOver(reason);
+      await this.handOver(child, reason);
       return child;
     }
-    await this.#end(reason);
+    await this.#endCurrent(reason);
     this.#assertOpen();
     try {
       const child = await this.#fork(release);
@@ -117,16 +107,25 @@ export class Slot implements SlotView {
 
   /** Forks a replacement that is not in charge yet; resolves when it is ready, rejects with its own failure. */
   async succeed(release: Release): Promise<Child> {
+    const abandoned = this.#abandoned;
     const child = await this.#fork(release);
-    this.successor = child;
+    // While its gates took their time: it never takes over.
+    if (abandoned !== this.#abandoned) void this.#end(child, 'abort');
+    else this.successor = child;
     return this.#settle(child, release);
   }
 
-  /** Puts the successor in charge and drains its predecessor; resolves when that is gone. @throws ClusterError ERR_CLUSTER_START: the successor is not ready any more */
-  async handOver(reason: CloseReason): Promise<void> {
-    const { current, successor } = this;
-    this.successor = null;
-    if (successor?.state !== 'ready') throw lostSuccessor(successor, this.index, 'until it took over');
+  /**
+   * Puts the successor in charge and drains its predecessor; resolves when that is gone.
+   * @throws ClusterError ERR_CLUSTER_START: the successor is not ready any more
+   */
+  async handOver(successor: Child, reason: CloseReason): Promise<void> {
+    const { current } = this;
+    if (this.successor === successor) this.successor = null;
+    if (successor.state !== 'ready' || this.#dismissed.has(successor)) {
+      if (successor.state !== 'exited') this.departing.add(successor);
+      throw lostSuccessor(successor, 'until it took over');
+    }
     this.refork.cancel();
     this.left = false;
     this.current = successor;
@@ -136,11 +135,12 @@ export class Slot implements SlotView {
     await this.drain(current, reason);
   }
 
-  /** Kills a successor that is not wanted any more. */
+  /** Kills a successor that is not wanted any more; one that is not even forked goes as soon as it is. */
   async abandon(): Promise<void> {
+    this.#abandoned++;
     const { successor } = this;
     this.successor = null;
-    await successor?.kill('abort');
+    if (successor) await this.#end(successor, 'abort');
   }
 
   /** Takes the processes out of service with nobody to replace them yet; resolves when they are gone. */
@@ -168,7 +168,7 @@ export class Slot implements SlotView {
     this.#dismissed.add(child);
     const reached = this.#needs.listeners.leave(child);
     // It listens, and may have accepted already: what it has accepted would be lost.
-    if (reached && child.state !== 'ready') await atMost(ALMOST_READY, settled(child));
+    if (reached && child.state !== 'ready') await atMost(ALMOST_READY, child.settled());
     await (child.state === 'ready' ? this.drain(child, reason) : child.kill('abort'));
   }
 
@@ -181,11 +181,18 @@ export class Slot implements SlotView {
   }
 
   /** Ends the process in charge, for another one that comes after it. */
-  async #end(reason: CloseReason): Promise<void> {
+  async #endCurrent(reason: CloseReason): Promise<void> {
     this.refork.cancel();
     if (!this.current) return;
     this.#expected.add(this.current);
     await this.drain(this.current, reason);
+  }
+
+  /** Kills one that has never been in charge; it is among the slot's processes until it is gone. */
+  async #end(child: Child, reason: CloseReason): Promise<void> {
+    if (child.state === 'exited') return;
+    this.departing.add(child);
+    await child.kill(reason);
   }
 
   async #fork(release: Release): Promise<Child> {
@@ -202,7 +209,7 @@ export class Slot implements SlotView {
     void child.exited.then((exit) => this.#gone(child, exit));
     // A gate may have taken its time.
     if (this.#needs.life.closing || this.#removed) {
-      void child.kill('stop');
+      void this.#end(child, 'stop');
       this.#assertOpen();
     }
     return child;
@@ -223,7 +230,7 @@ export class Slot implements SlotView {
   }
 
   async #settle(child: Child, { loaded: { config } }: Release): Promise<Child> {
-    await settled(child);
+    await child.settled();
     if (child.readyAt === null) throw startFailure(child, config.startTimeout);
     this.#expected.delete(child);
     return child;
@@ -269,8 +276,8 @@ export class Slot implements SlotView {
     const { logger, life, releases } = this.#needs;
     if (life.closing || this.#removed) return;
     if (this.policy.role === 'agent') logger.info('new agent_worker starting...');
-    this.restarts++;
     const child = await this.#fork(releases.current);
+    this.restarts++;
     // A reload may have filled the slot meanwhile.
     if (this.current === null) this.#install(child);
     else {
@@ -278,10 +285,4 @@ export class Slot implements SlotView {
       void child.close('abort', this.#needs.deadlines[this.policy.deadline]);
     }
   }
-}
-
-/** Resolves when a child is ready or on its way out. */
-export function settled(child: Child): Promise<void> {
-  if (child.state === 'ready' || child.state === 'exited') return Promise.resolve();
-  return Promise.race([child.becameReady, child.exited.then(() => {})]);
 }
