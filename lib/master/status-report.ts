@@ -45,7 +45,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
     startedAt: life.startedAt.toISOString(),
     master: { pid: process.pid, rss: process.memoryUsage.rss() },
     agent: agent.current ? childStatus(agent.current, agent) : null,
-    workers: workers.slots.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
+    workers: workers.all.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
     refork: {
       inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
       limit: config.refork.limit,

@@ -5,12 +5,10 @@ import type { Deadlines } from '../../api/master.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
-import { ClusterError } from '../../kit/errors.js';
 import type { LogFiles } from '../../kit/log-files.js';
 import { built } from '../../kit/package.js';
 import { killTree } from '../../kit/process-tree.js';
 import type { Listeners } from '../connections/listeners.js';
-import type { Life } from '../life.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener, type Forked } from './child.js';
@@ -21,7 +19,6 @@ import type { Spares } from './spares.js';
 /** What a fork needs of the master; the same objects as in the core. */
 export interface ForkerNeeds {
   readonly hooks: Hooks;
-  readonly life: Life;
   readonly deadlines: Deadlines;
   readonly listeners: Listeners;
   readonly reaper: Reaper;
@@ -36,6 +33,11 @@ export interface ForkPlace {
   cwd: string;
   /** Standard output and error of the child: the master's own, or a log file's descriptors. */
   stdio: { out: number; err: number };
+}
+
+export interface ForkListener extends ChildListener {
+  /** The gates are through, which may have taken their time. @throws when the process is not wanted any more */
+  starts(): void;
 }
 
 /** setTimeout's limit, ms. */
@@ -55,14 +57,14 @@ export class Forker {
     this.#start = start;
   }
 
-  /** Rejects when a gate says no, or with ERR_CLUSTER_CLOSING when a close has come meanwhile. `slot`: -1 for the agent. */
-  async fork(role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> {
-    const { hooks, life, spares, listeners, reaper } = this.#needs;
+  /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. */
+  async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
+    const { hooks, spares, listeners, reaper } = this.#needs;
     const { config } = release.loaded;
     const boot: BootInfo = { ...this.#boot(role, slot, release), id: ++this.#counters[role] };
     const spec = specOf(boot, release);
     await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
-    if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing');
+    listener.starts();
     const place = this.#place(release);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#start(spec, place);

@@ -4,8 +4,9 @@ import type { ChildRole, CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
-import type { Child, ChildListener } from './child.js';
+import type { Child } from './child.js';
 import { describeExit, lostSuccessor, processName, startFailure } from './exit-report.js';
+import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
 
@@ -13,7 +14,7 @@ import { Refork, type ReforkNeeds } from './refork.js';
 export interface SlotNeeds extends ReforkNeeds {
   readonly deadlines: Deadlines;
   readonly listeners: { leave(child: Child): boolean };
-  readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> };
+  readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> };
 }
 
 /** How long a worker that listens may take to be ready, when it is dismissed in between; ms. */
@@ -200,6 +201,7 @@ export class Slot implements SlotView {
     let child: Child;
     try {
       child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
+        starts: () => this.#assertOpen(),
         ready: (ready) => this.#ready(ready),
         leaving: (leaving, reason) => this.#leaving(leaving, reason),
       });
@@ -207,7 +209,6 @@ export class Slot implements SlotView {
       this.#forking--;
     }
     void child.exited.then((exit) => this.#gone(child, exit));
-    // A gate may have taken its time.
     if (this.#needs.life.closing || this.#removed) {
       void this.#end(child, 'stop');
       this.#assertOpen();
