@@ -13,6 +13,8 @@ export interface Release {
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
 export class Releases {
   current: Release;
+  /** On its way: some processes are of it already. */
+  coming: Release | null = null;
   readonly #hooks: Hooks;
   readonly #read: (() => Promise<LoadedConfig>) | undefined;
   /** The number of workers as the configuration last said it; `scale` may have changed it since. */
@@ -45,6 +47,11 @@ export class Releases {
     const count = said === this.#workers ? workers : said;
     this.#workers = said;
     return this.#with(fresh, count);
+  }
+
+  /** What replaces a process of this generation that has died. */
+  after(generation: number): Release {
+    return this.coming?.generation === generation ? this.coming : this.current;
   }
 
   change(change: Partial<Release>): void {

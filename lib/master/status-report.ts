@@ -57,11 +57,11 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
 }
 
 /** Degraded is running with fewer ready workers than wanted. */
-function shownState(state: ServiceState, { slots }: Workers): Status['state'] {
+function shownState(state: ServiceState, workers: Workers): Status['state'] {
   if (state === 'closing' || state === 'closed') return 'closing';
   if (state === 'reloading') return 'reloading';
   if (state !== 'running') return 'starting';
-  return slots.every((slot) => slot.ready) ? 'running' : 'degraded';
+  return workers.complete ? 'running' : 'degraded';
 }
 
 function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {

@@ -41,11 +41,12 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     const veto = await hooks.beforeReload.promise(reason);
     if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
     release = await releases.next(workers.slots.length);
+    releases.coming = release;
     tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
     await replaceWorkers(core, release, done);
     releases.change(release);
-    // The new code may listen elsewhere.
-    listeners.release();
+    // The new code may listen elsewhere. One that has just died is about to listen on what nobody seems to want.
+    if (workers.complete) listeners.release();
     if (withAgent && forker.wantsAgent(release)) {
       tasks.step('reload', 'replacing the agent');
       const { pid } = await tasks.orClosed(agent.replace(release, 'reload', { retry: true }));
@@ -58,6 +59,7 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     await finished(core, report(release.generation, done.replaced, error as Error));
     throw error;
   } finally {
+    releases.coming = null;
     life.enter('reloadDone');
   }
 }

@@ -49,7 +49,7 @@ export class Slot implements SlotView {
     this.#needs = needs;
     this.policy = policies[role];
     this.index = index;
-    this.refork = new Refork(needs, this.policy, index, () => this.#again());
+    this.refork = new Refork(needs, this.policy, index, (release, wanted) => this.#again(release, wanted));
   }
 
   get ready(): boolean {
@@ -273,14 +273,14 @@ export class Slot implements SlotView {
     else this.refork.died(child, exit);
   }
 
-  async #again(): Promise<void> {
-    const { logger, life, releases } = this.#needs;
+  async #again(release: Release, wanted: () => boolean): Promise<void> {
+    const { logger, life } = this.#needs;
     if (life.closing || this.#removed) return;
     if (this.policy.role === 'agent') logger.info('new agent_worker starting...');
-    const child = await this.#fork(releases.current);
+    const child = await this.#fork(release);
     this.restarts++;
-    // A reload may have filled the slot meanwhile.
-    if (this.current === null) this.#install(child);
+    // A reload may have filled the slot meanwhile, or a restart emptied it.
+    if (wanted() && this.current === null) this.#install(child);
     else {
       this.departing.add(child);
       void child.close('abort', this.#needs.deadlines[this.policy.deadline]);

@@ -31,6 +31,11 @@ export class Workers {
     return this.slots.flatMap(({ ready, current }) => ready && current ? [current] : []);
   }
 
+  /** Every slot has a worker that is ready. */
+  get complete(): boolean {
+    return this.slots.every((slot) => slot.ready);
+  }
+
   /** Somebody is starting, waits to start, or stays away on purpose. */
   get pending(): boolean {
     return this.slots.some((slot) => slot.pending || (slot.left && this.leftReturn));
