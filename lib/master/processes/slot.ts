@@ -74,18 +74,26 @@ export class Slot implements SlotView {
     return [this.current, this.successor, ...this.departing].filter((child): child is Child => child !== null && child.state !== 'exited');
   }
 
-  /** Forks its first process and resolves when it is ready; rejects with ERR_CLUSTER_START or _START_TIMEOUT and the child's own error. */
-  async start(release: Release): Promise<Child> {
-    const child = await this.#fork(release);
-    this.#expected.add(child);
-    this.#install(child);
-    return this.#settle(child, release);
+  /**
+   * Forks a process for the empty slot and resolves when it is ready; rejects with ERR_CLUSTER_START or _START_TIMEOUT and the
+   * child's own error. One that does not become ready leaves the slot empty, or with `retry` is forked again as after a death.
+   */
+  async start(release: Release, { retry = false } = {}): Promise<Child> {
+    try {
+      const child = await this.#fork(release);
+      if (!retry) this.#expected.add(child);
+      // From a fork that took its time one may be there.
+      void this.#install(child, 'abort');
+      return await this.#settle(child, release);
+    } catch (error) {
+      if (!retry) this.left ||= this.current === null;
+      // Not even forked, as a gate says; else its end sees to the next one.
+      else if (this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
+      throw error;
+    }
   }
 
-  /**
-   * Another process in place of the one there is: beside it or after it, as the policy has it. With `retry` a new one that
-   * does not become ready, where there is no old one any more, is forked again as after a death. Rejects as `start` does.
-   */
+  /** Another process in place of the one there is: beside it or, as `start` does, after it, as the policy has it. */
   async replace(release: Release, reason: CloseReason, { retry = false } = {}): Promise<Child> {
     if (this.policy.overlaps) {
       const child = await this.succeed(release);
@@ -94,16 +102,7 @@ export class Slot implements SlotView {
     }
     await this.#endCurrent(reason);
     this.#assertOpen();
-    try {
-      const child = await this.#fork(release);
-      if (!retry) this.#expected.add(child);
-      this.#install(child);
-      return await this.#settle(child, release);
-    } catch (error) {
-      // Not even forked, as a gate says; else its end sees to the next one.
-      if (retry && this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
-      throw error;
-    }
+    return this.start(release, { retry });
   }
 
   /** Forks a replacement that is not in charge yet; resolves when it is ready, rejects with its own failure. */
@@ -121,19 +120,14 @@ export class Slot implements SlotView {
    * @throws ClusterError ERR_CLUSTER_START: the successor is not ready any more
    */
   async handOver(successor: Child, reason: CloseReason): Promise<void> {
-    const { current } = this;
     if (this.successor === successor) this.successor = null;
     if (successor.state !== 'ready' || this.#dismissed.has(successor)) {
       if (successor.state !== 'exited') this.departing.add(successor);
       throw lostSuccessor(successor, 'until it took over');
     }
     this.refork.cancel();
-    this.left = false;
-    this.current = successor;
     this.restarts++;
-    if (!current || current.state === 'exited') return;
-    this.departing.add(current);
-    await this.drain(current, reason);
+    await this.#install(successor, reason);
   }
 
   /** Kills a successor that is not wanted any more; one that is not even forked goes as soon as it is. */
@@ -147,9 +141,7 @@ export class Slot implements SlotView {
   /** Takes the processes out of service with nobody to replace them yet; resolves when they are gone. */
   async vacate(reason: CloseReason): Promise<void> {
     this.refork.cancel();
-    const { current } = this;
-    this.current = null;
-    if (current && current.state !== 'exited') this.departing.add(current);
+    this.#retire();
     await Promise.all(this.children().map((child) => this.dismiss(child, reason)));
   }
 
@@ -198,16 +190,11 @@ export class Slot implements SlotView {
 
   async #fork(release: Release): Promise<Child> {
     this.#forking++;
-    let child: Child;
-    try {
-      child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
-        starts: () => this.#assertOpen(),
-        ready: (ready) => this.#ready(ready),
-        leaving: (leaving, reason) => this.#leaving(leaving, reason),
-      });
-    } finally {
-      this.#forking--;
-    }
+    const child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
+      starts: () => this.#assertOpen(),
+      ready: (ready) => this.#ready(ready),
+      leaving: (leaving, reason) => this.#leaving(leaving, reason),
+    }).finally(() => { this.#forking--; });
     void child.exited.then((exit) => this.#gone(child, exit));
     if (this.#needs.life.closing || this.#removed) {
       void this.#end(child, 'stop');
@@ -221,13 +208,21 @@ export class Slot implements SlotView {
     if (this.#removed) throw new ClusterError('ERR_CLUSTER_CLOSING', `slot ${this.index} was scaled away`);
   }
 
-  /** In charge from now on; what was there, from a fork that took its time, goes. */
-  #install(child: Child): void {
-    const { current } = this;
+  /** In charge from now on; what was there drains. Resolves when that is gone. */
+  async #install(child: Child, reason: CloseReason): Promise<void> {
+    const before = this.#retire();
     this.current = child;
-    if (!current || current.state === 'exited') return;
+    this.left = false;
+    if (before) await this.drain(before, reason);
+  }
+
+  /** Takes the process in charge out of it; null where none lives. */
+  #retire(): Child | null {
+    const { current } = this;
+    this.current = null;
+    if (!current || current.state === 'exited') return null;
     this.departing.add(current);
-    void this.drain(current, 'abort');
+    return current;
   }
 
   async #settle(child: Child, { loaded: { config } }: Release): Promise<Child> {
@@ -245,20 +240,19 @@ export class Slot implements SlotView {
 
   /** It closes by its own decision: where the policy lets two overlap, a replacement starts now. */
   #leaving(child: Child, reason: CloseReason): void {
-    const { deadlines, listeners, logger, life } = this.#needs;
+    const { deadlines, listeners, logger } = this.#needs;
     listeners.leave(child);
     child.limit(this.policy.overlaps && reason === 'uncaught' ? deadlines.uncaught : deadlines[this.policy.deadline]);
     if (this.current !== child || !this.policy.overlaps) return;
     logger.info(`${processName(child)} leaves (${reason})`);
-    this.current = null;
-    this.departing.add(child);
-    if (life.closing || this.#removed) return;
+    this.#retire();
+    if (!this.#isKept) return;
     if (reason === 'uncaught') this.refork.died(child, { cause: 'crash', code: 1, signal: null, uptime: Date.now() - child.startedAt });
     else this.refork.ended(child);
   }
 
   #gone(child: Child, exit: ExitInfo): void {
-    const { hooks, logger, life } = this.#needs;
+    const { hooks, logger } = this.#needs;
     this.departing.delete(child);
     this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), ...(child.failure ? { error: child.failure.error.message } : {}) };
     hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
@@ -266,11 +260,16 @@ export class Slot implements SlotView {
     if (this.successor === child) this.successor = null;
     if (this.current !== child) return;
     this.current = null;
-    if (life.closing || this.#removed) return;
-    // A start or a replacement that fails is told to the one who waits for it; a first worker that dies has the start fail.
-    if (this.#expected.has(child) || (this.policy.counted && !life.started)) return;
+    // A start or a replacement that fails is told to the one who waits for it.
+    if (!this.#isKept || this.#expected.has(child)) return;
     if (exit.cause === 'requested') this.refork.ended(child);
     else this.refork.died(child, exit);
+  }
+
+  /** Who ends is replaced. A worker that ends before all were ready is not: the start fails (Workers#grow). */
+  get #isKept(): boolean {
+    const { life } = this.#needs;
+    return !life.closing && !this.#removed && (life.started || !this.policy.counted);
   }
 
   async #again(release: Release, wanted: () => boolean): Promise<void> {
@@ -280,7 +279,7 @@ export class Slot implements SlotView {
     const child = await this.#fork(release);
     this.restarts++;
     // A reload may have filled the slot meanwhile, or a restart emptied it.
-    if (wanted() && this.current === null) this.#install(child);
+    if (wanted() && this.current === null) void this.#install(child, 'abort');
     else {
       this.departing.add(child);
       void child.close('abort', this.#needs.deadlines[this.policy.deadline]);
