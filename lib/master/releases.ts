@@ -79,7 +79,8 @@ export class Releases {
 
   /** What the taps make of it is validated again, also where they changed it in place. */
   async #resolve(loaded: LoadedConfig): Promise<LoadedConfig> {
-    if (!this.#hooks.configResolved.isUsed()) return loaded;
+    // `isUsed` would be true of the guard alone.
+    if (this.#hooks.configResolved.taps.length === 0) return loaded;
     const before = structuredClone(loaded.config);
     const config = this.#hooks.configResolved.call(loaded.config);
     const { revalidate } = await import('../config/resolve-config.js');
