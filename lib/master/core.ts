@@ -13,7 +13,7 @@ import { Tasks } from './operations/tasks.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
 import { Post } from './post.js';
-import { Forker } from './processes/forker.js';
+import { Forker, type StartProcess } from './processes/forker.js';
 import { Reaper } from './processes/reaper.js';
 import { Deaths } from './processes/refork-policy.js';
 import { Slot } from './processes/slot.js';
@@ -73,7 +73,8 @@ export interface Core {
   prepared: Promise<void> | null;
 }
 
-export function createCore(loaded: LoadedConfig, given: BootstrapOptions): Core {
+/** `start`: how processes come to be, where they are no real ones. */
+export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?: StartProcess): Core {
   const { config } = loaded;
   const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, ...given };
   const life = new Life();
@@ -106,7 +107,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions): Core 
     lastReload: null,
     prepared: null,
   };
-  const forking = { ...base, forker: new Forker(base) };
+  const forking = { ...base, forker: new Forker(base, start) };
   const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers: new Workers(forking) };
   return { ...staffed, post: new Post(staffed) };
 }

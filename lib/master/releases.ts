@@ -13,6 +13,8 @@ export interface Release {
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
 export class Releases {
   current: Release;
+  /** On its way: some processes are of it already. */
+  coming: Release | null = null;
   readonly #hooks: Hooks;
   readonly #read: (() => Promise<LoadedConfig>) | undefined;
   /** The number of workers as the configuration last said it; `scale` may have changed it since. */
@@ -47,6 +49,11 @@ export class Releases {
     return this.#with(fresh, count);
   }
 
+  /** What replaces a process of this generation that has died. */
+  after(generation: number): Release {
+    return this.coming?.generation === generation ? this.coming : this.current;
+  }
+
   change(change: Partial<Release>): void {
     this.current = { ...this.current, ...change };
   }
@@ -72,7 +79,8 @@ export class Releases {
 
   /** What the taps make of it is validated again, also where they changed it in place. */
   async #resolve(loaded: LoadedConfig): Promise<LoadedConfig> {
-    if (!this.#hooks.configResolved.isUsed()) return loaded;
+    // `isUsed` would be true of the guard alone.
+    if (this.#hooks.configResolved.taps.length === 0) return loaded;
     const before = structuredClone(loaded.config);
     const config = this.#hooks.configResolved.call(loaded.config);
     const { revalidate } = await import('../config/resolve-config.js');

@@ -47,7 +47,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
     startedAt: life.startedAt.toISOString(),
     master: { pid: process.pid, rss: process.memoryUsage.rss() },
     agent: agent.current ? childStatus(agent.current, agent) : null,
-    workers: workers.slots.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
+    workers: workers.all.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
     refork: {
       inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
       limit: config.refork.limit,
@@ -59,11 +59,11 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
 }
 
 /** Degraded is running with fewer ready workers than wanted. */
-function shownState(state: ServiceState, { slots }: Workers): Status['state'] {
+function shownState(state: ServiceState, workers: Workers): Status['state'] {
   if (state === 'closing' || state === 'closed') return 'closing';
   if (state === 'reloading') return 'reloading';
   if (state !== 'running') return 'starting';
-  return slots.every((slot) => slot.ready) ? 'running' : 'degraded';
+  return workers.complete ? 'running' : 'degraded';
 }
 
 function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {

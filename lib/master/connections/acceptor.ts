@@ -228,7 +228,7 @@ export class Acceptor {
   #wait(queue: Pending[], pending: Pending, front: boolean): void {
     const fallback = this.#members.size > 0 ? null : this.#options.fallback();
     if (fallback) fallback(pending.client);
-    else if (this.#members.size === 0 && !this.#options.held()) pending.client.close();
+    else if (this.#members.size === 0 && !(this.#listening && this.#options.held())) pending.client.close();
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);

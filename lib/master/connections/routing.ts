@@ -43,7 +43,12 @@ export class Routing {
     const from = (at: number, note: unknown): void => {
       const next = this.#taps.findIndex(({ prepare }, index) => index >= at && prepare !== undefined);
       if (next < 0) return admit(note);
-      this.#taps[next]?.prepare?.(client, (own) => from(next + 1, own ?? note), drop);
+      let admitted = false;
+      this.#taps[next]?.prepare?.(client, (own) => {
+        if (admitted) return;
+        admitted = true;
+        from(next + 1, own ?? note);
+      }, drop);
     };
     from(0, undefined);
   }

@@ -46,11 +46,12 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     const veto = await hooks.beforeReload.promise(reason);
     if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
     release = await releases.next(workers.slots.length);
+    releases.coming = release;
     tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
     await replaceWorkers(core, release, done);
     releases.change(release);
-    // The new code may listen elsewhere.
-    listeners.release();
+    // The new code may listen elsewhere. One that has just died is about to listen on what nobody seems to want.
+    if (workers.complete) listeners.release();
     if (withAgent && forker.wantsAgent(release)) {
       tasks.step('reload', 'replacing the agent');
       const { pid } = await tasks.orClosed(agent.replace(release, 'reload', { retry: true }));
@@ -63,6 +64,7 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     await finished(core, report(release.generation, done.replaced, error as Error));
     throw error;
   } finally {
+    releases.coming = null;
     life.enter('reloadDone');
   }
 }
@@ -84,7 +86,7 @@ async function replaceWorkers({ tasks, workers }: Core, release: Release, done: 
     }
     const took = Math.round(performance.now() - started);
     tasks.step('reload', `worker#${slot.index} (pid ${child.pid}) ready in ${took}ms, draining pid ${slot.current?.pid ?? '-'}`, { slot: slot.index, pid: child.pid });
-    const drained = slot.handOver('reload');
+    const drained = slot.handOver(child, 'reload');
     if (slot.current === child) done.replaced++;
     await drained;
   };
@@ -106,7 +108,7 @@ const inBatches = <T>(all: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size));
 
 async function stayUp(child: Child, soak: number): Promise<void> {
-  if (await atMost(soak, child.leftReady)) throw lostSuccessor(child, child.slot, `for ${soak}ms (reload.soak)`);
+  if (await atMost(soak, child.leftReady)) throw lostSuccessor(child, `for ${soak}ms (reload.soak)`);
 }
 
 /** The result of what begins now. */

@@ -32,12 +32,14 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
     const generation = releases.current.generation + 1;
     try {
       releases.change(await tasks.orClosed(replaceAll(core, options)));
-      listeners.release();
+      if (workers.complete) listeners.release();
       await allReady(core);
       return core.lastReload = report(generation, workers.slots.length);
     } catch (error) {
       if (!life.closing) core.lastReload = report(generation, 0, error as Error);
       throw error;
+    } finally {
+      releases.coming = null;
     }
   });
 }
@@ -59,7 +61,7 @@ async function replaceAll(core: Core, { agent: withAgent = false, signal }: Rest
     reading.catch(() => {});
     // Two processes cannot have the same inspector port.
     await atMost(inspectPort(releases.current.loaded.config, 'master', -1) === null ? OVERLAP : deadlines.drain + 1_000, gone);
-    const release = await reading;
+    const release = releases.coming = await reading;
     await replaced?.replace(release, 'reload');
     const { workers: count } = release.loaded.config;
     workers.addSlots(count);

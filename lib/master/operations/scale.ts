@@ -37,7 +37,10 @@ async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change:
     try {
       await tasks.orClosed(workers.grow(to, releases.current));
     } catch (error) {
-      if (!life.closing) await workers.shrink(from);
+      if (!life.closing) {
+        hooks.scaleChanged.call(to, from);
+        await workers.shrink(from);
+      }
       throw error;
     }
   }

@@ -58,7 +58,7 @@ async function endChildren({ life, hooks, logger, tasks, deadlines, listeners, w
   await listeners.stop(1_000);
   const count = workers.children().length;
   if (count > 0) tasks.step('close', `closing ${count} worker${count === 1 ? '' : 's'}, within ${deadlines.drain}ms`);
-  await Promise.all(workers.slots.flatMap((slot) => slot.children().map(async (child) => {
+  await Promise.all(workers.all.flatMap((slot) => slot.children().map(async (child) => {
     await (hurried ? child.kill('stop') : slot.drain(child, 'stop'));
     tasks.step('close', `worker#${child.slot} (pid ${child.pid}) is gone`);
   })));

@@ -38,9 +38,9 @@ export class Tasks {
     return this.#current;
   }
 
-  /** What is under way, and what waits for its turn. */
+  /** Something is under way, the start among others, or waits for its turn. */
   get busy(): boolean {
-    return this.#current !== null || this.#queue.length > 0;
+    return !this.#open || this.#current !== null || this.#queue.length > 0;
   }
 
   /** The cluster runs: what waits may begin. */

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { createDebug } from '../../kit/debug.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
@@ -98,7 +99,9 @@ export class Child implements ChildView {
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
     this.becameReady = new Promise((resolve) => { this.#resolveReady = resolve; });
     this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
-    this.channel = new Channel(forked.process.stdio[CHANNEL_FD] as Socket);
+    // Node gives no streams where descriptors are used up; its error comes a moment later (test/unit/child.test.ts).
+    const streams = forked.process.stdio as typeof forked.process.stdio | undefined;
+    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket);
     this.#listen();
     this.channel.send('child.boot', boot);
     this.#arm(startTimeout, () => this.kill('startTimeout'));
@@ -177,6 +180,11 @@ export class Child implements ChildView {
   /** Time limit (ms) for a child that leaves by itself. */
   limit(timeout: number): void {
     if (this.state === 'draining') this.#arm(timeout + MARGIN, () => this.kill(this.intent ?? 'signal'));
+  }
+
+  /** Resolves when it is ready or gone. */
+  async settled(): Promise<void> {
+    if (this.state !== 'ready' && this.state !== 'exited') await Promise.race([this.becameReady, this.exited]);
   }
 
   #leave(reason: CloseReason): void {

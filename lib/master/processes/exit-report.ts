@@ -34,8 +34,7 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
 }
 
 /** A child that was ready, and is not any more when it is to take over. */
-export function lostSuccessor(child: Child | null, index: number, when: string): ClusterError {
-  const what = child?.failure?.error.message ?? (child?.exit ? describeExit(child.exit) : 'it leaves');
-  const pid = child ? ` (pid ${child.pid})` : '';
-  return new ClusterError('ERR_CLUSTER_START', `worker#${index}${pid} did not stay up ${when}: ${what}`, { detail: child?.failure?.error.stack });
+export function lostSuccessor(child: Child, when: string): ClusterError {
+  const what = child.failure?.error.message ?? (child.exit ? describeExit(child.exit) : 'it leaves');
+  return new ClusterError('ERR_CLUSTER_START', `${nameOf(child)} (pid ${child.pid}) did not stay up ${when}: ${what}`, { detail: child.failure?.error.stack });
 }

@@ -28,37 +28,49 @@ export interface ForkerNeeds {
   readonly inheritedSockets: Record<string, number>;
 }
 
+export interface ForkListener extends ChildListener {
+  /** The gates are through, which may have taken their time. @throws when the process is not wanted any more */
+  starts(): void;
+}
+
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
+
+/** Starts one process; a unit test's has none behind it (test/helpers/fake-forker.ts). */
+export type StartProcess = (spec: ForkSpec, place: ForkPlace) => Forked;
 
 /** Starts processes of a release: the gate hooks, the process, its Child, the hooks that observe. */
 export class Forker {
   readonly #needs: ForkerNeeds;
+  readonly #start: StartProcess;
   readonly #counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
 
-  constructor(needs: ForkerNeeds) {
+  constructor(needs: ForkerNeeds, start: StartProcess = startProcess) {
     this.#needs = needs;
+    this.#start = start;
   }
 
-  /** Rejects when a gate says no. `slot`: -1 for the agent. */
-  async fork(role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> {
+  /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. */
+  async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
     const { hooks, spares, listeners, reaper } = this.#needs;
     const { config } = release.loaded;
     const boot: BootInfo = { ...this.#boot(role, slot, release), id: ++this.#counters[role] };
     const spec = specOf(boot, release);
     await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
+    listener.starts();
     const place = this.#place(release);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
-    const forked = role === 'agent' ? forkAgent(spec, place) : (key !== null && spares.take(spec, key)) || forkWorker(spec, place);
+    const forked = (key !== null && spares.take(spec, key)) || this.#start(spec, place);
     const { pid } = forked.process;
     // Before it is told what to run: if that loops, nobody else could end it once the master is gone.
     if (pid !== undefined) reaper.add(pid);
     holdsPort(spec.execArgv, forked.process);
     // Under --inspect-brk a child waits for a person.
     const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
-    if (role === 'worker') listeners.watch(child);
+    // Where descriptors are used up there is not even a channel to watch.
+    if (role === 'worker' && pid !== undefined) listeners.watch(child);
     if (key !== null) {
-      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => forkSpare(spec, place, release)));
+      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => this.#spare(spec, place, release)));
     }
     if (pid !== undefined) void child.exited.then(() => reaper.drop(pid));
     (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
@@ -73,13 +85,18 @@ export class Forker {
     const place = this.#place(release);
     for (let slot = 0; slot < count; slot++) {
       const spec = specOf(this.#boot('worker', slot, release), release);
-      this.#needs.spares.warm(spec, place, () => forkSpare(spec, place, release));
+      this.#needs.spares.warm(spec, place, () => this.#spare(spec, place, release));
     }
   }
 
   /** There is something for an agent: its module, a framework, a plugin's part, or `agent: true`. */
   wantsAgent({ loaded: { target: { entry } } }: Release): boolean {
     return entry.agent !== undefined || entry.framework !== undefined || this.#needs.parts.wantAgent;
+  }
+
+  /** It is told the entry, to start a TypeScript loader for it. */
+  #spare(spec: ForkSpec, place: ForkPlace, { loaded: { target } }: Release): Forked {
+    return this.#start({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
   }
 
   #place({ loaded: { target } }: Release): ForkPlace {
@@ -107,10 +124,6 @@ export class Forker {
     };
   }
 }
-
-/** It is told the entry, to start a TypeScript loader for it. */
-const forkSpare = (spec: ForkSpec, place: ForkPlace, { loaded: { target } }: Release): Forked =>
-  forkWorker({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
 
 function specOf({ role, slot, generation, listen }: Omit<BootInfo, 'id'>, { loaded: { config } }: Release): ForkSpec {
   const preloads = [...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])];
@@ -144,6 +157,8 @@ const chosenPort = ({ config: { port }, provenance }: Release['loaded']): number
 
 /** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
 const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];
+
+const startProcess: StartProcess = (spec, place) => spec.role === 'agent' ? forkAgent(spec, place) : forkWorker(spec, place);
 
 function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
   cluster.setupPrimary({

@@ -1,20 +1,12 @@
 import type { ExitInfo } from '../../api/child.js';
 import type { Hooks } from '../../api/hooks.js';
-import type { ChildRole } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
 import type { Life } from '../life.js';
-import type { Release } from '../releases.js';
+import type { Release, Releases } from '../releases.js';
 import type { Child } from './child.js';
 import { slotName } from './exit-report.js';
+import type { SlotPolicy } from './policies.js';
 import { nextStreak, reforkDelay, type Deaths } from './refork-policy.js';
-
-export interface ReforkPolicy {
-  role: ChildRole;
-  /** Shortest wait before a dead process is forked again, ms. */
-  floor: number;
-  /** Deaths count against `refork.limit`, and taps are asked what to do about them. */
-  counted: boolean;
-}
 
 /** What it works with; the same objects as in the core. */
 export interface ReforkNeeds {
@@ -22,8 +14,11 @@ export interface ReforkNeeds {
   readonly logger: Logger;
   readonly life: Life;
   readonly deaths: Deaths;
-  readonly releases: { readonly current: Release };
+  readonly releases: Pick<Releases, 'current' | 'after'>;
 }
+
+/** Starts a process for the slot; rejects when that cannot be done. `wanted`: whether the slot still waits for it. */
+type ForkAgain = (release: Release, wanted: () => boolean) => Promise<void>;
 
 /**
  * What becomes of a slot whose process has ended by itself: another one, at once or after a growing delay. The slot is never
@@ -37,13 +32,16 @@ export class Refork {
   #timer: NodeJS.Timeout | undefined;
   /** Ends in a row, none of them after a long life (refork-policy). */
   #streak = 0;
+  /** Of the process that has ended. */
+  #generation = 0;
+  /** How often somebody else took care of the slot, or a wait began: a fork from before is not wanted any more. */
+  #turn = 0;
   readonly #needs: ReforkNeeds;
-  readonly #policy: ReforkPolicy;
+  readonly #policy: SlotPolicy;
   readonly #slot: number;
-  readonly #fork: () => Promise<void>;
+  readonly #fork: ForkAgain;
 
-  /** `fork` starts a process for the slot; rejects when that cannot be done. */
-  constructor(needs: ReforkNeeds, policy: ReforkPolicy, slot: number, fork: () => Promise<void>) {
+  constructor(needs: ReforkNeeds, policy: SlotPolicy, slot: number, fork: ForkAgain) {
     this.#needs = needs;
     this.#policy = policy;
     this.#slot = slot;
@@ -53,6 +51,7 @@ export class Refork {
   /** An end that somebody asked for, but for no replacement: no death that counts, and yet it must not go round and round. */
   ended(child: Child): void {
     const options = this.#options();
+    this.#generation = child.generation;
     this.#streak = nextStreak(this.#streak, Date.now() - child.startedAt, options);
     this.after(reforkDelay(this.#streak, options));
   }
@@ -61,6 +60,7 @@ export class Refork {
   died(child: Child, exit: ExitInfo): void {
     const { hooks, logger, deaths, life } = this.#needs;
     const options = this.#options();
+    this.#generation = child.generation;
     this.#streak = nextStreak(this.#streak, exit.uptime, options);
     let delay = reforkDelay(this.#streak, options);
     if (!this.#policy.counted) return this.after(delay);
@@ -92,16 +92,19 @@ export class Refork {
   cancel(): void {
     clearTimeout(this.#timer);
     this.delay = null;
+    this.#turn++;
   }
 
   async #again(): Promise<void> {
-    const { logger, life } = this.#needs;
+    const { logger, life, releases } = this.#needs;
     this.cancel();
     this.left = false;
+    const turn = this.#turn;
+    const wanted = () => turn === this.#turn;
     try {
-      await this.#fork();
+      await this.#fork(releases.after(this.#generation), wanted);
     } catch (error) {
-      if (life.closing) return;
+      if (life.closing || !wanted()) return;
       logger.error(`${slotName(this.#policy.role, this.#slot)} could not be filled again`, { error });
       this.after(this.#options().maxDelay);
     }

@@ -4,28 +4,17 @@ import type { ChildRole, CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
-import type { Child, ChildListener } from './child.js';
+import type { Child } from './child.js';
 import { describeExit, lostSuccessor, processName, startFailure } from './exit-report.js';
-import { Refork, type ReforkNeeds, type ReforkPolicy } from './refork.js';
-
-/** What tells the place of the agent from that of a worker. */
-export interface SlotPolicy extends ReforkPolicy {
-  /** A successor comes up beside its predecessor, and a process that leaves is replaced while it drains; else one after the other. */
-  overlaps: boolean;
-  /** Which of the deadlines it has to close. */
-  deadline: 'drain' | 'agent';
-}
-
-export const policies: Readonly<Record<ChildRole, SlotPolicy>> = {
-  agent: { role: 'agent', overlaps: false, floor: 1_000, counted: false, deadline: 'agent' },
-  worker: { role: 'worker', overlaps: true, floor: 0, counted: true, deadline: 'drain' },
-};
+import type { ForkListener } from './forker.js';
+import { policies, type SlotPolicy } from './policies.js';
+import { Refork, type ReforkNeeds } from './refork.js';
 
 /** What a slot works with; the same objects as in the core. */
 export interface SlotNeeds extends ReforkNeeds {
   readonly deadlines: Deadlines;
   readonly listeners: { leave(child: Child): boolean };
-  readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ChildListener): Promise<Child> };
+  readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> };
 }
 
 /** How long a worker that listens may take to be ready, when it is dismissed in between; ms. */
@@ -50,6 +39,8 @@ export class Slot implements SlotView {
   #removed = false;
   /** Forks whose gates are not through yet. */
   #forking = 0;
+  /** How often successors were abandoned: a fork that began before the last time is not wanted. */
+  #abandoned = 0;
   /** Whose end somebody else sees to: who waits for its start, or replaces it. */
   readonly #expected = new WeakSet<Child>();
   readonly #dismissed = new WeakSet<Child>();
@@ -58,7 +49,7 @@ export class Slot implements SlotView {
     this.#needs = needs;
     this.policy = policies[role];
     this.index = index;
-    this.refork = new Refork(needs, this.policy, index, () => this.#again());
+    this.refork = new Refork(needs, this.policy, index, (release, wanted) => this.#again(release, wanted));
   }
 
   get ready(): boolean {
@@ -83,72 +74,74 @@ export class Slot implements SlotView {
     return [this.current, this.successor, ...this.departing].filter((child): child is Child => child !== null && child.state !== 'exited');
   }
 
-  /** Forks its first process and resolves when it is ready; rejects with ERR_CLUSTER_START or _START_TIMEOUT and the child's own error. */
-  async start(release: Release): Promise<Child> {
-    const child = await this.#fork(release);
-    this.#expected.add(child);
-    this.#install(child);
-    return this.#settle(child, release);
-  }
-
   /**
-   * Another process in place of the one there is: beside it or after it, as the policy has it. With `retry` a new one that
-   * does not become ready, where there is no old one any more, is forked again as after a death. Rejects as `start` does.
+   * Forks a process for the empty slot and resolves when it is ready; rejects with ERR_CLUSTER_START or _START_TIMEOUT and the
+   * child's own error. One that does not become ready leaves the slot empty, or with `retry` is forked again as after a death.
    */
-  async replace(release: Release, reason: CloseReason, { retry = false } = {}): Promise<Child> {
-    if (this.policy.overlaps) {
-      const child = await this.succeed(release);
-      await this.handOver(reason);
-      return child;
-    }
-    await this.#end(reason);
-    this.#assertOpen();
+  async start(release: Release, { retry = false } = {}): Promise<Child> {
     try {
       const child = await this.#fork(release);
       if (!retry) this.#expected.add(child);
-      this.#install(child);
+      // From a fork that took its time one may be there.
+      void this.#install(child, 'abort');
       return await this.#settle(child, release);
     } catch (error) {
+      if (!retry) this.left ||= this.current === null;
       // Not even forked, as a gate says; else its end sees to the next one.
-      if (retry && this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
+      else if (this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
       throw error;
     }
   }
 
+  /** Another process in place of the one there is: beside it or, as `start` does, after it, as the policy has it. */
+  async replace(release: Release, reason: CloseReason, { retry = false } = {}): Promise<Child> {
+    if (this.policy.overlaps) {
+      const child = await this.succeed(release);
+      await this.handOver(child, reason);
+      return child;
+    }
+    await this.#endCurrent(reason);
+    this.#assertOpen();
+    return this.start(release, { retry });
+  }
+
   /** Forks a replacement that is not in charge yet; resolves when it is ready, rejects with its own failure. */
   async succeed(release: Release): Promise<Child> {
+    const abandoned = this.#abandoned;
     const child = await this.#fork(release);
-    this.successor = child;
+    // While its gates took their time: it never takes over.
+    if (abandoned !== this.#abandoned) void this.#end(child, 'abort');
+    else this.successor = child;
     return this.#settle(child, release);
   }
 
-  /** Puts the successor in charge and drains its predecessor; resolves when that is gone. @throws ClusterError ERR_CLUSTER_START: the successor is not ready any more */
-  async handOver(reason: CloseReason): Promise<void> {
-    const { current, successor } = this;
-    this.successor = null;
-    if (successor?.state !== 'ready') throw lostSuccessor(successor, this.index, 'until it took over');
+  /**
+   * Puts the successor in charge and drains its predecessor; resolves when that is gone.
+   * @throws ClusterError ERR_CLUSTER_START: the successor is not ready any more
+   */
+  async handOver(successor: Child, reason: CloseReason): Promise<void> {
+    if (this.successor === successor) this.successor = null;
+    if (successor.state !== 'ready' || this.#dismissed.has(successor)) {
+      if (successor.state !== 'exited') this.departing.add(successor);
+      throw lostSuccessor(successor, 'until it took over');
+    }
     this.refork.cancel();
-    this.left = false;
-    this.current = successor;
     this.restarts++;
-    if (!current || current.state === 'exited') return;
-    this.departing.add(current);
-    await this.drain(current, reason);
+    await this.#install(successor, reason);
   }
 
-  /** Kills a successor that is not wanted any more. */
+  /** Kills a successor that is not wanted any more; one that is not even forked goes as soon as it is. */
   async abandon(): Promise<void> {
+    this.#abandoned++;
     const { successor } = this;
     this.successor = null;
-    await successor?.kill('abort');
+    if (successor) await this.#end(successor, 'abort');
   }
 
   /** Takes the processes out of service with nobody to replace them yet; resolves when they are gone. */
   async vacate(reason: CloseReason): Promise<void> {
     this.refork.cancel();
-    const { current } = this;
-    this.current = null;
-    if (current && current.state !== 'exited') this.departing.add(current);
+    this.#retire();
     await Promise.all(this.children().map((child) => this.dismiss(child, reason)));
   }
 
@@ -168,7 +161,7 @@ export class Slot implements SlotView {
     this.#dismissed.add(child);
     const reached = this.#needs.listeners.leave(child);
     // It listens, and may have accepted already: what it has accepted would be lost.
-    if (reached && child.state !== 'ready') await atMost(ALMOST_READY, settled(child));
+    if (reached && child.state !== 'ready') await atMost(ALMOST_READY, child.settled());
     await (child.state === 'ready' ? this.drain(child, reason) : child.kill('abort'));
   }
 
@@ -181,28 +174,30 @@ export class Slot implements SlotView {
   }
 
   /** Ends the process in charge, for another one that comes after it. */
-  async #end(reason: CloseReason): Promise<void> {
+  async #endCurrent(reason: CloseReason): Promise<void> {
     this.refork.cancel();
     if (!this.current) return;
     this.#expected.add(this.current);
     await this.drain(this.current, reason);
   }
 
+  /** Kills one that has never been in charge; it is among the slot's processes until it is gone. */
+  async #end(child: Child, reason: CloseReason): Promise<void> {
+    if (child.state === 'exited') return;
+    this.departing.add(child);
+    await child.kill(reason);
+  }
+
   async #fork(release: Release): Promise<Child> {
     this.#forking++;
-    let child: Child;
-    try {
-      child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
-        ready: (ready) => this.#ready(ready),
-        leaving: (leaving, reason) => this.#leaving(leaving, reason),
-      });
-    } finally {
-      this.#forking--;
-    }
+    const child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
+      starts: () => this.#assertOpen(),
+      ready: (ready) => this.#ready(ready),
+      leaving: (leaving, reason) => this.#leaving(leaving, reason),
+    }).finally(() => { this.#forking--; });
     void child.exited.then((exit) => this.#gone(child, exit));
-    // A gate may have taken its time.
     if (this.#needs.life.closing || this.#removed) {
-      void child.kill('stop');
+      void this.#end(child, 'stop');
       this.#assertOpen();
     }
     return child;
@@ -213,17 +208,25 @@ export class Slot implements SlotView {
     if (this.#removed) throw new ClusterError('ERR_CLUSTER_CLOSING', `slot ${this.index} was scaled away`);
   }
 
-  /** In charge from now on; what was there, from a fork that took its time, goes. */
-  #install(child: Child): void {
-    const { current } = this;
+  /** In charge from now on; what was there drains. Resolves when that is gone. */
+  async #install(child: Child, reason: CloseReason): Promise<void> {
+    const before = this.#retire();
     this.current = child;
-    if (!current || current.state === 'exited') return;
+    this.left = false;
+    if (before) await this.drain(before, reason);
+  }
+
+  /** Takes the process in charge out of it; null where none lives. */
+  #retire(): Child | null {
+    const { current } = this;
+    this.current = null;
+    if (!current || current.state === 'exited') return null;
     this.departing.add(current);
-    void this.drain(current, 'abort');
+    return current;
   }
 
   async #settle(child: Child, { loaded: { config } }: Release): Promise<Child> {
-    await settled(child);
+    await child.settled();
     if (child.readyAt === null) throw startFailure(child, config.startTimeout);
     this.#expected.delete(child);
     return child;
@@ -237,20 +240,19 @@ export class Slot implements SlotView {
 
   /** It closes by its own decision: where the policy lets two overlap, a replacement starts now. */
   #leaving(child: Child, reason: CloseReason): void {
-    const { deadlines, listeners, logger, life } = this.#needs;
+    const { deadlines, listeners, logger } = this.#needs;
     listeners.leave(child);
     child.limit(this.policy.overlaps && reason === 'uncaught' ? deadlines.uncaught : deadlines[this.policy.deadline]);
     if (this.current !== child || !this.policy.overlaps) return;
     logger.info(`${processName(child)} leaves (${reason})`);
-    this.current = null;
-    this.departing.add(child);
-    if (life.closing || this.#removed) return;
+    this.#retire();
+    if (!this.#isKept) return;
     if (reason === 'uncaught') this.refork.died(child, { cause: 'crash', code: 1, signal: null, uptime: Date.now() - child.startedAt });
     else this.refork.ended(child);
   }
 
   #gone(child: Child, exit: ExitInfo): void {
-    const { hooks, logger, life } = this.#needs;
+    const { hooks, logger } = this.#needs;
     this.departing.delete(child);
     this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), ...(child.failure ? { error: child.failure.error.message } : {}) };
     hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
@@ -258,30 +260,29 @@ export class Slot implements SlotView {
     if (this.successor === child) this.successor = null;
     if (this.current !== child) return;
     this.current = null;
-    if (life.closing || this.#removed) return;
-    // A start or a replacement that fails is told to the one who waits for it; a first worker that dies has the start fail.
-    if (this.#expected.has(child) || (this.policy.counted && !life.started)) return;
+    // A start or a replacement that fails is told to the one who waits for it.
+    if (!this.#isKept || this.#expected.has(child)) return;
     if (exit.cause === 'requested') this.refork.ended(child);
     else this.refork.died(child, exit);
   }
 
-  async #again(): Promise<void> {
-    const { logger, life, releases } = this.#needs;
+  /** Who ends is replaced. A worker that ends before all were ready is not: the start fails (Workers#grow). */
+  get #isKept(): boolean {
+    const { life } = this.#needs;
+    return !life.closing && !this.#removed && (life.started || !this.policy.counted);
+  }
+
+  async #again(release: Release, wanted: () => boolean): Promise<void> {
+    const { logger, life } = this.#needs;
     if (life.closing || this.#removed) return;
     if (this.policy.role === 'agent') logger.info('new agent_worker starting...');
+    const child = await this.#fork(release);
     this.restarts++;
-    const child = await this.#fork(releases.current);
-    // A reload may have filled the slot meanwhile.
-    if (this.current === null) this.#install(child);
+    // A reload may have filled the slot meanwhile, or a restart emptied it.
+    if (wanted() && this.current === null) void this.#install(child, 'abort');
     else {
       this.departing.add(child);
       void child.close('abort', this.#needs.deadlines[this.policy.deadline]);
     }
   }
-}
-
-/** Resolves when a child is ready or on its way out. */
-export function settled(child: Child): Promise<void> {
-  if (child.state === 'ready' || child.state === 'exited') return Promise.resolve();
-  return Promise.race([child.becameReady, child.exited.then(() => {})]);
 }

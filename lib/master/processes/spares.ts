@@ -61,9 +61,11 @@ export class Spares {
     if (this.#spares.has(slot)) return;
     const spare = { key, forked: fork() };
     this.#spares.set(slot, spare);
-    const { process: child } = spare.forked;
+    const { process: child, worker } = spare.forked;
     const drop = () => { if (this.#spares.get(slot) === spare) this.#spares.delete(slot); };
     child.on('error', drop);
+    // node:cluster says it again on the worker, where nobody listens yet: that would end the master.
+    worker?.on('error', () => {});
     child.once('exit', drop);
   }
 

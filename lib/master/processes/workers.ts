@@ -7,6 +7,8 @@ import { Slot, type SlotNeeds } from './slot.js';
 /** The slots of the workers, by index. */
 export class Workers {
   readonly slots: Slot[] = [];
+  /** Scaled away; their last processes are not gone yet. */
+  readonly #leaving = new Set<Slot>();
   /** Slots that were left empty will be filled again by the plugin that left them: nobody gives up meanwhile. */
   leftReturn = false;
   readonly #needs: SlotNeeds;
@@ -15,13 +17,23 @@ export class Workers {
     this.#needs = needs;
   }
 
+  /** Those that were scaled away too, as long as they have a process. */
+  get all(): Slot[] {
+    return [...this.slots, ...this.#leaving];
+  }
+
   /** Every worker process that is not gone. */
   children(): Child[] {
-    return this.slots.flatMap((slot) => slot.children());
+    return this.all.flatMap((slot) => slot.children());
   }
 
   ready(): Child[] {
     return this.slots.flatMap(({ ready, current }) => ready && current ? [current] : []);
+  }
+
+  /** Every slot has a worker that is ready. */
+  get complete(): boolean {
+    return this.slots.every((slot) => slot.ready);
   }
 
   /** Somebody is starting, waits to start, or stays away on purpose. */
@@ -53,6 +65,10 @@ export class Workers {
 
   /** Takes the slots above `count` away; resolves when their workers have drained. */
   async shrink(count: number): Promise<void> {
-    await Promise.all(this.slots.splice(count).map((slot) => slot.remove()));
+    await Promise.all(this.slots.splice(count).map(async (slot) => {
+      this.#leaving.add(slot);
+      await slot.remove();
+      this.#leaving.delete(slot);
+    }));
   }
 }

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { RawHandle } from '../../lib/node/raw-handle.js';
+import { Routing } from '../../lib/master/connections/routing.js';
+
+const client = { close() {} } as RawHandle;
+
+test('nobody looks and nobody picks: any worker, for ever', () => {
+  const routing = new Routing();
+  assert.equal(routing.prepares, false);
+  assert.equal(routing.pick(client, () => false), undefined);
+  assert.equal(routing.patience, Infinity);
+});
+
+test('a second plugin does not take the place of the first: all see a connection, in their order', () => {
+  const routing = new Routing();
+  const seen: string[] = [];
+  routing.add('blocklist', { prepare: (_, admit) => { seen.push('blocklist'); admit(); } });
+  routing.add('sticky', { pick: () => 1, patience: 500 });
+  routing.add('geo', { prepare: (_, admit) => { seen.push('geo'); admit('FR'); } });
+  routing.prepare(client, (note) => { seen.push(`admitted with ${String(note)}`); }, () => { seen.push('dropped'); });
+  assert.deepEqual(seen, ['blocklist', 'geo', 'admitted with FR']);
+  assert.equal(routing.pick(client, () => false), 1);
+  assert.equal(routing.patience, 500);
+  assert.equal(routing.prepares, true);
+});
+
+for (const [notes, last] of [[['a', 'b'], 'b'], [['a', undefined], 'a'], [[undefined, 'b'], 'b'], [[undefined, undefined], undefined]] as const) {
+  test(`notes ${JSON.stringify(notes)}: the worker gets ${last}`, () => {
+    const routing = new Routing();
+    for (const [at, note] of notes.entries()) routing.add(`plugin ${at}`, { prepare: (_, admit) => { admit(note); } });
+    let got: unknown = 'none';
+    routing.prepare(client, (note) => { got = note; }, () => {});
+    assert.equal(got, last);
+  });
+}
+
+test('a plugin that drops a connection: those behind it do not see it', () => {
+  const routing = new Routing();
+  const seen: string[] = [];
+  routing.add('blocklist', { prepare: (_, __, drop) => { drop(); } });
+  routing.add('geo', { prepare: () => { seen.push('geo'); } });
+  routing.prepare(client, () => { seen.push('admitted'); }, () => { seen.push('dropped'); });
+  assert.deepEqual(seen, ['dropped']);
+});
+
+test('a plugin may take its time', async () => {
+  const routing = new Routing();
+  routing.add('slow', { prepare: (_, admit) => { setImmediate(() => admit('late')); } });
+  routing.add('quick', { prepare: (_, admit) => { admit(); } });
+  assert.equal(await new Promise((resolve) => routing.prepare(client, resolve, () => {})), 'late');
+});
+
+test('a plugin that admits twice is heard once: the next one sees a connection once', () => {
+  const routing = new Routing();
+  let seen = 0;
+  routing.add('eager', { prepare: (_, admit) => { admit(); admit(); } });
+  routing.add('next', { prepare: (_, admit) => { seen++; admit(); } });
+  routing.prepare(client, () => {}, () => {});
+  assert.equal(seen, 1);
+});
+
+test('two that pick are an error that names both, and the first goes on', () => {
+  const routing = new Routing();
+  routing.add('sticky', { pick: () => 1 });
+  assert.throws(() => routing.add('tenants', { pick: () => 2, prepare: () => {} }), { code: 'ERR_CLUSTER_PLUGIN', message: /"sticky" and "tenants" both pick/ });
+  assert.equal(routing.pick(client, () => false), 1);
+  assert.equal(routing.prepares, false, 'nothing of the refused one is left');
+});
+
+test('patience is that of who picks', () => {
+  const routing = new Routing();
+  routing.add('looks', { patience: 1, prepare: (_, admit) => admit() });
+  assert.equal(routing.patience, Infinity);
+  routing.add('picks', { pick: () => 0 });
+  assert.equal(routing.patience, Infinity);
+});
+
+test('what a plugin gives keeps its this', () => {
+  const routing = new Routing();
+  routing.add('object', {
+    patience: 7,
+    pick() { return this.patience; },
+    prepare(_, admit) { admit(this.patience); },
+  } as Parameters<Routing['add']>[1] & { patience: number });
+  assert.equal(routing.pick(client, () => false), 7);
+  let note: unknown;
+  routing.prepare(client, (own) => { note = own; }, () => {});
+  assert.equal(note, 7);
+});
+
+const versions = [['20.19.0', false], ['22.11.0', false], ['22.12.0', true], ['24.0.0', true]] as const;
+for (const [node, fine] of versions) {
+  test(`reuse-port on Node ${node}: ${fine ? 'can be had' : 'refused'}`, () => {
+    const check = () => new Routing().check('reuse-port', { node, platform: 'linux' });
+    if (fine) check();
+    else assert.throws(check, { code: 'ERR_CLUSTER_BALANCE', message: /needs Node.js 22.12/ });
+  });
+}
+
+test('reuse-port elsewhere than on Linux: refused', () => {
+  assert.throws(() => new Routing().check('reuse-port', { node: '24.0.0', platform: 'darwin' }), { code: 'ERR_CLUSTER_BALANCE', message: /needs Linux, this is darwin/ });
+});
+
+for (const balance of ['os', 'reuse-port'] as const) {
+  test(`connections are routed and the balance is "${balance}": refused, with the plugin's name`, () => {
+    const routing = new Routing();
+    routing.add('blocklist', { prepare: () => {} });
+    const check = () => routing.check(balance, { node: '24.0.0', platform: 'linux' });
+    assert.throws(check, { code: 'ERR_CLUSTER_BALANCE', message: /"blocklist" routes connections/ });
+    routing.check('round-robin');
+  });
+}
