@@ -92,6 +92,12 @@ export class Acceptor {
     return count;
   }
 
+  /** A connection is on its way to a worker, or will be. */
+  get handing(): boolean {
+    const members = [...this.#members.values()];
+    return members.length > 0 && (this.waiting > 0 || members.some(({ busy }) => busy));
+  }
+
   /** A connection that a worker has had and gives back: there is nothing to prepare any more. */
   acceptAgain(client: RawHandle): void {
     this.#route({ client, slot: undefined, note: undefined, since: performance.now() });
