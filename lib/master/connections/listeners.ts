@@ -1,8 +1,8 @@
 import net, { type Server } from 'node:net';
-import { createDebug } from '../../kit/debug.js';
+import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
-import type { TakeUnserved } from '../../api/master.js';
-import { message as hatchery } from '../../ipc/connections.js';
+import type { TakeUnserved } from '../../api/plugin.js';
+import { message as hatchery } from '../../ipc/messages.js';
 import {
   addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, portIn, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { createDebug } from '../../kit/debug.js';
+import { createDebug } from '../../kit/logger.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
