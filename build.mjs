@@ -2,14 +2,15 @@
 // one file read at once starts sooner than a graph of ES modules (some 20 ms for twenty chunks), and the first import() of a
 // process costs 5 ms on Node 20:
 //   core.cjs              the master and the command line: one copy, whoever asks for it
-//   lib/index.js          ES module, the public API: names of core.cjs
+//   lib/index.cjs, .js    the public API: names of core.cjs, for require and for import
+//   lib/runtime.cjs, .js  `hatchery/runtime`
 //   bin/                  `framework`, and `hatchery/cli`
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
-//   lib/child/          what a child process runs
+//   lib/child/            what a child process runs
 //   vendor/               dependencies that few starts need
 //   LICENSES.txt          of everything that is bundled
-// and the declarations beside them.
-import { spawnSync } from 'node:child_process';
+//   types/                the declarations (build-types.mjs)
+// Nothing is minified: what a stack shows can be read (docs/decisions/bundling.md).
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,6 +18,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { leanCommonBin } from './bin/lean-common-bin.mjs';
+import { buildTypes } from './build-types.mjs';
 
 const root = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(root, 'dist');
@@ -33,7 +35,9 @@ const vendored = (to) => ({
   setup(bundle) {
     bundle.onResolve({ filter: new RegExp(`^(?:${VENDOR.join('|')})$`) }, ({ path: name, importer }) =>
       importer.includes('node_modules') ? undefined : { path: name, namespace: 'vendor' });
-    bundle.onLoad({ filter: /.*/, namespace: 'vendor' }, ({ path: name }) => ({ contents: `module.exports = require('${to}/${vendorName(name)}.cjs')` }));
+    bundle.onLoad({ filter: /.*/, namespace: 'vendor' }, ({ path: name }) => ({
+      contents: `module.exports = require('${to}/${vendorName(name)}.cjs')`,
+    }));
     bundle.onResolve({ filter: /^[./]+\/vendor\// }, ({ path: file }) => ({ path: file, external: true }));
   },
 });
@@ -63,19 +67,22 @@ const outside = (file) => ({
   name: 'outside',
   setup(bundle) {
     bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: file, namespace: 'outside' }));
-    bundle.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({ contents: `exports.importModule = (url) => require('${file}').importModule(url)` }));
+    bundle.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({
+      contents: `exports.importModule = (url) => require('${file}').importModule(url)`,
+    }));
     bundle.onResolve({ filter: /\/import-module\.cjs$/ }, () => ({ path: file, external: true }));
   },
 });
 
-/** What is in worker.cjs and agent.cjs, and what is not: every child loads the parts of the plugins that are on by themselves, few the bridge. */
+/** What is in worker.cjs and agent.cjs, and what is not: every child loads the parts of plugins that are on, few the bridge. */
 const runtime = (role) => ({
   name: 'runtime',
   setup(bundle) {
     bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true }));
     bundle.onResolve({ filter: /^\.\/bundled-parts\.js$/ }, ({ path: file }) => ({ path: file, namespace: 'parts' }));
     bundle.onLoad({ filter: /.*/, namespace: 'parts' }, () => ({ resolveDir: root, contents: `export const bundledParts = {${
-      present(INSIDE.map((name) => `plugins/${name}/${role}.ts`)).map((file) => `'${file.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('./${file}')`).join(', ')
+      present(INSIDE.map((name) => `plugins/${name}/${role}.ts`))
+        .map((file) => `'${file.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('./${file}')`).join(', ')
     }};` }));
   },
 });
@@ -107,8 +114,6 @@ const shared = {
   external: ['typescript', 'tsx'],
   legalComments: 'none',
   metafile: true,
-  minifySyntax: true,
-  minifyWhitespace: true,
   // The core and its plugins import by lib/kit/import-module.ts alone.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
@@ -120,38 +125,64 @@ const native = { supported: { 'dynamic-import': true } };
 rmSync(dist, { recursive: true, force: true });
 
 const results = await Promise.all([
-  build({ ...shared, entryPoints: undefined, stdin: { contents: CORE, resolveDir: root, loader: 'ts' }, outdir: undefined, outfile: path.join(dist, 'core.cjs'), plugins: [leanCommonBin, outside('./lib/kit/import-module.cjs'), vendored('./vendor'), located((name) => `plugins/${name}`)] }),
+  build({
+    ...shared,
+    entryPoints: undefined,
+    stdin: { contents: CORE, resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, 'core.cjs'),
+    plugins: [leanCommonBin, outside('./lib/kit/import-module.cjs'), vendored('./vendor'), located((name) => `plugins/${name}`)],
+  }),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
-  build({ ...shared, entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), plugins: [linked, vendored('../../vendor'), located(() => '.')] }),
+  build({
+    ...shared,
+    entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`),
+    plugins: [linked, vendored('../../vendor'), located(() => '.')],
+  }),
   build({
     ...shared,
     entryPoints: present([
-      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/child/fetch-bridge.ts', 'lib/child/worker-main.ts', 'lib/child/agent-main.ts',
+      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/node/probes.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
   }),
+  // What a child's process is started with: it loads the role's bundle, of which worker 0 keeps what it compiles, and the agent.
+  ...Object.entries({ worker: "process.env.CLUSTER_SLOT === '0'", agent: 'true' }).map(([role, keeps]) => build({
+    ...shared,
+    ...native,
+    entryPoints: undefined,
+    stdin: { contents: `import path from 'node:path';\nimport { loadCompiled } from './lib/kit/compiled.ts';\nloadCompiled(path.join(__dirname, '${role}.cjs'), '${role}', ${keeps});\n`, resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, `lib/child/${role}-main.cjs`),
+  })),
   ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/child/${role}.ts`], plugins: [runtime(role), outside('../kit/import-module.cjs')] })),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],
     outExtension: {},
-    plugins: [{ name: 'core', setup: (bundle) => bundle.onResolve({ filter: /^\.\/index\.js$/ }, ({ path: file }) => ({ path: file, external: true })) }],
+    plugins: [{
+      name: 'core',
+      setup: (bundle) => bundle.onResolve({ filter: /^\.\/index\.js$/ }, ({ path: file }) => ({ path: file, external: true })),
+    }],
   }),
 ]);
 
 // What is bundled keeps its licence.
-const packages = new Set(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)).flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
+const packages = new Set(results.flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  .flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
 writeFileSync(path.join(dist, 'LICENSES.txt'), [...packages].sort().map((dir) => {
   const { name, version, license } = JSON.parse(readFileSync(path.join(root, dir, 'package.json'), 'utf8'));
   const file = readdirSync(path.join(root, dir)).find((entry) => /^licen[cs]e/i.test(entry));
-  return `${name} ${version} (${license})\n\n${file ? readFileSync(path.join(root, dir, file), 'utf8').trim() : 'The package has no licence file.'}\n`;
+  const text = file ? readFileSync(path.join(root, dir, file), 'utf8').trim() : 'The package has no licence file.';
+  return `${name} ${version} (${license})\n\n${text}\n`;
 }).join(`\n${'-'.repeat(80)}\n\n`));
 
 // esbuild copies every name of a module of Node's whose default is imported; seeing through to them will do, and spares each
 // process a millisecond.
-for (const { metafile } of results) {
-  for (const file of Object.keys(metafile.outputs)) rewrite(path.join(root, file), (text) => text.replace(/__toESM\((require\("node:[\w/]+"\)),1\)/g, '(m=>({__proto__:m,default:m}))($1)'));
+for (const file of results.flatMap(({ metafile }) => Object.keys(metafile.outputs))) {
+  rewrite(path.join(root, file), (text) =>
+    text.replace(/__toESM\((require\("node:[\w/]+"\)), 1\)/g, '((m) => ({ __proto__: m, default: m }))($1)'));
 }
 
 // Named after their content, for what is kept compiled of them.
@@ -166,20 +197,39 @@ for (const name of INSIDE) {
   mkdirSync(path.join(dist, 'plugins', name), { recursive: true });
   writeFileSync(path.join(dist, 'plugins', name, 'index.cjs'), `module.exports = require('../../core.cjs').plugin('${name}');\n`);
 }
-const names = (part) => Object.keys(core[part]()).filter((name) => name !== 'default').join(', ');
+const names = (exported) => Object.keys(exported).filter((name) => name !== 'default').join(', ');
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
-writeFileSync(path.join(dist, 'lib/index.js'), `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\nexport const { ${names('lib')} } = ${compiled('./kit/', "'library'")}.lib();\n`);
+const library = `${compiled('./kit/', "'library'")}.lib()`;
+writeFileSync(path.join(dist, 'lib/index.cjs'), `module.exports = ${library};\n`);
+// The ES module beside it says the names of the same objects; so do its declarations.
+for (const [name, source] of Object.entries({ index: library, runtime: "require('./runtime.cjs')" })) {
+  const exported = names(createRequire(coreFile)(`./lib/${name}.cjs`));
+  writeFileSync(path.join(dist, `lib/${name}.js`), exported === '' ? 'export {};\n' : `import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+export const { ${exported} } = ${source};
+`);
+  writeFileSync(path.join(dist, `lib/${name}.d.ts`), `export * from '../types/lib/${name}.js';\n`);
+}
 // The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more. Each command needs other functions of the core.
 writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
-writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''")}.cli();\n0 && (module.exports = { ${names('cli')} });\n`);
+const command = "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''";
+writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', command)}.cli();
+0 && (module.exports = { ${names(core.cli())} });
+`);
 
 if (!process.argv.includes('--js-only')) {
-  const tsc = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
-  if (tsc.status !== 0) process.exit(tsc.status ?? 1);
+  buildTypes({
+    root,
+    out: path.join(dist, 'types'),
+    entries: ['lib/index.ts', 'lib/runtime.ts', 'bin/index.ts'],
+    loaded: present(['plugins/options.ts']),
+  });
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
-const { outputFiles } = await build({ ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false });
+const { outputFiles } = await build({
+  ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false,
+});
 const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 

@@ -1,10 +1,74 @@
+import path from 'node:path';
 import tseslint from 'typescript-eslint';
 
-/** Imports run one way: bin -> lib <- plugins; inside lib: bootstrap -> master -> ipc, hooks; runtime and master share only ipc. */
-const oneWay = (files, patterns, message) => ({
-  files,
-  rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group: patterns, message }] }] },
-});
+const root = import.meta.dirname;
+
+/** Folders, low to high: each imports its own row, if it stands there alone, and lower ones; types too. */
+const layers = [
+  ['lib/kit'], ['lib/node'], ['lib/ipc'], ['lib/config'], ['lib/api'], ['lib/messenger'],
+  ['lib/master', 'lib/child', 'lib/control'],
+  ['lib'], // the package's entries: index.ts, runtime.ts
+  ['plugins'], ['bin'],
+];
+
+/** What plugins import of lib: master parts the one, parts for children (and what only they import) the other. */
+const MASTER = 'lib/index.ts';
+const CHILD = 'lib/runtime.ts';
+const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
+  'graceful-exit/(?:connection-close|drain|event-stream|http2-sessions|server-drain|uncaught)',
+  'health-check/(?:blocking-calls|checks|heartbeat|requests)',
+  'sticky-session/(?:engine-io|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
+  'sticky-session/(?:requests|sample|tunnel)',
+].join('|')})\\.ts$`);
+
+const folderOf = (file) => layers.flat().filter((folder) => file.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0];
+const rowOf = (folder) => layers.findIndex((row) => row.includes(folder));
+
+/** Why `from` may not import `to` (paths from the root); null: it may. */
+function wrong(from, to) {
+  const [here, there] = [folderOf(from), folderOf(to)];
+  if (here === undefined || there === undefined) return null;
+  if (here === 'plugins' && there !== 'plugins') {
+    const entry = childParts.test(from) ? CHILD : MASTER;
+    return to === entry ? null : `of lib this part of a plugin imports ${entry} alone`;
+  }
+  return here === there || rowOf(there) < rowOf(here) ? null : `${here} does not import ${there} (layers in eslint.config.js)`;
+}
+
+const importsRule = {
+  create(context) {
+    const from = path.relative(root, context.filename);
+    const look = (node, source) => {
+      const name = source?.value ?? source?.literal?.value;
+      if (typeof name !== 'string' || !name.startsWith('.')) return;
+      const to = path.relative(root, path.resolve(path.dirname(context.filename), name)).replace(/\.js$/, '.ts');
+      const message = wrong(from, to);
+      if (message) context.report({ node, message });
+    };
+    return {
+      ImportDeclaration: (node) => look(node, node.source),
+      ExportNamedDeclaration: (node) => look(node, node.source),
+      ExportAllDeclaration: (node) => look(node, node.source),
+      ImportExpression: (node) => look(node, node.source),
+      TSImportType: (node) => look(node, node.argument),
+    };
+  },
+};
+
+/** What Node does not document, by the names that it cannot be used without. */
+const undocumented = [
+  'binding', 'init', 'internalMessage', 'getOwnPropertySymbols', 'pendingHandle', 'runMain', 'unconsume',
+  '_cache', '_connections', '_createServerHandle', '_debugProcess', '_extensions', '_getActiveHandles', '_getActiveRequests', '_getServer',
+  '_handle', '_header', '_httpMessage', '_listen2', '_load', '_parent', '_resolveFilename',
+].join('|');
+const message = 'Node does not document this: lib/node has what there is of it, with a probe.';
+const privates = [
+  `MemberExpression[computed=false] > Identifier.property[name=/^(?:${undocumented})$/]`,
+  `ObjectPattern > Property > Identifier.key[name=/^(?:${undocumented})$/]`,
+  `Literal[value=/^(?:${undocumented})$/]`,
+].map((selector) => ({ selector, message }));
+
+const product = ['lib/**/*.ts', 'plugins/**/*.ts', 'bin/**/*.ts'];
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'fixtures/**', '**/*.d.ts'] },
@@ -21,9 +85,11 @@ export default tseslint.config(
     },
   },
   { files: ['test/**/*.ts'], rules: { '@typescript-eslint/no-floating-promises': 'off' } },
-  oneWay(['lib/**/*.ts'], ['**/bin/**', '**/plugins/**'], 'lib knows neither the command line nor the plugins'),
-  oneWay(['lib/master/**/*.ts'], ['**/bin/**', '**/plugins/**', '**/runtime/**', '**/bootstrap.js', '**/control/**'], 'the master never imports what runs in a child, nor what stands above it'),
-  oneWay(['lib/runtime/**/*.ts'], ['**/bin/**', '**/plugins/**', '**/master/**', '**/control/**', '**/bootstrap.js', '**/hooks.js', '**/config/load.js'], 'a child shares only ipc (and types) with the master'),
-  oneWay(['lib/ipc/**/*.ts'], ['**/bin/**', '**/plugins/**', '**/runtime/**', '**/master/**', '**/control/**', '**/bootstrap.js'], 'ipc stands below both sides'),
-  oneWay(['plugins/**/*.ts'], ['**/bin/**', '**/lib/master/**', '**/lib/runtime/**', '**/lib/control/**', '**/lib/ipc/**', '**/lib/bootstrap.js'], 'a built-in plugin uses the public API alone'),
+  { files: product, plugins: { house: { rules: { layers: importsRule } } }, rules: { 'house/layers': 'error' } },
+  {
+    files: product,
+    // compiled.ts runs before the bundle that lib/node is in; the probe of lib/node/modules.ts looks after what it uses.
+    ignores: ['lib/node/**', 'lib/kit/compiled.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...privates] },
+  },
 );

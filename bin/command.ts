@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../lib/kit/errors.js';
-import { describeError } from '../lib/kit/logger.js';
+import { ClusterError, describeError } from '../lib/kit/errors.js';
+import { misuse } from '../lib/kit/misuse.js';
 import { nearest } from '../lib/kit/nearest.js';
 import { packageRoot } from '../lib/kit/package.js';
 import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';
@@ -20,6 +20,7 @@ export const usageError = (message: string): ClusterError => new ClusterError('E
  */
 export class Command extends CommonBin {
   constructor(rawArgv?: string[]) {
+    if (rawArgv !== undefined && !Array.isArray(rawArgv)) throw misuse(new.target, 'a list of words', rawArgv);
     super(rawArgv);
     this.#words = this.rawArgv;
     this.rawArgv = this.rawArgv.map((word) => this.#isBare(word) ? `${word}=` : word);

@@ -22,6 +22,7 @@ export function statusPage(status: Status, now = Date.now()): string {
     ...Object.entries(status.refork.delays).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child?.lastExit?.error ? [`last error of ${child.slot < 0 ? 'the agent' : `worker#${child.slot}`}: ${child.lastExit.error.split('\n')[0]}`] : [])),
+    ...status.slowPaths.map((what) => `slow path: ${what}`),
     ...(lastReload ? [`last reload ${age(lastReload.at, now)} ago (${lastReload.reason}): ${lastReload.ok ? `${lastReload.replaced} replaced in ${duration(lastReload.took)}` : `aborted: ${(lastReload.error ?? '').split('\n')[0]}`}`] : []),
   ];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');

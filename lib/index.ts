@@ -1,5 +1,6 @@
 import { loadConfig, type LoadRequest } from './config/load.js';
 import type { ProfileInput } from './config/schema.js';
+import { atCaller, isObject, misuse } from './kit/misuse.js';
 import { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
 
 /** The public API, and nothing else. */
@@ -8,14 +9,15 @@ export { defineConfig, type Config, type ConfigInput, type PluginOptions } from 
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
-export { listenErrorInWords } from './kit/sockets.js';
+export { listen, listenErrorInWords } from './kit/sockets.js';
 export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './api/hooks.js';
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/master.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
 export type { Status, ChildStatus, ReloadResult } from './api/status.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, Envelope, InternalMessages, PartSpec, Role, Waiting } from './ipc/messages.js';
-export type { RawHandle } from './node/raw-handle.js';
+export { startInspector } from './node/debug-start.js';
+export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';
@@ -32,10 +34,16 @@ export type StartOptions = ProfileInput & {
 
 /**
  * Starts a cluster in this process, which becomes its master; resolves when all are ready. Options rank as flags of the
- * command line do. @throws ClusterError: ERR_CLUSTER_CONFIG, _APP_NOT_FOUND, _PLUGIN, _START, _START_TIMEOUT, ...
+ * command line do. @throws ClusterError: ERR_CLUSTER_USAGE, _CONFIG, _APP_NOT_FOUND, _PLUGIN, _START, _START_TIMEOUT, ...
  */
-export async function startCluster({ target, command, ...inline }: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
+export async function startCluster(config: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
+  if (!isObject(config)) throw misuse(startCluster, 'an object of options', config);
+  if (!isObject(options)) throw misuse(startCluster, 'an object as its second argument', options);
+  const { target, command, ...inline } = config;
   const read = () => loadConfig({ target, command, inline });
-  const bootstrap = new Bootstrap(await read(), { reloadConfig: read, ...options });
-  return bootstrap.start();
+  try {
+    return await new Bootstrap(await read(), { reloadConfig: read, ...options }).start();
+  } catch (error) {
+    throw atCaller(error, startCluster);
+  }
 }

@@ -39,3 +39,10 @@ export interface Controllable {
   /** Listens to progress; returns a function that ends it. */
   onProgress(listener: (progress: Progress) => void): () => void;
 }
+
+/** What an instance has in the file system, to be removed if its process cannot do it. `mark`: what the record has to contain. */
+export interface InstanceFiles {
+  record: string;
+  socket: string;
+  mark: string;
+}

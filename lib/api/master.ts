@@ -3,7 +3,7 @@ import type { Origin } from '../config/provenance.js';
 import type { Target } from '../config/target.js';
 import type { ChildRole, CloseReason } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
-import type { RawHandle } from '../node/raw-handle.js';
+import type { RawHandle } from '../node/raw-sockets.js';
 import type { ChildView, SlotView } from './child.js';
 import type { Controllable, Route } from './control.js';
 import type { Hooks } from './hooks.js';

@@ -1,3 +1,4 @@
+import { isObject, misuse } from '../kit/misuse.js';
 import type { Master } from './master.js';
 
 /** A schema library's common interface (https://standardschema.dev): valibot, zod, arktype and others have it. */
@@ -38,5 +39,7 @@ declare module '../config/schema.js' {
 
 /** Types a plugin; returns it unchanged. */
 export function definePlugin<Options>(plugin: Plugin<Options>): Plugin<Options> {
+  const isOne = isObject(plugin) && typeof plugin.name === 'string' && typeof plugin.apply === 'function';
+  if (!isOne) throw misuse(definePlugin, 'an object with `name` and `apply`', plugin);
   return plugin;
 }

@@ -1,5 +1,7 @@
 import cluster from 'node:cluster';
-import type { CloseReason } from '../ipc/messages.js';
+import type { Channel } from '../ipc/channel.js';
+import type { ChildRole, CloseReason } from '../ipc/messages.js';
+import { atMost } from '../kit/time.js';
 import type { ChildRuntime } from './runtime.js';
 import type { Signals } from './signals.js';
 
@@ -56,11 +58,9 @@ function tell({ channel, waiting }: ChildRuntime): void {
 async function farewell(code: number): Promise<never> {
   const { worker } = cluster;
   if (worker?.isConnected()) {
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, FAREWELL);
-      process.once('disconnect', () => resolve());
-      worker.disconnect();
-    });
+    const said = new Promise<void>((resolve) => { process.once('disconnect', resolve); });
+    worker.disconnect();
+    await atMost(FAREWELL, said);
   }
   process.exit(code);
 }
@@ -68,4 +68,35 @@ async function farewell(code: number): Promise<never> {
 /** Without a master nobody else ends a drain that hangs (but a loop: that is the reaper's). */
 function endAt(deadline: number, code: number): void {
   setTimeout(() => process.exit(code), Math.max(0, deadline - performance.now())).unref();
+}
+
+/** Both channels end with the master, in either order; this long (ms) the other one may take. */
+const APART = 50;
+
+/**
+ * Calls `gone` when the master has died. node:cluster would exit at once on 'disconnect' and cut what is in flight; but an
+ * app that closes Node's IPC itself (Egg's graceful does) still has our channel, and is left to what Node does then.
+ */
+export function masterGone(channel: Channel<ChildRole, 'master'>, gone: () => void): void {
+  let called = false;
+  const once = () => {
+    if (called) return;
+    called = true;
+    gone();
+  };
+  channel.onClose(once);
+  // What is still sent on Node's channel between the master's death and the news of it. node:cluster passes it on to the worker.
+  (cluster.worker ?? process).on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
+  });
+  process.prependListener('disconnect', () => {
+    const { worker } = cluster;
+    if (!worker) return;
+    const wanted = worker.exitedAfterDisconnect;
+    worker.exitedAfterDisconnect = true;
+    setTimeout(() => {
+      if (!channel.open) once();
+      else if (!wanted) process.exit(0);
+    }, APART);
+  });
 }

@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http';
 import { ClusterError } from '../kit/errors.js';
 import type { BootInfo, Entry } from '../ipc/messages.js';
-import { createServer, makeRoom } from './own-server.js';
 import type { Runtime } from '../api/runtime.js';
+import { listen } from '../kit/sockets.js';
+import { createServer, makeRoom } from './serve.js';
 
 type Framework = Extract<Entry, { kind: 'framework' }>;
 type Https = BootInfo['listen']['https'];
@@ -33,21 +34,15 @@ export async function serveFramework(module: unknown, boot: BootInfo, entry: Fra
   runtime.onClose(() => app.close?.(), 'application.close');
   await ready(app, ['startTimeout']);
 
-  const { listen = {}, https } = app.config?.cluster ?? {};
-  const port = Number(entry.options.port) || listen.port || boot.listen.port;
-  const path = boot.listen.path || listen.path;
+  const { listen: listenTo = {}, https } = app.config?.cluster ?? {};
+  const port = Number(entry.options.port) || listenTo.port || boot.listen.port;
+  const path = boot.listen.path || listenTo.path;
   if (app.options) app.options.port = port;
   makeRoom(path || undefined);
   const server = await createServer({ ...https, ...boot.listen.https } as Https, app.callback());
   // Egg's plugins take hold of the server here, before it listens.
   app.emit('server', server);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path ? { path } : { port, host: boot.listen.host ?? (listen.hostname || undefined) }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  await listen(server, path ? { path } : { port, host: boot.listen.host ?? (listenTo.hostname || undefined) });
 }
 
 /** Makes the framework's Agent and resolves when it is ready. */
@@ -68,8 +63,9 @@ function classOf<T extends Part>(module: unknown, name: 'Application' | 'Agent',
 /** Waits for `ready`; one of the `fatal` events before it is a failure to start. */
 function ready(part: Part, fatal: ('error' | 'startTimeout')[]): Promise<void> {
   return new Promise<void>((resolve, reject) => {
-    const listeners = fatal.map((event) => [event, (error: unknown) => reject(error instanceof Error ? error
-      : new ClusterError('ERR_CLUSTER_START_TIMEOUT', `the framework's ${part.constructor.name} gave up starting (event "${event}")`))] as const);
+    const gaveUp = (event: string) => new ClusterError('ERR_CLUSTER_START_TIMEOUT',
+      `the framework's ${part.constructor.name} gave up starting (event "${event}")`);
+    const listeners = fatal.map((event) => [event, (error: unknown) => reject(error instanceof Error ? error : gaveUp(event))] as const);
     for (const [event, listener] of listeners) part.once(event, listener);
     const done = (error?: unknown): void => {
       for (const [event, listener] of listeners) part.removeListener(event, listener);

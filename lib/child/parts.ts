@@ -1,11 +1,11 @@
-import Module from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
+import { requireFile } from '../node/modules.js';
 import { bundledParts } from './bundled-parts.js';
+import { reword } from './failure.js';
 import type { ChildRuntime } from './runtime.js';
-import { reword } from './reword.js';
 
 type Part = (runtime: ChildRuntime, options: unknown) => unknown;
 
@@ -22,7 +22,7 @@ export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]
 }
 
 async function runPart(runtime: ChildRuntime, { url, options }: PartSpec): Promise<void> {
-  const module: unknown = url.endsWith('.cjs') ? require_(fileURLToPath(url)) : await importModule(url);
+  const module: unknown = url.endsWith('.cjs') ? load(fileURLToPath(url)) : await importModule(url);
   const part = partOf(module);
   if (!part) throw new Error(`the part ${url} has no function as its default export`);
   const pending = part(runtime, options);
@@ -32,10 +32,9 @@ async function runPart(runtime: ChildRuntime, { url, options }: PartSpec): Promi
 /** In dist/, seen from lib/child. */
 const PLUGINS = path.join(import.meta.dirname, '../../plugins/');
 
-/** What require() does, without making a `require` for each: that looks for package.json on the whole way up. */
-function require_(file: string): unknown {
+function load(file: string): unknown {
   const bundled = file.startsWith(PLUGINS) ? bundledParts[file.slice(PLUGINS.length)] : undefined;
-  return bundled ? bundled() : (Module as unknown as { _load(file: string, parent: null): unknown })._load(file, null);
+  return bundled ? bundled() : requireFile(file);
 }
 
 function partOf(module: unknown): Part | null {

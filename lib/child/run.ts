@@ -1,12 +1,10 @@
-import { toErrorData } from '../kit/errors.js';
-import type { BootInfo } from '../ipc/messages.js';
-import type { Address, CloseReason } from '../ipc/messages.js';
-import { ChildRuntime, openChannel } from './runtime.js';
-import { MASTER_GONE, closeDown } from './closing.js';
-import { keepLastWords } from './last-words.js';
-import { masterGone } from './master-gone.js';
-import { outliveReaders } from './output.js';
+import { wire } from '../kit/errors.js';
+import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
+import { whenMade } from '../node/process-streams.js';
+import { MASTER_GONE, closeDown, masterGone } from './closing.js';
+import { keepLastWords } from './failure.js';
 import { runParts } from './parts.js';
+import { ChildRuntime, openChannel } from './runtime.js';
 import { Signals } from './signals.js';
 
 /** What a role does between its parts and `ready`: load and start what there is to run. */
@@ -14,7 +12,9 @@ export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<void>;
 
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
 export function run(load: Load): void {
-  outliveReaders();
+  // A server whose output nobody reads any more (`| head`, a terminal that was closed) serves on: EPIPE would end each worker
+  // at its next line.
+  for (const name of ['stdout', 'stderr'] as const) whenMade(name, (stream) => { stream.on('error', () => {}); });
   let runtime: ChildRuntime | null = null;
   const channel = openChannel();
 
@@ -64,7 +64,7 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   runtime.ready = true;
   lastWords.forget();
   // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.
-  process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: toErrorData(error) }); });
+  process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: wire(error) }); });
   channel.hold(true);
   channel.send('child.ready', { addresses });
 }

@@ -1,15 +1,63 @@
 import type { Server } from 'node:net';
-import type { BootInfo } from '../ipc/messages.js';
-import { CHANNEL_FD, Channel } from '../ipc/channel.js';
-import type { Address, ChildRole } from '../ipc/messages.js';
-import { ProcessMessenger } from '../messenger/messenger.js';
-import { Logger, type LogLevel } from '../kit/logger.js';
-import { SeriesChildHook, SyncChildHook } from './child-hook.js';
-import { giveBackIdle } from './give-back.js';
 import type { Context } from '../api/context.js';
-import type { ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
-import { noteOf } from './take-connections.js';
-import { openWire } from './wire.js';
+import type { ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
+import { CHANNEL_FD, Channel } from '../ipc/channel.js';
+import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
+import { Logger, type LogLevel } from '../kit/logger.js';
+import { ProcessMessenger } from '../messenger/messenger.js';
+import { openWire } from '../node/handle-pipe.js';
+import { onSlowPath } from '../node/slow-paths.js';
+import { giveBackIdle, noteOf } from './connections.js';
+
+interface Tap<Args extends unknown[]> {
+  name: string;
+  fn: (...args: Args) => unknown;
+}
+
+/** tapable's `tap` and `tapPromise` without tapable, which would cost every worker's start 5 ms. Taps run in order. */
+class Taps<Args extends unknown[]> {
+  protected readonly taps: Tap<Args>[] = [];
+
+  tap(name: string, fn: (...args: Args) => unknown): void {
+    this.taps.push({ name, fn });
+  }
+
+  tapPromise(name: string, fn: (...args: Args) => Promise<unknown>): void {
+    this.taps.push({ name, fn });
+  }
+}
+
+export class SyncChildHook<Args extends unknown[]> extends Taps<Args> implements ChildHook<Args, void> {
+  call(...args: Args): void {
+    for (const { fn } of this.taps) fn(...args);
+  }
+}
+
+/** Awaits each tap. `around` sees the name of a tap while it runs; an error ends the series unless `onError` takes it. */
+export class SeriesChildHook<Args extends unknown[]> extends Taps<Args> implements ChildHook<Args, Promise<void>> {
+  readonly #running: Set<string> | undefined;
+  readonly #onError: ((error: unknown, name: string) => void) | undefined;
+
+  constructor(running?: Set<string>, onError?: (error: unknown, name: string) => void) {
+    super();
+    this.#running = running;
+    this.#onError = onError;
+  }
+
+  async call(...args: Args): Promise<void> {
+    for (const { name, fn } of this.taps) {
+      this.#running?.add(name);
+      try {
+        await fn(...args);
+      } catch (error) {
+        if (!this.#onError) throw error;
+        this.#onError(error, name);
+      } finally {
+        this.#running?.delete(name);
+      }
+    }
+  }
+}
 
 /** A child's own channel, made before it knows anything of itself. */
 export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openWire(CHANNEL_FD), { declaring: true });
@@ -42,19 +90,23 @@ export class ChildRuntime implements Runtime {
     this.slot = boot.slot;
     this.config = boot.config;
     this.channel = channel;
-    this.logger = new Logger({ label: boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`, level: boot.log.level as LogLevel, format: boot.log.format });
+    const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
+    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format });
     this.messenger = new ProcessMessenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
       // Code written for the seed's model (Egg's own messenger, sendmessage) listens to the process.
       process.emit('message', envelope, undefined);
     });
+    onSlowPath((what) => { channel.send('child.slowPath', what); });
     this.hooks = {
       boot: new SeriesChildHook<[BootInfo]>(),
       server: new SyncChildHook<[Server]>(),
       listen: new SyncChildHook<[Server, ListenOptions]>(),
       listening: new SyncChildHook<[Server, Address]>(),
-      beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => this.logger.error(`${name} failed while closing`, { error })),
+      beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => {
+        this.logger.error(`${name} failed while closing`, { error });
+      }),
     };
   }
 

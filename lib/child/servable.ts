@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { Server } from 'node:net';
+import { listen } from '../kit/sockets.js';
 import type { FetchApp } from './fetch-bridge.js';
 
 export interface Place {
@@ -27,13 +28,7 @@ interface Nest { getHttpServer(): Server; getHttpAdapter(): { getType?(): string
 const server: Kind<Server> = {
   is: (value) => value instanceof Server,
   server: (app) => app,
-  listen: (app, place) => new Promise<void>((resolve, reject) => {
-    app.once('error', reject);
-    app.listen(place.path === undefined ? { port: place.port, host: place.host } : { path: place.path }, () => {
-      app.off('error', reject);
-      resolve();
-    });
-  }),
+  listen: (app, { port, host, path }) => listen(app, path === undefined ? { port, host } : { path }),
 };
 
 const fastify: Kind<Fastify> = {

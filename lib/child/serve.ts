@@ -1,21 +1,24 @@
-import { ClusterError } from '../kit/errors.js';
-import type { BootInfo } from '../ipc/messages.js';
+import { mkdirSync, readFileSync } from 'node:fs';
+import http, { type RequestListener } from 'node:http';
+import type { Server } from 'node:net';
+import path from 'node:path';
 import type { Context } from '../api/context.js';
-import { serveFramework } from './egg-framework.js';
-import { createServer, giveWay, isSecure, makeRoom } from './own-server.js';
-import type { Runtime } from '../api/runtime.js';
-import { describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
+import type { ListenOptions, Runtime } from '../api/runtime.js';
+import type { BootInfo } from '../ipc/messages.js';
+import { ClusterError } from '../kit/errors.js';
+import { listen } from '../kit/sockets.js';
+import { EVERYWHERE, describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf } from './server-tracker.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /**
- * Serves what the app gave and resolves when this worker is ready. An app that listens by itself is left alone; else its
- * export is served where the cluster was told to; with neither, the app may still be on its way to a listen.
+ * Serves what the app gave and resolves when this worker is ready (a framework is served by egg-framework.ts). An app that
+ * listens by itself is left alone; else its export is served where the cluster was told to; with neither, the app may still
+ * be on its way to a listen.
  * Rejects with ERR_CLUSTER_NOT_SERVABLE, or with the app's own error.
  */
 export async function serve(exported: unknown, boot: BootInfo, context: Context, runtime: Runtime): Promise<void> {
-  if (boot.entry.kind === 'framework') return serveFramework(exported, boot, boot.entry, runtime);
   const state = listenStateOf(runtime);
   // A listen that is only a few settled promises away counts as the app's own.
   await nextTurn();
@@ -37,30 +40,26 @@ export async function serve(exported: unknown, boot: BootInfo, context: Context,
 const settle = (value: unknown): unknown => kindOf(value) ? value : Promise.resolve(value);
 
 async function open(kind: Kind, app: unknown, boot: BootInfo, runtime: Runtime): Promise<void> {
-  const { port, host, path, https } = boot.listen;
-  makeRoom(path);
+  const { port, host, path: socket, https } = boot.listen;
+  makeRoom(socket);
   if (kind.server) {
     const server = kind.server(app as never);
-    if (https?.key && !isSecure(server)) throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
-      '`https` is configured, but the app brings a server of its own that speaks plain HTTP: give it the certificate, or export a request listener');
+    if (https?.key && !isSecure(server)) {
+      throw new ClusterError('ERR_CLUSTER_NOT_SERVABLE', '`https` is configured, but the app brings a server of its own '
+        + 'that speaks plain HTTP: give it the certificate, or export a request listener');
+    }
     const state = listenStateOf(runtime);
     // Fastify's listen() waits for its plugins first; where the app has called it already, it comes before ours.
     await (app as { ready?(): PromiseLike<unknown> }).ready?.();
     await nextTurn();
     if (state.begun) return state.settled();
     giveWay(server, boot.listen, runtime);
-    await kind.listen(app as never, { port, host, path });
+    await kind.listen(app as never, { port, host, path: socket });
     return;
   }
   const server = await createServer(https, await kind.listener(app as never));
   giveWay(server, boot.listen, runtime);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path === undefined ? { port, host } : { path }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  await listen(server, socket === undefined ? { port, host } : { path: socket });
 }
 
 /**
@@ -88,6 +87,56 @@ function untilListening(found: unknown, boot: BootInfo, runtime: Runtime): Promi
 
 function notServable(found: unknown, boot: BootInfo): ClusterError {
   const file = 'file' in boot.entry ? boot.entry.file : 'the app';
-  return new ClusterError('ERR_CLUSTER_NOT_SERVABLE',
-    `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), or a function that returns one of these`);
+  return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), `
+    + 'or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), '
+    + 'or a function that returns one of these');
+}
+
+/** The server for apps that bring none: https where a certificate is configured. */
+export async function createServer(https: BootInfo['listen']['https'], listener: RequestListener): Promise<http.Server> {
+  if (!https?.key) return http.createServer(listener);
+  const tls = await import('node:https');
+  try {
+    return tls.createServer({
+      key: readFileSync(https.key),
+      cert: readFileSync(https.cert),
+      ca: https.ca === undefined ? undefined : readFileSync(https.ca),
+    }, listener);
+  } catch (cause) {
+    const files = Object.values(https).join(', ');
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `https cannot be served with ${files}: ${(cause as Error).message}`);
+  }
+}
+
+/** The folder of a unix socket is ours to make; the system calls its absence EACCES. */
+export function makeRoom(socket: string | undefined): void {
+  if (socket !== undefined && process.platform !== 'win32') mkdirSync(path.dirname(socket), { recursive: true });
+}
+
+/** Whether a server speaks TLS. */
+export const isSecure = (server: Server): boolean => 'setSecureContext' in server;
+
+/**
+ * An app may export what can be served and yet listen by itself later, once its database is connected: our server then
+ * gives the place up, and a second `listen` of the server that was exported finds it listening already.
+ */
+export function giveWay(server: Server, { port, host, path: socket }: BootInfo['listen'], runtime: Runtime): void {
+  const isOurs = (options: ListenOptions): boolean =>
+    socket === undefined ? options.path === undefined && Number(options.port) === port : options.path === socket;
+
+  runtime.hooks.listen.tap('serve', (other, options) => {
+    if (other === server) {
+      if (host === undefined && options.host === EVERYWHERE) delete options.host;
+    } else if (server.listening && isOurs(options)) {
+      server.close();
+    }
+  });
+
+  const { listen: begin } = server;
+  server.listen = function listenAgain(this: Server, ...args: unknown[]) {
+    if (!server.listening) return begin.apply(this, args as Parameters<typeof begin>);
+    const callback = args.at(-1);
+    if (typeof callback === 'function') process.nextTick(() => { callback.call(server); });
+    return server;
+  } as typeof begin;
 }

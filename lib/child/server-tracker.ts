@@ -1,8 +1,8 @@
 import { errorMonitor, type EventEmitter } from 'node:events';
 import net, { type Server } from 'node:net';
-import type { BootInfo } from '../ipc/messages.js';
-import type { Address } from '../ipc/messages.js';
 import type { ListenOptions, Runtime } from '../api/runtime.js';
+import type { Address, BootInfo } from '../ipc/messages.js';
+import { handleOf } from '../node/raw-sockets.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
 
@@ -127,15 +127,15 @@ export function toListenOptions(args: unknown[]): { options: ListenOptions; call
     options.port = first === undefined || first === null || typeof first === 'function' ? 0 : first as number;
     if (typeof rest[0] === 'string') options.host = rest[0];
   }
-  const backlog = rest.slice(0, 2).find((value) => value !== undefined && value !== null && typeof value !== 'function' && Number(value) > 0);
+  const backlog = rest.slice(0, 2).find((value) => value != null && typeof value !== 'function' && Number(value) > 0);
   if (options.backlog === undefined && backlog !== undefined) options.backlog = Number(backlog);
   return { options, callback };
 }
 
 /** A server or socket carries its handle; a bare handle can listen itself. */
 function handleIn(value: object): unknown {
-  const { _handle, handle, listen } = value as { _handle?: unknown; handle?: unknown; listen?: unknown };
-  return _handle ?? handle ?? (typeof listen === 'function' ? value : undefined);
+  const { handle, listen } = value as { handle?: unknown; listen?: unknown };
+  return handleOf(value as Server) ?? handle ?? (typeof listen === 'function' ? value : undefined);
 }
 
 const isPipeName = (value: unknown): value is string => typeof value === 'string' && !(Number(value) >= 0);

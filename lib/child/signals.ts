@@ -1,6 +1,5 @@
+import { gateSignals } from '../node/events.js';
 import type { ChildRuntime } from './runtime.js';
-
-type Emit = (this: NodeJS.Process, event: string | symbol, ...args: unknown[]) => boolean;
 
 /** Signals that end a plain process; the app's handlers for them wait until its requests are answered. */
 const HELD = new Set<string | symbol>(['SIGTERM', 'SIGINT']);
@@ -12,23 +11,17 @@ const LEFT_TO_MASTER = ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
  * flight. They run when the drain is over (test/integration/drain-app-handlers.test.ts).
  */
 export class Signals {
-  readonly #emit = process.emit as unknown as Emit;
+  readonly #pass: ReturnType<typeof gateSignals>;
   #own: (() => void) | null = null;
 
-  /** `onTerm` is called for each SIGTERM. Must run before anybody listens to a signal: Node binds `process.emit` then. */
+  /** `onTerm` is called for each SIGTERM. Must run before anybody listens to a signal. */
   constructor(onTerm: () => void) {
-    const emit = this.#emit;
-    const own = (event: string | symbol): void => {
-      if (event !== 'SIGTERM') return;
+    this.#pass = gateSignals(HELD, (name) => {
+      if (name !== 'SIGTERM') return;
       // A handler that ends by signalling its own process, as Nest's does, is done.
       if (this.#own) this.#own();
       else onTerm();
-    };
-    (process as unknown as { emit: Emit }).emit = function gate(event, ...args) {
-      if (!HELD.has(event)) return emit.call(this, event, ...args);
-      own(event);
-      return true;
-    };
+    });
     if (process.platform === 'win32') return;
     for (const name of ['SIGTERM', ...LEFT_TO_MASTER] as const) process.on(name, ignore);
   }
@@ -45,7 +38,7 @@ export class Signals {
       process.once('beforeExit', () => resolve());
       channel.hold(false);
       process.channel?.unref();
-      this.#emit.call(process, name, name, name === 'SIGTERM' ? 15 : 2);
+      this.#pass(name, name === 'SIGTERM' ? 15 : 2);
     });
   }
 }

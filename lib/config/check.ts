@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { ClusterError } from '../kit/errors.js';
+import { isObject, show } from '../kit/misuse.js';
 import { nearest } from '../kit/nearest.js';
 
 export type Path = readonly (string | number)[];
@@ -16,20 +17,6 @@ export const pathText = (path: Path): string => path.reduce<string>((text, key) 
   typeof key === 'number' ? `${text}[${key}]`
     : /^[\w$-]+$/.test(key) ? (text ? `${text}.${key}` : key)
       : `${text}[${JSON.stringify(key)}]`, '');
-
-/** A value in an error message: recognisable, and one line. */
-export function show(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
-  if (typeof value === 'number' && text === 'null') return String(value);
-  if (text.length <= 60) return text;
-  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
-}
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The schema beneath `optional` and descriptions. */
 export function core(schema: Schema | v.GenericSchema): Schema {

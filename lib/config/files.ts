@@ -3,7 +3,8 @@ import path from 'node:path';
 import type { PublicExplorer } from 'cosmiconfig';
 import { ClusterError } from '../kit/errors.js';
 import { JsonError, parseJson } from '../kit/json-text.js';
-import { check, inFile, isObject, show } from './check.js';
+import { isObject, show } from '../kit/misuse.js';
+import { check, inFile } from './check.js';
 import {
   freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
 } from './modules.js';

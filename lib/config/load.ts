@@ -1,6 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
+import { atCaller, isObject, misuse } from '../kit/misuse.js';
 import { refuse } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
@@ -43,9 +44,20 @@ export interface LoadedConfig {
 
 /**
  * Reads the whole configuration, afresh at each call, and finds what to run.
- * @throws ClusterError ERR_CLUSTER_CONFIG, a line for each mistake; ERR_CLUSTER_APP_NOT_FOUND
+ * @throws ClusterError ERR_CLUSTER_CONFIG, a line for each mistake; ERR_CLUSTER_APP_NOT_FOUND; ERR_CLUSTER_USAGE
  */
 export async function loadConfig(request: LoadRequest = {}): Promise<LoadedConfig> {
+  if (!isObject(request)) throw misuse(loadConfig, 'an object', request);
+  const { target = '' } = request;
+  if (typeof target !== 'string') throw misuse(loadConfig, 'a file path as target', target);
+  try {
+    return await load(request);
+  } catch (error) {
+    throw atCaller(error, loadConfig);
+  }
+}
+
+async function load(request: LoadRequest): Promise<LoadedConfig> {
   const { command = 'start', env = process.env, inline = {} } = request;
   const { config: configFlag, profile: profileFlag, ...flags } = request.flags ?? {};
   const cwd = request.cwd ?? logicalCwd();

@@ -4,7 +4,7 @@ import module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { importModule } from '../kit/import-module.js';
-import { isObject } from './check.js';
+import { isObject } from '../kit/misuse.js';
 
 export const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 export const isDirectory = (dir: string): boolean => statSync(dir, { throwIfNoEntry: false })?.isDirectory() ?? false;

@@ -1,4 +1,5 @@
-import { isObject, pathText, type Path } from './check.js';
+import { isObject } from '../kit/misuse.js';
+import { pathText, type Path } from './check.js';
 import { profileSchema, type Config } from './schema.js';
 
 export interface Origin {

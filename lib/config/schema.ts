@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LOG_LEVELS } from '../kit/logger.js';
+import { isObject, misuse } from '../kit/misuse.js';
 
 /**
  * The configuration, said once: types, validation, defaults, the JSON Schema for editors and the table in the README all
@@ -178,5 +179,6 @@ export const defaults: Parsed = v.parse(profileSchema, {});
 
 /** Types a configuration; returns it unchanged. */
 export function defineConfig(config: ConfigInput): ConfigInput {
+  if (!isObject(config)) throw misuse(defineConfig, 'an object of keys', config);
   return config;
 }

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { ClusterError, fromErrorData, type ErrorCode } from '../kit/errors.js';
+import { ClusterError, fromWire } from '../kit/errors.js';
 import type { Status } from '../api/status.js';
 import type { Progress } from '../api/control.js';
 import type { InstanceRecord } from './registry.js';
@@ -43,6 +43,7 @@ export class ControlClient {
   async run<Result>(path: string, onProgress: (progress: Progress) => void = () => {}): Promise<Result> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), SILENCE);
+    let answer: Error | undefined;
     try {
       const response = await this.#send('POST', path, silence.signal);
       for await (const text of lines(response)) {
@@ -51,11 +52,11 @@ export class ControlClient {
         const line = JSON.parse(text) as Line;
         if ('progress' in line) onProgress(line.progress);
         else if ('result' in line) return line.result as Result;
-        else if ('error' in line) throw fromLine(line.error);
+        else if ('error' in line) throw answer = fromWire(line.error);
       }
       throw new Error('the answer broke off');
     } catch (error) {
-      if (error instanceof ClusterError || (error as { isAnswer?: boolean }).isAnswer) throw error;
+      if (error === answer || error instanceof ClusterError) throw error;
       throw this.#failed(error, silence.signal.aborted ? `has not said a word for ${SILENCE / 1000} s` : 'went away before it was done');
     } finally {
       clearTimeout(timer);
@@ -93,11 +94,4 @@ async function* lines(response: IncomingMessage): AsyncGenerator<string> {
     rest = parts.pop() ?? '';
     yield* parts;
   }
-}
-
-/** The master's own error, with what a failing child had printed. */
-function fromLine({ detail, ...data }: Extract<Line, { error: unknown }>['error']): Error {
-  const error = fromErrorData(data);
-  if (error instanceof ClusterError) return new ClusterError(error.code satisfies ErrorCode, error.message, { detail });
-  return Object.assign(error, { isAnswer: true, ...(detail ? { detail } : {}) });
 }

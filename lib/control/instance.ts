@@ -1,7 +1,6 @@
 import path from 'node:path';
+import type { Controllable, InstanceFiles } from '../api/control.js';
 import { ClusterError } from '../kit/errors.js';
-import type { InstanceFiles } from '../master/processes/reaper.js';
-import type { Controllable } from '../api/control.js';
 import { claim, type Claim, type InstanceInfo, type InstanceRecord } from './registry.js';
 import { ControlServer } from './server.js';
 
@@ -40,7 +39,9 @@ export class Instance {
   /** What is to be removed if this process cannot do it any more. */
   get files(): InstanceFiles | null {
     const { record } = this;
-    return record && { record: path.join(path.dirname(record.socket), `${record.id}.json`), socket: record.socket, mark: JSON.stringify(record.startedAt) };
+    if (!record) return null;
+    const { id, socket, startedAt } = record;
+    return { record: path.join(path.dirname(socket), `${id}.json`), socket, mark: JSON.stringify(startedAt) };
   }
 
   /** Opens the control socket. Never rejects. */
@@ -64,4 +65,5 @@ export class Instance {
 }
 
 const withoutControl = (error: unknown) =>
-  `no control socket, so stop, reload, scale and status will not find this instance: ${error instanceof Error ? error.message : String(error)}`;
+  'no control socket, so stop, reload, scale and status will not find this instance: '
+  + (error instanceof Error ? error.message : String(error));

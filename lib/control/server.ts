@@ -2,7 +2,8 @@ import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createDebug } from '../kit/debug.js';
-import { toErrorData, type ErrorData } from '../kit/errors.js';
+import { wire, type ErrorData } from '../kit/errors.js';
+import { listen } from '../kit/sockets.js';
 import type { Controllable, Progress, RouteAnswer } from '../api/control.js';
 
 const debug = createDebug('hatchery:control');
@@ -12,7 +13,7 @@ export type Line =
   | { progress: Progress }
   | { alive: true }
   | { result: unknown }
-  | { error: ErrorData & { detail?: string } };
+  | { error: ErrorData };
 
 /** While nothing happens a line is sent this often, ms: silence means that the master hangs. */
 const HEARTBEAT = 2_000;
@@ -34,7 +35,8 @@ const on = (query: URLSearchParams, name: string, otherwise: boolean): boolean =
 const commands: Readonly<Record<string, Command>> = {
   '/reload': {
     task: 'reload',
-    run: (master, query) => master.reload(query.get('reason') ?? 'command', { agent: on(query, 'agent', true), queue: on(query, 'queue', false) }),
+    run: (master, query) =>
+      master.reload(query.get('reason') ?? 'command', { agent: on(query, 'agent', true), queue: on(query, 'queue', false) }),
   },
   '/scale': { task: 'scale', run: (master, query) => master.scale(query.get('to') ?? '') },
   '/stop': {
@@ -59,13 +61,7 @@ export class ControlServer {
 
   /** Rejects with the file system's error when the socket cannot be made. */
   async listen(path: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(path, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
+    await listen(this.#server, { path });
     this.#path = path;
     this.#server.unref();
     if (process.platform !== 'win32') chmodSync(path, 0o600);
@@ -101,13 +97,15 @@ export class ControlServer {
     } catch (error) {
       debug('%o', error);
       if (response.headersSent) response.end();
-      else send(response, { status: 500, body: { error: toErrorData(error) } });
+      else send(response, { status: 500, body: { error: wire(error) } });
     }
   }
 
   async #plain(method: string, pathname: string, query: URLSearchParams, isCommand: boolean): Promise<RouteAnswer> {
     if (pathname === '/status' && method === 'GET') return { body: await this.#master.status() };
-    if (isCommand || pathname === '/status') return { status: 405, body: { error: { name: 'Error', message: `${pathname} wants ${isCommand ? 'POST' : 'GET'}` } } };
+    if (isCommand || pathname === '/status') {
+      return { status: 405, body: { error: { name: 'Error', message: `${pathname} wants ${isCommand ? 'POST' : 'GET'}` } } };
+    }
     const route = this.#master.routes.find((one) => one.path === pathname && one.method === method);
     return route ? route.handler(query) : { status: 404, body: { error: { name: 'Error', message: `there is no ${method} ${pathname}` } } };
   }
@@ -123,8 +121,7 @@ export class ControlServer {
     try {
       line({ result: await command.run(this.#master, query) ?? null });
     } catch (error) {
-      const { detail } = error as { detail?: unknown };
-      line({ error: { ...toErrorData(error), ...(typeof detail === 'string' ? { detail } : {}) } });
+      line({ error: wire(error) });
     } finally {
       clearInterval(heartbeat);
       forget();

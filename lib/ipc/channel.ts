@@ -1,21 +1,11 @@
 import { writeSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
-import { ClusterError, fromErrorData, toErrorData, type ErrorData } from '../kit/errors.js';
+import { ClusterError, fromWire, wire, type ErrorData } from '../kit/errors.js';
+import type { Wire } from '../node/handle-pipe.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 
 /** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */
 export const CHANNEL_FD = 4;
-
-/** What carries the bytes: a net.Socket in the master, less than that in a child. */
-export interface Wire {
-  readonly writable: boolean;
-  /** A child's end has no 'error', as every failure is its end. */
-  on(event: 'data' | 'error' | 'close' | 'end', listener: (chunk: Buffer) => void): unknown;
-  write(data: Buffer): unknown;
-  ref(): unknown;
-  unref(): unknown;
-  destroy(): unknown;
-}
 
 type Frame =
   | [kind: 'send', type: string, data: unknown]
@@ -27,8 +17,8 @@ type Handler = (data: never) => unknown;
 
 /**
  * Typed messages between the master and one child, over a pipe of their own: a connection that is handed to a worker
- * blocks Node's IPC channel until the worker has taken it (FIELD-NOTES 5), and a pipe keeps what is written before the
- * child reads (FIELD-NOTES 2). It is no relay for anything else: a type without a handler is answered with an error.
+ * blocks Node's IPC channel until the worker has taken it (docs/decisions/node-facts.md, 5), and a pipe keeps what is written before the
+ * child reads (the same, 2). It is no relay for anything else: a type without a handler is answered with an error.
  *
  * Frames: length (4 bytes, big endian), then `v8.serialize`d data, so Map, Date, Buffer and typed arrays arrive as they are.
  */
@@ -64,7 +54,10 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     return this.#write(['send', type, data]);
   }
 
-  /** Sends and waits for the handler's answer. Rejects with the handler's error, ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. `timeout` in ms. */
+  /**
+   * Sends and waits for the handler's answer. Rejects with the handler's error, ERR_CLUSTER_REQUEST_TIMEOUT or
+   * _CHANNEL_CLOSED. `timeout` in ms.
+   */
   request<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>, { timeout }: { timeout: number }): Promise<ReplyOf<T>> {
     return new Promise<unknown>((resolve, reject) => {
       const id = this.#next++;
@@ -157,7 +150,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
         return;
       }
       case 'refuse':
-        this.#take(message[1])?.reject(fromErrorData(message[2]));
+        this.#take(message[1])?.reject(fromWire(message[2]));
     }
   }
 
@@ -167,7 +160,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
       if (!handler) throw new ClusterError('ERR_CLUSTER_UNKNOWN_MESSAGE', `no handler is declared for "${type}"`);
       this.#write(['answer', id, await handler(data as never)]);
     } catch (error) {
-      this.#write(['refuse', id, toErrorData(error)]);
+      this.#write(['refuse', id, wire(error)]);
     }
   }
 

@@ -12,7 +12,8 @@ export interface Address {
 }
 
 /** Why a child is asked to close. */
-export type CloseReason = 'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
+export type CloseReason =
+  'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
 
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {
@@ -109,6 +110,8 @@ export interface InternalMessages {
   'child.accept': { from: 'master'; to: 'worker'; data: { path: string } };
   /** Nobody can connect to the socket of this path any more; the answer says that whoever had, has been accepted. */
   'child.acceptRest': { from: 'master'; to: 'worker'; data: { path: string } };
+  /** Something that Node does not document is not there; what is done instead, a line. */
+  'child.slowPath': { from: 'agent' | 'worker'; to: 'master'; data: string };
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }

@@ -15,9 +15,10 @@ interface Loader {
 
 /**
  * Loads a CommonJS file with what V8 compiled of it the last time, and gives its exports: compiling is half of what the
- * command line costs, and every worker pays for it as well (`npm run bench -- start`). The first line of the file names its content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so that
- * another installation of the same version needs its own. `use` tells apart what needs other functions of the file; `keeps`:
- * whether this process is to keep what it compiles.
+ * command line costs, and every worker pays for it as well (`npm run bench -- start`). The first line of the file names its
+ * content, and V8 itself checks its version and flags; but stacks show the path that was compiled, so that another
+ * installation of the same version needs its own. `use` tells apart what needs other functions of the file; `keeps`: whether
+ * this process is to keep what it compiles. What it uses of Node is looked after by the probe of lib/node/modules.ts.
  */
 export function loadCompiled(file: string, use: string, keeps = true): unknown {
   const loader = Module as unknown as Loader;
@@ -28,7 +29,9 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   const place = dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
   const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${hash(file)}-${use}.bin`);
   const cachedData = kept === null ? undefined : readOwn(kept);
-  const script = new vm.Script(loader.wrap(source), { filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
+  const script = new vm.Script(loader.wrap(source), {
+    filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
   const module = new Module(file);
   Object.assign(module, { filename: file, paths: [] });
   loader._cache[file] = module;

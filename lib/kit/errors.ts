@@ -1,7 +1,9 @@
+import { inspect } from 'node:util';
+
 /** Every coded error, in one place: what it means, and the exit code of a command that ends with it. */
 export const ERRORS = {
   ERR_CLUSTER_CONFIG: { exit: 2, means: 'a configuration key or value is wrong, or the file cannot be read' },
-  ERR_CLUSTER_USAGE: { exit: 2, means: 'an unknown command or flag, or a bad value on the command line' },
+  ERR_CLUSTER_USAGE: { exit: 2, means: 'an unknown command or flag, or a value that a command or a function does not take' },
   ERR_CLUSTER_APP_NOT_FOUND: { exit: 2, means: 'the target directory or entry file is not there, or holds nothing to run' },
   ERR_CLUSTER_PLUGIN: { exit: 2, means: 'a plugin cannot be found, loaded, given these options or applied' },
   ERR_CLUSTER_ENGINE: { exit: 2, means: 'this Node.js or this hatchery is outside what a plugin or an app supports' },
@@ -36,8 +38,11 @@ export type ErrorCode = keyof typeof ERRORS;
 export interface ErrorData {
   name: string;
   message: string;
+  /** All that describeError tells of it, its causes too: a cause is told, and not sent. */
   stack?: string;
   code?: string;
+  /** Further lines for a person (ClusterError). */
+  detail?: string;
 }
 
 export interface ClusterErrorOptions {
@@ -48,7 +53,7 @@ export interface ClusterErrorOptions {
 
 export class ClusterError extends Error {
   readonly code: ErrorCode;
-  readonly detail?: string;
+  declare readonly detail?: string;
 
   constructor(code: ErrorCode, message: string, options: ClusterErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -63,19 +68,44 @@ export class ClusterError extends Error {
   }
 }
 
-export function toErrorData(error: unknown): ErrorData {
-  if (error instanceof Error) {
-    const { code } = error as { code?: unknown };
-    return { name: error.name, message: error.message, stack: error.stack, ...(typeof code === 'string' ? { code } : {}) };
+/** An error for another process or JSON. */
+export function wire(error: unknown): ErrorData {
+  if (!(error instanceof Error)) {
+    if (typeof error === 'string') return { name: 'Error', message: error };
+    return { name: 'Error', message: JSON.stringify(error) ?? String(error), stack: describeError(error) };
   }
-  return { name: 'Error', message: typeof error === 'string' ? error : JSON.stringify(error) ?? String(error) };
+  const { name, message, stack, code, detail } = error as Error & { code?: unknown; detail?: unknown };
+  return {
+    name,
+    message,
+    stack: stack === undefined ? undefined : describeError(error),
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(typeof detail === 'string' ? { detail } : {}),
+  };
 }
 
-export function fromErrorData(data: ErrorData): Error {
-  const error = data.code && Object.hasOwn(ERRORS, data.code)
-    ? new ClusterError(data.code as ErrorCode, data.message)
-    : Object.assign(new Error(data.message), data.code ? { code: data.code } : {});
-  error.name = data.name;
-  if (data.stack) error.stack = data.stack;
+/** What {@link wire} has made of an error, as an error again. */
+export function fromWire({ name, message, stack, code, detail }: ErrorData): Error {
+  const error = code !== undefined && Object.hasOwn(ERRORS, code)
+    ? new ClusterError(code as ErrorCode, message, { detail })
+    : Object.assign(new Error(message), code === undefined ? {} : { code }, detail === undefined ? {} : { detail });
+  error.name = name;
+  if (stack !== undefined) error.stack = stack;
   return error;
+}
+
+/** Causes of causes that are still told; an app may make a circle of them. */
+const DEEPEST = 10;
+
+/** An error with its stack, its own fields, its causes, and those it stands for (AggregateError). */
+export function describeError(error: unknown, depth = 0): string {
+  if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error);
+  let out = error.stack?.includes(error.message) ? error.stack : `${error.name}: ${error.message}\n${error.stack ?? ''}`;
+  const { code, detail, cause, errors } = error as { code?: unknown; detail?: unknown; cause?: unknown; errors?: unknown };
+  if (typeof code === 'string' && !out.includes(code)) out += `\n    code: ${code}`;
+  if (typeof detail === 'string' && !out.includes(detail)) out += `\n${detail}`;
+  if (depth === DEEPEST) return out;
+  if (cause !== undefined) out += `\n  caused by: ${describeError(cause, depth + 1)}`;
+  if (Array.isArray(errors)) for (const one of errors) out += `\n  one of its errors: ${describeError(one, depth + 1)}`;
+  return out;
 }

@@ -1,6 +1,5 @@
 import { writeSync } from 'node:fs';
-import { inspect } from 'node:util';
-import { toErrorData, type ErrorData } from './errors.js';
+import { describeError, wire } from './errors.js';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -52,7 +51,8 @@ export class Logger {
     const now = new Date();
     let line: string;
     if (this.#options.format === 'json') {
-      const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? wholeError(value) : value as unknown]));
+      const data = (value: unknown): unknown => value instanceof Error ? wire(value) : value;
+      const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, data(value)]));
       line = JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label, message, ...plain });
     } else {
       line = `${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`;
@@ -68,28 +68,13 @@ function text(fields: object): string {
   return error === undefined ? pairs : `${pairs}\n${describeError(error)}`;
 }
 
-/** For another process or JSON: the stack has what describeError tells. */
-export function wholeError(error: unknown): ErrorData {
-  return { ...toErrorData(error), stack: error instanceof Error && error.stack === undefined ? undefined : describeError(error) };
-}
-
-/** An error with its stack, its own fields, its causes, and those it stands for (AggregateError). */
-export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error);
-  let out = error.stack?.includes(error.message) ? error.stack : `${error.name}: ${error.message}\n${error.stack ?? ''}`;
-  const { code, detail, cause, errors } = error as { code?: unknown; detail?: unknown; cause?: unknown; errors?: unknown };
-  if (typeof code === 'string' && !out.includes(code)) out += `\n    code: ${code}`;
-  if (typeof detail === 'string') out += `\n${detail}`;
-  if (cause !== undefined) out += `\n  caused by: ${describeError(cause)}`;
-  if (Array.isArray(errors)) for (const one of errors) out += `\n  one of its errors: ${describeError(one)}`;
-  return out;
-}
-
 const two = (n: number) => String(n).padStart(2, '0');
 
 /** `2021-04-07 21:17:57,857`, local time. */
 export function timestamp(date: Date): string {
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())},${String(date.getMilliseconds()).padStart(3, '0')}`;
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return `${day} ${time},${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
 
 /** A closed reader (EPIPE) must not end a server, and a full pipe (EAGAIN) must not spin: what does not fit is dropped. */

@@ -12,4 +12,5 @@ export const packageRoot: string = (() => {
 export const built = (file: string): string => path.join(packageRoot, 'dist', file);
 
 /** The package's own version. */
-export const ownVersion = (): string => (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+export const ownVersion = (): string =>
+  (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;

@@ -1,3 +1,17 @@
+import { rmSync, statSync } from 'node:fs';
+import net, { type AddressInfo, type ListenOptions, type Server } from 'node:net';
+
+/** Resolves when the server listens; rejects with what Node says where it cannot. */
+export function listen(server: Server, where: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
 const WORDS: Readonly<Record<string, (place: string, where: string) => string>> = {
   EADDRINUSE: (place) => `${place} is taken by another process`,
   EACCES: (place) => `${place} may not be used by this user`,
@@ -10,4 +24,29 @@ export function listenErrorInWords(said: string): string | undefined {
   const port = /:(\d+)$/.exec(where)?.[1];
   const words = WORDS[code]?.(port === undefined ? where : `port ${port}`, where);
   return words && `${words} (${said})`;
+}
+
+/** A free port on the loopback interface: Egg's agent serves its workers there (`clusterPort` of a framework's options). */
+export async function freeClusterPort(): Promise<number> {
+  const server = net.createServer();
+  await listen(server, { port: 0, host: '127.0.0.1' });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Removes a unix socket that a dead process has left behind: nobody could listen there any more. */
+export async function removeStaleSocket(file: string): Promise<void> {
+  if (statSync(file, { throwIfNoEntry: false })?.isSocket() && !await answers(file)) rmSync(file, { force: true });
+}
+
+function answers(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(file);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
+  });
 }

@@ -15,8 +15,9 @@ export async function inTime<T>(limit: number, task: () => Promise<T>, late: () 
 /** Resolves with the promise, or after `limit` ms: true when the promise was first. A rejection is passed on. */
 export async function atMost(limit: number, promise: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<boolean>((resolve) => { timer = setTimeout(() => resolve(false), limit); });
   try {
-    return await Promise.race([promise.then(() => true), new Promise<boolean>((resolve) => { timer = setTimeout(() => resolve(false), limit); })]);
+    return await Promise.race([promise.then(() => true), over]);
   } finally {
     clearTimeout(timer);
   }

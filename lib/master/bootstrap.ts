@@ -9,6 +9,7 @@ import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { CloseReason } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
+import { isObject, misuse } from '../kit/misuse.js';
 import { createCore, type BootstrapOptions, type Core } from './core.js';
 import { orderReload, reload, type ReloadOptions } from './operations/reload.js';
 import { restart, type RestartOptions } from './operations/restart.js';
@@ -28,6 +29,7 @@ export class Bootstrap implements Controllable {
   readonly #core: Core;
 
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
+    if (!isObject(loaded) || !isObject(loaded.config)) throw misuse(new.target, 'what loadConfig returns', loaded);
     this.#core = createCore(loaded, options);
     this.#core.life.giveUp = (reason) => void closeAndExit(this.#core, reason, { code: 1 });
     this.messenger.on('reload-worker', () => orderReload(this.#core, 'reload-worker'));

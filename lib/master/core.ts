@@ -1,4 +1,4 @@
-import type { Route } from '../api/control.js';
+import type { InstanceFiles, Route } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/master.js';
 import type { ReloadResult } from '../api/status.js';
@@ -14,7 +14,7 @@ import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
 import { Post } from './post.js';
 import { Forker, type StartProcess } from './processes/forker.js';
-import { Reaper, type InstanceFiles } from './processes/reaper.js';
+import { Reaper } from './processes/reaper.js';
 import { Deaths } from './processes/refork-policy.js';
 import { Slot } from './processes/slot.js';
 import { Spares } from './processes/spares.js';

@@ -1,6 +1,6 @@
 import type { Hooks } from '../api/hooks.js';
 import type { LoadedConfig } from '../config/load.js';
-import { removeStaleSocket } from '../kit/stale-socket.js';
+import { removeStaleSocket } from '../kit/sockets.js';
 
 /** What the processes of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
 export interface Release {

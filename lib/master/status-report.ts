@@ -1,6 +1,7 @@
 import type { ServiceState } from '../api/master.js';
 import type { ChildStatus, ReloadResult, Status } from '../api/status.js';
 import type { Address } from '../ipc/messages.js';
+import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
 import { inWindow, type Deaths } from './processes/refork-policy.js';
@@ -36,6 +37,7 @@ export function formatAddress({ protocol, host, port, path }: Address): string {
 export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version }: Reported): Status {
   const { config } = releases.current.loaded;
   const address = addressOf(workers);
+  const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
   return {
     title: config.title,
     state: shownState(life.state, workers),
@@ -52,7 +54,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
       delays: Object.fromEntries(workers.slots.flatMap(({ index, refork: { delay } }) => delay === null ? [] : [[index, delay]])),
     },
     lastReload,
-    slowPaths: [],
+    slowPaths: [...new Set([...slowPaths(), ...children.flatMap((child) => [...child.slowPaths])])],
   };
 }
 

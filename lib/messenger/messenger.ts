@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { ClusterError, fromErrorData, toErrorData } from '../kit/errors.js';
+import { ClusterError, fromWire, wire } from '../kit/errors.js';
 import type { Listener, MessageData, Messenger, Target } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 
@@ -92,7 +92,7 @@ export class ProcessMessenger implements Messenger {
       if (!waiting) return;
       this.#waiting.delete(envelope.reply);
       clearTimeout(waiting.timer);
-      if (envelope.error) waiting.reject(fromErrorData(envelope.error));
+      if (envelope.error) waiting.reject(fromWire(envelope.error));
       else waiting.resolve(envelope.data);
       return;
     }
@@ -107,7 +107,7 @@ export class ProcessMessenger implements Messenger {
       if (!listener) throw new ClusterError('ERR_CLUSTER_NO_HANDLER', `nobody listens to "${envelope.action}" in process ${process.pid}`);
       this.#post({ ...back, data: await listener(envelope.data, envelope) });
     } catch (error) {
-      this.#post({ ...back, error: toErrorData(error) });
+      this.#post({ ...back, error: wire(error) });
     }
   }
 }

@@ -1,4 +1,4 @@
-import { ClusterError, toErrorData } from '../kit/errors.js';
+import { ClusterError, wire } from '../kit/errors.js';
 import { replyTo } from './messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 
@@ -60,7 +60,7 @@ export class Router {
   #refuse(envelope: Envelope): void {
     const whom = envelope.receiverPid ?? envelope.to;
     const hint = envelope.to === 'agent' ? ' (it is not running at the moment; where none is configured, set `agent: true`)' : '';
-    const error = toErrorData(new ClusterError('ERR_CLUSTER_NO_RECEIVER', `nobody is there to take "${envelope.action}": ${whom}${hint}`));
+    const error = wire(new ClusterError('ERR_CLUSTER_NO_RECEIVER', `nobody is there to take "${envelope.action}": ${whom}${hint}`));
     this.#deliver({ action: envelope.action, from: 'master', reply: envelope.request, error, ...replyTo(envelope) });
   }
 }

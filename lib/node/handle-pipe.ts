@@ -1,7 +1,13 @@
-import type { RawHandle } from './raw-handle.js';
+import { mkdtempSync, rmSync } from 'node:fs';
+import net, { Socket } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { listen } from '../kit/sockets.js';
+import { handleOf, ownPort, type RawHandle } from './raw-sockets.js';
+import { slowPath } from './slow-paths.js';
 
 /** libuv's pipe as Node wraps it: net.Socket can neither send a handle nor receive one. */
-export interface NativePipe extends RawHandle {
+interface NativePipe extends RawHandle {
   bind(file: string): number;
   listen(backlog: number): number;
   connect(request: object, file: string): number;
@@ -25,9 +31,7 @@ interface Natives {
 let loaded: Natives | undefined;
 
 /** What node:child_process builds its channels from. @throws where Node's permission model keeps it shut. */
-export function natives(): Natives {
-  return loaded ??= load();
-}
+const natives = (): Natives => loaded ??= load();
 
 function load(): Natives {
   const { binding, noDeprecation } = process as unknown as { binding(name: string): object; noDeprecation?: boolean };
@@ -39,14 +43,6 @@ function load(): Natives {
     process.noDeprecation = noDeprecation;
   }
 }
-
-/** A byte each, from worker to master. */
-export const OPEN = 'o';
-export const TAKEN = 't';
-export const REFUSED = 'r';
-
-/** A worker's message of Node's channel that brings its end of the pipe; internal, like held-socket's. */
-export const PIPE_FOR_CONNECTIONS = 'NODE_HATCHERY_PIPE';
 
 /**
  * A pipe between two processes that carries handles, one a message and one message at a time: the other side answers before
@@ -72,6 +68,15 @@ export class HandlePipe {
     pipe.unref();
   }
 
+  /** In the process that `theirs` of a pair was sent to. What came is no pipe for handles, so its descriptor is opened as one. The first
+   * is never closed: the two would close the same descriptor, and both live as long as this process. */
+  static of({ fd }: RawHandle, received: (text: string, handle: RawHandle | null) => void, ended: () => void): HandlePipe {
+    const { Pipe, constants } = natives();
+    const pipe = new Pipe(constants.IPC);
+    pipe.open(fd as number);
+    return new HandlePipe(pipe, received, ended);
+  }
+
   /** False when the other side is gone. */
   send(text: string, handle?: RawHandle): boolean {
     if (!this.#open) return false;
@@ -84,4 +89,164 @@ export class HandlePipe {
     this.#open = false;
     this.#pipe.close();
   }
+}
+
+export interface PipePair {
+  ours: NativePipe;
+  /** To be sent to the other process, and closed here. */
+  theirs: RawHandle;
+}
+
+/**
+ * Two connected ends of a pipe for handles. Node has no socketpair(), so one end connects to a socket in a directory of our
+ * own, which is gone again in the same turn of the event loop. Null where there is no such place or no such pipe (Windows,
+ * Node's permission model).
+ */
+export async function pipePair(): Promise<PipePair | null> {
+  try {
+    if (process.platform === 'win32') throw new Error('not on Windows');
+    return await connected();
+  } catch (error) {
+    slowPath(`connections reach workers over Node's own channel, as there can be no pipe for them: ${(error as Error).message}`);
+    return null;
+  }
+}
+
+function connected(): Promise<PipePair> {
+  const { Pipe, PipeConnectWrap, constants } = natives();
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-'));
+  const server = new Pipe(constants.SERVER);
+  const ours = new Pipe(constants.IPC);
+  try {
+    const file = path.join(dir, 's');
+    const failed = server.bind(file) || server.listen(1) || ours.connect(new PipeConnectWrap(), file);
+    if (failed) throw new Error(`error ${failed}`);
+  } catch (error) {
+    server.close();
+    ours.close();
+    throw error;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+  return new Promise((resolve, reject) => {
+    server.onconnection = (error, theirs) => {
+      server.close();
+      if (!error && theirs) return resolve({ ours, theirs });
+      ours.close();
+      reject(new Error(`error ${error}`));
+    };
+  });
+}
+
+/** What carries the bytes of a channel: a net.Socket in the master, less than that in a child. */
+export interface Wire {
+  readonly writable: boolean;
+  /** A child's end has no 'error', as every failure is its end. */
+  on(event: 'data' | 'error' | 'close' | 'end', listener: (chunk: Buffer) => void): unknown;
+  write(data: Buffer): unknown;
+  ref(): unknown;
+  unref(): unknown;
+  destroy(): unknown;
+}
+
+/** A descriptor as a wire; without net.Socket, whose streams cost each start a millisecond, where Node lets us. */
+export function openWire(fd: number): Wire {
+  try {
+    return new PipeWire(fd);
+  } catch (error) {
+    slowPath(`a child's channel is a net.Socket, a millisecond more at each start: ${(error as Error).message}`);
+    return new Socket({ fd, readable: true, writable: true });
+  }
+}
+
+class PipeWire implements Wire {
+  writable = true;
+  readonly #pipe: NativePipe;
+  #data: (chunk: Buffer) => void = () => {};
+  #closed: (chunk: Buffer) => void = () => {};
+
+  constructor(fd: number) {
+    const { Pipe, constants } = natives();
+    const pipe = this.#pipe = new Pipe(constants.SOCKET);
+    pipe.open(fd);
+    pipe.onread = (data) => {
+      if (data) this.#data(Buffer.from(data));
+      else this.destroy();
+    };
+    pipe.readStart();
+  }
+
+  on(event: 'data' | 'error' | 'close' | 'end', listener: (chunk: Buffer) => void): void {
+    if (event === 'data') this.#data = listener;
+    else if (event === 'close') this.#closed = listener;
+  }
+
+  write(data: Buffer): void {
+    const request = Object.assign(new (natives().WriteWrap)(), { data });
+    if (this.writable && this.#pipe.writeBuffer(request, data) !== 0) this.destroy();
+  }
+
+  ref(): void {
+    this.#pipe.ref();
+  }
+
+  unref(): void {
+    this.#pipe.unref();
+  }
+
+  destroy(): void {
+    if (!this.writable) return;
+    this.writable = false;
+    this.#pipe.close();
+    process.nextTick(this.#closed);
+  }
+}
+
+/** A listening handle goes through a pair and is answered; bytes go through a wire, and then its end. */
+export async function probe(): Promise<string | null> {
+  try {
+    natives();
+  } catch (error) {
+    return `\`process.binding\` gives no pipes: ${(error as Error).message}`;
+  }
+  // A pipe for handles keeps no process up.
+  const stay = setInterval(() => {}, 100);
+  const server = net.createServer();
+  try {
+    await listen(server, { port: 0, host: '127.0.0.1' });
+    return await probeHandles(server) ?? await probeWire();
+  } finally {
+    server.close();
+    clearInterval(stay);
+  }
+}
+
+async function probeHandles(server: net.Server): Promise<string | null> {
+  const { ours, theirs } = await connected();
+  const wanted = `port ${(server.address() as net.AddressInfo).port}`;
+  let ended: () => void = () => {};
+  const gone = new Promise<void>((resolve) => { ended = resolve; });
+  const there = HandlePipe.of(theirs, (text, handle) => there.send(`${text} ${handle ? ownPort(handle) : 'without its handle'}`), ended);
+  const came = await new Promise<string>((resolve) => {
+    const here = new HandlePipe(ours, (text) => {
+      here.close();
+      resolve(text);
+    }, () => resolve('its end'));
+    here.send('port', handleOf(server) as RawHandle);
+  });
+  await gone;
+  return came === wanted ? null : `of a handle sent through a pipe ("${wanted}") came "${came}"`;
+}
+
+async function probeWire(): Promise<string | null> {
+  const { ours, theirs } = await connected();
+  const wire = new PipeWire(theirs.fd as number);
+  const echo = new Promise<string>((resolve) => wire.on('data', (data) => resolve(data.toString())));
+  const closed = new Promise<unknown>((resolve) => wire.on('close', resolve));
+  const there = new HandlePipe(ours, (text) => there.send(text), () => {});
+  wire.write(Buffer.from('bytes'));
+  if (await echo !== 'bytes') return 'a pipe opened on a descriptor does not carry bytes';
+  there.close();
+  await closed;
+  return wire.writable ? 'a pipe opened on a descriptor does not tell the end of the other side' : null;
 }

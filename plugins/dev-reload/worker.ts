@@ -1,5 +1,5 @@
-import { Socket } from 'node:net';
-import type { Runtime } from '../../lib/index.js';
+import type { Server } from 'node:net';
+import { isUpgraded, openSockets, wire, type Runtime } from '../../lib/runtime.js';
 
 /** How often a worker that leaves looks for connections that have become idle, ms. */
 const LOOK = 15;
@@ -10,8 +10,7 @@ export default function devReload(runtime: Runtime<'worker'>): void {
   runtime.printsFailure = false;
   process.on('uncaughtExceptionMonitor', (error) => {
     if (!runtime.ready) return;
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-    runtime.channel.sendLast('child.failed', { phase: 'run', error: { name, message, stack } });
+    runtime.channel.sendLast('child.failed', { phase: 'run', error: wire(error) });
   });
   runtime.signal.addEventListener('abort', () => {
     const leave = () => {
@@ -34,10 +33,7 @@ function closeIdle(server: object): void {
 }
 
 /** WebSockets and the like would keep old code up; their clients connect again. */
-function endUpgraded(server: object): void {
+function endUpgraded(server: Server): void {
   if (!('closeIdleConnections' in server)) return;
-  const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles();
-  for (const handle of handles) {
-    if (handle instanceof Socket && Reflect.get(handle, 'server') === server && Reflect.get(handle, 'parser') === null) handle.destroySoon();
-  }
+  for (const socket of openSockets(server)) if (isUpgraded(socket)) socket.destroySoon();
 }

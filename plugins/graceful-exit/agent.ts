@@ -1,4 +1,4 @@
-import type { Runtime } from '../../lib/index.js';
+import type { Runtime } from '../../lib/runtime.js';
 import type { GracefulExitOptions } from './options.js';
 import { onUncaught } from './uncaught.js';
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { isLastOnConnection } from './http-connections.js';
+import { isLastOnConnection } from '../../lib/runtime.js';
 
 const REQUEST_EVENTS = new Set<string | symbol>(['request', 'checkContinue', 'checkExpectation']);
 const marked = new WeakSet<ServerResponse>();

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClosingContext, Runtime } from '../../lib/index.js';
+import type { ClosingContext, Runtime } from '../../lib/runtime.js';
 import type { GracefulExitOptions } from './options.js';
-import type { Progress, Rules, ServerDrain } from './server-drain.js';
+import type { Progress, Rules } from './rules.js';
+import type { ServerDrain } from './server-drain.js';
 
 /** Milliseconds between two looks. */
 const LOOK = 100;
@@ -24,7 +25,9 @@ export interface DrainReport {
 }
 
 /** Resolves when all servers are closed and every connection is, which is before the deadline in any case. */
-export async function drain(servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, { waiting, report }: DrainReport): Promise<void> {
+export async function drain(
+  servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, { waiting, report }: DrainReport,
+): Promise<void> {
   const { timeout, deadline } = closing;
   for (const server of servers) server.begin();
   let allClosed = false;

@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
+import { headOf } from '../../lib/runtime.js';
 
 const CONTENT_TYPE = /^content-type: *text\/event-stream/im;
 
 /** Server-sent events: an answer that does not end by itself, and whose client comes back by itself. */
 export function isEventStream(response: ServerResponse): boolean {
-  const { _header: head } = response as ServerResponse & { _header?: string | null };
-  return typeof head === 'string' && CONTENT_TYPE.test(head);
+  return CONTENT_TYPE.test(headOf(response) ?? '');
 }
 
 export function isHttp2EventStream(stream: ServerHttp2Stream): boolean {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from 'node:net';
 import { endQuietly, isHttp2EventStream } from './event-stream.js';
-import type { Rules } from './server-drain.js';
+import type { Rules } from './rules.js';
 
 /** Milliseconds between "no new streams, please" and the last word on which streams were taken: a client's way to us. */
 const NOTICE = 500;

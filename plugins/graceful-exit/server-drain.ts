@@ -1,33 +1,9 @@
 import net, { type Server, type Socket } from 'node:net';
+import { belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection } from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
 import { endQuietly, isEventStream } from './event-stream.js';
-import { httpConnections, type HttpConnection } from './http-connections.js';
 import { Http2Sessions } from './http2-sessions.js';
-
-/** What one look at a draining server is to end. */
-export interface Rules {
-  /** performance.now() */
-  now: number;
-  /** Idle connections are closed after so many ms; null: after the keep-alive time-out that the server announced. */
-  idleTimeout: number | null;
-  /** The same for a server that announced none: it would keep them for ever. */
-  idleFallback: number;
-  /** Event streams have had their time to say goodbye. */
-  endStreams: boolean;
-  /** WebSocket and other upgraded connections have had theirs. */
-  endUpgraded: boolean;
-  /** The deadline is near: idle connections go now. */
-  closeIdle: boolean;
-  /** The deadline is here: everything goes. */
-  cut: boolean;
-}
-
-export interface Progress {
-  /** Requests being received or answered. */
-  requests: number;
-  /** Open connections. */
-  sockets: number;
-}
+import type { Progress, Rules } from './rules.js';
 
 /** Milliseconds that an ended upgraded connection gets to say goodbye. */
 const GOODBYE = 1_000;
@@ -63,7 +39,7 @@ export class ServerDrain {
       this.#isClosed = true;
       this.#resolve();
     };
-    if (!this.#server.listening && !Reflect.get(this.#server, '_connections')) return closed();
+    if (!this.#server.listening && !connectionsOf(this.#server)) return closed();
     announceCloseFromNowOn(this.#server);
     for (const { response } of httpConnections(this.#server) ?? []) if (response) announceClose(response);
     this.#http2?.begin();
@@ -72,7 +48,7 @@ export class ServerDrain {
     closeGently(this.#server, this.closed);
   }
 
-  /** Nothing is open any more: neither for the server nor in Node's list (connections handed to it by `emit` are not counted by the server). */
+  /** Nothing is open any more: neither for the server nor in Node's list, as it does not count connections handed to it by `emit`. */
   get done(): boolean {
     return this.#isClosed && !(httpConnections(this.#server)?.length);
   }
@@ -112,7 +88,8 @@ export class ServerDrain {
   }
 
   #announced(rules: Rules): number {
-    const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = this.#server as Server & { keepAliveTimeout?: number; keepAliveTimeoutBuffer?: number };
+    type Timed = Server & { keepAliveTimeout?: number; keepAliveTimeoutBuffer?: number };
+    const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = this.#server as Timed;
     return keepAliveTimeout ? keepAliveTimeout + keepAliveTimeoutBuffer + MARGIN : rules.idleFallback;
   }
 
@@ -142,25 +119,18 @@ export class ServerDrain {
    */
   #others(http: HttpConnection[]): Socket[] {
     const known = new Set<unknown>();
-    for (const { socket } of http) known.add(socket).add(parentOf(socket));
+    for (const { socket } of http) known.add(socket).add(belowTls(socket));
     const others: Socket[] = [];
     for (const socket of this.#secure ?? []) {
       const seen = known.has(socket);
-      known.add(parentOf(socket));
+      known.add(belowTls(socket));
       if (!seen && Reflect.get(socket, 'alpnProtocol') !== 'h2') others.push(socket);
     }
     // Every connection of an HTTP/2 server without TLS is a session.
     if (this.#http2 && !this.#secure) return others;
-    for (const handle of activeHandles()) {
-      if (handle instanceof net.Socket && !handle.destroyed && !known.has(handle) && Reflect.get(handle, 'server') === this.#server) others.push(handle);
-    }
-    return others;
+    return [...others, ...openSockets(this.#server).filter((socket) => !known.has(socket))];
   }
 }
-
-const activeHandles = (): unknown[] => (process as unknown as { _getActiveHandles?(): unknown[] })._getActiveHandles?.() ?? [];
-
-const parentOf = (socket: Socket): unknown => Reflect.get(socket, '_parent') as unknown;
 
 function secureSockets(server: Server): Set<Socket> {
   const sockets = new Set<Socket>();

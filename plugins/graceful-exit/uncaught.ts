@@ -1,4 +1,4 @@
-import type { Runtime } from '../../lib/index.js';
+import type { Runtime } from '../../lib/runtime.js';
 
 const installed = new WeakSet<object>();
 

@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import type { Runtime } from '../../lib/index.js';
+import type { Runtime } from '../../lib/runtime.js';
 import { drain } from './drain.js';
 import type { GracefulExitOptions } from './options.js';
 import { ServerDrain } from './server-drain.js';

@@ -1,4 +1,4 @@
-import type { HealthCheck } from '../../lib/index.js';
+import { atMost, type HealthCheck } from '../../lib/runtime.js';
 import type { FailedCheck } from './messages.js';
 
 /** Runs the app's readiness checks side by side, each for at most `timeout` ms; those that fail. */
@@ -11,14 +11,12 @@ export async function runChecks(checks: ReadonlyMap<string, HealthCheck>, timeou
 }
 
 async function reasonOf(check: HealthCheck, timeout: number): Promise<string | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string>((resolve) => { timer = setTimeout(() => resolve(`not done within ${timeout} ms`), timeout); });
-  const done = (async () => await check() === false ? 'returned false' : null)();
+  let passed: unknown;
   try {
-    return await Promise.race([done, late]);
+    const done = (async () => { passed = await check(); })();
+    if (!await atMost(timeout, done)) return `not done within ${timeout} ms`;
+    return passed === false ? 'returned false' : null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  } finally {
-    clearTimeout(timer);
   }
 }

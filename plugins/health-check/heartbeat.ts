@@ -1,6 +1,6 @@
 import type { EventLoopUtilization, IntervalHistogram } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import type { Runtime } from '../../lib/index.js';
+import type { Runtime } from '../../lib/runtime.js';
 import type { Sample } from './messages.js';
 
 /** What a role knows beyond what every process does. */

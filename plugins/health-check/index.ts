@@ -1,14 +1,10 @@
 import { definePlugin, type ForkSpec, type Master } from '../../lib/index.js';
 import { explainDeaths } from './out-of-memory.js';
 import { schema, type HealthCheckOptions } from './options.js';
-import type { openPort as open } from './open-port.js';
 import { pulsesOf } from './pulses.js';
 import { Watchdog } from './watchdog.js';
 
 export type { HealthCheckOptions } from './options.js';
-// For the plugins that show what is known here.
-export { pulsesOf };
-export const openPort: typeof open = async (...args) => (await import('./open-port.js')).openPort(...args);
 
 const NAME = 'health-check';
 /** A leak may be fast: between two looks at a limited memory, ms. */
@@ -69,6 +65,7 @@ async function answerProbes(master: Master, { port, host, quorum, checkTimeout }
     await master.applyPlugin(metrics, { host });
   }
   hooks.beforeStart.tapPromise(NAME, async () => {
+    const { openPort } = await import('./open-port.js');
     const opened = await openPort(master, NAME, { port, host });
     logger.info(`health checks on ${opened.url}`);
     close = opened.close;

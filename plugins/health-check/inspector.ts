@@ -1,6 +1,7 @@
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import { startInspector } from '../../lib/index.js';
 import { listeningPorts } from './process-facts.js';
 
 /** One frame of a JavaScript stack, lines and columns counted from 1. */
@@ -18,7 +19,8 @@ export interface Paused {
 }
 
 interface Target { webSocketDebuggerUrl?: string; type?: string }
-interface Reply { id?: number; method?: string; params?: Record<string, unknown>; result?: Record<string, unknown>; error?: { message: string } }
+type Fields = Record<string, unknown>;
+interface Reply { id?: number; method?: string; params?: Fields; result?: Fields; error?: { message: string } }
 interface CallFrame { callFrameId: string; functionName: string; location: { scriptId: string; lineNumber: number; columnNumber?: number } }
 
 /** Milliseconds that a process gets to answer on a port which may be its inspector. */
@@ -38,7 +40,7 @@ export async function findInspector(pid: number, except: readonly number[] = [])
  */
 export async function openInspector(pid: number, signal: AbortSignal): Promise<string> {
   const before = await listeningPorts(pid);
-  (process as unknown as { _debugProcess(pid: number): void })._debugProcess(pid);
+  startInspector(pid);
   for (;;) {
     signal.throwIfAborted();
     const url = await findInspector(pid, before);
@@ -53,7 +55,9 @@ export async function pause<T>(url: string, signal: AbortSignal, look: (paused: 
   try {
     const files = new Map<string, string>();
     session.on('Debugger.scriptParsed', ({ scriptId, url: file }) => files.set(String(scriptId), String(file)));
-    const paused = new Promise<CallFrame[]>((resolve) => session.on('Debugger.paused', ({ callFrames }) => resolve(callFrames as CallFrame[])));
+    const paused = new Promise<CallFrame[]>((resolve) => {
+      session.on('Debugger.paused', ({ callFrames }) => resolve(callFrames as CallFrame[]));
+    });
     // Both at once: between two messages the JavaScript that comes out of native code would run on.
     await Promise.all([session.send('Debugger.enable'), session.send('Debugger.pause')]);
     const callFrames = await session.orAborted(paused);

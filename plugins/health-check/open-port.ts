@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ClusterError, type Master, type RouteAnswer } from '../../lib/index.js';
+import { ClusterError, listen, type Master, type RouteAnswer } from '../../lib/index.js';
 
 /** A probe needs no longer for its request, ms. */
 const PATIENCE = 10_000;
@@ -16,12 +16,14 @@ export interface OpenPort {
  * Serves the master's open routes on a port of its own, so that a blocked worker cannot hide.
  * Rejects with ERR_CLUSTER_START when the port cannot be had. `serves` limits it to some paths.
  */
-export async function openPort(master: Master, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true): Promise<OpenPort> {
+export async function openPort(
+  master: Master, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true,
+): Promise<OpenPort> {
   const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE, keepAliveTimeout: 5_000 }, (request, response) => {
     void answer(master, serves, request).then((reply) => send(response, request.method === 'HEAD', reply));
   });
   server.maxConnections = MAX_CONNECTIONS;
-  await listen(server, owner, port, host);
+  await open(server, owner, port, host);
   server.on('error', (error) => master.logger.error(error));
   server.unref();
   const at = (server.address() as AddressInfo).port;
@@ -34,20 +36,19 @@ export async function openPort(master: Master, owner: string, { port, host }: { 
   };
 }
 
-function listen(server: Server, owner: string, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', ({ code, message }: NodeJS.ErrnoException) => {
-      const why = code === 'EADDRINUSE' ? 'is taken' : code === 'EACCES' ? 'is not allowed for this user' : `cannot be had (${message})`;
-      reject(new ClusterError('ERR_CLUSTER_START', `plugins.${owner}.port: port ${port} on ${host} ${why}`));
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
+async function open(server: Server, owner: string, port: number, host: string): Promise<void> {
+  try {
+    await listen(server, { port, host });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'EADDRINUSE' ? 'is taken' : code === 'EACCES' ? 'is not allowed for this user' : `cannot be had (${message})`;
+    throw new ClusterError('ERR_CLUSTER_START', `plugins.${owner}.port: port ${port} on ${host} ${why}`);
+  }
 }
 
-async function answer({ routes, logger }: Master, serves: (path: string) => boolean, { method, url }: IncomingMessage): Promise<RouteAnswer> {
+async function answer(
+  { routes, logger }: Master, serves: (path: string) => boolean, { method, url }: IncomingMessage,
+): Promise<RouteAnswer> {
   try {
     const { pathname, searchParams } = new URL(url ?? '/', 'http://health');
     const here = routes.filter((route) => route.open && route.path === pathname && serves(pathname));

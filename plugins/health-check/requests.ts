@@ -1,9 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage } from 'node:http';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from 'node:net';
-import type { Runtime } from '../../lib/index.js';
-import { httpConnections } from '../graceful-exit/http-connections.js';
+import { httpConnections, type Runtime } from '../../lib/runtime.js';
 import type { ActiveRequest } from './messages.js';
 
 const STARTED = Symbol('hatchery.started');
@@ -60,8 +59,8 @@ export class Requests {
 
   /** Node's channel for the start of a request knows HTTP/1 only. */
   #countStreams(server: Server, count: () => number): void {
-    server.on('session', (session: { on(event: 'stream', listener: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): void }) => {
-      session.on('stream', (stream, headers) => {
+    server.on('session', (session: ServerHttp2Session) => {
+      session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
         this.#streams.set(stream, { method: String(headers[':method']), path: String(headers[':path']), since: count() });
         stream.once('close', () => this.#streams.delete(stream));
       });

@@ -1,4 +1,4 @@
-import type { Runtime } from '../../lib/index.js';
+import type { Runtime } from '../../lib/runtime.js';
 import { announceBlockingCalls } from './blocking-calls.js';
 import { runChecks } from './checks.js';
 import { Heartbeat } from './heartbeat.js';

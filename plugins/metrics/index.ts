@@ -1,5 +1,5 @@
 import { definePlugin } from '../../lib/index.js';
-import { openPort, pulsesOf } from '../health-check/index.js';
+import { pulsesOf } from '../health-check/pulses.js';
 import type { Counts } from './definitions.js';
 import { schema, type MetricsOptions } from './options.js';
 
@@ -28,7 +28,8 @@ export default definePlugin<MetricsOptions>({
     if (port === undefined) return;
     let close = (): void => {};
     hooks.beforeStart.tapPromise(NAME, async () => {
-      const opened = await openPort(master, NAME, { port, host }, (path) => path === '/metrics');
+      const { openPort } = await import('../health-check/open-port.js');
+    const opened = await openPort(master, NAME, { port, host }, (path) => path === '/metrics');
       logger.info(`metrics on ${opened.url}/metrics`);
       close = opened.close;
     });

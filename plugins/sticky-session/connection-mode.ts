@@ -1,4 +1,4 @@
-import type { Master, ConnectionRouting, RawHandle } from '../../lib/index.js';
+import { peerAddress, type ConnectionRouting, type Master, type RawHandle } from '../../lib/index.js';
 import { addressKey, plainAddress } from './address-key.js';
 import { addressList, type StickyOptions } from './options.js';
 import type { ProxiedPeer } from './proxy-header.js';
@@ -18,7 +18,7 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
     patience: options.patience,
     pick(client, unavailable) {
       const peer = proxied.get(client);
-      const address = peer === undefined ? peerOf(client) : peer?.address;
+      const address = peer === undefined ? peerAddress(client) : peer?.address;
       // A unix socket's peer has no address, and one that was reset already has none any more.
       if (address === undefined) return undefined;
       const key = addressKey(address);
@@ -37,7 +37,7 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
   return {
     ...routing,
     prepare(client, admit, drop) {
-      const address = plainAddress(peerOf(client) ?? '');
+      const address = plainAddress(peerAddress(client) ?? '');
       if (address === '' || !trusted(address)) return admit();
       readProxyHeader(client, options.headerTimeout, (outcome) => {
         if ('error' in outcome) {
@@ -51,10 +51,4 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
       });
     },
   };
-}
-
-function peerOf(client: RawHandle): string | undefined {
-  const out: { address?: string } = {};
-  client.getpeername?.(out);
-  return out.address;
 }

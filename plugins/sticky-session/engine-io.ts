@@ -1,5 +1,5 @@
-import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { seeEmitters } from '../../lib/runtime.js';
 import { queryOf } from './request-key.js';
 
 /** What an Engine.IO server is known by, bundled or not, from its first version on; Socket.IO speaks through one. */
@@ -20,20 +20,16 @@ type GenerateId = (request: unknown) => string | Promise<string>;
 
 /**
  * A Socket.IO session lives in the process that made it, and all that its client says later is the session's id. So each id
- * ends with the number of its process. The servers are found where every EventEmitter is initialised, as no app has to give
- * them to us and `import`, `require` and bundles alike go through there.
+ * ends with the number of its process. The servers are found where every EventEmitter is made, so that no app has to give them
+ * to us.
  */
 export function markSessions(id: number): { engines: ReadonlySet<Engine> } {
   const engines = new Set<Engine>();
-  const emitter = EventEmitter as unknown as { init(this: object, options?: unknown): void };
-  const { init } = emitter;
-  emitter.init = function (this: object, options?: unknown) {
-    if ('generateId' in this && 'handshake' in this) {
-      mark(this as Engine, id);
-      engines.add(this as Engine);
-    }
-    init.call(this, options);
-  };
+  seeEmitters((emitter) => {
+    if (!('generateId' in emitter && 'handshake' in emitter)) return;
+    mark(emitter as Engine, id);
+    engines.add(emitter as Engine);
+  });
   return { engines };
 }
 
@@ -83,7 +79,8 @@ export function keepPoll(engines: Iterable<Engine>, request: IncomingMessage, se
       transport.req.cleanup();
       transport.writable = false;
       setTimeout(() => {
-        if (senderLives() && !transport.req && clients[sid]?.transport === transport) transport.onError?.('poll connection closed prematurely');
+        if (!senderLives() || transport.req || clients[sid]?.transport !== transport) return;
+        transport.onError?.('poll connection closed prematurely');
       }, NEWS).unref();
     }
   };

@@ -3,7 +3,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Runtime } from '../../lib/index.js';
+import { listen, type Runtime } from '../../lib/runtime.js';
 import { takeHop } from './hop.js';
 
 /** Milliseconds between two looks at what is open. */
@@ -28,7 +28,10 @@ export class PrivateServer {
   readonly #channel: Runtime<'worker'>['channel'];
 
   /** `servers`: the app's, by port or path. `taken`: a request is about to reach one of them; `from`: the process that sent it on. */
-  constructor({ channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>, taken: (request: IncomingMessage, from: number) => void) {
+  constructor(
+    { channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>,
+    taken: (request: IncomingMessage, from: number) => void,
+  ) {
     this.#path = file;
     this.#channel = channel;
     this.#servers = servers;
@@ -50,10 +53,7 @@ export class PrivateServer {
   }
 
   async listen(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ path: this.#path, exclusive: true, internal: true } as object, resolve);
-    });
+    await listen(this.#server, { path: this.#path, exclusive: true, internal: true } as object);
     chmodSync(this.#path, 0o600);
     process.once('exit', () => this.#remove());
   }

@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net';
-import type { Runtime } from '../../lib/index.js';
+import { belowTls, handleOf, type Runtime } from '../../lib/runtime.js';
 import type { ProxiedPeer } from './proxy-header.js';
 import { showPeer } from './peer.js';
 
@@ -9,13 +9,15 @@ import { showPeer } from './peer.js';
  */
 export function proxiedAddresses(runtime: Runtime<'worker'>): void {
   runtime.hooks.server.tap('sticky-session', (server: Server) => {
-    server.prependListener('connection', (socket: Socket & { _handle?: object | null }) => {
-      const peer = socket._handle && runtime.noteOf(socket._handle) as ProxiedPeer | undefined;
+    server.prependListener('connection', (socket: Socket) => {
+      const handle = handleOf(socket);
+      const peer = handle && runtime.noteOf(handle) as ProxiedPeer | undefined;
       if (peer) showPeer(socket, { remoteAddress: peer.address, remotePort: peer.port });
     });
-    server.prependListener('secureConnection', (socket: Socket & { _parent?: Socket & { [shown: string]: unknown } }) => {
-      const { _parent: parent } = socket;
-      if (parent && Object.hasOwn(parent, 'remoteAddress')) showPeer(socket, { remoteAddress: parent.remoteAddress, remotePort: parent.remotePort });
+    server.prependListener('secureConnection', (socket: Socket) => {
+      const parent = belowTls(socket);
+      if (!parent || !Object.hasOwn(parent, 'remoteAddress')) return;
+      showPeer(socket, { remoteAddress: parent.remoteAddress, remotePort: parent.remotePort });
     });
   });
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Address, Runtime } from '../../lib/index.js';
+import type { Address, Runtime } from '../../lib/runtime.js';
 import { endPolling, keepPoll, markSessions, sessionOwner } from './engine-io.js';
 import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
 import { IssuedCookie } from './issued-cookie.js';
@@ -96,7 +96,9 @@ export class Requests {
       const [event, request, second, head] = args;
       if (ANSWERED.has(event)) {
         if (this.#answer(server, event, request as IncomingMessage, second as ServerResponse)) return true;
-      } else if (TUNNELLED.has(event) && this.#tunnel(server, event, request as IncomingMessage, second as Duplex, head as Buffer)) return true;
+      } else if (TUNNELLED.has(event)) {
+        if (this.#tunnel(server, event, request as IncomingMessage, second as Duplex, head as Buffer)) return true;
+      }
       return Reflect.apply(emit, server, args) as boolean;
     };
   }
@@ -105,7 +107,9 @@ export class Requests {
   #answer(server: Server, event: string | symbol, request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#local.has(request)) return false;
     const owner = this.#ownerOf(request);
-    if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) this.#cookie.add(response, owner.slot, isEncrypted(request.socket));
+    if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) {
+      this.#cookie.add(response, owner.slot, isEncrypted(request.socket));
+    }
     if (this.#where(owner) === 'here') return false;
     this.forwarded++;
     // Node has said "100 Continue" already, unless the app wants to say it itself.

@@ -1,5 +1,4 @@
-import type { Server } from 'node:net';
-import type { Runtime } from '../../lib/index.js';
+import { connectionsOf, type Runtime } from '../../lib/runtime.js';
 import type { StickySample } from './messages.js';
 
 /** Milliseconds between two looks; only what has changed is sent. */
@@ -10,7 +9,7 @@ export function sample(runtime: Runtime<'worker'>, requests: { forwarded: number
   let last = '';
   const look = () => {
     let connections = 0;
-    for (const server of runtime.servers) connections += (server as Server & { _connections: number })._connections;
+    for (const server of runtime.servers) connections += connectionsOf(server);
     const now: StickySample = { connections, forwarded: requests?.forwarded ?? 0, received: requests?.received ?? 0 };
     const text = JSON.stringify(now);
     if (text !== last) runtime.channel.send('sticky-session.sample', now);

@@ -1,4 +1,4 @@
-import type { Runtime } from '../../lib/index.js';
+import type { Runtime } from '../../lib/runtime.js';
 import type {} from './messages.js';
 import type { StickyOptions } from './options.js';
 import { proxiedAddresses } from './proxied-address.js';

@@ -5,6 +5,8 @@ export interface BenchOptions {
   runs?: number;
   /** Further peers that are asked for by name, such as `pm2`. */
   peers: readonly string[];
+  /** Another checkout, built, to be measured beside this one. */
+  beside?: string;
   /** Progress for the one who waits. */
   say(text: string): void;
 }

@@ -5,8 +5,11 @@ export interface Figure {
   ours: number[];
   /** Samples of the other one, each taken right beside ours. Without it the figure stands alone. */
   theirs?: { name: string; samples: number[] };
-  /** `ratio`: ours / theirs; `difference`: ours - theirs; `value`: ours. */
-  bar?: { of: 'ratio' | 'difference' | 'value'; most?: number; least?: number };
+  /**
+   * `ratio`: ours / theirs; `difference`: ours - theirs; `value`: ours; `interval`: the interval of the ratio must not lie
+   * wholly beyond the limit.
+   */
+  bar?: { of: 'ratio' | 'difference' | 'value' | 'interval'; most?: number; least?: number };
   digits?: number;
 }
 
@@ -24,9 +27,28 @@ const paired = (figure: Figure, combine: (ours: number, theirs: number) => numbe
 
 export const ratioOf = (figure: Figure): number | null => figure.theirs ? paired(figure, (ours, theirs) => ours / theirs) : null;
 
+const RESAMPLES = 2_000;
+
+/** 95 % of the medians of samples drawn anew from the pairs (bootstrap); the draws are always the same ones. */
+export function intervalOf({ ours, theirs }: Figure): [low: number, high: number] {
+  const ratios = ours.map((value, index) => value / (theirs?.samples[index] as number));
+  let seed = 1;
+  const draw = (): number => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return ratios[Math.floor(seed / 2 ** 32 * ratios.length)] as number;
+  };
+  const medians = Array.from({ length: RESAMPLES }, () => median(ratios.map(draw))).toSorted((a, b) => a - b);
+  return [medians[Math.floor(RESAMPLES * 0.025)] as number, medians[Math.floor(RESAMPLES * 0.975)] as number];
+}
+
 export function judge(figure: Figure): Verdict {
   const { bar } = figure;
   if (!bar) return { passed: null, text: '' };
+  if (bar.of === 'interval') {
+    const [low, high] = intervalOf(figure);
+    const limit = bar.most ?? bar.least as number;
+    return { passed: bar.most === undefined ? high >= limit : low <= limit, text: `${low.toFixed(3)}-${high.toFixed(3)}, not beyond ${limit}` };
+  }
   const value = bar.of === 'value' ? median(figure.ours) : paired(figure, (ours, theirs) => bar.of === 'ratio' ? ours / theirs : ours - theirs);
   const limit = bar.most ?? bar.least as number;
   const passed = bar.most === undefined ? value >= limit : value <= limit;

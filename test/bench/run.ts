@@ -9,12 +9,12 @@ import { judge, table, type Figure } from './figures.js';
 import type { Benchmark } from './benchmark.js';
 
 /** In the order in which `all` runs them; a name that has no file yet is passed over. */
-const ALL = ['start', 'throughput', 'memory', 'messages', 'reload', 'stop', 'sticky', 'dev'];
+const ALL = ['start', 'throughput', 'memory', 'messages', 'reload', 'stop', 'sticky', 'dev', 'beside'];
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string' }, peers: { type: 'string', default: '' }, strict: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: { runs: { type: 'string' }, peers: { type: 'string', default: '' }, beside: { type: 'string' }, strict: { type: 'boolean' }, json: { type: 'boolean' } },
 });
 const wanted = positionals.length === 0 || positionals.includes('all') ? null : positionals;
 const unknown = wanted?.filter((name) => !ALL.includes(name)) ?? [];
@@ -39,6 +39,7 @@ for (const name of wanted ?? ALL) {
   const own = await benchmark.run({
     ...(values.runs === undefined ? {} : { runs: Number(values.runs) }),
     peers: values.peers.split(',').filter(Boolean),
+    beside: values.beside,
     say: (text) => console.error(`  ${text}`),
   });
   figures.push(...own);

@@ -3,6 +3,7 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { freePort } from '../helpers/cluster.js';
+import { unsuited } from '../helpers/skips.js';
 import { get, Sandbox, SERVER, until } from './sandbox.js';
 
 test('two apps, and one app under two titles, never touch each other', async (t) => {
@@ -68,7 +69,7 @@ test('an instance of an entry file is found by the file and by its directory', a
   assert.equal((await sandbox.status([dir])).master.pid, pid);
 });
 
-test('where nothing can be written the server runs all the same, says so once, and a signal stops it', { skip: process.getuid?.() !== 0 && 'needs root, to be another user' }, async (t) => {
+test('where nothing can be written the server runs all the same, says so once, and a signal stops it', { skip: process.getuid?.() !== 0 && unsuited.root }, async (t) => {
   const sandbox = new Sandbox(t);
   const dir = sandbox.app();
   chmodSync(sandbox.dir, 0o755);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -260,6 +260,24 @@ export function freePort(): Promise<number> {
     });
   });
 }
+
+/**
+ * The first of `count` ports in a row that nobody listens on: below those that the system gives to connections going out,
+ * as one of them could be taken a moment later.
+ */
+export async function freePortRow(count: number): Promise<number> {
+  for (;;) {
+    const base = 12_000 + Math.floor(Math.random() * 18_000);
+    const servers = await Promise.all(Array.from({ length: count }, (_, at) => tryListen(base + at)));
+    await Promise.all(servers.map((server) => new Promise((resolve) => { if (server) server.close(resolve); else resolve(null); })));
+    if (servers.every(Boolean)) return base;
+  }
+}
+
+const tryListen = (port: number): Promise<Server | null> => new Promise((resolve) => {
+  const server = createServer().once('error', () => resolve(null));
+  server.listen(port, '127.0.0.1', () => resolve(server));
+});
 
 /** Open descriptors of a process (Linux). */
 export const descriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;

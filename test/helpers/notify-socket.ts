@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Scope } from './cluster.js';
+import { missing } from './skips.js';
 
 /** systemd's end of sd_notify. Node has no unix datagram sockets, so Python listens. */
 const SERVER = `
@@ -14,8 +15,10 @@ while True:
     print(server.recv(65536).decode().replace("\\n", " "), flush=True)
 `;
 
-/** Whether this machine can play systemd. */
-export const canNotify: boolean = ['python3', 'systemd-notify'].every((command) => spawnSync(command, ['--version']).status === 0);
+const runs = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
+
+/** Why this machine cannot play systemd; false when it can. As the `skip` of a test. */
+export const cannotNotify: string | false = !runs('python3') ? missing.python : !runs('systemd-notify') ? missing.systemd : false;
 
 export interface NotifySocket {
   path: string;

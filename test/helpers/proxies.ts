@@ -4,6 +4,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { freePort, type Scope } from './cluster.js';
+import { missing } from './skips.js';
 
 const installed = (name: string): string | null => [name, `/usr/sbin/${name}`].find((file) => spawnSync(file, ['-v']).status === 0) ?? null;
 
@@ -11,8 +12,8 @@ const installed = (name: string): string | null => [name, `/usr/sbin/${name}`].f
 const nginxBinary = installed('nginx');
 const haproxyBinary = installed('haproxy');
 /** Reasons to skip, for `node:test`. */
-export const withoutNginx: string | false = nginxBinary ? false : 'nginx is not installed';
-export const withoutHaproxy: string | false = haproxyBinary ? false : 'haproxy is not installed';
+export const withoutNginx: string | false = nginxBinary ? false : missing.nginx;
+export const withoutHaproxy: string | false = haproxyBinary ? false : missing.haproxy;
 
 /** What stands in `http { }` for a plain reverse proxy with kept connections to one upstream. */
 export const keepAliveProxy = (port: number, upstream: string) => `

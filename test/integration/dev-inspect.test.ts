@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
-import { freePort } from '../helpers/cluster.js';
+import { freePortRow } from '../helpers/cluster.js';
 import { startDev } from '../helpers/dev.js';
 
 interface Debuggable { title: string; webSocketDebuggerUrl: string }
@@ -17,7 +17,7 @@ function debuggable(port: number): Promise<Debuggable | null> {
 }
 
 test('--inspect: master, agent and worker have their own ports, printed once, the same after a reload', { timeout: 30_000 }, async (t) => {
-  const base = await freePort();
+  const base = await freePortRow(3);
   const dev = await startDev(t, 'dev-agent', { flags: [`--inspect=${base}`] });
   const { cluster } = dev;
   await dev.answer(/app/);
@@ -38,7 +38,7 @@ test('--inspect: master, agent and worker have their own ports, printed once, th
 });
 
 test('--inspect-brk: a worker waits for its debugger, however long that takes', { timeout: 30_000 }, async (t) => {
-  const base = await freePort();
+  const base = await freePortRow(3);
   const dev = await startDev(t, 'dev-app', { flags: [`--inspect-brk=${base}`, '--start-timeout', '500'], ready: false });
   await dev.cluster.waitFor(/inspector: master/);
   let target: Debuggable | null = null;

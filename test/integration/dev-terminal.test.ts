@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { bin, freePort, node } from '../helpers/cluster.js';
 import { copyOf, startDev } from '../helpers/dev.js';
 import { RawConnection, requestHead } from '../helpers/raw-client.js';
+import { unsuited } from '../helpers/skips.js';
 
 test('rs and Enter reload, as does the message reload-worker', { timeout: 20_000 }, async (t) => {
   const dev = await startDev(t, 'dev-app', { stdio: ['pipe', 'pipe', 'pipe', 'ipc'] });
@@ -62,7 +63,7 @@ test('a busy port: the next free one, in a line', { timeout: 20_000 }, async (t)
 
 const script = '/usr/bin/script';
 
-test('at a terminal: the address, what changed and how long it took, without the log\'s lines', { timeout: 20_000, skip: process.platform !== 'linux' && 'script(1) of Linux makes the terminal' }, async (t) => {
+test('at a terminal: the address, what changed and how long it took, without the log\'s lines', { timeout: 20_000, skip: process.platform !== 'linux' && unsuited.linux }, async (t) => {
   const dir = copyOf(t, 'dev-app');
   const port = await freePort();
   const env = { ...process.env, TERM: 'xterm', NODE_ENV: '', NO_COLOR: undefined };

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
 import { node, startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
+import { unsuited } from '../helpers/skips.js';
 
 for (const name of ['typescript', 'typescript-export']) {
   test(`${name}: a TypeScript entry runs, by Node or by the app's tsx`, async (t) => {
@@ -20,7 +21,7 @@ for (const name of ['typescript', 'typescript-export']) {
 const strips = spawnSync(node, ['-p', 'Boolean(process.features.typescript)'], { encoding: 'utf8' }).stdout.trim() === 'true';
 
 test('without tsx and without type stripping: a clear error', async (t) => {
-  if (strips) return t.skip('this Node runs TypeScript itself');
+  if (strips) return t.skip(unsuited.noTypeScript);
   const dir = write(t, 'export default (request: unknown, response: { end(text: string): void }) => response.end("hi");\n');
   const cluster = await startCluster(t, dir, { flags: ['-w', '1'], ready: false });
   assert.equal((await cluster.ended()).code, 1);
@@ -28,7 +29,7 @@ test('without tsx and without type stripping: a clear error', async (t) => {
 });
 
 test('syntax that has to be compiled: the place, and the way out', async (t) => {
-  if (!strips) return t.skip('this Node runs no TypeScript itself');
+  if (!strips) return t.skip(unsuited.typeScript);
   const dir = write(t, 'const first = 1;\n@decorated()\nexport class Second { first = first }\n');
   const cluster = await startCluster(t, dir, { flags: ['-w', '1'], ready: false });
   assert.equal((await cluster.ended()).code, 1);

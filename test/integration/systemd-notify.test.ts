@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startCluster } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
-import { canNotify, notifySocket } from '../helpers/notify-socket.js';
+import { cannotNotify, notifySocket } from '../helpers/notify-socket.js';
 import { withConfig } from '../helpers/with-config.js';
 
-test('systemd is told READY, WATCHDOG, RELOADING with its time, READY and STOPPING, in this order', { skip: !canNotify && 'no python3 or systemd-notify' }, async (t) => {
+test('systemd is told READY, WATCHDOG, RELOADING with its time, READY and STOPPING, in this order', { skip: cannotNotify }, async (t) => {
   const { path, messages } = await notifySocket(t);
   const before = process.hrtime.bigint() / 1000n;
   const cluster = await startCluster(t, 'hello', { flags: ['--workers', '2'], env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '1000000', WATCHDOG_PID: undefined } });
@@ -25,7 +25,7 @@ test('systemd is told READY, WATCHDOG, RELOADING with its time, READY and STOPPI
   assert.deepEqual(order, ['READY=1', 'RELOADING=1', 'READY=1', 'STOPPING=1']);
 });
 
-test('no WATCHDOG while no worker is ready; it comes again with the first one', { skip: !canNotify && 'no python3 or systemd-notify' }, async (t) => {
+test('no WATCHDOG while no worker is ready; it comes again with the first one', { skip: cannotNotify }, async (t) => {
   const { path, messages } = await notifySocket(t);
   const config = withConfig(t, { workers: 1, refork: { minDelay: 2_000 } });
   const cluster = await startCluster(t, 'hello', { flags: ['--config', config], env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000' } });

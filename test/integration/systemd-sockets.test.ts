@@ -8,6 +8,7 @@ import { bin, fixture, freePort, node } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
 import { Load } from '../helpers/load.js';
+import { missing, unsuited } from '../helpers/skips.js';
 
 /** systemd's end of socket activation: opens the sockets as descriptors 3 and up, and becomes the service. */
 const ACTIVATE = `
@@ -29,7 +30,7 @@ print("activated", flush=True)
 os.execvp(command[0], command)
 `;
 
-const skip = process.platform !== 'linux' || spawnSync('python3', ['--version']).status !== 0 ? 'needs Linux and python3' : false;
+const skip = process.platform !== 'linux' ? unsuited.linux : spawnSync('python3', ['--version']).status !== 0 ? missing.python : false;
 
 async function activate(t: { after(fn: () => unknown): void }, addresses: string[], flags: string[], env: NodeJS.ProcessEnv = {}) {
   const tmp = mkdtempSync(path.join(os.tmpdir(), 'act-'));

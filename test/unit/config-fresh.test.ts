@@ -4,6 +4,7 @@ import module from 'node:module';
 import path from 'node:path';
 import test from 'node:test';
 import { directory, load, write } from '../helpers/config-dir.js';
+import { unsuited } from '../helpers/skips.js';
 
 const say: Record<string, (port: number) => string> = {
   '.clusterrc': (port) => `port: ${port}`,
@@ -33,7 +34,7 @@ test('what a CommonJS config requires is read anew', async (t) => {
   }
 });
 
-test('what an ES module config imports is read anew', { skip: !('registerHooks' in module) && 'this Node.js has no module.registerHooks' }, async (t) => {
+test('what an ES module config imports is read anew', { skip: !('registerHooks' in module) && unsuited.registerHooks }, async (t) => {
   const dir = directory(t, { 'app.js': '', 'cluster.config.mjs': 'import { port } from "./port.mjs"; export default { port }' });
   for (const port of [1, 2]) {
     write(dir, { 'port.mjs': `export const port = ${port}` });

@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { descendantsOf, kernelFunction, listeningPorts, processFacts, starved } from '../../plugins/health-check/process-facts.js';
+import { unsuited } from '../helpers/skips.js';
 
-const onLinux = { skip: process.platform !== 'linux' && 'Linux' };
+const onLinux = { skip: process.platform !== 'linux' && unsuited.linux };
 
 test('what the system tells of a process: state, memory, processor time', async () => {
   const { state, rss, cpu } = await processFacts(process.pid);

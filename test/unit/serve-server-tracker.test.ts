@@ -7,7 +7,7 @@ import net, { type AddressInfo, type Server } from 'node:net';
 import { after, test } from 'node:test';
 import type { Address } from '../../lib/ipc/messages.js';
 import type { BootInfo } from '../../lib/ipc/messages.js';
-import { SyncChildHook } from '../../lib/child/child-hook.js';
+import { SyncChildHook } from '../../lib/child/runtime.js';
 import type { ListenOptions, Runtime } from '../../lib/api/runtime.js';
 import { listenStateOf, trackServers } from '../../lib/child/server-tracker.js';
 

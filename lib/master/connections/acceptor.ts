@@ -1,4 +1,4 @@
-import type { RawHandle } from '../../node/raw-handle.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
 import type { TakeUnserved } from '../../api/master.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
@@ -45,7 +45,7 @@ const LOOK = 1_000;
 /**
  * One listening address: takes its connections in the master and hands each to a worker, as node:cluster's round-robin
  * does (see Handover). Ours, because Node's loses connections: what a worker had
- * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (FIELD-NOTES 6). And
+ * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (docs/decisions/node-facts.md, 6). And
  * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
  */
 export class Acceptor {
@@ -124,7 +124,8 @@ export class Acceptor {
 
   /** Gives what waits to a fallback that has just come. */
   flush(): void {
-    if (this.#members.size === 0) for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
+    if (this.#members.size > 0) return;
+    for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
   }
 
   /** Ends listening and gives away what waits, for another address that takes its place. */

@@ -1,8 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { createDebug } from '../../kit/debug.js';
-import { HandlePipe, OPEN, PIPE_FOR_CONNECTIONS, TAKEN } from '../../node/handle-pipe.js';
-import type { RawHandle } from '../../node/raw-handle.js';
-import { pipePair } from '../../node/pipe-pair.js';
+import { message, word, type Handed } from '../../ipc/connections.js';
+import { hearInternal, isClusters, newConnection, sendHandle } from '../../node/cluster.js';
+import { HandlePipe, pipePair } from '../../node/handle-pipe.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
 
 const debug = createDebug('hatchery:handover');
 
@@ -23,7 +24,8 @@ let sequence = 0;
  * How connections reach one worker. The first go as node:cluster sends them, over Node's channel: a message, Node's
  * acknowledgement of the handle, and the cluster's of the connection, all in JSON. Then a pipe of their own is there, with
  * one message and one byte in answer, which takes a sixth off the processor time of a connection and its answer (`npm run bench
- * -- throughput`) and keeps them out of the application's messages (FIELD-NOTES 5). Where there can be none, it stays as it was.
+ * -- throughput`) and keeps them out of the application's messages (docs/decisions/handover-pipe.md). Where there can be none, it
+ * stays as it was.
  */
 export class Handover {
   readonly #process: ChildProcess;
@@ -37,8 +39,8 @@ export class Handover {
 
   constructor(process_: ChildProcess) {
     this.#process = process_;
-    process_.prependListener('internalMessage', ({ cmd, ack, accepted }: { cmd?: string; ack?: number; accepted?: boolean }) => {
-      if (cmd === 'NODE_CLUSTER' && ack !== undefined && ack < 0) this.#settle(ack, accepted === true ? 'taken' : 'refused');
+    hearInternal(process_, (said) => {
+      if (isClusters(said) && said.ack !== undefined && said.ack < 0) this.#settle(said.ack, said.accepted === true ? 'taken' : 'refused');
     });
   }
 
@@ -54,7 +56,7 @@ export class Handover {
     const number = --sequence;
     const { key, note, client } = gift;
     this.#sent.set(number, gift);
-    send(this.#process, { cmd: 'NODE_CLUSTER', act: 'newconn', key, seq: number, ...(note === undefined ? {} : { note }) }, client, (error) => {
+    sendHandle(this.#process, newConnection(key, number, note), client, (error) => {
       if (error) this.#settle(number, 'lost');
     });
     if (this.#piped === 'no') void this.#ask();
@@ -83,23 +85,23 @@ export class Handover {
       return;
     }
     this.#pipe = new HandlePipe(pair.ours, (text) => this.#heard(text), () => this.end());
-    send(this.#process, { cmd: PIPE_FOR_CONNECTIONS }, pair.theirs, () => pair.theirs.close());
+    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => pair.theirs.close());
   }
 
   #heard(text: string): void {
-    if (text === OPEN) {
+    if (text === word.open) {
       debug('pid %d: connections have a pipe of their own', this.#process.pid);
       this.#piped = 'yes';
       return;
     }
     const gift = this.#queue.shift();
     if (this.#queue.length > 0) this.#send();
-    gift?.answered(text === TAKEN ? 'taken' : 'refused');
+    gift?.answered(text === word.taken ? 'taken' : 'refused');
   }
 
   #send(): void {
     const { key, note, client } = this.#queue[0] as Gift;
-    if (!this.#pipe?.send(JSON.stringify(note === undefined ? [key] : [key, note]), client)) this.end();
+    if (!this.#pipe?.send(JSON.stringify((note === undefined ? [key] : [key, note]) satisfies Handed), client)) this.end();
   }
 
   #settle(number: number, answer: Answer): void {
@@ -108,9 +110,4 @@ export class Handover {
     this.#sent.delete(number);
     gift.answered(answer);
   }
-}
-
-function send(process_: ChildProcess, message: object, handle: RawHandle, done: (error: Error | null) => void): void {
-  (process_ as unknown as { send(message: object, handle: RawHandle, options: object, done: (error: Error | null) => void): boolean })
-    .send(message, handle, {}, done);
 }

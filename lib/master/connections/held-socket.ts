@@ -1,12 +1,13 @@
 import { chmodSync, mkdirSync } from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../../kit/errors.js';
-import type { RawHandle } from '../../node/raw-handle.js';
 import type { ChildView } from '../../api/child.js';
 import type { HeldSocket as Held } from '../../api/master.js';
+import { message } from '../../ipc/connections.js';
+import { removeStaleSocket } from '../../kit/sockets.js';
+import { bindOnly, sendHandle } from '../../node/cluster.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
-import { removeStaleSocket } from '../../kit/stale-socket.js';
 
 /** Milliseconds a worker may take to begin accepting, and to end it. */
 const BEGIN = 5_000;
@@ -29,8 +30,10 @@ export class HeldSocket implements Held {
   static async open(file: string, mode: number): Promise<HeldSocket> {
     mkdirSync(path.dirname(file), { recursive: true });
     await removeStaleSocket(file);
-    const handle = bind(file);
-    if (typeof handle === 'number') throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+    const handle = bindOnly(file);
+    if (typeof handle === 'number') {
+      throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+    }
     chmodSync(file, mode);
     return new HeldSocket(file, handle);
   }
@@ -38,7 +41,7 @@ export class HeldSocket implements Held {
   /** Resolves when the worker accepts from it; rejects with ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. */
   async give(child: ChildView): Promise<void> {
     const { process: to, channel } = child as Child;
-    (to as unknown as { send(message: object, handle: RawHandle, done: () => void): void }).send({ cmd: 'NODE_HATCHERY_ACCEPT', path: this.path }, this.#handle, () => {});
+    sendHandle(to, { cmd: message.heldSocket, path: this.path }, this.#handle, () => {});
     await channel.request('child.accept', { path: this.path }, { timeout: BEGIN });
   }
 
@@ -54,6 +57,3 @@ export class HeldSocket implements Held {
     this.#handle.close();
   }
 }
-
-/** Bound, not listening: whoever listens first makes it so for all that share it. */
-const bind = (file: string): RawHandle | number => (net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number })._createServerHandle(file, -1, -1);

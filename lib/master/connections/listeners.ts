@@ -1,33 +1,18 @@
-import cluster from 'node:cluster';
 import net, { type Server } from 'node:net';
-import { CONNECTION_BACK } from '../../node/connection-back.js';
-import type { RawHandle } from '../../node/raw-handle.js';
 import { createDebug } from '../../kit/debug.js';
+import { listen } from '../../kit/sockets.js';
 import type { TakeUnserved } from '../../api/master.js';
+import { message as hatchery } from '../../ipc/connections.js';
+import {
+  addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, portIn, seeHandlesMade, seeSent, type ClusterMessage,
+} from '../../node/cluster.js';
+import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import { Acceptor } from './acceptor.js';
 import type { Routing } from './routing.js';
 import type { Child } from '../processes/child.js';
 
 const debug = createDebug('hatchery:listeners');
 
-/** node:cluster's own messages, as far as they concern us (lib/internal/cluster in Node's source). */
-interface ClusterMessage {
-  cmd?: string;
-  act?: string;
-  seq?: number;
-  ack?: number;
-  key?: string;
-  errno?: number | null;
-  address?: string;
-  port?: number;
-  addressType?: number | string;
-  fd?: number;
-  index?: number;
-}
-
-type InternalServer = Server & { _handle: RawHandle | null; _listen2(address: string | null, port: number, type: number, backlog: number, ...rest: unknown[]): void };
-
-const BACKLOG = 511;
 /** Milliseconds after an exit in which the last of its messages are read. */
 const UNREAD = 10;
 
@@ -51,13 +36,13 @@ export class Listeners {
   #asking: string | null = null;
   readonly #patience: number;
   readonly #routing: Routing;
-  readonly #restore: (() => void)[] = [];
+  readonly #restore: () => void;
 
   /** `patience`: milliseconds a connection waits for a worker. */
   constructor(patience: number, routing: Routing) {
     this.#patience = patience;
     this.#routing = routing;
-    this.#intercept();
+    this.#restore = this.#intercept();
   }
 
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
@@ -69,31 +54,19 @@ export class Listeners {
   /** Listens where the workers are expected to, when none has come that far: for the fallback. Rejects with what `listen` says. */
   async open({ port, host, path }: { port: number; host?: string; path?: string }): Promise<void> {
     if (this.#acceptors.size > 0) return;
-    const server = net.createServer() as InternalServer;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path === undefined ? { port, host } : { path }, () => resolve());
-    });
-    const bound = server.address();
-    const at = typeof bound === 'string' || !bound
-      ? `${path}:-1:-1`
-      : `${host === undefined ? null : bound.address}:${bound.port}:${bound.family === 'IPv6' && host !== undefined ? 6 : 4}`;
+    const server = net.createServer();
+    await listen(server, path === undefined ? { port, host } : { path });
     // As node:cluster will name what a worker asks for.
-    const key = `${at}:undefined:0`;
+    const key = expectedKey(server, { host, path });
     this.#provisional.add(key);
-    this.#acceptors.set(key, this.#acceptor(server._handle as RawHandle));
+    this.#acceptors.set(key, this.#acceptor(handleOf(server) as RawHandle));
   }
 
   /** Must be called right after the fork, before the worker can have said anything. */
   watch(child: Child): void {
     const { process: proc } = child;
-    proc.prependListener('internalMessage', (message: ClusterMessage, handle?: RawHandle) => this.#heard(child, message, handle));
-    proc.on('internalMessage', () => { this.#asking = null; });
-    const send = proc.send.bind(proc) as (...args: unknown[]) => boolean;
-    (proc as { send: unknown }).send = (message: ClusterMessage, ...rest: unknown[]) => {
-      this.#said(child, message);
-      return send(message, ...rest);
-    };
+    hearInternal(proc, (message, handle) => this.#heard(child, message, handle), () => { this.#asking = null; });
+    seeSent(proc, (message) => this.#said(child, message));
     const gone = () => {
       this.leave(child);
       for (const shared of this.#shared.values()) shared.users.delete(child);
@@ -144,19 +117,21 @@ export class Listeners {
   end(): void {
     this.held = false;
     for (const [key, acceptor] of this.#acceptors) this.#drop(key, acceptor);
-    for (const restore of this.#restore) restore();
+    this.#restore();
   }
 
   /** A connection that its worker gives back goes on like a new one of its address. */
   #takeBack(client: RawHandle): void {
-    const port = portOf(client);
-    const acceptor = [...this.#acceptors.values()].find((one) => portOf(one.handle) === port);
+    const port = ownPort(client);
+    const acceptor = [...this.#acceptors.values()].find((one) => ownPort(one.handle) === port);
     if (acceptor) acceptor.acceptAgain(client);
     else client.close();
   }
 
   #acceptor(handle: RawHandle): Acceptor {
-    return new Acceptor(handle, { routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience });
+    return new Acceptor(handle, {
+      routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
+    });
   }
 
   #drop(key: string, acceptor: Acceptor): void {
@@ -167,11 +142,10 @@ export class Listeners {
 
   /** A worker's message, before node:cluster sees it. */
   #heard(child: Child, message: ClusterMessage, handle?: RawHandle): void {
-    if (message?.cmd === CONNECTION_BACK && handle) this.#takeBack(handle);
-    if (message?.cmd !== 'NODE_CLUSTER') return;
+    if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle);
+    if (!isClusters(message)) return;
     if (message.act === 'queryServer') {
-      // Node's own key for the address, which its later messages use.
-      const key = `${message.address}:${message.port}:${message.addressType}:${message.fd}:${message.index}`;
+      const key = addressKey(message);
       this.#asking = key;
       this.#queries.set(`${child.pid}:${message.seq}`, key);
     } else if (message.act === 'close' && message.key !== undefined) {
@@ -182,7 +156,7 @@ export class Listeners {
 
   /** node:cluster's message to a worker: the answer to a query tells that the worker listens. */
   #said(child: Child, message: ClusterMessage): void {
-    if (message?.cmd !== 'NODE_CLUSTER' || message.ack === undefined) return;
+    if (!isClusters(message) || message.ack === undefined) return;
     const query = this.#queries.get(`${child.pid}:${message.ack}`);
     if (query === undefined) return;
     this.#queries.delete(`${child.pid}:${message.ack}`);
@@ -198,60 +172,42 @@ export class Listeners {
     });
   }
 
-  /** node:cluster makes its handles with these two functions, looked up at each call. */
-  #intercept(): void {
-    const { createServer } = net;
-    const internal = net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number };
-    const createHandle = internal._createServerHandle;
-    net.createServer = ((...args: Parameters<typeof createServer>) => {
-      const server = createServer(...args) as InternalServer;
-      const key = this.#asking;
-      if (key !== null && cluster.schedulingPolicy === cluster.SCHED_RR) {
+  /** What node:cluster makes while it answers a worker's request for an address is that address's. */
+  #intercept(): () => void {
+    return seeHandlesMade({
+      server: (server) => {
+        const key = this.#asking;
         this.#asking = null;
-        this.#adopt(key, server);
-      }
-      return server;
-    }) as typeof createServer;
-    internal._createServerHandle = (...args) => {
-      const key = cluster.schedulingPolicy === cluster.SCHED_NONE ? this.#asking : null;
-      if (key === null) return createHandle(...args);
-      this.#asking = null;
-      const kept = this.#shared.get(key);
-      if (kept) return kept.handle;
-      const handle = createHandle(...args);
-      if (typeof handle !== 'number') this.#share(key, handle);
-      return handle;
-    };
-    this.#restore.push(() => {
-      net.createServer = createServer;
-      internal._createServerHandle = createHandle;
+        if (key !== null) this.#adopt(key, server);
+      },
+      handle: (make) => {
+        const key = this.#asking;
+        this.#asking = null;
+        const kept = key === null ? undefined : this.#shared.get(key);
+        if (kept) return kept.handle;
+        const handle = make();
+        if (key !== null && typeof handle !== 'number') this.#share(key, handle);
+        return handle;
+      },
     });
   }
 
-  #adopt(key: string, server: InternalServer): void {
+  #adopt(key: string, server: Server): void {
     const parked = this.#acceptors.get(key);
-    if (parked) {
-      server.listen = function listen(this: InternalServer) {
-        this._handle = parked.handle;
-        this._listen2(null, -1, -1, BACKLOG);
-        return this;
-      } as InternalServer['listen'];
-    }
+    if (parked) listenOn(server, parked.handle);
     const inTheWay = parked ? undefined : [...this.#provisional].find((other) => portIn(other) === portIn(key));
     const waiting: RawHandle[] = [];
     if (inTheWay !== undefined) {
-      const { _listen2: listen } = server;
       // In the same turn as the listen that takes its place: nobody is refused.
-      server._listen2 = (...args) => {
+      beforeListen(server, () => {
         waiting.push(...this.#acceptors.get(inTheWay)?.surrender() ?? []);
         this.#acceptors.delete(inTheWay);
         this.#provisional.delete(inTheWay);
-        Reflect.apply(listen, server, args);
-      };
+      });
     }
     this.#provisional.delete(key);
     let handle: RawHandle | null = null;
-    server.prependOnceListener('listening', () => { handle = server._handle; });
+    server.prependOnceListener('listening', () => { handle = handleOf(server); });
     // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
     process.nextTick(() => server.once('listening', () => {
       if (!handle) return;
@@ -272,12 +228,3 @@ export class Listeners {
     };
   }
 }
-
-function portOf(handle: RawHandle): number | undefined {
-  const out: { port?: number } = {};
-  handle.getsockname?.(out);
-  return out.port;
-}
-
-/** The port in node:cluster's name of an address; an IPv6 address has colons of its own. */
-const portIn = (key: string): string | undefined => key.split(':').at(-4);

@@ -1,7 +1,7 @@
 import type { ConnectionRouting } from '../../api/master.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import type { RawHandle } from '../../node/raw-handle.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
 
 interface Tap extends ConnectionRouting {
   plugin: string;

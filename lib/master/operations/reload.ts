@@ -1,5 +1,5 @@
 import type { ReloadResult } from '../../api/status.js';
-import { ClusterError, toErrorData } from '../../kit/errors.js';
+import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import type { Child } from '../processes/child.js';
@@ -21,14 +21,19 @@ export interface ReloadOptions {
  */
 export function reload(core: Core, reason: string, { agent = true, queue = false }: ReloadOptions = {}): Promise<ReloadResult> {
   const task = () => reloadNow(core, reason, agent);
-  return queue ? core.tasks.queue('reload', task) : core.tasks.run('reload', task);
+  return queue ? inTurn(core, reason, task) : core.tasks.run('reload', task);
 }
 
 /** For signals and messages, which nobody could tell to try again later; those that come while one waits are the same one. */
 export function orderReload(core: Core, reason: string): void {
-  if (core.tasks.waits('reload')) core.logger.info(`${reason}: a reload waits for its turn already`);
   // What goes wrong with a reload is in the log.
-  core.tasks.queue('reload', () => reloadNow(core, reason, true), 'reload').catch(() => {});
+  inTurn(core, reason, () => reloadNow(core, reason, true), 'order').catch(() => {});
+}
+
+function inTurn(core: Core, reason: string, task: () => Promise<ReloadResult>, once?: string): Promise<ReloadResult> {
+  const { tasks, logger } = core;
+  if (tasks.busy) logger.info(`${reason}: a reload waits for its turn${once !== undefined && tasks.waits(once) ? ' already' : ''}`);
+  return tasks.queue('reload', task, once);
 }
 
 async function reloadNow(core: Core, reason: string, withAgent: boolean): Promise<ReloadResult> {
@@ -116,7 +121,7 @@ export function reporter(reason: string): (generation: number, replaced: number,
     replaced,
     took: Math.round(performance.now() - started),
     at: new Date().toISOString(),
-    ...(error ? { error: toErrorData(error).message } : {}),
+    ...(error ? { error: wire(error).message } : {}),
   });
 }
 

@@ -1,7 +1,6 @@
 import cluster from 'node:cluster';
 import { ClusterError } from '../../kit/errors.js';
-import { freeClusterPort } from '../../kit/cluster-port.js';
-import { removeStaleSocket } from '../../kit/stale-socket.js';
+import { freeClusterPort, removeStaleSocket } from '../../kit/sockets.js';
 import type { Core } from '../core.js';
 import { loadPlugins } from '../plugins/load.js';
 import { openInspector } from '../processes/inspect.js';

@@ -18,6 +18,13 @@ export interface ChildListener {
   leaving(child: Child, reason: CloseReason): void;
 }
 
+/** Where a process is started, and where its output goes. */
+export interface ForkPlace {
+  cwd: string;
+  /** Standard output and error of the child: the master's own, or a log file's descriptors. */
+  stdio: { out: number; err: number };
+}
+
 /** A process that has just been started. */
 export interface Forked {
   process: ChildProcess;
@@ -63,6 +70,8 @@ export class Child implements ChildView {
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
   waiting: Waiting | null = null;
+  /** What its Node does not have, a line each. */
+  readonly slowPaths = new Set<string>();
   exit: ExitInfo | null = null;
   explain: ChildView['explain'] = null;
   causeOfDeath: ExitCause | null = null;
@@ -110,6 +119,7 @@ export class Child implements ChildView {
     });
     channel.on('child.failed', (failure) => { this.failure = failure; });
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
+    channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));

@@ -11,7 +11,7 @@ import { killTree } from '../../kit/process-tree.js';
 import type { Listeners } from '../connections/listeners.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
-import { Child, type ChildListener, type Forked } from './child.js';
+import { Child, type ChildListener, type ForkPlace, type Forked } from './child.js';
 import { holdsPort, inspectArgv } from './inspect.js';
 import type { Reaper } from './reaper.js';
 import type { Spares } from './spares.js';
@@ -26,13 +26,6 @@ export interface ForkerNeeds {
   readonly parts: Parts;
   readonly logFiles: LogFiles;
   readonly inheritedSockets: Record<string, number>;
-}
-
-/** Where a process is started, and where its output goes. */
-export interface ForkPlace {
-  cwd: string;
-  /** Standard output and error of the child: the master's own, or a log file's descriptors. */
-  stdio: { out: number; err: number };
 }
 
 export interface ForkListener extends ChildListener {

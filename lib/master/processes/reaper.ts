@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import type { InstanceFiles } from '../../api/control.js';
 
 /**
  * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (FIELD-NOTES, "master
@@ -43,12 +44,6 @@ all=
 for p in $pids; do all="$all $(tree "$p")"; done
 kill -9 $all 2>/dev/null
 `;
-
-export interface InstanceFiles {
-  record: string;
-  socket: string;
-  mark: string;
-}
 
 export class Reaper {
   #shell: ChildProcess | null = null;

@@ -1,8 +1,7 @@
 import { statSync } from 'node:fs';
 import type { ForkSpec } from '../../api/hooks.js';
 import { signal } from '../../kit/process-tree.js';
-import type { Forked } from './child.js';
-import type { ForkPlace } from './forker.js';
+import type { ForkPlace, Forked } from './child.js';
 
 interface Spare {
   /** What it was forked from: only a worker that would be forked from the same may be made of it. */

@@ -1,0 +1,155 @@
+import type { ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Runtime } from '../api/runtime.js';
+import { message as hatchery, word, type Handed } from '../ipc/connections.js';
+import { atMost } from '../kit/time.js';
+import { hearInternal, isClusters, seeListeners, sendHandle } from '../node/cluster.js';
+import { HandlePipe } from '../node/handle-pipe.js';
+import { detach, httpConnections, isMovable, type HttpConnection } from '../node/http-connections.js';
+import { connectionsOf, handleOf, type RawHandle } from '../node/raw-sockets.js';
+
+/** A server whose connections the master accepts, and the stand-in for a listening handle that node:cluster made for it. */
+interface Listener {
+  server: Server;
+  handle: RawHandle;
+}
+
+/** By node:cluster's name for the address. */
+const listeners = new Map<string, Listener>();
+const notes = new WeakMap<object, unknown>();
+
+/** What the master's plugins have noted of a connection (`prepare` of ConnectionRouting). */
+export const noteOf = (handle: object): unknown => notes.get(handle);
+
+/** The worker's side of master/connections/handover.ts. To be called before anything listens. */
+export function takeConnections(): void {
+  hearInternal(process, (message, handle) => {
+    if (message.cmd === hatchery.pipe && handle) openPipe(handle);
+    if (isClusters(message) && message.act === 'newconn' && message.note !== undefined && handle) notes.set(handle, message.note);
+  });
+  seeListeners((key, server, handle) => {
+    const listener = { server, handle };
+    listeners.set(key, listener);
+    server.once('close', () => { if (listeners.get(key) === listener) listeners.delete(key); });
+  });
+}
+
+function openPipe(end: RawHandle): void {
+  const pipe: HandlePipe = HandlePipe.of(end, (text, client) => { if (client) take(pipe, text, client); }, () => {});
+  pipe.send(word.open);
+}
+
+/** As node:cluster does it, in the same order: the answer first, as the application may take long. */
+function take(pipe: HandlePipe, text: string, client: RawHandle): void {
+  const [key, note] = JSON.parse(text) as Handed;
+  const listener = listeners.get(key);
+  const handle = listener && handleOf(listener.server) === listener.handle && hasRoom(listener.server) ? listener.handle : null;
+  pipe.send(handle ? word.taken : word.refused);
+  if (!handle) return client.close();
+  if (note !== undefined) notes.set(client, note);
+  handle.onconnection?.(0, client);
+}
+
+const hasRoom = (server: Server): boolean => server.maxConnections == null || connectionsOf(server) < server.maxConnections;
+
+/** Milliseconds that giving back may take altogether: the master acknowledges one connection after the other. */
+const LIMIT = 500;
+
+/**
+ * Gives the idle HTTP/1 connections of this worker back to the master, which passes each on like a new one: the next
+ * request on it reaches another worker, and its client notices nothing. What the client has sent meanwhile is still in the
+ * kernel, since an idle connection has no byte in this process. One that is being answered follows with the end of its
+ * answer, before anything else is read from it. TLS keeps its state in the process, so it cannot be moved.
+ */
+export async function giveBackIdle(runtime: Runtime): Promise<number> {
+  if (runtime.config.balance !== 'round-robin' || !process.connected) return 0;
+  const given: Promise<void>[] = [];
+  for (const server of plainServersOfMaster()) {
+    for (const connection of httpConnections(server) ?? []) {
+      if (isMovable(connection)) given.push(giveBack(connection));
+      else if (connection.response) onAnswered(connection.response, () => void giveBackIdle(runtime));
+    }
+  }
+  await atMost(LIMIT, Promise.all(given));
+  return given.length;
+}
+
+/** One that drains has no handle any more, and its connections still. */
+function* plainServersOfMaster(): Iterable<Server> {
+  for (const { server, handle } of listeners.values()) {
+    const below = handleOf(server);
+    if ((below === handle || below === null) && !('setSecureContext' in server)) yield server;
+  }
+}
+
+function giveBack(connection: HttpConnection): Promise<void> {
+  const handle = detach(connection);
+  return new Promise((resolve) => {
+    sendHandle(process, { cmd: hatchery.connectionBack }, handle, () => {
+      handle.close();
+      resolve();
+    });
+  });
+}
+
+const awaited = new WeakSet<ServerResponse>();
+
+/** Behind Node's own listener, which leaves the connection to its next request. */
+function onAnswered(response: ServerResponse, then: () => void): void {
+  if (awaited.has(response)) return;
+  awaited.add(response);
+  response.once('finish', then);
+}
+
+const BACKLOG = 511;
+
+/**
+ * The worker's side of a socket that the master holds: its connections become the app server's own, as if they had come to
+ * the port, so they are counted and drained like any other. It is let go as soon as closing starts; what waits in the kernel
+ * is the next worker's.
+ */
+export function acceptHeldSockets(runtime: Runtime): void {
+  const given = new Map<string, RawHandle>();
+  const wanted = new Map<string, () => void>();
+  let accepted = 0;
+
+  hearInternal(process, (message, handle) => {
+    if (message.cmd !== hatchery.heldSocket || !handle || message.path === undefined) return;
+    given.set(message.path, handle);
+    wanted.get(message.path)?.();
+  });
+
+  runtime.channel.on('child.accept', async ({ path }) => {
+    if (!given.has(path)) await new Promise<void>((resolve) => { wanted.set(path, resolve); });
+    const handle = given.get(path) as RawHandle;
+    if (runtime.signal.aborted) return handle.close();
+    handle.onconnection = (error, client) => {
+      accepted++;
+      const own = firstHandle(runtime.servers);
+      if (own) own.onconnection?.(error, client);
+      else client?.close();
+    };
+    handle.listen?.(BACKLOG);
+    runtime.signal.addEventListener('abort', () => handle.close(), { once: true });
+  });
+
+  runtime.channel.on('child.acceptRest', async ({ path }) => {
+    const handle = given.get(path);
+    if (!handle) return;
+    // A turn of the loop may have looked at the socket before the last one came, and takes one at a time.
+    for (let before = -1; before !== accepted;) {
+      before = accepted;
+      await turn();
+      await turn();
+    }
+    handle.close();
+  });
+}
+
+/** The listening handle of the app's first server, HTTP before others. */
+function firstHandle(servers: ReadonlySet<Server>): RawHandle | null {
+  const all = [...servers];
+  const server = all.find((one) => 'closeIdleConnections' in one || 'updateSettings' in one) ?? all[0];
+  return server ? handleOf(server) : null;
+}

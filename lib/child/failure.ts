@@ -1,0 +1,143 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { wire } from '../kit/errors.js';
+import { listenErrorInWords } from '../kit/sockets.js';
+import { whenMade } from '../node/process-streams.js';
+import { isTypeScript, stripsTypes } from './load.js';
+import type { ChildRuntime } from './runtime.js';
+
+/** Bytes of error output that are kept while a child starts. */
+const KEPT = 8_192;
+
+/**
+ * Until a child is ready, what it writes to its error output is remembered and, with its error, sent to the master when it
+ * fails: `start --daemon` and `reload` show it to the one who waits. The stream itself is only wrapped when it is used, as
+ * making it costs a worker's start a millisecond.
+ */
+export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): never; forget(): void } {
+  let words = '';
+  let restore = () => {};
+  const unwrap = whenMade('stderr', (stream) => {
+    const { write } = stream;
+    stream.write = function keep(this: NodeJS.WriteStream, ...args: unknown[]) {
+      words = (words + String(args[0])).slice(-KEPT);
+      return Reflect.apply(write as (...args: unknown[]) => boolean, this, args);
+    } as NodeJS.WriteStream['write'];
+    restore = () => { stream.write = write; };
+  });
+
+  let told = false;
+  // An app that listens for uncaught exceptions itself gets its error as it was.
+  const tell = (error: unknown, first?: (error: unknown) => void) => {
+    if (told) return;
+    told = true;
+    if ('file' in runtime.boot.entry) explainSyntaxError(error, runtime.boot.entry.file);
+    first?.(error);
+    runtime.channel.sendLast('child.failed', { phase: 'boot', error: wire(error), ...(words ? { output: words } : {}) });
+  };
+  const fail = (error: unknown): never => {
+    tell(error, clarify);
+    if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
+    process.exit(1);
+  };
+  const uncaught = (error: unknown) => {
+    // Where the app listens for uncaught exceptions itself, it decides, as in a plain process.
+    if (process.listenerCount('uncaughtException') === 0) fail(error);
+    else tell(error);
+  };
+  const exited = (code: number) => {
+    if (runtime.closing) return;
+    const error = new Error(`the app ended the process with code ${code} before it was ready`);
+    error.stack = undefined;
+    tell(error);
+  };
+  process.on('uncaughtExceptionMonitor', uncaught);
+  process.on('exit', exited);
+  const forget = () => {
+    process.off('uncaughtExceptionMonitor', uncaught);
+    process.off('exit', exited);
+    unwrap();
+    restore();
+    words = '';
+  };
+  return { fail, forget };
+}
+
+/** Our own code, seen from dist/lib/child. */
+const OURS = path.join(import.meta.dirname, '../../');
+
+/**
+ * What ended a start, for the one who has to mend it: a port that cannot be had in words, and no stack where nothing in it
+ * is the app's, as an export that cannot be served or a listen that fails later has none.
+ */
+export function clarify(error: unknown): void {
+  if (!(error instanceof Error) || error.stack === undefined) return;
+  const words = listenErrorInWords(error.message);
+  if (words !== undefined) reword(error, words);
+  const lines = error.stack.split('\n');
+  if (!lines.some((line) => isFrame(line) && !/node:|<anonymous>\)$/.test(line) && !line.includes(OURS))) {
+    restack(error, lines.filter((line) => !isFrame(line)).join('\n'));
+  }
+}
+
+const isFrame = (line: string): boolean => /^ +at /.test(line);
+
+/** Gives an error another message, in its stack too; one that cannot be changed stays as it is. */
+export function reword(error: Error, message: string): void {
+  restack(error, error.stack?.replace(error.message, () => message));
+  Reflect.set(error, 'message', message);
+}
+
+export function restack(error: Error, stack: string | undefined): void {
+  Reflect.set(error, 'stack', stack);
+}
+
+/** Milliseconds that the place of a syntax error is looked for. */
+const PATIENCE = 5_000;
+
+/** Parses an ES module and what it imports by relative paths, and runs none of it; the first fault is left to Node to print. */
+const PARSE_ALL = `
+const { readFileSync, existsSync } = require('node:fs');
+const { SourceTextModule } = require('node:vm');
+const { stripTypeScriptTypes } = require('node:module');
+const queue = [new URL(process.argv[1])];
+const seen = new Set();
+for (const url of queue) {
+  if (seen.has(url.href) || !/\\.m?[jt]s$/.test(url.pathname) || !existsSync(url)) continue;
+  seen.add(url.href);
+  let source = readFileSync(url, 'utf8');
+  if (url.pathname.endsWith('ts')) {
+    if (!stripTypeScriptTypes) continue;
+    source = stripTypeScriptTypes(source);
+  }
+  const module = new SourceTextModule(source, { identifier: url.href });
+  const requests = module.moduleRequests?.map((request) => request.specifier) ?? module.dependencySpecifiers;
+  const later = Array.from(source.matchAll(/\\bimport\\(\\s*(['"])([^'"]+)\\1/g), (found) => found[2]);
+  for (const one of [...requests, ...later]) if (/^\\.{0,2}\\//.test(one)) queue.push(new URL(one, url));
+}`;
+
+/**
+ * Adds file, line and code to a syntax error in an ES module, which Node knows, but shows only where it ends the process by
+ * itself; and a hint where TypeScript is at the bottom of it.
+ */
+export function explainSyntaxError(error: unknown, entry: string): void {
+  if (!(error instanceof SyntaxError) || error.stack === undefined) return;
+  if (/^SyntaxError: .*\n +at compileSourceTextModule /.test(error.stack)) locate(error, entry);
+  if (isTypeScript(entry) && stripsTypes) {
+    error.stack += `\n\nNode.js ${process.version} strips types and compiles nothing: `
+      + 'for decorators, enums and the like install tsx in the app and set `import: ["tsx"]`';
+  }
+}
+
+/** Another process looks for the place, so that nothing of the app runs twice. */
+function locate(error: SyntaxError, entry: string): void {
+  const flags = ['--no-warnings', '--experimental-vm-modules'];
+  const { stderr } = spawnSync(process.execPath, [...flags, '-e', PARSE_ALL, pathToFileURL(entry).href], {
+    encoding: 'utf8',
+    timeout: PATIENCE,
+    env: { ...process.env, NODE_OPTIONS: '', NODE_CHANNEL_FD: undefined, NODE_UNIQUE_ID: undefined },
+  });
+  const place = /^(?:file:\S+:\d+)\n.*\n *\^+\n/.exec(stderr ?? '')?.[0];
+  if (place && stderr.includes(error.message)) error.stack = `${place}\n${error.stack}`;
+}

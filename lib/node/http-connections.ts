@@ -1,0 +1,136 @@
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import { listen } from '../kit/sockets.js';
+import { handleOf, letGo, type RawHandle } from './raw-sockets.js';
+import { slowPath } from './slow-paths.js';
+
+/** What Node keeps for each HTTP/1 connection. */
+interface Parser {
+  socket: HttpSocket | null;
+  incoming: IncomingMessage | null;
+  unconsume?(): void;
+}
+type HttpSocket = Socket & { _httpMessage?: ServerResponse | null; parser?: Parser | null };
+interface ConnectionsList {
+  all(): Parser[];
+  active(): Parser[];
+}
+
+/** One HTTP/1 connection, as it is at the moment. */
+export interface HttpConnection {
+  socket: Socket;
+  /** The response that is being written, or waited for. */
+  response: ServerResponse | null;
+  /** A request is answered or received. */
+  busy: boolean;
+}
+
+const NO_LIST = 'Node does not list the HTTP/1 connections of a server: idle ones stay until their own time-out';
+
+/**
+ * The HTTP/1 connections of a server out of Node's own list, which it keeps for its time-outs. Counting requests while
+ * they pass would cost every request something; this costs nothing until somebody looks. Null: no HTTP/1 server.
+ */
+export function httpConnections(server: Server): HttpConnection[] | null {
+  const list = listOf(server);
+  if (!list) {
+    if (server.listening && 'closeIdleConnections' in server) slowPath(NO_LIST);
+    return null;
+  }
+  const receiving = new Set(list.active());
+  const connections: HttpConnection[] = [];
+  for (const parser of list.all()) {
+    const { socket } = parser;
+    if (!socket || socket.destroyed) continue;
+    const response = socket._httpMessage ?? null;
+    // A connection that never sent a byte is active or idle depending on Node's version, as its time-outs run
+    // (docs/decisions/node-facts.md, 20). For us it is idle.
+    connections.push({ socket, response, busy: response !== null || (socket.bytesRead > 0 && receiving.has(parser)) });
+  }
+  return connections;
+}
+
+function listOf(server: Server): ConnectionsList | undefined {
+  for (const key of Object.getOwnPropertySymbols(server)) {
+    if (key.description === 'http.server.connections') return Reflect.get(server, key) as ConnectionsList;
+  }
+  return undefined;
+}
+
+/**
+ * Whether another process could go on with a connection: it is idle, all of its answers have left this process, and it is
+ * plain TCP. A unix socket has no port that it could be found again by.
+ */
+export const isMovable = ({ socket, busy }: HttpConnection): boolean =>
+  !busy && !socket.writableEnded && socket.writableLength === 0 && handleOf(socket)?.getpeername !== undefined;
+
+/** Takes a movable connection out of this process; what the client has sent meanwhile is still in the kernel. */
+export function detach({ socket }: HttpConnection): RawHandle {
+  (socket as HttpSocket).parser?.unconsume?.();
+  return letGo(socket) as RawHandle;
+}
+
+/** No further request of its connection has been parsed behind this one. */
+export function isLastOnConnection(response: ServerResponse): boolean {
+  const { parser } = response.req.socket as HttpSocket;
+  return !parser?.incoming || parser.incoming === response.req;
+}
+
+/** What became of a connection of an HTTP/1 server that is none any more: a WebSocket for instance. */
+export const isUpgraded = (socket: Socket): boolean => (socket as HttpSocket).parser === null;
+
+/** The head of an answer as it goes out; null while none is written. */
+export const headOf = (response: ServerResponse): string | null =>
+  (response as ServerResponse & { _header?: string | null })._header ?? null;
+
+/** Three connections: silent, answered, and being answered; the answered one is detached and read from anew. */
+export async function probe(): Promise<string | null> {
+  let busy: ServerResponse | undefined;
+  const server = http.createServer((request, response) => {
+    if (request.url === '/slow') busy = response.writeHead(200, { 'X-Probe': 'yes' });
+    else response.end('answer');
+  });
+  await listen(server, { port: 0, host: '127.0.0.1' });
+  const { port } = server.address() as AddressInfo;
+  const clients: Socket[] = [];
+  const connect = async (path?: string): Promise<Socket> => {
+    const client = net.connect(port, '127.0.0.1');
+    clients.push(client);
+    const came = new Promise((resolve) => server.once('connection', resolve));
+    await came;
+    if (path === undefined) return client;
+    const read = new Promise((resolve) => (path === '/slow' ? server.once('request', resolve) : client.once('data', resolve)));
+    client.write(`GET ${path} HTTP/1.1\r\nHost: probe\r\n\r\n`);
+    await read;
+    return client;
+  };
+  try {
+    await connect();
+    const idle = await connect('/');
+    await connect('/slow');
+    return await judge(httpConnections(server), busy, idle);
+  } finally {
+    for (const client of clients) client.destroy();
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+async function judge(connections: HttpConnection[] | null, busy: ServerResponse | undefined, idle: Socket): Promise<string | null> {
+  if (!connections) return 'a server has no list of its HTTP/1 connections (`Symbol(http.server.connections)`)';
+  if (connections.length !== 3) return `of three HTTP/1 connections the list has ${connections.length}`;
+  const [answered] = connections.filter(({ response }) => response !== null);
+  if (!busy || answered?.response !== busy) return 'the connection that is being answered does not tell its response (`_httpMessage`)';
+  if (!/x-probe: yes/i.test(headOf(busy) ?? '')) return 'a response does not tell the head it has written (`_header`)';
+  if (!isLastOnConnection(busy)) return 'the only request of a connection is not the last one (`parser.incoming`)';
+  if (connections.filter((one) => one.busy).length !== 1) return 'an idle, or a silent HTTP/1 connection counts as busy';
+  const kept = connections.find(({ socket }) => socket.remotePort === idle.localPort);
+  if (!kept || !isMovable(kept)) return 'an idle HTTP/1 connection cannot be moved';
+  const moved = new net.Socket({ handle: detach(kept), readable: true, writable: true } as object);
+  const read = new Promise<string | null>((resolve) => {
+    moved.once('data', (data) => resolve(data.toString() === 'next' ? null : 'a detached HTTP/1 connection has lost bytes'));
+    moved.once('close', () => resolve('a detached HTTP/1 connection is closed with its socket'));
+  });
+  idle.write('next');
+  return read.finally(() => moved.destroy());
+}

@@ -1,0 +1,51 @@
+import { inTime } from '../kit/time.js';
+import * as activeHandles from './active-handles.js';
+import * as cluster from './cluster.js';
+import * as debugStart from './debug-start.js';
+import * as events from './events.js';
+import * as handlePipe from './handle-pipe.js';
+import * as httpConnections from './http-connections.js';
+import * as modules from './modules.js';
+import * as processStreams from './process-streams.js';
+import * as rawSockets from './raw-sockets.js';
+
+/** Milliseconds for one of them. */
+const LIMIT = 2_000;
+
+/** All that we need of Node beyond its documentation; each line of the answer is a promise of Node that does not hold any more. */
+const probes: Readonly<Record<string, () => Promise<string | null>>> = {
+  'active-handles': activeHandles.probe,
+  cluster: cluster.probe,
+  'debug-start': debugStart.probe,
+  'handle-pipe': handlePipe.probe,
+  'http-connections': httpConnections.probe,
+  modules: modules.probe,
+  'process-streams': processStreams.probe,
+  'raw-sockets': rawSockets.probe,
+  // Last, as it stands before every signal and every emitter.
+  events: events.probe,
+};
+
+async function lineOf(probe: () => Promise<string | null>): Promise<string | null> {
+  let uncaught: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => { uncaught = reject; });
+  process.on('uncaughtException', uncaught);
+  try {
+    return await inTime(LIMIT, () => Promise.race([probe(), failed]), () => new Error(`no answer within ${LIMIT} ms`));
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    process.off('uncaughtException', uncaught);
+  }
+}
+
+/** Prints `{ subject: line | null }` as JSON and exits; `wanted` are subjects, all of them when it is empty. */
+async function print(wanted: readonly string[]): Promise<void> {
+  const found: Record<string, string | null> = {};
+  for (const [subject, probe] of Object.entries(probes)) {
+    if (wanted.length === 0 || wanted.includes(subject)) found[subject] = await lineOf(probe);
+  }
+  process.stdout.write(`${JSON.stringify(found)}\n`, () => process.exit());
+}
+
+if (!cluster.playPart()) void print(process.argv.slice(2));

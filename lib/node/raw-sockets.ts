@@ -1,0 +1,131 @@
+import net, { Socket, type Server } from 'node:net';
+import { listen } from '../kit/sockets.js';
+
+interface Place {
+  address?: string;
+  family?: string;
+  port?: number;
+}
+
+/** A raw libuv handle (TCP or Pipe) as Node keeps it below a server or a socket, and as node:cluster passes it around. */
+export interface RawHandle {
+  close(callback?: () => void): void;
+  listen?(backlog: number): number;
+  readStop?(): number;
+  getsockname?(out: Place): number;
+  getpeername?(out: Place): number;
+  onconnection?: ((error: number, client?: RawHandle) => void) | undefined;
+  fd?: number;
+}
+
+type Inside = { _handle: (RawHandle & { reading?: boolean }) | null };
+
+/** What is below a server or a socket; null when it is closed, or has been let go. */
+export const handleOf = (above: Server | Socket): RawHandle | null => (above as unknown as Inside)._handle ?? null;
+
+/** Port of our end; undefined for a unix socket. */
+export function ownPort(handle: RawHandle): number | undefined {
+  const out: Place = {};
+  handle.getsockname?.(out);
+  return out.port;
+}
+
+/** The client's address; undefined for a unix socket, and for a connection that was reset already. */
+export function peerAddress(handle: RawHandle): string | undefined {
+  const out: Place = {};
+  handle.getpeername?.(out);
+  return out.address;
+}
+
+/** Connections of a server, as it counts them itself; `getConnections` answers later, and through the master where it is shared. */
+export const connectionsOf = (server: Server): number => (server as Server & { _connections: number })._connections;
+
+/** The socket that a TLS socket reads from. */
+export const belowTls = (socket: Socket): Socket | null => (socket as unknown as { _parent?: Socket | null })._parent ?? null;
+
+/** Takes the handle out of a socket, which closes without touching the connection; null when it is closed already. */
+export function letGo(socket: Socket): RawHandle | null {
+  const inside = socket as unknown as Inside;
+  const { _handle: handle } = inside;
+  if (handle) {
+    handle.readStop?.();
+    handle.reading = false;
+  }
+  inside._handle = null;
+  socket.destroy();
+  return handle;
+}
+
+/**
+ * Reads the first bytes off a raw handle and leaves every byte behind them in the kernel, so that the connection can be
+ * passed on as it is: it never reads more than is asked for. `first`: bytes; `look` sees all that has come so far and says
+ * how many are still missing, null when none is. `done` is called once, when the handle is free again. Returns a function that
+ * gives up.
+ */
+export function readFirst(
+  handle: RawHandle, first: number, look: (bytes: Buffer) => number | null, done: (outcome: 'read' | 'ended' | Error) => void,
+): (why: Error) => void {
+  let bytes = Buffer.alloc(0);
+  let missing = first;
+  let over = false;
+  const end = (outcome: 'read' | 'ended' | Error): false => {
+    if (over) return false;
+    over = true;
+    // After this read is done with: Node stops reading when the callback has returned false.
+    process.nextTick(() => {
+      letGo(socket);
+      done(outcome);
+    });
+    return false;
+  };
+  const socket = new Socket({
+    handle,
+    onread: {
+      buffer: () => Buffer.allocUnsafe(missing),
+      callback: (count: number, buffer: Buffer) => {
+        bytes = Buffer.concat([bytes, buffer.subarray(0, count)]);
+        const more = look(bytes);
+        if (more === null) return end('read');
+        missing = more;
+        return true;
+      },
+    },
+  } as unknown as ConstructorParameters<typeof Socket>[0]);
+  socket.on('end', () => end('ended'));
+  socket.on('error', end);
+  return (why) => {
+    handle.readStop?.();
+    end(why);
+  };
+}
+
+/** A connection is taken raw, and what was sent is read off it in two parts. */
+export async function probe(): Promise<string | null> {
+  const server = net.createServer();
+  await listen(server, { port: 0, host: '127.0.0.1' });
+  const below = handleOf(server);
+  if (!below?.onconnection) return 'a server has no handle with `onconnection`';
+  const port = ownPort(below);
+  const client = net.connect(port ?? 0, '127.0.0.1');
+  try {
+    const came = new Promise<RawHandle | undefined>((resolve) => { below.onconnection = (_, one) => resolve(one); });
+    client.write('headbody');
+    const raw = await came;
+    if (!raw) return '`onconnection` is called without the connection';
+    if (peerAddress(raw) !== '127.0.0.1') return '`getpeername` of a handle does not tell the address';
+    const parts = [await readText(raw, 4), await readText(raw, 4)];
+    if (parts.join() === 'head,body') return null;
+    return `of "headbody" were read "${parts.join('" and "')}": what is not read does not stay in the kernel`;
+  } finally {
+    client.destroy();
+    server.close();
+  }
+}
+
+const readText = (handle: RawHandle, length: number): Promise<string> => new Promise((resolve, reject) => {
+  let text = '';
+  readFirst(handle, length - 1, (bytes) => {
+    text = bytes.toString();
+    return length - text.length || null;
+  }, (outcome) => (outcome === 'read' ? resolve(text) : reject(outcome)));
+});
