@@ -5,7 +5,7 @@ import { Acceptor } from '../../lib/master/connections/acceptor.js';
 import type { Answer, Handover } from '../../lib/master/connections/handover.js';
 import { Routing } from '../../lib/master/connections/routing.js';
 import type { Child } from '../../lib/master/processes/child.js';
-import type { RawHandle } from '../../lib/node/raw-handle.js';
+import type { RawHandle } from '../../lib/node/raw-sockets.js';
 
 type Gift = Parameters<Handover['give']>[0];
 

@@ -76,10 +76,11 @@ async function play(t: TestContext, seed: number): Promise<void> {
   });
   // Nobody gives up in the midst of a game: the three strikes have a test of their own.
   fake.core.workers.leftReturn = true;
-  if (roll(4) === 0) {
+  if (roll(2) === 0) {
     fake.core.hooks.beforeForkWorker.tapPromise('slow', () => new Promise((resolve) => { setTimeout(resolve, roll(3) * 300); }));
   }
   const game: Game = { ...fake, roll, asked: [], count: fake.core.workers.slots.length, tick: (ms) => t.mock.timers.tick(ms) };
+  fake.forks.manners.takes = roll(3) * 150;
   const steps: string[] = [];
   const closesAt = roll(3) === 0 ? STEPS : roll(STEPS);
   for (let step = 0; step < closesAt; step++) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { RawHandle } from '../../lib/node/raw-handle.js';
+import type { RawHandle } from '../../lib/node/raw-sockets.js';
 import { Routing } from '../../lib/master/connections/routing.js';
 
 const client = { close() {} } as RawHandle;
