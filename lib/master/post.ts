@@ -126,7 +126,8 @@ export class Post {
 }
 
 function recipient(child: Child): Recipient[] {
-  if (!child.channel.open) return [];
+  // To one that was killed as well: it reads nothing more, and who asks it would wait for nothing.
+  if (!child.channel.open || child.state === 'killing' || child.state === 'exited') return [];
   return [{
     pid: child.pid,
     slot: child.slot,

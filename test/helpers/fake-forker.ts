@@ -3,9 +3,9 @@ import type { Worker } from 'node:cluster';
 import { EventEmitter } from 'node:events';
 import type { ForkSpec } from '../../lib/api/hooks.js';
 import { CHANNEL_FD, Channel } from '../../lib/ipc/channel.js';
-import type { Wire } from '../../lib/node/handle-pipe.js';
 import type { Address, BootInfo, CloseReason, Envelope } from '../../lib/ipc/messages.js';
 import type { Forked } from '../../lib/master/processes/child.js';
+import type { Wire } from '../../lib/node/handle-pipe.js';
 import { setImmediate as immediate } from 'node:timers/promises';
 
 /** Some turns of the event loop, for all that is already sure to happen. Not what mock timers stand for. */
@@ -67,10 +67,12 @@ const NOBODY = 4_194_304;
 
 /** How a fake process behaves by itself; a test changes it for all that come, or for one. */
 export interface Manners {
-  /** Exits with 0, a turn later, when it is asked to close. */
+  /** Exits with 0 when it is asked to close. */
   obeys: boolean;
-  /** Ends, a turn later, when it is killed. */
+  /** Ends when it is killed. */
   dies: boolean;
+  /** Milliseconds that either takes; 0: a turn of the event loop. */
+  takes: number;
   /** Is ready, a turn after its fork. */
   boots: boolean;
 }
@@ -103,7 +105,7 @@ export class FakeChild {
     this.channel.on('messenger.envelope', (envelope) => { this.envelopes.push(envelope); });
     this.channel.on('child.close', ({ reason }) => {
       this.closes.push(reason);
-      if (this.manners.obeys) setImmediate(() => this.exits(0));
+      if (this.manners.obeys) this.#soon(() => this.exits(0));
     });
     if (manners.boots) setImmediate(() => this.ready());
   }
@@ -114,9 +116,14 @@ export class FakeChild {
       worker: this.worker as Worker | null,
       kill: () => {
         this.kills++;
-        if (this.manners.dies) setImmediate(() => this.exits(null, 'SIGKILL'));
+        if (this.manners.dies) this.#soon(() => this.exits(null, 'SIGKILL'));
       },
     };
+  }
+
+  #soon(then: () => void): void {
+    if (this.manners.takes > 0) setTimeout(then, this.manners.takes);
+    else setImmediate(then);
   }
 
   get alive(): boolean {
@@ -182,7 +189,7 @@ export class FakeChild {
 export class FakeForks {
   /** All that were forked, in order. */
   readonly all: FakeChild[] = [];
-  readonly manners: Manners = { obeys: true, dies: true, boots: false };
+  readonly manners: Manners = { obeys: true, dies: true, takes: 0, boots: false };
   /** The next forks fail: with this error at once, or, as where descriptors are used up, a moment later and without streams. */
   failing: Error | 'no descriptors' | null = null;
 

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { Hooks } from '../../lib/api/hooks.js';
+import type { Master } from '../../lib/api/plugin.js';
+import type { Plugin } from '../../lib/api/plugin.js';
+import type { LoadedConfig } from '../../lib/config/load.js';
+import { createCore } from '../../lib/master/core.js';
+import { applyPlugin } from '../../lib/master/plugins/face.js';
+import { prepare } from '../../lib/master/plugins/load.js';
+import { fakeCore, loadedWith, running } from '../helpers/fake-core.js';
+import { turns } from '../helpers/fake-forker.js';
+
+/** Applies a plugin made of its `apply` alone, and gives its face. */
+async function face(t: TestContext, apply: (master: Master) => void | Promise<void> = () => {}, name = 'mine') {
+  const fake = fakeCore(t, { options: { hookTimeout: 50 } });
+  let master!: Master;
+  await applyPlugin(fake.core, { name, apply: (own) => { master = own; return apply(own); } }, {});
+  return { ...fake, master };
+}
+
+for (const how of ['tap', 'tapPromise', 'tapAsync'] as const) {
+  test(`a hook tapped with ${how} after apply: ERR_CLUSTER_TAP_LATE, which names plugin and hook`, async (t) => {
+    const { master, core } = await face(t);
+    const hook = master.hooks.beforeClose as unknown as Record<string, (...args: unknown[]) => void>;
+    assert.throws(() => hook[how]!('mine', () => {}), { code: 'ERR_CLUSTER_TAP_LATE', message: /plugin "mine" taps hook beforeClose after its apply/ });
+    assert.equal(core.hooks.beforeClose.taps.length, 0);
+  });
+}
+
+test('a hook kept from apply is closed as well; one tapped while apply waits is not', async (t) => {
+  let kept!: Hooks['workerReady'];
+  const { core } = await face(t, async ({ hooks }) => {
+    kept = hooks.workerReady;
+    await turns(1);
+    kept.tap('mine', () => {});
+  });
+  assert.throws(() => kept.tap('mine', () => {}), { code: 'ERR_CLUSTER_TAP_LATE' });
+  assert.equal(core.hooks.workerReady.taps.filter(({ name }) => name === 'mine').length, 1);
+});
+
+test('who owns the master may tap when he likes', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
+  const { core, forks } = await running(t);
+  const died: number[] = [];
+  core.hooks.workerExit.tap('owner', ({ slot }) => { died.push(slot); });
+  forks.in(1).exits(1);
+  await turns();
+  assert.deepEqual(died, [1]);
+});
+
+test('taps bear the plugin\'s name, whatever it calls them, and keep their stage', async (t) => {
+  const { core } = await face(t, ({ hooks }) => {
+    hooks.beforeClose.tap('somebody else', () => {});
+    hooks.beforeClose.tapPromise({ name: 'nobody', stage: -10 }, async () => {});
+  });
+  assert.deepEqual(core.taps.filter(({ hook }) => hook === 'beforeClose').map(({ plugin }) => plugin), ['mine', 'mine']);
+  assert.deepEqual(core.hooks.beforeClose.taps.map(({ stage }) => stage), [-10, undefined]);
+});
+
+test('a hook that there is not: undefined for who asks, and named for who taps it', async (t) => {
+  await face(t, ({ hooks }) => { assert.equal((hooks as unknown as Record<string, unknown>).ofTheFuture, undefined); });
+  await assert.rejects(face(t, ({ hooks }) => { (hooks as unknown as Record<string, Hooks['workerReady']>).workerRedy!.tap('x', () => {}); }),
+    { code: 'ERR_CLUSTER_PLUGIN', message: 'plugin "mine" failed in apply: there is no hook "workerRedy", did you mean "workerReady"?' });
+});
+
+test('an apply that throws, or hangs, is named', async (t) => {
+  await assert.rejects(face(t, () => { throw new Error('no config'); }), { code: 'ERR_CLUSTER_PLUGIN', message: /plugin "mine" failed in apply: no config/ });
+  await assert.rejects(face(t, () => new Promise(() => {})), { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"mine" did not finish apply within 50 ms/ });
+});
+
+test('share and shared: from one to the others, each name once', async (t) => {
+  const { core } = await face(t, (master) => master.share('unit.number', 42), 'giver');
+  await applyPlugin(core, { name: 'taker', apply: (master) => {
+    assert.equal(master.shared('unit.number'), 42);
+    assert.equal(master.shared('unit.nothing'), undefined);
+    assert.throws(() => master.share('unit.number', 43), { code: 'ERR_CLUSTER_PLUGIN', message: 'plugin "taker" shares "unit.number", which plugin "giver" shares already' });
+  } }, {});
+  assert.equal(core.shared.get('unit.number')?.value, 42);
+});
+
+test('a plugin that another one applies has a face of its own', async (t) => {
+  const { core } = await face(t, (master) => master.applyPlugin({ name: 'inner', apply: ({ hooks }) => { hooks.beforeClose.tap('x', () => {}); } }, {}));
+  assert.deepEqual(core.hooks.beforeClose.taps.map(({ name }) => name), ['inner']);
+});
+
+test('the face shows the present, not the moment of apply', async (t) => {
+  const { core, master } = await face(t);
+  assert.deepEqual([master.state, master.started, master.closing, master.generation, master.address], ['idle', false, false, 1, null]);
+  core.releases.change({ generation: 5, loaded: loadedWith({ port: 9 }) });
+  core.workers.addSlots(1);
+  core.life.enter('close');
+  assert.deepEqual([master.state, master.closing, master.generation, master.config.port, master.slots.length], ['closing', true, 5, 9, 1]);
+  master.deadlines.drain = 7;
+  master.spares.enabled = true;
+  master.fillsLeftSlots = true;
+  assert.deepEqual([core.deadlines.drain, core.spares.enabled, core.workers.leftReturn], [7, true, true]);
+});
+
+test('routes, connections and parts are the plugin\'s own', async (t) => {
+  const { core, master } = await face(t);
+  master.route({ method: 'GET', path: '/mine', open: true, handler: () => ({ body: 'x' }) });
+  master.routeConnections({ pick: () => 0 });
+  assert.equal(core.routes[0]!.path, '/mine');
+  assert.throws(() => core.routing.add('other', { pick: () => 1 }), /"mine" and "other"/);
+  assert.throws(() => master.inject('worker', import.meta.url, { fn: () => {} }), { code: 'ERR_CLUSTER_NOT_CLONEABLE', message: /plugin "mine"/ });
+  assert.throws(() => master.inject('master' as never, import.meta.url), { code: 'ERR_CLUSTER_PLUGIN', message: /expected "worker" or "agent"/ });
+  assert.throws(() => master.inject('worker', path.join(import.meta.dirname, 'nothing.js')), { code: 'ERR_CLUSTER_PLUGIN', message: /there is no file/ });
+  master.inject('agent', import.meta.url, {}, { passive: true });
+  assert.equal(core.parts.wantAgent, false);
+  master.inject('agent', import.meta.url);
+  assert.equal(core.parts.wantAgent, true);
+});
+
+/** A core with plugin objects in its configuration, as a JS config gives them. */
+function withPlugins(t: TestContext, plugins: Record<string, unknown>, options: LoadedConfig['config']['plugins'] = {}) {
+  const loaded = loadedWith({ plugins: Object.fromEntries(Object.keys(plugins).map((name) => [name, options[name] ?? true])) });
+  const core = createCore({ ...loaded, pluginObjects: plugins as LoadedConfig['pluginObjects'] }, { ownsProcess: false });
+  t.after(() => core.listeners.end());
+  return core;
+}
+
+test('load: in the order of the configuration, classes and objects, each with its options', async (t) => {
+  const seen: unknown[] = [];
+  class Second implements Plugin {
+    name = 'second';
+    apply(_: Master, options: unknown) { seen.push(['second', options]); }
+  }
+  await prepare(withPlugins(t, { first: { name: 'first', apply: (_: Master, options: unknown) => { seen.push(['first', options]); } }, second: Second, off: {} },
+    { second: { limit: 3 }, off: false }));
+  assert.deepEqual(seen, [['first', {}], ['second', { limit: 3 }]]);
+});
+
+for (const [what, plugin, error] of [
+  ['no plugin', { name: 'x' }, { code: 'ERR_CLUSTER_PLUGIN', message: /exports no plugin/ }],
+  ['a class that throws', class { constructor() { throw new Error('never'); } apply() {} }, { code: 'ERR_CLUSTER_PLUGIN', message: /cannot be made: never/ }],
+  ['one without a name', { apply() {} }, { code: 'ERR_CLUSTER_PLUGIN', message: /expected a plugin with a name/ }],
+  ['another Node', { name: 'x', engines: { node: '>=999' }, apply() {} }, { code: 'ERR_CLUSTER_ENGINE', message: /needs node >=999/ }],
+  ['a range that is none', { name: 'x', engines: { node: 'new' }, apply() {} }, { code: 'ERR_CLUSTER_ENGINE', message: /"new" is no version range/ }],
+] as const) {
+  test(`load: ${what} is refused`, async (t) => {
+    await assert.rejects(prepare(withPlugins(t, { mine: plugin })), error);
+  });
+}
+
+test('a start that two picking plugins are in names both', async (t) => {
+  const picks = (name: string) => ({ name, apply: (master: Master) => master.routeConnections({ pick: () => 0 }) });
+  await assert.rejects(prepare(withPlugins(t, { sticky: picks('sticky'), tenants: picks('tenants') })), { message: /"sticky" and "tenants" both pick/ });
+});
