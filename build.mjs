@@ -82,7 +82,9 @@ const runtime = (role) => ({
     bundle.onLoad({ filter: /[\\/]child[\\/]parts\.ts$/ }, ({ path: file }) => {
       const parts = present(INSIDE.map((name) => `plugins/${name}/${role}.ts`))
         .map((part) => `'${part.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('../../${part}')`);
-      return { loader: 'ts', contents: replaceIn(readFileSync(file, 'utf8'), '() => unknown>> = {};', `() => unknown>> = { ${parts.join(', ')} };`) };
+      const none = '() => unknown>> = {};';
+      const contents = replaceIn(readFileSync(file, 'utf8'), none, none.replace('{}', () => `{ ${parts.join(', ')} }`));
+      return { loader: 'ts', contents };
     });
   },
 });
@@ -158,7 +160,14 @@ const results = await Promise.all([
     ...shared,
     ...native,
     entryPoints: undefined,
-    stdin: { contents: `import path from 'node:path';\nimport { loadCompiled } from './lib/kit/compiled.ts';\nloadCompiled(path.join(__dirname, '${role}.cjs'), '${role}', ${keeps});\n`, resolveDir: root, loader: 'ts' },
+    stdin: {
+      contents: `
+        import path from 'node:path';
+        import { loadCompiled } from './lib/kit/compiled.ts';
+        loadCompiled(path.join(__dirname, '${role}.cjs'), '${role}', ${keeps});`,
+      resolveDir: root,
+      loader: 'ts',
+    },
     outdir: undefined,
     outfile: path.join(dist, `lib/child/${role}-main.cjs`),
   })),

@@ -73,6 +73,7 @@ const product = ['lib/**/*.ts', 'plugins/**/*.ts', 'bin/**/*.ts'];
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'fixtures/**', '**/*.d.ts'] },
   ...tseslint.configs.recommended,
+  { rules: { 'max-len': ['error', { code: 140, ignoreUrls: true }] } },
   {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true } },

@@ -87,8 +87,9 @@ export class Command extends CommonBin {
   protected whole(argv: Argv, name: string, min: number, what = `a whole number from ${min} up`): number | undefined {
     const text = this.text(argv, name);
     if (text === undefined) return undefined;
-    if (!/^\d+$/.test(text) || Number(text) < min || !Number.isSafeInteger(Number(text))) throw usageError(`--${name}: expected ${what}, found "${text}"`);
-    return Number(text);
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= min && Number.isSafeInteger(number)) return number;
+    throw usageError(`--${name}: expected ${what}, found "${text}"`);
   }
 
   override errorHandler(error: Error): void {
@@ -123,7 +124,8 @@ export class Command extends CommonBin {
 
   #check(argv: Argv): void {
     const { key, alias } = this.yargs.getOptions();
-    const known = new Set([...Object.keys(key), ...Object.keys(alias), ...Object.values(alias).flat()].map((name) => name.replace(/^no-/, '')));
+    const names = [...Object.keys(key), ...Object.keys(alias), ...Object.values(alias).flat()];
+    const known = new Set(names.map((name) => name.replace(/^no-/, '')));
     const spellings = new Set([...known].flatMap((name) => [name, camelCase(name)]));
     for (const [name, value] of Object.entries(argv)) {
       if (OWN_KEYS.has(name) || value === undefined) continue;

@@ -29,23 +29,38 @@ export const instanceFlags: Flags = {
 export const configFlags: Flags = {
   port: { kind: 'text', alias: 'p', description: 'TCP port, 0 for a free one', standard: '7001, with https 8443', key: ['port'] },
   host: { kind: 'text', description: 'address to listen on', standard: 'all addresses', key: ['host'] },
-  workers: { kind: 'text', alias: 'w', description: 'how many workers, or "auto": one for each core', standard: 'auto, in dev 1', key: ['workers'] },
+  workers: {
+    kind: 'text', alias: 'w', description: 'how many workers, or "auto": one for each core', standard: 'auto, in dev 1', key: ['workers'],
+  },
   framework: { kind: 'text', description: 'package or path of a framework', standard: 'none', key: ['framework'] },
-  agent: { kind: 'text', description: 'module of the agent, "true" for an agent without one', standard: 'agent.* if there is one', key: ['agent'], negatable: true },
+  agent: {
+    kind: 'text', description: 'module of the agent, "true" for an agent without one', standard: 'agent.* if there is one',
+    key: ['agent'], negatable: true,
+  },
   title: { kind: 'text', description: 'name of the instance', standard: 'name in package.json', key: ['title'] },
   config: { kind: 'text', description: 'configuration file', standard: '.clusterrc, cluster.config.* or package.json', key: ['config'] },
   env: { kind: 'text', description: 'profile of the configuration', standard: 'NODE_ENV', key: ['profile'] },
-  sticky: { kind: 'switch', description: 'the same client always reaches the same worker', standard: 'off', key: ['plugins', 'sticky-session'] },
+  sticky: {
+    kind: 'switch', description: 'the same client always reaches the same worker', standard: 'off', key: ['plugins', 'sticky-session'],
+  },
   'https.key': { kind: 'text', description: 'private key, PEM file', standard: 'none', key: ['https', 'key'] },
   'https.cert': { kind: 'text', description: 'certificate chain, PEM file', standard: 'none', key: ['https', 'cert'] },
   'https.ca': { kind: 'text', description: 'certificate authorities, PEM file', standard: 'none', key: ['https', 'ca'] },
-  require: { kind: 'list', alias: 'r', description: 'module that each child requires first; may be given again', standard: 'none', key: ['require'] },
+  require: {
+    kind: 'list', alias: 'r', description: 'module that each child requires first; may be given again', standard: 'none', key: ['require'],
+  },
   import: { kind: 'list', description: 'module that each child imports first; may be given again', standard: 'none', key: ['import'] },
   'start-timeout': { kind: 'text', description: 'how long a child may take to be ready, ms', standard: '30000', key: ['startTimeout'] },
   'log-level': { kind: 'text', description: 'debug, info, warn, error or silent', standard: 'info', key: ['log', 'level'] },
   'log-format': { kind: 'text', description: 'text or json', standard: 'text', key: ['log', 'format'] },
-  inspect: { kind: 'maybe', description: 'inspector in each child, each with its own port, printed; --inspect=port sets the first', standard: 'off', key: ['inspect'], negatable: true },
-  'inspect-brk': { kind: 'maybe', description: 'the same, and each child waits for the debugger', standard: 'off', key: ['inspectBrk'], negatable: true },
+  inspect: {
+    kind: 'maybe', description: 'inspector in each child, each with its own port, printed; --inspect=port sets the first',
+    standard: 'off', key: ['inspect'], negatable: true,
+  },
+  'inspect-brk': {
+    kind: 'maybe', description: 'the same, and each child waits for the debugger', standard: 'off',
+    key: ['inspectBrk'], negatable: true,
+  },
 };
 
 /** What the command line says of the configuration, at the keys where it belongs; values are texts, switches booleans. */

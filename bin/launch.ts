@@ -40,7 +40,11 @@ export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpe
   });
   for (const descriptor of descriptors) closeSync(descriptor);
   const started = Date.now();
-  const waiting = setInterval(() => print(`${title} is still starting after ${Math.round((Date.now() - started) / 1000)} s (pid ${child.pid}), log: ${files.join(', ')}`), PATIENCE);
+  const where = `log: ${files.join(', ')}`;
+  const waiting = setInterval(() => {
+    const seconds = Math.round((Date.now() - started) / 1000);
+    print(`${title} is still starting after ${seconds} s (pid ${child.pid}), ${where}`);
+  }, PATIENCE);
   const giveUp = () => { child.kill('SIGTERM'); };
   process.once('SIGINT', giveUp).once('SIGTERM', giveUp);
   try {
@@ -51,7 +55,7 @@ export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpe
       pipe.destroy();
       child.unref();
       const { pid, address, workers } = outcome.ready;
-      print(`${title} started on ${address ?? 'no address'} (pid ${pid}, ${workers} worker${workers === 1 ? '' : 's'}), log: ${files.join(', ')}`);
+      print(`${title} started on ${address ?? 'no address'} (pid ${pid}, ${workers} worker${workers === 1 ? '' : 's'}), ${where}`);
       return 0;
     }
     for (const [file, offset] of before) write(2, tail(file, offset));

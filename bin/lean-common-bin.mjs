@@ -16,7 +16,9 @@ const INSTEAD = {
     exports.generatorFunction = (value) => value?.constructor?.name === 'GeneratorFunction';
     exports.promise = (value) => typeof value?.then === 'function';`,
   // Terminal streams, for nothing unless DEBUG is set.
-  debug: "const { createRequire } = require('node:module'); module.exports = (name) => process.env.DEBUG ? createRequire(__dirname + '/')('debug')(name) : () => {};",
+  debug: `
+    const { createRequire } = require('node:module');
+    module.exports = (name) => process.env.DEBUG ? createRequire(__dirname + '/')('debug')(name) : () => {};`,
   // yargs/index.js first parses the command line for a singleton that nobody uses.
   yargs: "const yargs = require('yargs/yargs'); module.exports = (args) => yargs(args, process.cwd(), require);",
 };

@@ -1,11 +1,11 @@
 import { closeSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { Bootstrap } from '../lib/master/bootstrap.js';
 import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/logger.js';
+import { Bootstrap } from '../lib/master/bootstrap.js';
 import { printError } from './output.js';
 
 /** What there is to run. */

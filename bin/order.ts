@@ -10,7 +10,7 @@ export async function order<Result>(record: InstanceRecord, path: string): Promi
   } catch (error) {
     const { message, detail } = error as Error & { detail?: string };
     // A mistake in the app's configuration is the user's, and yet the line that was typed was right: 1, not 2.
-    const code = error instanceof ClusterError && (error.exitCode === 1 || error.code === 'ERR_CLUSTER_USAGE') ? error.code : 'ERR_CLUSTER_CONTROL';
-    throw new ClusterError(code, message, { detail });
+    const keepsCode = error instanceof ClusterError && (error.exitCode === 1 || error.code === 'ERR_CLUSTER_USAGE');
+    throw new ClusterError(keepsCode ? error.code : 'ERR_CLUSTER_CONTROL', message, { detail });
   }
 }

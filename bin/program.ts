@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { nearest } from '../lib/kit/misuse.js';
 import { Command, usageError } from './command.js';
-import type { CommandClass } from './common-bin.js';
 import { ConfigCommand } from './commands/config.js';
 import { DevCommand } from './commands/dev.js';
 import { HooksCommand } from './commands/hooks.js';
@@ -14,6 +13,7 @@ import { StartCommand } from './commands/start.js';
 import { StatusCommand } from './commands/status.js';
 import { StopCommand } from './commands/stop.js';
 import { SystemdCommand } from './commands/systemd.js';
+import type { CommandClass } from './common-bin.js';
 
 /** The whole command line. A framework with its own bin extends it and adds, or replaces, commands. */
 export class Program extends Command {

@@ -1,4 +1,4 @@
-import type { ChildStatus, Status } from '../lib/api/control.js';
+import type { ChildStatus, ReloadResult, Status } from '../lib/api/control.js';
 import { style, table, type Style } from './output.js';
 
 const STATE_STYLES: Readonly<Record<string, Style>> = {
@@ -12,21 +12,35 @@ const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 /** `status` for a person. What no sample has told yet is a dash. */
 export function statusPage(status: Status, now = Date.now()): string {
   const { title, state, address, version, node, startedAt, master, agent, workers, lastReload } = status;
+  const rows = workers.map((worker) => row(`worker#${worker.slot}`, worker, now));
+  if (agent) rows.unshift(row('agent', agent, now));
   const lines = [
     `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}`,
     `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${bytes(master.rss)}, hatchery ${version}, node ${node}`,
     '',
-    table(HEAD, [...agent ? [row('agent', agent, now)] : [], ...workers.map((worker) => row(`worker#${worker.slot}`, worker, now))], NUMBERS),
+    table(HEAD, rows, NUMBERS),
   ];
   const notes = [
     ...Object.entries(status.refork.delays).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
     // Two processes of a slot have their predecessor in common.
-    ...new Set([agent, ...workers].flatMap((child) => child?.lastExit?.error ? [`last error of ${child.slot < 0 ? 'the agent' : `worker#${child.slot}`}: ${child.lastExit.error.split('\n')[0]}`] : [])),
+    ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...status.slowPaths.map((what) => `slow path: ${what}`),
-    ...(lastReload ? [`last reload ${age(lastReload.at, now)} ago (${lastReload.reason}): ${lastReload.ok ? `${lastReload.replaced} replaced in ${duration(lastReload.took)}` : `aborted: ${(lastReload.error ?? '').split('\n')[0]}`}`] : []),
+    ...(lastReload ? [reloaded(lastReload, now)] : []),
   ];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
+
+function lastError({ slot, lastExit }: ChildStatus): string[] {
+  const who = slot < 0 ? 'the agent' : `worker#${slot}`;
+  return lastExit?.error ? [`last error of ${who}: ${firstLine(lastExit.error)}`] : [];
+}
+
+function reloaded({ ok, at, reason, replaced, took, error = '' }: ReloadResult, now: number): string {
+  const outcome = ok ? `${replaced} replaced in ${duration(took)}` : `aborted: ${firstLine(error)}`;
+  return `last reload ${age(at, now)} ago (${reason}): ${outcome}`;
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] as string;
 
 function row(name: string, child: ChildStatus, now: number): string[] {
   const { requestsPerSecond, connections } = child;

@@ -1,8 +1,8 @@
+import type { Status } from '../lib/api/control.js';
 import { ControlClient } from '../lib/control/client.js';
 import { isAlive, listInstances, type InstanceRecord } from '../lib/control/registry.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { descendants, killTree, signal } from '../lib/kit/processes.js';
-import type { ChildStatus, Status } from '../lib/api/control.js';
 import { print } from './output.js';
 
 /** How often one looks whether it is gone, and how often what it waits for is said, ms. */
@@ -66,9 +66,10 @@ async function goneWithin(record: InstanceRecord, limit: number): Promise<boolea
 
 /** `waiting for worker#0 (pid 12): 3 requests, 1 socket, onClose "db"`. */
 function waitingFor({ agent, workers }: Status): string {
-  const named: [string, ChildStatus][] = [...(agent ? [['agent', agent] as [string, ChildStatus]] : []), ...workers.map((worker): [string, ChildStatus] => [`worker#${worker.slot}`, worker])];
-  const lines = named.flatMap(([name, { pid, state, waiting }]) => {
+  const children = agent ? [agent, ...workers] : workers;
+  const lines = children.flatMap(({ slot, pid, state, waiting }) => {
     if (state === 'exited') return [];
+    const name = slot < 0 ? 'agent' : `worker#${slot}`;
     const { requests = 0, sockets = 0, tasks = [] } = waiting ?? {};
     const what = [count(requests, 'request'), count(sockets, 'socket'), ...tasks].filter(Boolean).join(', ');
     return [`waiting for ${name} (pid ${pid})${what ? `: ${what}` : ''}`];

@@ -1,8 +1,8 @@
+import type { LoadRequest } from '../../lib/config/load.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
 import { configFlags, configFrom, type Flags } from '../flags.js';
 import { print, style, table } from '../output.js';
-import type { LoadRequest } from '../../lib/config/load.js';
 
 /** Flags of a command that reads the configuration and starts nothing. */
 export const readFlags: Flags = {
@@ -39,14 +39,16 @@ export class ConfigCommand extends Command {
     const values = flatten(loaded);
     if (argv.json) {
       const sources = Object.fromEntries(values.map(({ path, from, where }) => [path, where === undefined ? { from } : { from, where }]));
-      print(JSON.stringify({ config: loaded.config, sources, files: loaded.files, profile: loaded.profile, target: loaded.target }, null, 2));
+      const { config, files, profile, target } = loaded;
+      print(JSON.stringify({ config, sources, files, profile, target }, null, 2));
       process.exit(0);
     }
     const { app, agent, framework } = loaded.target.entry;
+    const modules = Object.entries({ app, agent, framework }).filter(([, file]) => file);
     print([
       `directory  ${loaded.target.dir}`,
       `profile    ${loaded.profile}`,
-      ...Object.entries({ app, agent, framework }).flatMap(([name, file]) => file ? [`${name.padEnd(10)} ${file === true ? 'without a module' : file}`] : []),
+      ...modules.map(([name, file]) => `${name.padEnd(10)} ${file === true ? 'without a module' : file}`),
       ...loaded.files.map((file) => `file       ${file}`),
       ...loaded.unused.map((file) => `unused     ${file}`),
     ].join('\n'));

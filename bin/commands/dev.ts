@@ -7,7 +7,10 @@ export class DevCommand extends StartCommand {
   override get flags(): Flags {
     return {
       ...configFlags,
-      reload: { kind: 'switch', negative: true, description: 'leave the app alone when files change', standard: 'off', key: ['plugins', 'dev-reload'] },
+      reload: {
+        kind: 'switch', negative: true, description: 'leave the app alone when files change', standard: 'off',
+        key: ['plugins', 'dev-reload'],
+      },
     };
   }
 

@@ -26,8 +26,8 @@ export class HooksCommand extends Command {
       kind: noteOfHook(hook).kind,
       taps: [...new Set(bootstrap.taps.filter((tap) => tap.hook === name).map((tap) => tap.plugin))],
     }));
-    if (argv.json) print(JSON.stringify(hooks, null, 2));
-    else print(table(['hook', 'tapable', 'kind', 'taps'], hooks.map(({ hook, type, kind, taps }) => [hook, type, kind, taps.join(', ') || '-'])));
+    const rows = hooks.map(({ hook, type, kind, taps }) => [hook, type, kind, taps.join(', ') || '-']);
+    print(argv.json ? JSON.stringify(hooks, null, 2) : table(['hook', 'tapable', 'kind', 'taps'], rows));
     // A plugin may have left a timer running.
     process.exit(0);
   }

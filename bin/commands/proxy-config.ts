@@ -1,5 +1,5 @@
-import { SLOT_SOCKET_DIR, slotSocketPath } from '../../plugins/sticky-session/slot-socket-path.js';
 import { nearest } from '../../lib/kit/misuse.js';
+import { SLOT_SOCKET_DIR, slotSocketPath } from '../../plugins/sticky-session/slot-socket-path.js';
 import { Command, usageError } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { configFlags, type Flags } from '../flags.js';
@@ -18,7 +18,8 @@ interface Site {
  * taken for dead: one without a worker lets its connections wait for the next, and one that was scaled away has no file.
  */
 const PROXIES: Readonly<Record<string, (site: Site) => string>> = {
-  nginx: ({ title, port, secure, sockets }) => `# ${title}: one unix socket for each slot, the client's address decides. Belongs into http { }.
+  nginx: ({ title, port, secure, sockets }) => `\
+# ${title}: one unix socket for each slot, the client's address decides. Belongs into http { }.
 # Behind another proxy, or for clients who share an address, hash what tells them apart: $http_x_forwarded_for, $cookie_<name>.
 map $http_upgrade $connection_of_${name(title)} {
     default upgrade;
@@ -47,7 +48,8 @@ server {
         proxy_set_header Connection $connection_of_${name(title)};
     }
 }`,
-  haproxy: ({ title, port, secure, sockets }) => `# ${title}: one unix socket for each slot, the client's address decides.
+  haproxy: ({ title, port, secure, sockets }) => `\
+# ${title}: one unix socket for each slot, the client's address decides.
 # With \`chroot\` in \`global\` (Debian's default) HAProxy looks for the sockets below that directory: remove it.
 frontend ${name(title)}
     mode http
@@ -70,10 +72,13 @@ backend ${name(title)}_slots
     timeout connect 5s
     timeout server 60s
     timeout tunnel 1h
-${sockets.map((socket, slot) => `    server slot${slot} '${`unix@${socket}`.replaceAll("'", String.raw`'\''`)}'${secure ? ' ssl verify none' : ''}`).join('\n')}`,
+${sockets.map((socket, slot) => `    server slot${slot} ${quoted(`unix@${socket}`)}${secure ? ' ssl verify none' : ''}`).join('\n')}`,
 };
 
 const name = (title: string): string => title.replaceAll(/\W/g, '_');
+
+/** In single quotes, which a quote within leaves for a moment. */
+const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 export class ProxyConfigCommand extends Command {
   override get description(): string { return 'print the configuration of a proxy that balances over one socket a slot'; }
@@ -90,7 +95,8 @@ export class ProxyConfigCommand extends Command {
     const render = proxy === undefined ? undefined : PROXIES[proxy];
     if (!render) {
       const near = proxy === undefined ? undefined : nearest(proxy, known);
-      throw usageError(`proxy-config: expected ${known.join(' or ')}, found ${proxy === undefined ? 'nothing' : `"${proxy}"`}${near ? `; did you mean "${near}"?` : ''}`);
+      const found = proxy === undefined ? 'nothing' : `"${proxy}"`;
+      throw usageError(`proxy-config: expected ${known.join(' or ')}, found ${found}${near ? `; did you mean "${near}"?` : ''}`);
     }
     const port = this.whole(argv, 'listen', 1) ?? 80;
     if (port > 65_535) throw usageError(`--listen: expected a port from 1 to 65535, found "${port}"`);
@@ -98,7 +104,10 @@ export class ProxyConfigCommand extends Command {
     const { config, target: { realDir } } = await loadConfig(readRequest({ ...argv, _: target === undefined ? [] : [target] }));
     const sticky = config.plugins['sticky-session'];
     const wanted = typeof sticky === 'object' ? sticky.perSlotSocket : undefined;
-    if (!wanted) throw usageError('proxy-config: there are no sockets to balance over; set `perSlotSocket: true` in plugins["sticky-session"] first');
+    if (!wanted) {
+      throw usageError('proxy-config: there are no sockets to balance over; '
+        + 'set `perSlotSocket: true` in plugins["sticky-session"] first');
+    }
     const dir = (wanted as { dir?: string }).dir ?? SLOT_SOCKET_DIR;
     const sockets = Array.from({ length: config.workers }, (_, slot) => slotSocketPath(realDir, dir, config.title, slot));
     print(render({ title: config.title, port, secure: config.https?.key !== undefined, sockets }));

@@ -21,7 +21,8 @@ export class ReloadCommand extends Command {
     const { order } = await import('../order.js');
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const query = new URLSearchParams({ agent: argv.agent === false ? '0' : '1', queue: argv.queue ? '1' : '0', reason: 'command' });
-    const result = await order<{ replaced: number; took: number; generation: number }>(record, `/reload?${query}`);
-    print(`${record.title} reloaded: ${result.replaced} worker${result.replaced === 1 ? '' : 's'} replaced in ${result.took} ms, generation ${result.generation}`);
+    const { replaced, took, generation } = await order<{ replaced: number; took: number; generation: number }>(record, `/reload?${query}`);
+    const workers = `${replaced} worker${replaced === 1 ? '' : 's'}`;
+    print(`${record.title} reloaded: ${workers} replaced in ${took} ms, generation ${generation}`);
   }
 }

@@ -1,9 +1,9 @@
+import type { InstanceRecord } from '../../lib/control/registry.js';
 import { ClusterError } from '../../lib/kit/errors.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { instanceFlags, type Flags } from '../flags.js';
 import { print } from '../output.js';
-import type { InstanceRecord } from '../../lib/control/registry.js';
 import { StartCommand } from './start.js';
 import { STOP_TIMEOUT, stopFlags } from './stop.js';
 
@@ -22,11 +22,15 @@ export class RestartCommand extends Command {
     const { chooseLogs } = await import('../log-files.js');
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const { title, dir, command } = record;
-    if (command === 'dev') throw new ClusterError('ERR_CLUSTER_CONTROL', `${title} (pid ${record.pid}) runs in a terminal for development: type rs there, or stop it`);
+    const who = `${title} (pid ${record.pid})`;
+    if (command === 'dev') {
+      throw new ClusterError('ERR_CLUSTER_CONTROL', `${who} runs in a terminal for development: type rs there, or stop it`);
+    }
     await this.#checkConfig(record);
     const log = record.log ?? chooseLogs({}, { title, dir, realDir: dir });
     if (!await stopInstance(record, { force: argv.force === true, timeout })) {
-      throw new ClusterError('ERR_CLUSTER_CONTROL', `${title} (pid ${record.pid}) is still there after ${timeout} ms, so it was not started again; --force kills what is left`);
+      throw new ClusterError('ERR_CLUSTER_CONTROL',
+        `${who} is still there after ${timeout} ms, so it was not started again; --force kills what is left`);
     }
     print(`${title} stopped (pid ${record.pid})`);
     process.env.NODE_ENV ||= 'production';

@@ -26,7 +26,8 @@ export class StopCommand extends Command {
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const started = Date.now();
     if (!await stopInstance(record, { force: argv.force === true, timeout })) {
-      throw new ClusterError('ERR_CLUSTER_CONTROL', `${record.title} (pid ${record.pid}) is still there after ${timeout} ms; --force kills what is left`);
+      throw new ClusterError('ERR_CLUSTER_CONTROL',
+        `${record.title} (pid ${record.pid}) is still there after ${timeout} ms; --force kills what is left`);
     }
     print(`${record.title} stopped (pid ${record.pid}, ${Date.now() - started} ms)`);
   }

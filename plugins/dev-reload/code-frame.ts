@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export interface Position {
   file: string;
@@ -42,11 +42,12 @@ export function positionOf({ message, stack = '' }: { message: string; stack?: s
   }
   const frames = lines.map((line) => FRAME.exec(line)).filter((match) => match !== null)
     .map((match): Position => ({ file: toPath(match[1] as string), line: Number(match[2]), column: Number(match[3]) }));
-  return frames.find(({ file }) => isOwn(file, dir)) ?? frames.find(({ file }) => !file.startsWith(OURS) && !file.includes(`${path.sep}node_modules${path.sep}`)) ?? null;
+  return frames.find(({ file }) => isOwn(file, dir)) ?? frames.find(({ file }) => !file.startsWith(OURS) && !isInstalled(file)) ?? null;
 }
 
-export const isOwn = (file: string, dir: string): boolean =>
-  file.startsWith(dir + path.sep) && !file.includes(`${path.sep}node_modules${path.sep}`);
+const isInstalled = (file: string): boolean => file.includes(`${path.sep}node_modules${path.sep}`);
+
+export const isOwn = (file: string, dir: string): boolean => file.startsWith(dir + path.sep) && !isInstalled(file);
 
 /** The source around a position; null when it cannot be read. */
 export function codeFrame({ file, line, column }: Position): CodeFrame | null {

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { listenErrorInWords, type ChildView, type ExitInfo } from '../../lib/index.js';
-import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame } from './code-frame.js';
+import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame, type Position } from './code-frame.js';
 
 interface ErrorLike {
   name: string;
@@ -29,7 +29,7 @@ export interface Failure {
 /** Of a child that ended without being asked to. */
 export function childFailure(child: ChildView, exit: ExitInfo, dir: string): Failure {
   const who = child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
-  const title = child.readyAt === null ? `The ${child.role === 'agent' ? 'agent' : 'app'} does not start` : `The ${child.role === 'agent' ? 'agent' : 'app'} crashed`;
+  const title = `The ${child.role === 'agent' ? 'agent' : 'app'} ${child.readyAt === null ? 'does not start' : 'crashed'}`;
   const own = child.failure;
   const failure = errorFailure(title, who, own?.error ?? { name: '', message: endOf(exit, child.readyAt !== null) }, dir);
   return own?.output ? { ...failure, output: own.output.trimEnd() } : failure;
@@ -52,11 +52,14 @@ export function errorFailure(title: string, who: string, { name, message: said, 
     name: name === 'ClusterError' ? '' : name,
     message,
     ...(code ? { code } : {}),
-    ...(position ? { where: [relative(position.file, dir), position.line, position.column || undefined].filter((part) => part !== undefined).join(':') } : {}),
+    ...(position ? { where: placeOf(position, dir) } : {}),
     ...(frame ? { frame } : {}),
     stack: stackLines(stack, dir),
   };
 }
+
+const placeOf = ({ file, line, column }: Position, dir: string): string =>
+  `${relative(file, dir)}:${line}${column ? `:${column}` : ''}`;
 
 /** Calls only: what stands above them is the message, and Node's own frame. Paths in the app are made short. */
 function stackLines(stack: string, dir: string): Failure['stack'] {

@@ -42,7 +42,8 @@ export class PageServer {
     const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
     if (!this.#https) return (await import('node:http')).createServer(answer);
     const { key, cert, ca } = this.#https;
-    return (await import('node:https')).createServer({ key: readFileSync(key), cert: readFileSync(cert), ca: ca === undefined ? undefined : readFileSync(ca) }, answer);
+    const files = { key: readFileSync(key), cert: readFileSync(cert), ca: ca === undefined ? undefined : readFileSync(ca) };
+    return (await import('node:https')).createServer(files, answer);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {

@@ -9,7 +9,9 @@ const escape = (text: unknown): string => String(text).replace(/[&<>"']/g, (char
 
 /** For programs. */
 export const failureJson = ({ title, who, name, message, code, where, frame, stack, output }: Failure): string => JSON.stringify({
-  error: { title, who, name: name || 'Error', message, code, where, frame: frame && frameText(frame), stack: stack.map(({ text }) => text), output },
+  error: {
+    title, who, name: name || 'Error', message, code, where, frame: frame && frameText(frame), stack: stack.map(({ text }) => text), output,
+  },
 }, null, 2);
 
 /** For people. It waits for the next reload and shows itself anew then. */
@@ -39,27 +41,36 @@ ${failure.output ? `<section><h2>Its error output</h2><pre class="output">${esca
 
 /** The app's own calls; those of Node and of packages when asked. */
 function stack({ stack: calls }: Failure): string {
-  const list = (some: Failure['stack']) => `<ol class="stack">${some.map(({ text, own }) => `<li${own ? ' class="own"' : ''}>${escape(text)}</li>`).join('')}</ol>`;
+  const item = ({ text, own }: Failure['stack'][number]) => `<li${own ? ' class="own"' : ''}>${escape(text)}</li>`;
+  const list = (some: Failure['stack']) => `<ol class="stack">${some.map(item).join('')}</ol>`;
   const own = calls.filter((call) => call.own);
   const whole = own.length === 0 || own.length === calls.length;
-  return `<section><h2>Stack</h2>${whole ? list(calls) : `${list(own)}<details><summary>all ${calls.length} calls</summary>${list(calls)}</details>`}</section>`;
+  const all = `<details><summary>all ${calls.length} calls</summary>${list(calls)}</details>`;
+  return `<section><h2>Stack</h2>${whole ? list(calls) : list(own) + all}</section>`;
 }
 
 function frame({ frame, where }: Failure): string {
   if (!frame) return '';
   const rows = frame.lines.map(({ number, text }) => {
     const here = number === frame.line;
-    const code = here && frame.column > 0 && frame.column <= text.length
-      ? `${escape(text.slice(0, frame.column - 1))}<mark>${escape(text.slice(frame.column - 1).match(/^(?:[\w$]+|.)/u)?.[0] ?? '')}</mark>${escape(text.slice(frame.column - 1).replace(/^(?:[\w$]+|.)/u, ''))}`
-      : escape(text);
+    const code = here && frame.column > 0 && frame.column <= text.length ? marked(text, frame.column) : escape(text);
     return `<span class="row${here ? ' here' : ''}"><i>${number}</i>${code || ' '}</span>`;
   });
   return `<figure><figcaption>${escape(where)}</figcaption><pre>${rows.join('')}</pre></figure>`;
 }
 
+/** The word, or the character, that begins at a column stands out. */
+function marked(text: string, column: number): string {
+  const rest = text.slice(column - 1);
+  const word = /^(?:[\w$]+|.)/u.exec(rest)?.[0] ?? '';
+  return `${escape(text.slice(0, column - 1))}<mark>${escape(word)}</mark>${escape(rest.slice(word.length))}`;
+}
+
 const STYLE = `
-:root{color-scheme:light dark;--bg:#f7f7f8;--card:#fff;--text:#1d1f23;--dim:#6b7078;--line:#e3e4e8;--red:#c4283b;--here:#fdecee;--mark:#f9c9cf}
-@media (prefers-color-scheme:dark){:root{--bg:#15171b;--card:#1d2026;--text:#e6e7ea;--dim:#8d939d;--line:#2e323a;--red:#ff7b89;--here:#3a2026;--mark:#7a2e3a}}
+:root{color-scheme:light dark;
+--bg:#f7f7f8;--card:#fff;--text:#1d1f23;--dim:#6b7078;--line:#e3e4e8;--red:#c4283b;--here:#fdecee;--mark:#f9c9cf}
+@media (prefers-color-scheme:dark){:root{
+--bg:#15171b;--card:#1d2026;--text:#e6e7ea;--dim:#8d939d;--line:#2e323a;--red:#ff7b89;--here:#3a2026;--mark:#7a2e3a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--text);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 main{max-width:960px;margin:0 auto;padding:40px 24px 64px}
@@ -82,12 +93,14 @@ mark{background:var(--mark);color:inherit;border-radius:3px;padding:1px 0}
 .stack .own{color:var(--text)}
 details{margin-top:10px}
 summary{cursor:pointer;color:var(--dim);font-size:14px}
-.output{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px;white-space:pre-wrap;overflow-wrap:anywhere}
+.output{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px;
+white-space:pre-wrap;overflow-wrap:anywhere}
 footer{margin-top:40px;padding-top:16px;border-top:1px solid var(--line);color:var(--dim);font-size:14px}
 `.replaceAll('\n', '');
 
 /** The answer comes when there is news; whatever it is, even the app's own 404, the page is out of date then. A form is not sent twice. */
 const script = (method: string): string => {
   const again = method === 'GET' ? 'location.reload()' : 'location.replace(location.pathname+location.search)';
-  return `(function wait(){fetch(${JSON.stringify(NEWS)},{cache:'no-store'}).then(function(){${again}},function(){setTimeout(wait,500)})})()`;
+  const news = `fetch(${JSON.stringify(NEWS)},{cache:'no-store'})`;
+  return `(function wait(){${news}.then(function(){${again}},function(){setTimeout(wait,500)})})()`;
 };

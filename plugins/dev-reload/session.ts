@@ -43,7 +43,10 @@ export class Session {
   }
 
   changed(file: string): void {
-    if (this.changes.add(file)) this.#terminal.warn(`${relative(file, this.dir)} changes at each start: if the app writes it, add it to plugins.dev-reload.ignore`);
+    if (this.changes.add(file)) {
+      const name = relative(file, this.dir);
+      this.#terminal.warn(`${name} changes at each start: if the app writes it, add it to plugins.dev-reload.ignore`);
+    }
     this.#running?.abort();
   }
 
@@ -99,7 +102,8 @@ export class Session {
       const stack = starting && this.#master.config.inspect === false ? await whereItLoops(starting.pid) : null;
       if (this.#slow !== waiting || this.#master.closing) return;
       late = performance.now() - began > VERY_SLOW - SLOW;
-      const message = `not ready after ${SLOW / 1_000} s: ${stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens'}`;
+      const why = stack ? 'it is busy here, in a loop perhaps' : 'its start is slow, or hangs, or it never listens';
+      const message = `not ready after ${SLOW / 1_000} s: ${why}`;
       const failure = errorFailure('The app is starting', '', { name: '', message, stack: stack ?? '' }, this.dir);
       if (stack || late) await this.#show(failure);
       else if (first) await this.#open();
@@ -209,9 +213,12 @@ export class Session {
 
   #describe(error: Error): Failure {
     const { name, message, stack, code } = error as Error & { code?: string };
+    if (!(error instanceof ClusterError) || error.exitCode !== 2) {
+      return errorFailure('The app does not start', '', { name, message, stack, code }, this.dir);
+    }
     // What the user wrote is wrong there, so a stack of the master's says nothing.
-    if (!(error instanceof ClusterError) || error.exitCode !== 2) return errorFailure('The app does not start', '', { name, message, stack, code }, this.dir);
-    return errorFailure(code === 'ERR_CLUSTER_APP_NOT_FOUND' ? 'There is nothing to run' : 'The configuration is wrong', '', { name: '', message }, this.dir);
+    const title = code === 'ERR_CLUSTER_APP_NOT_FOUND' ? 'There is nothing to run' : 'The configuration is wrong';
+    return errorFailure(title, '', { name: '', message }, this.dir);
   }
 
   #list(files: readonly string[]): string {

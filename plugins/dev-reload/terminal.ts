@@ -34,7 +34,12 @@ export function createTerminal(master: Master): Terminal {
     }
   };
   return {
-    ready: (address, took) => line(`\n  ${paint(config.title, '1')}  ${paint(address, '36;4')}  ${paint(`ready in ${took}ms`, '2')}\n  ${paint('rs + Enter reloads, Ctrl-C ends', '2')}\n`),
+    ready: (address, took) => line([
+      '',
+      `  ${paint(config.title, '1')}  ${paint(address, '36;4')}  ${paint(`ready in ${took}ms`, '2')}`,
+      `  ${paint('rs + Enter reloads, Ctrl-C ends', '2')}`,
+      '',
+    ].join('\n')),
     info: (text) => line(paint(text, '2')),
     good: (text) => line(paint(text, '32')),
     warn: (text) => line(paint(text, '33')),

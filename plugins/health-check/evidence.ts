@@ -63,7 +63,11 @@ export async function collectEvidence({ child: { pid }, last, heardAt, blocking 
       evidence.requests = await evaluate(ACTIVE) as ActiveRequest[];
     });
   } catch (error) {
-    if (!evidence.stack) evidence.noStack = signal.aborted ? `its JavaScript did not stop within ${LIMIT} ms: it is in native code${await waitsIn(pid)}` : (error as Error).message;
+    if (!evidence.stack) {
+      evidence.noStack = signal.aborted
+        ? `its JavaScript did not stop within ${LIMIT} ms: it is in native code${await waitsIn(pid)}`
+        : (error as Error).message;
+    }
   }
   return evidence;
 }
@@ -80,9 +84,14 @@ async function waitsIn(pid: number): Promise<string> {
   return place === null ? '' : ` (${place})`;
 }
 
-const STATES: Readonly<Record<string, string>> = { R: 'running', S: 'waiting', D: 'waiting for the disk', T: 'stopped', t: 'traced', Z: 'ended' };
+const STATES: Readonly<Record<string, string>> = {
+  R: 'running', S: 'waiting', D: 'waiting for the disk', T: 'stopped', t: 'traced', Z: 'ended',
+};
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+const callLine = ({ name, file, line, column }: Frame): string => `    at ${name} (${file}${line > 0 ? `:${line}:${column}` : ''})`;
+const requestLine = ({ method, path, age }: ActiveRequest): string => `    ${method} ${path}${age === null ? '' : `, ${seconds(age)}`}`;
 
 /** What goes into the log: lines for people, fields for programs. */
 export function describeEvidence(evidence: Evidence, format: Config['log']['format']): { text: string; fields?: object } {
@@ -98,8 +107,8 @@ export function describeEvidence(evidence: Evidence, format: Config['log']['form
   const lines = [
     text,
     `  ${facts.join(', ')}`,
-    ...(stack ? ['  JavaScript stack:', ...stack.map(({ name, file, line, column }) => `    at ${name} (${file}${line > 0 ? `:${line}:${column}` : ''})`)] : [`  no JavaScript stack: ${noStack}`]),
-    ...(requests?.length ? ['  active requests:', ...requests.map(({ method, path, age }) => `    ${method} ${path}${age === null ? '' : `, ${seconds(age)}`}`)] : []),
+    ...(stack ? ['  JavaScript stack:', ...stack.map(callLine)] : [`  no JavaScript stack: ${noStack}`]),
+    ...(requests?.length ? ['  active requests:', ...requests.map(requestLine)] : []),
     ...(children.length ? ['  its processes:', ...children.map((command) => `    ${command}`)] : []),
   ];
   return { text: lines.join('\n') };

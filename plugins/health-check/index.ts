@@ -1,6 +1,6 @@
 import { definePlugin, type ForkSpec, type Master } from '../../lib/index.js';
-import { explainDeaths } from './out-of-memory.js';
 import { schema, type HealthCheckOptions } from './options.js';
+import { explainDeaths } from './out-of-memory.js';
 import { pulsesOf } from './pulses.js';
 import { Watchdog } from './watchdog.js';
 

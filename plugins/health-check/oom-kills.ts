@@ -12,7 +12,9 @@ export function countersOf(ownGroups: string): string[] {
     const path = group === '/' ? '' : group;
     // In a container the group's path may be the host's, and its own files stand at the top.
     if (controllers === '') places.push(`/sys/fs/cgroup${path}/memory.events`, '/sys/fs/cgroup/memory.events');
-    else if (controllers?.split(',').includes('memory')) places.push(`/sys/fs/cgroup/memory${path}/memory.oom_control`, '/sys/fs/cgroup/memory/memory.oom_control');
+    else if (controllers?.split(',').includes('memory')) {
+      places.push(`/sys/fs/cgroup/memory${path}/memory.oom_control`, '/sys/fs/cgroup/memory/memory.oom_control');
+    }
   }
   return [...places, '/proc/vmstat'];
 }

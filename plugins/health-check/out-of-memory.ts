@@ -1,6 +1,6 @@
 import type { Master, ChildView, ExitCause } from '../../lib/index.js';
-import { OomKills, ownCounters } from './oom-kills.js';
 import type { Sample } from './messages.js';
+import { OomKills, ownCounters } from './oom-kills.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
 
@@ -33,8 +33,10 @@ export function explainDeaths({ hooks, logger, config }: Master, pulses: Pulses)
     return 'outOfMemory';
   };
   const tell = (pulse: Pulse, what: string): void => {
-    logger.error(`${pulse.name} ${what}`, config.log.format === 'json' ? { samples: pulse.samples } : undefined);
-    if (config.log.format !== 'json' && pulse.samples.length > 0) logger.error(`${pulse.name} last samples:\n${pulse.samples.map((one) => line(one, pulse)).join('\n')}`);
+    const { name, samples } = pulse;
+    const json = config.log.format === 'json';
+    logger.error(`${name} ${what}`, json ? { samples } : undefined);
+    if (!json && samples.length > 0) logger.error(`${name} last samples:\n${samples.map((one) => line(one, pulse)).join('\n')}`);
   };
 
   const forked = (child: ChildView): void => {
@@ -56,5 +58,6 @@ const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB
 
 function line({ at, rss, heapUsed, heapLimit, requests }: Sample, { last, heardAt }: Pulse): string {
   const age = performance.now() - heardAt + (last?.at ?? at) - at;
-  return `  ${(age / 1000).toFixed(1)} s before: rss ${megabytes(rss)}, heap ${megabytes(heapUsed)} of ${megabytes(heapLimit)}, ${requests} requests`;
+  const heap = `heap ${megabytes(heapUsed)} of ${megabytes(heapLimit)}`;
+  return `  ${(age / 1000).toFixed(1)} s before: rss ${megabytes(rss)}, ${heap}, ${requests} requests`;
 }

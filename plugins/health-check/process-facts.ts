@@ -77,7 +77,8 @@ async function portsFromProc(pid: number): Promise<number[]> {
       if (state === '0A') ports.set(`socket:[${inode}]`, parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
     }
   }
-  const links = await Promise.all((await promises.readdir(`/proc/${pid}/fd`)).map((fd) => promises.readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  const descriptors = await promises.readdir(`/proc/${pid}/fd`);
+  const links = await Promise.all(descriptors.map((fd) => promises.readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
   return links.flatMap((link) => ports.get(link) ?? []);
 }
 

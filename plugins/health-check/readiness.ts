@@ -57,7 +57,9 @@ export class Readiness {
     // It may have begun to close while the checks ran.
     if (this.#master.closing) return { ...verdict, reasons: ['the service is closing'] };
     const ready = verdict.passed >= quorum;
-    if (!ready) verdict.reasons.unshift(`${verdict.passed} of ${quorum} workers needed are ready (${workers.length} of ${config.workers} run)`);
+    if (!ready) {
+      verdict.reasons.unshift(`${verdict.passed} of ${quorum} workers needed are ready (${workers.length} of ${config.workers} run)`);
+    }
     return { ...verdict, ready };
   }
 
@@ -74,7 +76,8 @@ export class Readiness {
 
   #silence(pulse: Pulse): string | null {
     const silence = pulse.silence();
-    return silence > this.#options.checkTimeout + this.#pulses.interval ? `${pulse.name}: its event loop has not answered for ${Math.round(silence)} ms` : null;
+    if (silence <= this.#options.checkTimeout + this.#pulses.interval) return null;
+    return `${pulse.name}: its event loop has not answered for ${Math.round(silence)} ms`;
   }
 
   async #ask(pulse: Pulse): Promise<string[]> {

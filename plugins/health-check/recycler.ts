@@ -8,13 +8,22 @@ const RETRY = [5_000, 300_000] as const;
 /** When something else is under way, ms. */
 const BUSY = 1_000;
 
-/** Each limit: its option, what a worker has of it, and how both are told. */
-const LIMITS: readonly { key: 'maxRss' | 'maxHeapUsed' | 'maxRequests' | 'maxAge'; what: string; value(pulse: Pulse): number; tell(value: number): string }[] = [
+/** A limit: its option, what a worker has of it, and how both are told. */
+interface Limit {
+  key: 'maxRss' | 'maxHeapUsed' | 'maxRequests' | 'maxAge';
+  what: string;
+  value(pulse: Pulse): number;
+  tell(value: number): string;
+}
+const LIMITS: readonly Limit[] = [
   { key: 'maxRss', what: 'rss', value: ({ last }) => last?.rss ?? 0, tell: megabytes },
   { key: 'maxHeapUsed', what: 'heap', value: ({ last }) => last?.heapUsed ?? 0, tell: megabytes },
   { key: 'maxRequests', what: 'requests', value: ({ last }) => last?.requests ?? 0, tell: (value) => String(Math.ceil(value)) },
   // Not Date: a clock that is set must not make everybody old at once.
-  { key: 'maxAge', what: 'age', value: ({ readyTick }) => readyTick === null ? 0 : performance.now() - readyTick, tell: (value) => `${(value / 1000).toFixed(1)} s` },
+  {
+    key: 'maxAge', what: 'age', value: ({ readyTick }) => readyTick === null ? 0 : performance.now() - readyTick,
+    tell: (value) => `${(value / 1000).toFixed(1)} s`,
+  },
 ];
 
 function megabytes(bytes: number): string {
@@ -75,7 +84,8 @@ export class Recycler {
       if (limit === undefined) continue;
       const own = limit * share;
       const now = value(pulse);
-      if (now >= own && now / own > (due?.excess ?? 0)) due = { pulse, excess: now / own, why: `${what} ${tell(now)}, ${key} ${tell(own)}` };
+      const excess = now / own;
+      if (now >= own && excess > (due?.excess ?? 0)) due = { pulse, excess, why: `${what} ${tell(now)}, ${key} ${tell(own)}` };
     }
     return due;
   }

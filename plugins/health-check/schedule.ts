@@ -7,6 +7,7 @@ export async function schedule(expression: string, then: () => void): Promise<()
     const cron = new Cron(expression, { unref: true }, then);
     return () => cron.stop();
   } catch (error) {
-    throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugins.health-check.cron: expected a cron expression such as "0 4 * * *", found ${JSON.stringify(expression)}: ${(error as Error).message}`);
+    throw new ClusterError('ERR_CLUSTER_PLUGIN', 'plugins.health-check.cron: expected a cron expression such as "0 4 * * *", '
+      + `found ${JSON.stringify(expression)}: ${(error as Error).message}`);
   }
 }

@@ -33,20 +33,32 @@ function workersBySlot({ workers }: Status): ChildStatus[] {
   return [...bySlot.values()];
 }
 
-const perWorker = (name: string, help: string, value: (worker: ChildStatus) => number | null, type: Definition['type'] = 'gauge'): Definition =>
-  ({ name: `hatchery_worker_${name}`, help, type, labels: ['slot'], values: (status) => workersBySlot(status).map((worker) => [[String(worker.slot)], value(worker)]) });
-const perSlot = (name: string, help: string, value: (slot: Slot) => number): Definition =>
-  ({ name: `hatchery_worker_${name}`, help, type: 'counter', labels: ['slot'], values: (status) => slotsOf(status).map((slot) => [[String(slot.slot)], value(slot)]) });
-const ofAgent = (name: string, help: string, value: (agent: ChildStatus) => number | null, type: Definition['type'] = 'gauge'): Definition =>
+type Type = Definition['type'];
+
+const perWorker = (name: string, help: string, value: (worker: ChildStatus) => number | null, type: Type = 'gauge'): Definition => ({
+  name: `hatchery_worker_${name}`, help, type, labels: ['slot'],
+  values: (status) => workersBySlot(status).map((worker) => [[String(worker.slot)], value(worker)]),
+});
+const perSlot = (name: string, help: string, value: (slot: Slot) => number): Definition => ({
+  name: `hatchery_worker_${name}`, help, type: 'counter', labels: ['slot'],
+  values: (status) => slotsOf(status).map((slot) => [[String(slot.slot)], value(slot)]),
+});
+const ofAgent = (name: string, help: string, value: (agent: ChildStatus) => number | null, type: Type = 'gauge'): Definition =>
   ({ name: `hatchery_agent_${name}`, help, type, values: ({ agent }) => agent ? [[[], value(agent)]] : [] });
-const single = (name: string, help: string, value: (status: Status, counts: Counts) => number, type: Definition['type'] = 'gauge'): Definition =>
+const single = (name: string, help: string, value: (status: Status, counts: Counts) => number, type: Type = 'gauge'): Definition =>
   ({ name: `hatchery_${name}`, help, type, values: (status, counts) => [[[], value(status, counts)]] });
 
 const seconds = (ms: number | null): number | null => ms === null ? null : ms / 1000;
 
 export const definitions: readonly Definition[] = [
-  { name: 'hatchery_info', help: 'The instance; always 1.', type: 'gauge', labels: ['title', 'version', 'node'], values: ({ title, version, node }) => [[[title, version, node], 1]] },
-  { name: 'hatchery_state', help: 'State of the service: 1 for the one it is in.', type: 'gauge', labels: ['state'], values: ({ state }) => SERVICE_STATES.map((one) => [[one], Number(one === state)]) },
+  {
+    name: 'hatchery_info', help: 'The instance; always 1.', type: 'gauge', labels: ['title', 'version', 'node'],
+    values: ({ title, version, node }) => [[[title, version, node], 1]],
+  },
+  {
+    name: 'hatchery_state', help: 'State of the service: 1 for the one it is in.', type: 'gauge', labels: ['state'],
+    values: ({ state }) => SERVICE_STATES.map((one) => [[one], Number(one === state)]),
+  },
   single('start_time_seconds', 'When the master started, since the epoch.', ({ startedAt }) => Date.parse(startedAt) / 1000),
   single('master_resident_memory_bytes', 'Resident memory of the master.', ({ master }) => master.rss),
   single('workers_ready', 'Workers that are ready.', ({ workers }) => workers.filter(({ state }) => state === 'ready').length),
@@ -58,25 +70,32 @@ export const definitions: readonly Definition[] = [
     values: (_status, { reloads }) => Object.entries(reloads).map(([result, count]) => [[result], count]),
   },
   {
-    name: 'hatchery_worker_state', help: 'State of the process that serves a slot: 1 for the one it is in.', type: 'gauge', labels: ['slot', 'state'],
-    values: (status) => workersBySlot(status).flatMap(({ slot, state }) => CHILD_STATES.map((one) => [[String(slot), one], Number(one === state)] as const)),
+    name: 'hatchery_worker_state', help: 'State of the process that serves a slot: 1 for the one it is in.', type: 'gauge',
+    labels: ['slot', 'state'],
+    values: (status) => workersBySlot(status).flatMap(({ slot, state }) =>
+      CHILD_STATES.map((one) => [[String(slot), one], Number(one === state)] as const)),
   },
-  perWorker('start_time_seconds', 'When the process of a slot was forked, since the epoch.', ({ startedAt }) => Date.parse(startedAt) / 1000),
+  perWorker('start_time_seconds', 'When the process of a slot was forked, since the epoch.',
+    ({ startedAt }) => Date.parse(startedAt) / 1000),
   perWorker('resident_memory_bytes', 'Resident memory.', ({ rss }) => rss),
   perWorker('heap_used_bytes', 'JavaScript heap in use.', (worker) => numberIn(worker, 'heapUsed')),
   perWorker('heap_limit_bytes', 'JavaScript heap that V8 allows.', (worker) => numberIn(worker, 'heapLimit')),
-  perWorker('event_loop_delay_seconds', 'Longest wait of a timer since the sample before.', ({ eventLoopDelay }) => seconds(eventLoopDelay)),
-  perWorker('event_loop_utilization_ratio', 'Share of the time that the event loop was busy since the sample before.', ({ eventLoopUtilization }) => eventLoopUtilization),
+  perWorker('event_loop_delay_seconds', 'Longest wait of a timer since the sample before.',
+    ({ eventLoopDelay }) => seconds(eventLoopDelay)),
+  perWorker('event_loop_utilization_ratio', 'Share of the time that the event loop was busy since the sample before.',
+    ({ eventLoopUtilization }) => eventLoopUtilization),
   perWorker('connections', 'Open connections.', (worker) => numberIn(worker, 'connections')),
   perWorker('restarts_total', 'Processes that followed the first one in a slot.', ({ restarts }) => restarts, 'counter'),
   perSlot('cpu_seconds_total', 'Processor time, over all processes of a slot.', ({ cpu }) => cpu / 1000),
   perSlot('requests_total', 'Requests, over all processes of a slot.', ({ requests }) => requests),
   {
     name: 'hatchery_worker_exits_total', help: 'Processes of a slot that ended, by cause.', type: 'counter', labels: ['slot', 'cause'],
-    values: (status) => slotsOf(status).flatMap(({ slot, exits }) => Object.entries(exits).map(([cause, count]) => [[String(slot), cause], count] as const)),
+    values: (status) => slotsOf(status).flatMap(({ slot, exits }) =>
+      Object.entries(exits).map(([cause, count]) => [[String(slot), cause], count] as const)),
   },
   ofAgent('up', 'Whether the agent is ready.', ({ state }) => Number(state === 'ready')),
   ofAgent('resident_memory_bytes', 'Resident memory of the agent.', ({ rss }) => rss),
-  ofAgent('event_loop_delay_seconds', 'Longest wait of a timer in the agent since the sample before.', ({ eventLoopDelay }) => seconds(eventLoopDelay)),
+  ofAgent('event_loop_delay_seconds', 'Longest wait of a timer in the agent since the sample before.',
+    ({ eventLoopDelay }) => seconds(eventLoopDelay)),
   ofAgent('restarts_total', 'Agents that followed the first one.', ({ restarts }) => restarts, 'counter'),
 ];

@@ -79,7 +79,10 @@ export async function forward(request: IncomingMessage, response: ServerResponse
   }
 }
 
-async function send(request: IncomingMessage, response: ServerResponse, agents: Agents, { server, from, socketOf, next, here, forwardedFor }: Forwarding): Promise<void> {
+async function send(
+  request: IncomingMessage, response: ServerResponse, agents: Agents,
+  { server, from, socketOf, next, here, forwardedFor }: Forwarding,
+): Promise<void> {
   const headers = requestHeaders(request, describeHop(server, from, request.socket), forwardedFor);
   let gone = false;
   const leaves = () => { gone = true; };
@@ -101,14 +104,18 @@ async function send(request: IncomingMessage, response: ServerResponse, agents: 
     const outcome = await attempt(request, response, upstream);
     if (outcome === 'done' || gone) return;
     // Once more and no oftener: it may be the request that ends its worker.
-    if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) return unavailable(response, 502, 'the worker of this session ended before it had answered');
+    if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) {
+      return unavailable(response, 502, 'the worker of this session ended before it had answered');
+    }
     repeated ||= outcome === 'unanswered';
     failed = owner;
   }
 }
 
 /** `again`: the owner saw nothing of it; `unanswered`: it may have, but may see it twice; `broken`: it may not. */
-function attempt(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): Promise<'done' | 'again' | 'unanswered' | 'broken'> {
+type Outcome = 'done' | 'again' | 'unanswered' | 'broken';
+
+function attempt(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): Promise<Outcome> {
   return new Promise((resolve) => {
     const body = hasBody(request);
     let sent = false;
@@ -149,7 +156,10 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
     upstream.on('continue', () => guarded(() => response.writeContinue()));
     upstream.on('information', ({ statusCode, headers }) => {
       if (statusCode === 102) guarded(() => response.writeProcessing());
-      if (statusCode === 103 && headers.link !== undefined) guarded(() => response.writeEarlyHints({ ...headers, link: headers.link } as Record<string, string | string[]>));
+      const { link } = headers;
+      if (statusCode === 103 && link !== undefined) {
+        guarded(() => response.writeEarlyHints({ ...headers, link } as Record<string, string | string[]>));
+      }
     });
     upstream.on('response', (answer) => {
       answer.on('error', () => response.destroy());
@@ -203,7 +213,8 @@ const present = (trailers: NodeJS.Dict<string>): Record<string, string> =>
 
 function requestHeaders(request: IncomingMessage, hop: string, forwardedFor: boolean): string[] {
   const headers = endToEnd(request.rawHeaders);
-  if (request.headers.host === undefined && request.headers[':authority'] !== undefined) headers.push('Host', String(request.headers[':authority']));
+  const { host, ':authority': authority } = request.headers;
+  if (host === undefined && authority !== undefined) headers.push('Host', String(authority));
   // A body of HTTP/2 needs neither; in HTTP/1 one of them says where it ends.
   const framed = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   if (!framed && hasBody(request)) headers.push('Transfer-Encoding', 'chunked');

@@ -15,6 +15,8 @@ export const HOP_HEADER = 'x-hatchery-hop';
 
 /** Headers that concern one connection only (RFC 9110, 7.6.1), and ours, which nobody outside may set. */
 const PER_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'upgrade', HOP_HEADER]);
+/** What a hop's ends put on a socket (showPeer). */
+const SHOWN = ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily', 'encrypted'];
 /** An answer is framed anew: the client may speak HTTP/1.0 or HTTP/2. */
 const FRAMING = 'transfer-encoding';
 
@@ -58,7 +60,7 @@ export function takeHop(request: IncomingMessage): Hop | undefined {
   try {
     const hop = JSON.parse(text) as Hop;
     // Everything of the one before on this connection goes.
-    for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily', 'encrypted']) Reflect.deleteProperty(request.socket, name);
+    for (const name of SHOWN) Reflect.deleteProperty(request.socket, name);
     showPeer(request.socket, hop.ends);
     return hop;
   } catch {

@@ -47,16 +47,19 @@ export class IssuedCookie {
 
   #text(slot: number, encrypted: boolean): string {
     const { path, sameSite, secure = encrypted, domain, maxAge } = this.#options;
-    return [`${this.#name}=${this.#valueOf(slot)}`, `Path=${path}`, 'HttpOnly', `SameSite=${sameSite[0]?.toUpperCase()}${sameSite.slice(1)}`,
-      ...secure ? ['Secure'] : [], ...domain ? [`Domain=${domain}`] : [], ...maxAge ? [`Max-Age=${maxAge}`] : []].join('; ');
+    return [
+      `${this.#name}=${this.#valueOf(slot)}`, `Path=${path}`, 'HttpOnly', `SameSite=${sameSite[0]?.toUpperCase()}${sameSite.slice(1)}`,
+      ...secure ? ['Secure'] : [], ...domain ? [`Domain=${domain}`] : [], ...maxAge ? [`Max-Age=${maxAge}`] : [],
+    ].join('; ');
   }
 }
 
 const isCookie = (name: unknown): boolean => String(name).toLowerCase() === 'set-cookie';
 
 function includesCookie(headers: Headers): headers is Record<string, unknown> | unknown[] {
-  if (Array.isArray(headers)) return Array.isArray(headers[0]) ? headers.some((pair) => isCookie((pair as unknown[])[0])) : headers.some((name, at) => at % 2 === 0 && isCookie(name));
-  return headers !== undefined && Object.keys(headers).some(isCookie);
+  if (!Array.isArray(headers)) return headers !== undefined && Object.keys(headers).some(isCookie);
+  if (Array.isArray(headers[0])) return headers.some((pair) => isCookie((pair as unknown[])[0]));
+  return headers.some((name, at) => at % 2 === 0 && isCookie(name));
 }
 
 /** Headers as `writeHead` takes them: an object, a list of pairs, or names and values in turn. */

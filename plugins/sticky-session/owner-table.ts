@@ -63,8 +63,9 @@ export class Table {
   slotOf(key: number, without?: number): number | undefined {
     const { length } = this.#table.slots;
     const now = performance.now();
-    return best(key, length, (slot) => slot === without || !this.counts(slot) || (this.#missingSince.has(slot) && now >= this.patienceEnds(slot)))
-      ?? best(key, length, (slot) => slot === without || !this.counts(slot));
+    const isOut = (slot: number): boolean => slot === without || !this.counts(slot);
+    const isMissed = (slot: number): boolean => this.#missingSince.has(slot) && now >= this.patienceEnds(slot);
+    return best(key, length, (slot) => isOut(slot) || isMissed(slot)) ?? best(key, length, isOut);
   }
 
   /** Resolves at the next change, or after `limit` ms. */

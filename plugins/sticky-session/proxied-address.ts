@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { belowTls, handleOf, type Runtime } from '../../lib/runtime.js';
-import type { ProxiedPeer } from './proxy-header.js';
 import { showPeer } from './peer.js';
+import type { ProxiedPeer } from './proxy-header.js';
 
 /**
  * In a worker behind a proxy that speaks the PROXY protocol: `socket.remoteAddress` is the client's. The master has read

@@ -40,8 +40,9 @@ function parseLine(bytes: Buffer): ProxyHeader {
   if (!found) return { error: 'a malformed PROXY line' };
   const [, family, address = '', destination = '', port, destinationPort] = found;
   if (family === undefined) return { peer: null };
-  const right = family === 'TCP4' ? isIPv4 : isIPv6;
-  if (!right(address) || !right(destination) || Number(port) > 65_535 || Number(destinationPort) > 65_535) return { error: 'a PROXY line with a wrong address' };
+  const right = [address, destination].every(family === 'TCP4' ? isIPv4 : isIPv6)
+    && [port, destinationPort].every((one) => Number(one) <= 65_535);
+  if (!right) return { error: 'a PROXY line with a wrong address' };
   return { peer: { address: family === 'TCP4' ? address : asNodeWrites(address), port: Number(port) } };
 }
 
@@ -60,7 +61,8 @@ function parseBinary(bytes: Buffer): ProxyHeader {
   return family === 1 || family === 2 ? { error: 'a PROXY header too short for its address' } : { peer: null };
 }
 
-const groups = (bytes: Buffer): string => asNodeWrites(Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16)).join(':'));
+const groups = (bytes: Buffer): string =>
+  asNodeWrites(Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16)).join(':'));
 
 /** One client has one spelling, that of a socket without a proxy: `2001:db8::1`, `::ffff:10.1.2.3`. */
 const asNodeWrites = (address: string): string => new SocketAddress({ address, family: 'ipv6' }).address;

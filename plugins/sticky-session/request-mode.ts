@@ -33,7 +33,8 @@ export class Owners {
       child.channel.on('sticky-session.leave', async () => {
         this.#alive.delete(child.id);
         await this.#publish(child);
-        await this.#tell(child, (other) => other.channel.request('sticky-session.release', { id: child.id }, { timeout: master.deadlines.drain }));
+        const timeout = master.deadlines.drain;
+        await this.#tell(child, (other) => other.channel.request('sticky-session.release', { id: child.id }, { timeout }));
         return true;
       });
       // It waits for this before it loads the app: it may listen, and get requests, before it is ready.
@@ -79,7 +80,8 @@ export class Owners {
   }
 
   async #tell(except: ChildView | undefined, tell: (child: ChildView) => Promise<unknown>): Promise<void> {
-    const told = this.#master.children().filter((child) => child.role === 'worker' && child !== except && child.state !== 'exited' && child.state !== 'killing');
+    const told = this.#master.children().filter((child) =>
+      child.role === 'worker' && child !== except && child.state !== 'exited' && child.state !== 'killing');
     await Promise.allSettled(told.map(tell));
   }
 }
@@ -94,5 +96,6 @@ function privateDir(): string {
       reason ??= error;
     }
   }
-  throw new Error(`sticky-session: no directory for the workers' private sockets: ${reason instanceof Error ? reason.message : 'all paths are too long'}`);
+  const why = reason instanceof Error ? reason.message : 'all paths are too long';
+  throw new Error(`sticky-session: no directory for the workers' private sockets: ${why}`);
 }

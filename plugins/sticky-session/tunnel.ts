@@ -4,8 +4,13 @@ import type { Duplex } from 'node:stream';
 import type { Agents, Forwarding } from './forward.js';
 import { HOP_HEADER, describeHop, endToEnd } from './hop.js';
 
-/** A request that turns its connection into something else (WebSocket, CONNECT): from here on a pipe between client and owner. Never rejects. */
-export async function tunnel(request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, forwarding: Forwarding): Promise<void> {
+/**
+ * A request that turns its connection into something else (WebSocket, CONNECT): from here on a pipe between client and owner.
+ * Never rejects.
+ */
+export async function tunnel(
+  request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, forwarding: Forwarding,
+): Promise<void> {
   try {
     await send(request, client, head, agents, forwarding);
   } catch {
@@ -13,7 +18,9 @@ export async function tunnel(request: IncomingMessage, client: Duplex, head: Buf
   }
 }
 
-async function send(request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, from, socketOf, next, here }: Forwarding): Promise<void> {
+async function send(
+  request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, from, socketOf, next, here }: Forwarding,
+): Promise<void> {
   // Nobody listens to it until the pipe stands.
   const ignore = () => {};
   client.on('error', ignore);

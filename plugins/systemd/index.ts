@@ -66,7 +66,8 @@ async function notify(master: Master, socket: string, watchdog: number | null): 
     notifier.say('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`, `STATUS=reloading (${reason})`);
     return undefined;
   });
-  hooks.reloaded.tap(NAME, ({ ok, error }) => notifier.say('READY=1', `STATUS=${ok ? 'reloaded' : `reload aborted: ${oneLine(error ?? '')}`}`));
+  hooks.reloaded.tap(NAME, ({ ok, error = '' }) =>
+    notifier.say('READY=1', `STATUS=${ok ? 'reloaded' : `reload aborted: ${oneLine(error)}`}`));
   hooks.beforeClose.tap(NAME, (reason) => {
     for (const timer of timers) clearInterval(timer);
     clearTimeout(pending);

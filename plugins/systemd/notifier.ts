@@ -31,7 +31,8 @@ export class Notifier {
 
   #send(assignments: string[]): Promise<void> {
     return new Promise((resolve) => {
-      execFile('systemd-notify', assignments, { env: { ...process.env, NOTIFY_SOCKET: this.#socket }, timeout: PATIENCE }, (error, _out, text) => {
+      const env = { ...process.env, NOTIFY_SOCKET: this.#socket };
+      execFile('systemd-notify', assignments, { env, timeout: PATIENCE }, (error, _out, text) => {
         if (error && !this.#failed) {
           this.#failed = true;
           const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'systemd-notify is not installed' : text.trim() || error.message;
