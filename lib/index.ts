@@ -25,6 +25,7 @@ export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck 
 export type { Context } from './api/runtime.js';
 export { Application, Agent } from './child/application.js';
 
+/** Keys of the configuration, and what to run. */
 export type StartOptions = ProfileInput & {
   /** App directory or entry file; the working directory by default. */
   target?: string;
@@ -34,7 +35,9 @@ export type StartOptions = ProfileInput & {
 
 /**
  * Starts a cluster in this process, which becomes its master; resolves when all are ready. Options rank as flags of the
- * command line do. @throws ClusterError: ERR_CLUSTER_USAGE, _CONFIG, _APP_NOT_FOUND, _PLUGIN, _START, _START_TIMEOUT, ...
+ * command line do. On a failure nothing is left running.
+ * @throws ClusterError ERR_CLUSTER_USAGE, _CONFIG, _APP_NOT_FOUND; what plugins refuse: _PLUGIN, _ENGINE, _NOT_CLONEABLE,
+ * _BALANCE, _HOOK, _HOOK_TIMEOUT; what becomes of the children: _START, _START_TIMEOUT, _CLOSING
  */
 export async function startCluster(config: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
   if (!isObject(config)) throw misuse(startCluster, 'an object of options', config);

@@ -2,10 +2,14 @@ import type { Channel } from '../ipc/channel.js';
 import type { Address, ChildRole, CloseReason, Waiting } from '../ipc/messages.js';
 import type { ErrorData } from '../kit/errors.js';
 
-/** The life of one process, as data. A pair that is not in the table is ignored; that absorbs Node's event races. */
+/**
+ * Where a process is in its life: it exists, it has spoken, it serves, it was told to close (or closes by itself), SIGKILL is
+ * on its way, it is gone.
+ */
 export type ChildState = 'forked' | 'booting' | 'ready' | 'draining' | 'killing' | 'exited';
 export type ChildEvent = 'hello' | 'ready' | 'close' | 'kill' | 'exit';
 
+/** The life of one process, as data. A pair that is not in the table is ignored; that absorbs Node's event races. */
 export const childTable: Readonly<Record<ChildState, Partial<Record<ChildEvent, ChildState>>>> = {
   forked: { hello: 'booting', close: 'draining', kill: 'killing', exit: 'exited' },
   booting: { ready: 'ready', close: 'draining', kill: 'killing', exit: 'exited' },
@@ -15,10 +19,17 @@ export const childTable: Readonly<Record<ChildState, Partial<Record<ChildEvent, 
   exited: {},
 };
 
+/**
+ * Why a process ended. `requested`: it was asked to; `crash`: it failed, or ended unasked; `startTimeout`: it was not ready
+ * within `startTimeout`; `unresponsive`: health-check found that it hangs; `lostChannel`: the master could not reach it any
+ * more; `outOfMemory`: its heap was full, or the system has killed it for memory.
+ */
 export type ExitCause = 'requested' | 'crash' | 'startTimeout' | 'unresponsive' | 'lostChannel' | 'outOfMemory';
 
+/** The end of one process. */
 export interface ExitInfo {
   cause: ExitCause;
+  /** Exit code; null when a signal ended it. */
   code: number | null;
   signal: NodeJS.Signals | null;
   /** Milliseconds from fork to exit. */
@@ -42,16 +53,21 @@ export interface ChildView {
   /** Stable index of a worker; -1 for the agent. */
   readonly slot: number;
   readonly pid: number;
+  /** As it is now; a view goes on telling. */
   readonly state: ChildState;
+  /** Of the configuration and code that it runs: 1 at the start, one more with each reload. */
   readonly generation: number;
-  /** Milliseconds since the epoch. */
+  /** When it was forked, milliseconds since the epoch. */
   readonly startedAt: number;
+  /** When it became ready; null until then. */
   readonly readyAt: number | null;
+  /** Where it listens, as far as it has said so. */
   readonly addresses: readonly Address[];
-  /** Why it was asked to close or killed. */
+  /** Why it was asked to close or killed; null while nobody has. */
   readonly intent: CloseReason | null;
   /** Its own failure, as it told before it exited. */
   readonly failure: { error: ErrorData; output?: string } | null;
+  /** What it last said it waits for while it closes. */
   readonly waiting: Waiting | null;
   /** Set by a plugin that can tell more of an end nobody asked for than its code and signal do; null: no opinion. */
   explain: ((ending: Pick<ExitInfo, 'code' | 'signal'>) => ExitCause | null) | null;

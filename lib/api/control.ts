@@ -13,12 +13,14 @@ export interface Progress {
 
 /** An answer of a route of the control server, or of the health port. */
 export interface RouteAnswer {
+  /** HTTP status; 200 by default. */
   status?: number;
   headers?: Record<string, string>;
   /** Objects are sent as JSON. */
   body: string | object;
 }
 
+/** A path that the control server answers; see `Master.route`. */
 export interface Route {
   method: 'GET' | 'POST';
   path: string;
@@ -29,11 +31,20 @@ export interface Route {
 
 /** What the control server needs of a Bootstrap. */
 export interface Controllable {
+  /** Paths that the control socket answers, and the health port those that are `open`. */
   readonly routes: readonly Route[];
+  /** What `framework status` shows. */
   status(): Promise<Status>;
-  /** Rejects with a ClusterError: ERR_CLUSTER_BUSY, _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED (its `detail` is the worker's error). */
+  /**
+   * Replaces all workers without a lost request, then the agent (`agent: false`: not the agent). Something else is under way:
+   * `queue` waits for its turn. Rejects with a ClusterError: ERR_CLUSTER_BUSY, _CLOSING, _CONFIG, _RELOAD_VETOED,
+   * _RELOAD_ABORTED (its `detail` is the worker's error).
+   */
   reload(reason: string, options?: { agent?: boolean; queue?: boolean }): Promise<ReloadResult>;
-  /** `3`, `"+1"` or `"-1"`. Resolves when the new workers are ready and the removed ones gone. */
+  /**
+   * `3`, `"+1"` or `"-1"`; never below 1. Resolves when the new workers are ready and the removed ones gone; rejects with a
+   * ClusterError: ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START, _START_TIMEOUT.
+   */
   scale(change: number | string): Promise<{ from: number; to: number }>;
   /** Begins to close (idempotent; a second call hurries) and resolves with the exit code when all children are gone. */
   close(reason: string, options?: { force?: boolean; code?: number }): Promise<number>;
@@ -51,53 +62,74 @@ export interface InstanceFiles {
 /** How a rolling reload, or a restart in development, has ended. */
 export interface ReloadResult {
   ok: boolean;
+  /** As its caller gave it: `command`, `SIGHUP`, ... */
   reason: string;
+  /** Of the new processes, also where they did not stay. */
   generation: number;
+  /** How many workers were replaced. */
   replaced: number;
   /** Milliseconds. */
   took: number;
-  /** ISO 8601. */
+  /** When it ended, ISO 8601. */
   at: string;
+  /** Why it was aborted. */
   error?: string;
 }
 
-/** One process in `status --json`. Numbers are null until the child's first health sample. */
+/** One process in `status --json`. What health-check measures is null until the child's first sample. */
 export interface ChildStatus {
+  /** Number of the process, counted from 1 for each role. */
   id: number;
+  /** Stable index of a worker; -1 for the agent. */
   slot: number;
   pid: number;
   state: ChildState;
+  /** Of its configuration and code. */
   generation: number;
+  /** When it was forked, ISO 8601. */
   startedAt: string;
+  /** Processes of its slot that have taken the place of another. */
   restarts: number;
-  /** Bytes. */
+  /** Resident memory, bytes. */
   rss: number | null;
-  /** Share of one core, 0..1 (and above). */
+  /** Share of one core since the sample before, 0..1 (and above). */
   cpu: number | null;
-  /** Milliseconds. */
+  /** Longest wait of a timer since the sample before, milliseconds. */
   eventLoopDelay: number | null;
-  /** 0..1. */
+  /** Share of the time that the event loop was busy since the sample before, 0..1. */
   eventLoopUtilization: number | null;
+  /** How the process before it in its slot has ended. */
   lastExit: LastExit | null;
   /** While draining: what it still waits for. */
   waiting?: Waiting;
+  /** What plugins add in `collectStatus`. */
   [extra: string]: unknown;
 }
 
 /** What `framework status --json` prints and `GET /status` answers. */
 export interface Status {
   title: string;
+  /** `degraded`: running, with fewer ready workers than wanted. */
   state: 'starting' | 'running' | 'reloading' | 'degraded' | 'closing';
+  /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
   address: string | null;
+  /** Of hatchery. */
   version: string;
+  /** Version of the master's Node. */
   node: string;
+  /** When the master started, ISO 8601. */
   startedAt: string;
+  /** `rss` in bytes. */
   master: { pid: number; rss: number };
+  /** Null where none is running. */
   agent: ChildStatus | null;
+  /** Every process of every slot: two of one while it is replaced. */
   workers: ChildStatus[];
+  /** Deaths within `refork.duration`, how many are the limit, and slot -> ms of those that wait to be forked again. */
   refork: { inWindow: number; limit: number; delays: Record<string, number> };
   lastReload: ReloadResult | null;
   /** Fast ways that this Node does not have, so that slower ones are taken; a line each. Empty as a rule. */
   slowPaths: string[];
+  /** What plugins add in `collectStatus`. */
   [extra: string]: unknown;
 }

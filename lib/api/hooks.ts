@@ -9,13 +9,19 @@ export interface ForkSpec {
   role: 'agent' | 'worker';
   /** Stable index of a worker; -1 for the agent. */
   slot: number;
+  /** Of the configuration and code that it will run. */
   generation: number;
+  /** What the child's environment has beside the master's own. */
   env: Record<string, string>;
+  /** Node's options. */
   execArgv: string[];
 }
 
+/** When a dead worker is forked again, `delay` in ms; `leave`: not at all; undefined: as the configuration says. */
 export type ReforkDecision = { delay: number } | 'leave' | undefined;
+/** At the limit of deaths: keep the survivors, or close with exit code 1; undefined: as the configuration says. */
 export type LimitDecision = 'degrade' | 'exit' | undefined;
+/** What becomes of a child that does not answer; undefined: it is replaced. */
 export type UnresponsiveDecision = 'replace' | 'ignore' | undefined;
 
 /**
@@ -44,8 +50,10 @@ const noted = <Hook extends object>(hook: Hook, kind: HookKind, args: readonly s
   return hook;
 };
 
-const gate = <Args extends unknown[]>(args: Names<Args>, when: string) => noted(new AsyncSeriesHook<Args>(args as never), 'gate', args, when);
-const observe = <Args extends unknown[]>(args: Names<Args>, when: string) => noted(new SyncHook<Args>(args as never), 'observe', args, when);
+const gate = <Args extends unknown[]>(args: Names<Args>, when: string) =>
+  noted(new AsyncSeriesHook<Args>(args as never), 'gate', args, when);
+const observe = <Args extends unknown[]>(args: Names<Args>, when: string) =>
+  noted(new SyncHook<Args>(args as never), 'observe', args, when);
 const decide = <Args extends unknown[], Decision>(args: Names<Args>, when: string) =>
   noted(new SyncBailHook<Args, Decision>(args as never), 'decide', args, when);
 const decideLater = <Args extends unknown[], Decision>(args: Names<Args>, when: string) =>
@@ -54,7 +62,8 @@ const waterfall = <Value>(arg: string, when: string) => noted(new SyncWaterfallH
 
 /** Every hook of the master. */
 export const createHooks = () => ({
-  configResolved: waterfall<Config>('config', 'the configuration is loaded, at the start and at each reload; what a tap returns is validated again'),
+  configResolved: waterfall<Config>('config',
+    'the configuration is loaded, at the start and at each reload; what a tap returns is validated again'),
   beforeStart: gate<[Config]>(['config'], 'before anything is forked; an error aborts the start'),
   beforeForkAgent: gate<[ForkSpec]>(['spec'], 'each fork of the agent; `env` and `execArgv` of the spec may be changed'),
   beforeForkWorker: gate<[ForkSpec]>(['spec'], 'each fork of a worker'),
@@ -83,6 +92,7 @@ export const createHooks = () => ({
   collectStatus: waterfall<Status>('status', '`status` was asked'),
 });
 
+/** The hooks of one master; what each is for, and when it is called, is said in {@link createHooks} and docs/hooks.md. */
 export type Hooks = ReturnType<typeof createHooks>;
 export type HookName = keyof Hooks;
 
@@ -90,6 +100,7 @@ export type HookName = keyof Hooks;
 export interface TapRecord {
   hook: HookName;
   plugin: string;
+  /** How often it was called. */
   calls: number;
   /** Milliseconds, all calls together. */
   total: number;

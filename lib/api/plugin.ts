@@ -1,14 +1,14 @@
-import type { Config } from '../config/schema.js';
 import type { Origin } from '../config/provenance.js';
+import type { Config } from '../config/schema.js';
 import type { Target } from '../config/target.js';
 import type { ChildRole, CloseReason } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
+import { isObject, misuse } from '../kit/misuse.js';
 import type { RawHandle } from '../node/raw-sockets.js';
 import type { ChildView, SlotView } from './child.js';
 import type { Controllable, Route } from './control.js';
 import type { Hooks } from './hooks.js';
 import type { Messenger } from './messenger.js';
-import { isObject, misuse } from '../kit/misuse.js';
 
 /** A schema library's common interface (https://standardschema.dev): valibot, zod, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -19,6 +19,7 @@ export interface StandardSchema<Output = unknown> {
     readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
   };
 }
+/** What validation gives: the value, defaults filled in, or what is wrong with it. */
 export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | {
@@ -33,11 +34,16 @@ export type StandardResult<Output> =
  * (ERR_CLUSTER_TAP_LATE). Its parts for the other processes are given to `master.inject`.
  */
 export interface Plugin<Options = unknown> {
+  /** Names it in errors and in `framework hooks`; not empty. */
   name: string;
   /** Validates the options and fills in defaults; without it any options are taken. */
   schema?: StandardSchema<Options>;
-  /** semver ranges. */
+  /** semver ranges; outside of them the start fails with ERR_CLUSTER_ENGINE. */
   engines?: { node?: string; hatchery?: string };
+  /**
+   * Awaited, 30 s at most (ERR_CLUSTER_HOOK_TIMEOUT). What it throws fails the start with ERR_CLUSTER_PLUGIN, one line that
+   * names the plugin.
+   */
   apply(master: Master, options: Options): void | Promise<void>;
 }
 
@@ -46,18 +52,21 @@ declare module '../config/schema.js' {
   interface PluginObject extends Plugin {}
 }
 
-/** Types a plugin; returns it unchanged. */
+/** Types a plugin; returns it unchanged. @throws ClusterError ERR_CLUSTER_USAGE where it is none */
 export function definePlugin<Options>(plugin: Plugin<Options>): Plugin<Options> {
   const isOne = isObject(plugin) && typeof plugin.name === 'string' && typeof plugin.apply === 'function';
   if (!isOne) throw misuse(definePlugin, 'an object with `name` and `apply`', plugin);
   return plugin;
 }
 
+/** Where the service is in its life; it only goes on, but for a reload, after which it is running again. */
 export type ServiceState = 'idle' | 'startingAgent' | 'startingWorkers' | 'running' | 'reloading' | 'closing' | 'closed';
 
 /** How long children may take to close, ms; set by graceful-exit. */
 export interface Deadlines {
+  /** For a worker that is told to close. */
   drain: number;
+  /** For the agent. */
   agent: number;
   /** Between "not ready any more" and the first closed port. */
   shutdownDelay: number;
@@ -112,20 +121,26 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly hooks: Hooks;
   /** As it is now: a reload may change it. */
   readonly config: Config;
+  /** What runs, and where it stands. */
   readonly target: Target;
   /** Configuration files that were read, absolute paths. */
   readonly files: readonly string[];
   /** Where a value of the configuration comes from: `origin('log', 'level')`. */
   origin(...path: (string | number)[]): Origin;
+  /** The master's log. */
   readonly logger: Logger;
+  /** The master's own: hears what is sent to `"master"`. */
   readonly messenger: Messenger;
   /** How long children may take to close; may be changed. */
   readonly deadlines: Deadlines;
   readonly state: ServiceState;
   /** All were ready once: from here on the dead are replaced. */
   readonly started: boolean;
+  /** A close has begun, or is done. */
   readonly closing: boolean;
+  /** Of configuration and code: 1 at the start, one more with each reload that succeeded. */
   readonly generation: number;
+  /** When the master was made. */
   readonly startedAt: Date;
   /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
   readonly address: string | null;
@@ -146,12 +161,13 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * in charge any more.
    */
   replace(child: ChildView, reason: CloseReason): Promise<boolean>;
-  /** Kills a child with everything it has started; it is replaced like any other that dies. */
+  /** Kills a child with everything it has started; it is replaced like any other that dies. Resolves when it is gone. */
   kill(child: ChildView, reason: CloseReason): Promise<void>;
 
   /**
-   * Gives this plugin's part to every child of a role: a module URL whose default export `(runtime, options)` runs before the
-   * app. An agent part is a reason to have an agent, unless it is `passive`. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _PLUGIN
+   * Gives this plugin's part to every child of a role that is forked from now on: a module URL whose default export
+   * `(runtime, options)` runs before the app. An agent part is a reason to have an agent, unless it is `passive`.
+   * @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE: `options` cannot be sent; ERR_CLUSTER_PLUGIN: no such role or file
    */
   inject(role: ChildRole, url: string | URL, options?: unknown, how?: { passive?: boolean }): void;
   /** Adds a path to the control socket and, when `open`, to the health port. */
@@ -161,7 +177,10 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * start fails with ERR_CLUSTER_BALANCE elsewhere. @throws ClusterError ERR_CLUSTER_PLUGIN: another plugin picks already
    */
   routeConnections(routing: ConnectionRouting): void;
-  /** Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
+  /**
+   * Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions.
+   * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write
+   */
   holdSocket(file: string, mode: number): Promise<HeldSocket>;
   /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */
   readonly inheritedSockets: Record<string, number>;
@@ -174,7 +193,10 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   /** Slots that a `beforeRefork` tap leaves empty, or a failed start, will be filled again by this plugin: nobody gives up meanwhile. */
   fillsLeftSlots: boolean;
 
-  /** Applies another plugin with these options, as if it stood in the configuration behind this one. */
+  /**
+   * Applies another plugin with these options, as if it stood in the configuration behind this one.
+   * @throws ClusterError ERR_CLUSTER_PLUGIN, ERR_CLUSTER_HOOK_TIMEOUT
+   */
   applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void>;
   /** Gives other plugins something under a name. @throws ClusterError ERR_CLUSTER_PLUGIN where the name is taken */
   share<Name extends keyof Shared & string>(name: Name, value: Shared[Name]): void;

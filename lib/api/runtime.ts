@@ -18,12 +18,15 @@ export interface RuntimeHooks {
   beforeClose: ChildHook<[ClosingContext], Promise<void>>;
 }
 
+/** What a server is about to listen with, as Node's `server.listen` takes it. */
 export interface ListenOptions {
   port?: number;
   host?: string;
+  /** Unix socket or pipe. */
   path?: string;
   fd?: number;
   backlog?: number;
+  /** The worker listens by itself, and the master does not see its connections. */
   exclusive?: boolean;
   reusePort?: boolean;
   /** A plugin's own server: no hook sees it, and the plugin itself closes it. */
@@ -31,10 +34,11 @@ export interface ListenOptions {
   [key: string]: unknown;
 }
 
+/** What a drain knows: why, and how long it may take. */
 export interface ClosingContext {
   /** Read it anew: a reload's drain may become a stop's. */
   reason: CloseReason;
-  /** Milliseconds from now until the master kills this child. */
+  /** Milliseconds from the beginning until the master kills this child. */
   timeout: number;
   /** `performance.now()` at which the time is over. */
   deadline: number;
@@ -44,17 +48,23 @@ export interface ClosingContext {
 export interface ChildHook<Args extends unknown[], Result> {
   tap(name: string, fn: (...args: Args) => unknown): void;
   tapPromise(name: string, fn: (...args: Args) => Promise<unknown>): void;
+  /** For the runtime itself: runs the taps; awaits each where the hook is asynchronous. */
   call(...args: Args): Result;
 }
 
 /** What a plugin's part gets in a child. */
 export interface Runtime<R extends ChildRole = ChildRole> {
   readonly role: R;
+  /** Stable index of a worker, 0..N-1; -1 in the agent. */
   readonly slot: number;
+  /** All that the master has told this process. */
   readonly boot: BootInfo;
+  /** The resolved configuration as plain data. */
   readonly config: Record<string, unknown>;
+  /** Tapped in the part; later is too late for those that have been called. */
   readonly hooks: RuntimeHooks;
   readonly messenger: Messenger;
+  /** Lines bear this process's name: `worker#0`, `agent`. */
   readonly logger: Logger;
   /** Typed internal messages to and from the master (see InternalMessages). */
   readonly channel: Channel<R, 'master'>;
@@ -68,11 +78,17 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   onClose(fn: () => unknown, name?: string): void;
   /** Readiness checks of the app (`context.health`). */
   readonly healthChecks: ReadonlyMap<string, HealthCheck>;
-  /** Closes this child by its own decision: the master forks a replacement at once; exits with `code`. */
+  /**
+   * Closes this child by its own decision: the master forks a replacement at once. It drains for `timeout` ms at most and
+   * exits with `code`, so the promise never resolves.
+   */
   leave(reason: CloseReason, options: { code: number; timeout: number }): Promise<never>;
   /** Whether this child prints why it could not start; a plugin that shows it in a better way turns it off. */
   printsFailure: boolean;
-  /** Gives idle HTTP/1 connections back to the master, which hands them to another worker as if they were new; resolves with how many. */
+  /**
+   * Gives idle HTTP/1 connections back to the master, which hands them to another worker as if they were new; resolves with
+   * how many.
+   */
   giveBackIdle(): Promise<number>;
   /** What a plugin in the master has noted of a connection (`prepare` of `routeConnections`), by the connection's handle. */
   noteOf(connection: object): unknown;
@@ -80,6 +96,7 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   readonly waiting: { requests: number; sockets: number; tasks: Set<string> };
 }
 
+/** A readiness check: not ready while it returns false, throws or rejects, or takes longer than health-check's `checkTimeout`. */
 export type HealthCheck = () => unknown;
 
 /** What an app, an agent module or a framework gets of the cluster it runs in. */
@@ -89,12 +106,14 @@ export interface Context {
   readonly slot: number;
   /** The resolved configuration as plain data. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Lines in the form of the master's, with this process's name: `worker#0`, `agent`. */
   readonly logger: Logger;
+  /** Messages to and from the other processes of the cluster. */
   readonly messenger: Messenger;
   /** Aborted when draining starts. */
   readonly signal: AbortSignal;
   /** Run when the process closes, last registered first, each awaited. `name` is shown while it hangs. */
   onClose(fn: () => unknown, name?: string): void;
-  /** Adds a readiness check: not ready while it returns false, throws or rejects. A name used before is replaced. */
+  /** Adds a check that `/readyz` asks. A name used before is replaced. */
   health(name: string, fn: HealthCheck): void;
 }

@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http';
 
 /** What a framework's classes are made with; a framework may add options of its own. */
 export interface FrameworkOptions {
+  /** The app's directory, absolute. */
   baseDir: string;
   /** A free port on the loopback interface, the same for agent and workers, for the framework's own use. */
   clusterPort?: number;
@@ -31,7 +32,7 @@ abstract class Lifecycle extends EventEmitter {
     this.#ready.catch(() => {});
   }
 
-  /** Adds a step that has to be done before this is ready. */
+  /** Adds a step that has to be done before this is ready. @throws Error once the steps have run */
   beforeStart(step: Step): void {
     if (this.#started) throw new Error('beforeStart() was called after the start');
     this.#starting.push(step);

@@ -11,6 +11,7 @@ import { missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
 import { findEntry, findPlace, logicalCwd, type Target } from './target.js';
 
+/** What to load the configuration of, and what is said about it beside files. */
 export interface LoadRequest {
   /** App directory or entry file, relative to `cwd`; default: `cwd`. */
   target?: string;
@@ -23,11 +24,13 @@ export interface LoadRequest {
    * `profile`: `--env`.
    */
   flags?: ProfileInput & { config?: string; profile?: string };
+  /** Variables to read in place of `process.env`: `CLUSTER_*`, `NODE_ENV`. */
   env?: NodeJS.ProcessEnv;
   /** Library use. Ranks as the command line does. */
   inline?: ProfileInput;
 }
 
+/** A configuration as {@link loadConfig} has read it, with what to run: a Bootstrap is made of it. */
 export interface LoadedConfig {
   config: Config;
   /** Where each value comes from, by its path: `log.level`, `plugins.health-check.port`. */
@@ -36,7 +39,9 @@ export interface LoadedConfig {
   files: string[];
   /** Configuration files of the directory that another one hides. */
   unused: string[];
+  /** Whose overlay was laid on top: `--env`, else CLUSTER_ENV, NODE_ENV, or what the command runs in. */
   profile: string;
+  /** What there is to run, and where. */
   target: Target;
   /** Plugin objects of JS configs, by their name in `config.plugins`. */
   pluginObjects: PluginObjects;

@@ -2,11 +2,13 @@ import { isObject } from '../kit/misuse.js';
 import { pathText, type Path } from './check.js';
 import { profileSchema, type Config } from './schema.js';
 
+/** Where a value of the configuration comes from. */
 export interface Origin {
   from: 'flag' | 'env' | 'profile' | 'file' | 'inline' | 'extends' | 'framework' | 'default' | 'hook';
   /** The file, the flag or the variable. */
   where?: string;
 }
+/** By the path of the value: `log.level`. */
 export type Provenance = Record<string, Origin>;
 
 type Values = Record<string, unknown>;

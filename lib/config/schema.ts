@@ -3,8 +3,8 @@ import { LOG_LEVELS } from '../kit/logger.js';
 import { isObject, misuse } from '../kit/misuse.js';
 
 /**
- * The configuration, said once: types, validation, defaults, the JSON Schema for editors and the table in the README all
- * come from here. The message of each schema is what is allowed, and reads after "expected".
+ * The configuration, said once: types, validation, defaults, the JSON Schema for editors and the table in
+ * docs/configuration.md all come from here. The message of each schema is what is allowed, and reads after "expected".
  */
 
 /** setTimeout wraps around above this. */
@@ -142,20 +142,27 @@ export const configSchema = v.strictObject({
     v.description('Overlays by the name of the environment: `production`, `development`, ...')), {}),
 }, 'an object of keys');
 
-/** What a user writes. */
+/** What a user writes: a configuration file, with `extends` and `profiles`. */
 export type ConfigInput = v.InferInput<typeof configSchema>;
+/** The same without what only a whole file has: one profile, or options that are given to a function. */
 export type ProfileInput = v.InferInput<typeof profileSchema>;
 type Parsed = v.InferOutput<typeof profileSchema>;
 
+/** PEM files, absolute paths. */
 export interface HttpsFiles {
   key: string;
   cert: string;
   ca?: string;
 }
 
-/** What the cluster runs with: every default applied, relative paths made absolute, plain data throughout. */
+/**
+ * What the cluster runs with: every default applied, relative paths made absolute, plain data throughout. Durations are in
+ * milliseconds.
+ */
 export interface Config extends Omit<Parsed, 'workers' | 'title' | 'https' | 'plugins'> {
+  /** How many, `auto` counted out. */
   workers: number;
+  /** Name of the instance. */
   title: string;
   https?: HttpsFiles;
   /** `true`, `false` or options; plugin objects stand in `LoadedConfig.pluginObjects` under the same name. */
@@ -177,7 +184,7 @@ export const HTTPS_PORT = 8443;
 /** The built-in defaults, as the schema states them. */
 export const defaults: Parsed = v.parse(profileSchema, {});
 
-/** Types a configuration; returns it unchanged. */
+/** Types a configuration; returns it unchanged. @throws ClusterError ERR_CLUSTER_USAGE where it is no object */
 export function defineConfig(config: ConfigInput): ConfigInput {
   if (!isObject(config)) throw misuse(defineConfig, 'an object of keys', config);
   return config;

@@ -5,6 +5,7 @@ import { JsonError, parseJson } from '../kit/json-text.js';
 import { isObject, nearest } from '../kit/misuse.js';
 import { isDirectory, isPath, resolveModule, resolvePath } from './modules.js';
 
+/** What a cluster is started on: a directory or an entry file, and what there is to run in it. */
 export interface Target {
   /** Absolute, as the user wrote it: symbolic links are kept, so that a reload follows them anew. */
   dir: string;

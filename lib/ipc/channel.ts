@@ -16,9 +16,10 @@ type Frame =
 type Handler = (data: never) => unknown;
 
 /**
- * Typed messages between the master and one child, over a pipe of their own: a connection that is handed to a worker
- * blocks Node's IPC channel until the worker has taken it (docs/decisions/node-facts.md, 5), and a pipe keeps what is written before the
- * child reads (the same, 2). It is no relay for anything else: a type without a handler is answered with an error.
+ * Typed messages between the master and one child, over a pipe of their own (docs/decisions/channel.md): a connection that is
+ * handed to a worker blocks Node's IPC channel until the worker has taken it (docs/decisions/node-facts.md, 5), and a pipe
+ * keeps what is written before the child reads (the same, 2). It is no relay for anything else: a request of a type without a
+ * handler is rejected with ERR_CLUSTER_UNKNOWN_MESSAGE.
  *
  * Frames: length (4 bytes, big endian), then `v8.serialize`d data, so Map, Date, Buffer and typed arrays arrive as they are.
  */
@@ -45,6 +46,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     wire.on('end', () => this.#close());
   }
 
+  /** The other side is there, as far as is known. */
   get open(): boolean {
     return this.#open;
   }
@@ -86,6 +88,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     for (const frame of early) this.#dispatch(frame);
   }
 
+  /** Called when the other side is gone, or this one has ended the channel; once, and not for one that is closed already. */
   onClose(listener: () => void): void {
     this.#closed.push(listener);
   }
@@ -105,6 +108,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     else this.#wire.unref();
   }
 
+  /** For good; what waits for an answer is rejected with ERR_CLUSTER_CHANNEL_CLOSED. */
   end(): void {
     this.#wire.destroy();
   }

@@ -1,6 +1,8 @@
 import type { ErrorData } from '../kit/errors.js';
 
+/** What a process of a cluster is. */
 export type Role = 'master' | 'agent' | 'worker';
+/** What one that the master has forked is. */
 export type ChildRole = 'agent' | 'worker';
 
 /** Where a child really listens. `port` for TCP, `path` for a unix socket or pipe. */
@@ -11,13 +13,18 @@ export interface Address {
   path?: string;
 }
 
-/** Why a child is asked to close. */
+/**
+ * Why a child is asked to close, or killed. `signal`, `uncaught`: its own decision, for a signal it got or an exception nobody
+ * caught; `recycle`: health-check's; `abort`: what it was started for was given up; `masterGone`: the master has died.
+ */
 export type CloseReason =
   'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
 
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {
+  /** Requests that are not answered yet. */
   requests: number;
+  /** Other open connections: WebSockets, for instance. */
   sockets: number;
   /** Names of `onClose` functions and plugin taps still running. */
   tasks: string[];
@@ -45,16 +52,21 @@ export const WARM = 'HATCHERY_WARM';
 /** Everything a child is told; sent over its own pipe, never through argv or the environment. */
 export interface BootInfo {
   role: ChildRole;
+  /** Number of the process, counted from 1 for each role. */
   id: number;
   /** Stable place of a worker, 0..N-1; -1 for the agent. */
   slot: number;
+  /** Of its configuration and code: 1 at the start, one more with each reload. */
   generation: number;
   processTitle: string;
   /** Milliseconds this child may take to close, when it closes by itself. */
   timeout: number;
+  /** The app's directory, links resolved. */
   baseDir: string;
   entry: Entry;
+  /** Of plugins, in the order in which they run. */
   parts: PartSpec[];
+  /** Where to listen, unless the app says it. */
   listen: {
     port: number;
     host?: string;
@@ -71,12 +83,15 @@ export interface BootInfo {
   hasAgent: boolean;
 }
 
-/** The public envelope, the seed's wire shape. */
+/** A public message as it goes over the wire: in the shape that Egg's processes send, so `process.send` of one works as well. */
 export interface Envelope {
   action: string;
   data?: unknown;
+  /** `app`, `agent`, `master` or `parent`: the group of the sender, filled in by the master. */
   from?: string;
+  /** The group it is for; without one, and without `receiverPid`, workers write to the agent, the agent to all workers. */
   to?: string;
+  /** One process: its pid, `random`, or `slot:` and the index of a worker. */
   receiverPid?: number | string;
   /** Set on a request: its number, unique in the sending process. */
   request?: number;
@@ -98,7 +113,9 @@ export interface InternalMessages {
   'child.hello': { from: 'agent' | 'worker'; to: 'master'; data: { node: string } };
   /** Written by the master at the fork; a pipe keeps it until the child reads. */
   'child.boot': { from: 'master'; to: 'agent' | 'worker'; data: BootInfo };
+  /** It serves; where it listens. */
   'child.ready': { from: 'agent' | 'worker'; to: 'master'; data: { addresses: Address[] } };
+  /** A server that comes up once the worker is ready. */
   'child.listening': { from: 'worker'; to: 'master'; data: Address };
   /** The child's own failure, sent before it exits. */
   'child.failed': { from: 'agent' | 'worker'; to: 'master'; data: { phase: 'boot' | 'run'; error: ErrorData; output?: string } };
@@ -112,7 +129,9 @@ export interface InternalMessages {
   'child.acceptRest': { from: 'master'; to: 'worker'; data: { path: string } };
   /** Something that Node does not document is not there; what is done instead, a line. */
   'child.slowPath': { from: 'agent' | 'worker'; to: 'master'; data: string };
+  /** While it closes, when it changes. */
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
+  /** A public message, on its way through the master. */
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }
 

@@ -32,6 +32,7 @@ export const ERRORS = {
   ERR_CLUSTER_CONTROL: { exit: 1, means: 'the control socket could not be made or did not answer' },
 } as const;
 
+/** `ERR_CLUSTER_...`; a key of {@link ERRORS}. */
 export type ErrorCode = keyof typeof ERRORS;
 
 /** What a failure looks like when it crosses a process border or goes into JSON. */
@@ -45,14 +46,18 @@ export interface ErrorData {
   detail?: string;
 }
 
+/** What an error carries beside code and message. */
 export interface ClusterErrorOptions {
+  /** The error that it comes from; told with it in logs and across processes. */
   cause?: unknown;
   /** Further lines for a person, printed below the message: a child's own error output, for instance. */
   detail?: string;
 }
 
+/** An error of ours: whoever handles it goes by `code`, what each means stands in {@link ERRORS}. */
 export class ClusterError extends Error {
   readonly code: ErrorCode;
+  /** Further lines for a person: a failing child's own output, for instance. */
   declare readonly detail?: string;
 
   constructor(code: ErrorCode, message: string, options: ClusterErrorOptions = {}) {
@@ -68,7 +73,7 @@ export class ClusterError extends Error {
   }
 }
 
-/** An error for another process or JSON. */
+/** An error, or whatever else was thrown, as data for another process or JSON; its causes are told in `stack`. */
 export function wire(error: unknown): ErrorData {
   if (!(error instanceof Error)) {
     if (typeof error === 'string') return { name: 'Error', message: error };

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { Debugger } from 'debug';
 import { describeError, wire } from './errors.js';
 
+/** From the least to the most important; `silent` prints nothing. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -16,9 +17,10 @@ export interface LoggerOptions {
 }
 
 /**
- * One line an event, in the seed's shape: `2021-04-07 21:17:57,857 INFO 61376 [master] text`. Written synchronously, so
- * that the last lines before an exit are not lost (test/integration/last-words.test.ts). Own code, because loading the
- * smallest of the known loggers costs more than a whole worker may (README, "What it costs").
+ * The log of one process: one line an event, in the shape of Egg's (`2021-04-07 21:17:57,857 INFO 61376 [master] text`) or
+ * as JSON. Written synchronously, so that the last lines before an exit are not lost, and own code, because loading the
+ * smallest of the known loggers costs more than a whole worker may (docs/decisions/own-logger.md). It never throws and never
+ * waits for a reader longer than 50 ms.
  */
 export class Logger {
   readonly #options: LoggerOptions;
@@ -29,6 +31,7 @@ export class Logger {
     this.#level = LOG_LEVELS.indexOf(options.level);
   }
 
+  /** `fields` follow the message as `key=value`, in JSON as keys of the line. */
   debug(message: string, fields?: object): void { this.#write(0, message, fields); }
   info(message: string, fields?: object): void { this.#write(1, message, fields); }
   warn(message: string, fields?: object): void { this.#write(2, message, fields); }
@@ -43,6 +46,7 @@ export class Logger {
     this.#level = LOG_LEVELS.indexOf(level);
   }
 
+  /** The same with another label. */
   child(label: string): Logger {
     return new Logger({ ...this.#options, label });
   }
@@ -101,6 +105,7 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 export const createDebug = (namespace: string): Debugger | ((format: string, ...values: unknown[]) => void) =>
   process.env.DEBUG ? (createRequire(import.meta.filename)('debug') as (namespace: string) => Debugger)(namespace) : () => {};
 
+/** Absolute paths of the files that a daemon's lines go to: the normal ones, and warnings and errors; both may be one. */
 export interface LogPaths {
   out: string;
   err: string;

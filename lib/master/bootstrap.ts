@@ -1,8 +1,8 @@
 import type { ChildView } from '../api/child.js';
 import type { Controllable, Progress, Route, ReloadResult, Status } from '../api/control.js';
 import type { Hooks, TapRecord } from '../api/hooks.js';
-import type { Deadlines, ServiceState, Plugin } from '../api/plugin.js';
 import type { Messenger } from '../api/messenger.js';
+import type { Deadlines, ServiceState, Plugin } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { CloseReason } from '../ipc/messages.js';
@@ -27,6 +27,7 @@ export type { BootstrapOptions } from './core.js';
 export class Bootstrap implements Controllable {
   readonly #core: Core;
 
+  /** `loaded`: what `loadConfig` gives. Nothing starts yet. @throws ClusterError ERR_CLUSTER_USAGE where it is something else */
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
     if (!isObject(loaded) || !isObject(loaded.config)) throw misuse(new.target, 'what loadConfig returns', loaded);
     this.#core = createCore(loaded, options);
@@ -44,6 +45,7 @@ export class Bootstrap implements Controllable {
     return this.#core.taps;
   }
 
+  /** The master's own: hears what is sent to `"master"`. */
   get messenger(): Messenger {
     return this.#core.post.messenger;
   }
@@ -52,7 +54,7 @@ export class Bootstrap implements Controllable {
     return this.#core.logger;
   }
 
-  /** How long children may take to close; graceful-exit sets it. */
+  /** How long children may take to close, ms; graceful-exit sets it. */
   get deadlines(): Deadlines {
     return this.#core.deadlines;
   }
@@ -67,6 +69,7 @@ export class Bootstrap implements Controllable {
     return this.loaded.config;
   }
 
+  /** The configuration with where it comes from and what it runs. */
   get loaded(): LoadedConfig {
     return this.#core.releases.current.loaded;
   }
@@ -80,18 +83,22 @@ export class Bootstrap implements Controllable {
     return this.#core.life.started;
   }
 
+  /** A close has begun, or is done. */
   get closing(): boolean {
     return this.#core.life.closing;
   }
 
+  /** When this was made. */
   get startedAt(): Date {
     return this.#core.life.startedAt;
   }
 
+  /** Of configuration and code: 1 at the start, one more with each reload that succeeded. */
   get generation(): number {
     return this.#core.releases.current.generation;
   }
 
+  /** How the last reload or restart has ended; null before the first. */
   get lastReload(): ReloadResult | null {
     return this.#core.lastReload;
   }
@@ -111,17 +118,23 @@ export class Bootstrap implements Controllable {
     return [...this.#core.agent.children(), ...this.#core.workers.children()];
   }
 
-  /** Applies the plugins and lets them see the configuration; `start` does it by itself, `framework config` wants no more. */
+  /**
+   * Applies the plugins and lets them see the configuration, once; `start` does it by itself, `framework config` wants no more.
+   * @throws ClusterError ERR_CLUSTER_PLUGIN, _ENGINE, _HOOK, _HOOK_TIMEOUT, _NOT_CLONEABLE, _BALANCE, _CONFIG
+   */
   prepare(): Promise<void> {
     return prepare(this.#core);
   }
 
-  /** Applies one more plugin, before the start. */
+  /** Applies one more plugin, before the start. @throws ClusterError ERR_CLUSTER_PLUGIN, ERR_CLUSTER_HOOK_TIMEOUT */
   applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void> {
     return applyPlugin(this.#core, plugin, options);
   }
 
-  /** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
+  /**
+   * Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown.
+   * @throws ClusterError as `prepare`; ERR_CLUSTER_START, _START_TIMEOUT, _CLOSING
+   */
   async start(): Promise<this> {
     await prepare(this.#core);
     await start(this.#core);
@@ -136,7 +149,10 @@ export class Bootstrap implements Controllable {
     return reload(this.#core, reason, options);
   }
 
-  /** As a reload, but the old ones go first: for development. @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING */
+  /**
+   * As a reload, but the old ones go first: for development.
+   * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING
+   */
   restart(reason: string, options?: RestartOptions): Promise<ReloadResult> {
     return restart(this.#core, reason, options);
   }
@@ -146,25 +162,30 @@ export class Bootstrap implements Controllable {
     return scale(this.#core, change);
   }
 
-  /** Replaces one worker, its successor ready first. Resolves false when something else is under way or it is not in charge any more. */
+  /** Replaces one worker, its successor ready first. Resolves false when something is under way or it is not in charge any more. */
   replace(child: ChildView, reason: CloseReason): Promise<boolean> {
     return replaceWorker(this.#core, child, reason);
   }
 
-  /** Kills a child with everything it has started; it is replaced like any other that dies. */
+  /** Kills a child with everything it has started; it is replaced like any other that dies. Resolves when it is gone. */
   async kill(child: ChildView, reason: CloseReason): Promise<void> {
     await (child as Child).kill(reason);
   }
 
-  /** Drains the workers, closes the agent, resolves with the exit code. It wins over all that is going on; a second call with `force` hurries. */
+  /**
+   * Drains the workers, closes the agent, resolves with the exit code (`options.code`, 0 by default). It wins over all that is
+   * going on; a second call with `force` hurries. The process stays: its owner ends it.
+   */
   close(reason: string, options?: CloseOptions): Promise<number> {
     return close(this.#core, reason, options);
   }
 
+  /** What `framework status` shows. */
   status(): Promise<Status> {
     return status(this.#core);
   }
 
+  /** Told of each step of a start, reload, scale or close; returns a function that ends it. */
   onProgress(listener: (progress: Progress) => void): () => void {
     return this.#core.tasks.onProgress(listener);
   }

@@ -19,8 +19,9 @@ import { Spares } from './processes/spares.js';
 import { Workers } from './processes/workers.js';
 import { Releases } from './releases.js';
 
+/** How a Bootstrap runs, beside its configuration. */
 export interface BootstrapOptions {
-  /** Reads the configuration afresh; a reload uses it. */
+  /** Reads the configuration afresh; a reload uses it. Without it a reload takes new code with the old configuration. */
   reloadConfig?: () => Promise<LoadedConfig>;
   /** A daemon's log files, opened anew at SIGHUP. */
   logFiles?: LogPaths;
