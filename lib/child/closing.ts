@@ -5,7 +5,7 @@ import { atMost } from '../kit/time.js';
 import type { ChildRuntime } from './runtime.js';
 import type { Signals } from './signals.js';
 
-/** Exit code after the master has been SIGKILLed, as in the seed. */
+/** Exit code after the master has been SIGKILLed, as Egg's processes have it. */
 export const MASTER_GONE = 110;
 /** Milliseconds for node:cluster's farewell to the master. */
 const FAREWELL = 1_000;

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
-import { ClusterError } from '../kit/errors.js';
-import type { BootInfo, Entry } from '../ipc/messages.js';
 import type { Runtime } from '../api/runtime.js';
+import type { BootInfo, Entry } from '../ipc/messages.js';
+import { ClusterError } from '../kit/errors.js';
 import { listen } from '../kit/sockets.js';
 import { createServer, makeRoom } from './serve.js';
 

@@ -1,5 +1,5 @@
-import { wire } from '../kit/errors.js';
 import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
+import { wire } from '../kit/errors.js';
 import { whenMade } from '../node/process.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';

@@ -94,7 +94,7 @@ export class ChildRuntime implements Runtime {
     this.messenger = new ProcessMessenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
-      // Code written for the seed's model (Egg's own messenger, sendmessage) listens to the process.
+      // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
       process.emit('message', envelope, undefined);
     });
     onSlowPath((what) => { channel.send('child.slowPath', what); });

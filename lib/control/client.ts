@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { ClusterError, fromWire } from '../kit/errors.js';
 import type { Status, Progress } from '../api/control.js';
+import { ClusterError, fromWire } from '../kit/errors.js';
 import type { InstanceRecord } from './registry.js';
 import type { Line } from './server.js';
 
@@ -72,7 +72,8 @@ export class ControlClient {
     const { title, pid } = this.#record;
     const { code, message } = cause as NodeJS.ErrnoException;
     const absent = code === 'ENOENT' || code === 'ECONNREFUSED';
-    return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${title}" (pid ${pid}) ${absent ? 'has no control socket' : what ?? `did not answer: ${message}`}`);
+    const why = absent ? 'has no control socket' : what ?? `did not answer: ${message}`;
+    return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${title}" (pid ${pid}) ${why}`);
   }
 
   #refused(body: string, path: string): ClusterError {

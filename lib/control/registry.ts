@@ -2,8 +2,8 @@ import { linkSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, un
 import { createConnection } from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
-import { makeInstanceDir, readableDirs } from './instance-dir.js';
 import { isRunning, ownIdentity, type ProcessIdentity } from '../kit/processes.js';
+import { makeInstanceDir, readableDirs } from './instance-dir.js';
 
 /** What is said of an instance when it starts. */
 export interface InstanceInfo {

@@ -107,7 +107,8 @@ function ticksFromProc(pid: number): number | null {
 function secondsFromPs(pid: number): number | null {
   if (process.platform === 'win32') return null;
   try {
-    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', timeout: 2_000, env: { ...process.env, LC_ALL: 'C' } });
+    const env = { ...process.env, LC_ALL: 'C' };
+    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', timeout: 2_000, env });
     const time = Date.parse(text.trim());
     return Number.isNaN(time) ? null : Math.round(time / 1000);
   } catch {

@@ -61,7 +61,9 @@ const STRIKES = 3;
  * The last resort: the agent or all workers are gone and nobody is starting or waiting to start, at three checks in a row;
  * then the master gives up. Returns what ends the checks.
  */
-export function threeStrikes(interval: number, look: () => Counts & { expectsAgent: boolean; pending: boolean }, out: (counts: Counts) => void): () => void {
+export function threeStrikes(
+  interval: number, look: () => Counts & { expectsAgent: boolean; pending: boolean }, out: (counts: Counts) => void,
+): () => void {
   let strikes = 0;
   const timer = setInterval(() => {
     const { agent, workers, expectsAgent, pending } = look();

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import { ClusterError, fromWire, wire } from '../kit/errors.js';
 import type { Listener, MessageData, Messenger, Target } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
+import { ClusterError, fromWire, wire } from '../kit/errors.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
 export const REQUEST_TIMEOUT = 5_000;
@@ -18,7 +18,8 @@ export class ProcessMessenger implements Messenger {
   constructor(post: (envelope: Envelope) => void, hasAgent: () => boolean = () => true) {
     this.#post = (envelope) => {
       if (envelope.to === 'agent' && !hasAgent()) {
-        throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: set \`agent: true\` in the configuration, or add an agent module`);
+        throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: `
+          + 'set `agent: true` in the configuration, or add an agent module');
       }
       post(envelope);
     };
@@ -46,7 +47,9 @@ export class ProcessMessenger implements Messenger {
     this.#post({ action, data, to: 'agent' });
   }
 
-  request<A extends string, Answer = unknown>(target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT }: { timeout?: number } = {}): Promise<Answer> {
+  request<A extends string, Answer = unknown>(
+    target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT }: { timeout?: number } = {},
+  ): Promise<Answer> {
     return new Promise<unknown>((resolve, reject) => {
       const to = address(target);
       const request = this.#next++;
@@ -119,11 +122,12 @@ export function replyTo(envelope: Envelope): Pick<Envelope, 'to' | 'receiverPid'
 
 const GROUPS: ReadonlySet<unknown> = new Set<Target>(['app', 'agent', 'master', 'parent']);
 
-/** Not every caller is checked by TypeScript, and as in the seed a pid may come as a text. */
+/** Not every caller is checked by TypeScript, and a pid may come as a text, as Egg's messenger takes it. */
 function address(target: Target): Pick<Envelope, 'to' | 'receiverPid'> {
   if (GROUPS.has(target)) return { to: target as string };
   if (Number(target) > 0) return { receiverPid: Number(target) };
   const slot = (target as { slot?: unknown } | null)?.slot;
   if (Number.isInteger(slot)) return { to: 'app', receiverPid: `slot:${slot as number}` };
-  throw new ClusterError('ERR_CLUSTER_NO_RECEIVER', `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
+  throw new ClusterError('ERR_CLUSTER_NO_RECEIVER',
+    `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
 }

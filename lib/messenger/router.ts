@@ -1,6 +1,6 @@
+import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, wire } from '../kit/errors.js';
 import { replyTo } from './messenger.js';
-import type { Envelope } from '../ipc/messages.js';
 
 /** A process that messages can be delivered to. */
 export interface Recipient {
@@ -21,7 +21,7 @@ export interface Directory {
   allow(envelope: Envelope): boolean;
 }
 
-/** The seed's default addressees. */
+/** Whom a message is for that does not say it, by who sends it: Egg's rule. */
 const DEFAULT_TO: Readonly<Record<string, string>> = { app: 'agent', agent: 'app', parent: 'master', master: 'app' };
 
 /** Where each envelope that passes through the master goes. Pure: it knows no process, only the directory. */
@@ -49,12 +49,17 @@ export class Router {
     const { to, receiverPid } = envelope;
     if (to === 'master') return directory.master(envelope), true;
     if (to === 'parent') return directory.parent(envelope), true;
-    const agent = directory.agent();
-    const everyone = agent ? [...directory.workers(), agent] : directory.workers();
-    const group = to === 'agent' ? everyone.filter((one) => one === agent) : to === 'app' ? directory.workers() : to === undefined ? everyone : [];
+    const group = this.#group(to);
     const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
     for (const one of chosen) one.deliver(envelope);
     return chosen.length > 0;
+  }
+
+  /** The children that `to` names; all of them where a pid alone says whom a message is for. */
+  #group(to: string | undefined): Recipient[] {
+    const workers = to === undefined || to === 'app' ? this.#directory.workers() : [];
+    const agent = to === undefined || to === 'agent' ? this.#directory.agent() : null;
+    return agent ? [...workers, agent] : workers;
   }
 
   #refuse(envelope: Envelope): void {
@@ -77,11 +82,11 @@ function pick(group: Recipient[], receiver: number | string): Recipient[] {
     const slot = group.filter((one) => one.slot === Number(receiver.slice(5)));
     return [slot.find((one) => one.ready) ?? slot[0]].filter((one) => one !== undefined);
   }
-  // As in the seed, a pid may come as a string.
+  // A pid may come as a text, as Egg's messenger takes it.
   return group.filter((one) => one.pid === Number(receiver));
 }
 
-/** The seed takes a bare string for an action that is its own data; anything else that is no envelope is foreign and left alone. */
+/** A bare string is an action and its own data, as Egg has it; anything else that is no envelope is foreign and left alone. */
 function toEnvelope(message: unknown): Envelope | null {
   if (typeof message === 'string') return { action: message, data: message };
   if (typeof message !== 'object' || message === null || typeof (message as Envelope).action !== 'string') return null;

@@ -1,5 +1,5 @@
-import type { RawHandle } from '../../node/raw-sockets.js';
 import type { TakeUnserved } from '../../api/plugin.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
 import type { Routing } from './routing.js';

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../../kit/errors.js';
 import type { ChildView } from '../../api/child.js';
 import type { HeldSocket as Held } from '../../api/plugin.js';
 import { message } from '../../ipc/messages.js';
+import { ClusterError } from '../../kit/errors.js';
 import { removeStaleSocket } from '../../kit/sockets.js';
 import { bindOnly, sendHandle } from '../../node/cluster.js';
 import type { RawHandle } from '../../node/raw-sockets.js';

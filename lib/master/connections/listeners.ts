@@ -1,15 +1,15 @@
 import net, { type Server } from 'node:net';
-import { createDebug } from '../../kit/logger.js';
-import { listen } from '../../kit/sockets.js';
 import type { TakeUnserved } from '../../api/plugin.js';
 import { message as hatchery } from '../../ipc/messages.js';
+import { createDebug } from '../../kit/logger.js';
+import { listen } from '../../kit/sockets.js';
 import {
   addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, portIn, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
+import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
 import type { Routing } from './routing.js';
-import type { Child } from '../processes/child.js';
 
 const debug = createDebug('hatchery:listeners');
 

@@ -55,9 +55,13 @@ export class Routing {
 
   /**
    * Whether this Node can do what the configuration and the plugins want.
-   * @throws ClusterError ERR_CLUSTER_BALANCE: `reuse-port` before Node 22.12 or outside Linux; connections are routed that the master never sees
+   * @throws ClusterError ERR_CLUSTER_BALANCE: `reuse-port` before Node 22.12 or outside Linux; connections are routed that the
+   * master never sees
    */
-  check(balance: Config['balance'], { node = process.versions.node, platform = process.platform }: { node?: string; platform?: string } = {}): void {
+  check(
+    balance: Config['balance'],
+    { node = process.versions.node, platform = process.platform }: { node?: string; platform?: string } = {},
+  ): void {
     const [first] = this.#taps;
     if (first && balance !== 'round-robin') {
       throw new ClusterError('ERR_CLUSTER_BALANCE',
@@ -66,7 +70,9 @@ export class Routing {
     if (balance !== 'reuse-port') return;
     const [major = 0, minor = 0] = node.split('.').map(Number);
     const instead = 'use "round-robin" or "os"';
-    if (platform !== 'linux') throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "reuse-port" needs Linux, this is ${platform}; ${instead}`);
+    if (platform !== 'linux') {
+      throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "reuse-port" needs Linux, this is ${platform}; ${instead}`);
+    }
     if (major < 22 || (major === 22 && minor < 12)) {
       throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "reuse-port" needs Node.js 22.12 or later, this is ${node}; ${instead}`);
     }

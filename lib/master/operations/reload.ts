@@ -85,7 +85,8 @@ async function replaceWorkers({ tasks, workers }: Core, release: Release, done: 
       await stayUp(child, soak);
     }
     const took = Math.round(performance.now() - started);
-    tasks.step('reload', `worker#${slot.index} (pid ${child.pid}) ready in ${took}ms, draining pid ${slot.current?.pid ?? '-'}`, { slot: slot.index, pid: child.pid });
+    const text = `worker#${slot.index} (pid ${child.pid}) ready in ${took}ms, draining pid ${slot.current?.pid ?? '-'}`;
+    tasks.step('reload', text, { slot: slot.index, pid: child.pid });
     const drained = slot.handOver(child, 'reload');
     if (slot.current === child) done.replaced++;
     await drained;
@@ -99,8 +100,10 @@ async function replaceWorkers({ tasks, workers }: Core, release: Release, done: 
     await Promise.all(workers.slots.map((slot) => slot.abandon()));
     if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') throw error;
     const { message, detail } = error as ClusterError;
-    const left = done.replaced === 0 ? 'the old workers are untouched' : `${done.replaced} of ${slots.length} workers had been replaced, the others are untouched`;
-    throw new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', `reload aborted: ${message}; ${left}`, { cause: error, ...(detail ? { detail } : {}) });
+    const left = done.replaced === 0
+      ? 'the old workers are untouched'
+      : `${done.replaced} of ${slots.length} workers had been replaced, the others are untouched`;
+    throw new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', `reload aborted: ${message}; ${left}`, { cause: error, detail });
   }
 }
 

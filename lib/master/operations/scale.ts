@@ -17,7 +17,10 @@ export function orderScale(core: Core, by: 1 | -1): void {
   });
 }
 
-/** Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not in charge any more. */
+/**
+ * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not in
+ * charge any more.
+ */
 export async function replaceWorker(core: Core, child: ChildView, reason: CloseReason): Promise<boolean> {
   const { tasks, life, workers, releases } = core;
   const slot = workers.slots[child.slot];
@@ -54,7 +57,10 @@ function assertNumber(change: number | string): void {
   if (!/^[+-]?\d+$/.test(text)) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected a whole number, +N or -N, found "${text}"`);
 }
 
-/** From what there is when its turn has come; never below 1, nor above what a configuration may say. @throws ClusterError ERR_CLUSTER_USAGE */
+/**
+ * From what there is when its turn has come; never below 1, nor above what a configuration may say.
+ * @throws ClusterError ERR_CLUSTER_USAGE
+ */
 function wanted(change: number | string, from: number): number {
   const to = typeof change === 'string' && /^[+-]/.test(change) ? from + Number(change) : Number(change);
   if (to > MOST_WORKERS) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected at most ${MOST_WORKERS} workers, found ${to}`);

@@ -8,7 +8,10 @@ export interface CloseOptions {
   code?: number;
 }
 
-/** Drains the workers, closes the agent, resolves with the exit code. It wins over all that is going on; a second call with `force` hurries. */
+/**
+ * Drains the workers, closes the agent, resolves with the exit code. It wins over all that is going on; a second call with
+ * `force` hurries.
+ */
 export function close(core: Core, reason: string, { force = false, code = 0 }: CloseOptions = {}): Promise<number> {
   if (force) core.life.hurry();
   return core.life.closed ??= closeNow(core, reason, code);

@@ -8,7 +8,10 @@ import { addressOf, formatAddress } from '../status-report.js';
 import { close } from './shutdown.js';
 import { listenToSignals } from './signals.js';
 
-/** With its plugins applied. Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
+/**
+ * With its plugins applied. Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error
+ * of the child is thrown.
+ */
 export async function start(core: Core): Promise<void> {
   const { life, hooks, logger, releases, tasks, forker, reaper, deadlines, options, cleanup } = core;
   const { config, target: { entry } } = releases.current.loaded;
@@ -18,7 +21,8 @@ export async function start(core: Core): Promise<void> {
   cleanup.push(core.post.listenToParent());
   life.enter('start');
   process.title = `${config.title}: master`;
-  logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${config.workers} worker${config.workers === 1 ? '' : 's'})`);
+  const count = `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
+  logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);

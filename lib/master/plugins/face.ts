@@ -20,9 +20,9 @@ import { applyFailure } from './mistakes.js';
 export async function applyPlugin<Options>(core: Core, plugin: Plugin<Options>, options: Options): Promise<void> {
   const { hookTimeout } = core.options;
   const hooks = faceOfHooks(core.hooks, plugin.name);
+  const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
   try {
-    await inTime(hookTimeout, async () => plugin.apply(faceOf(core, plugin.name, hooks.face), options), () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
-      `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`));
+    await inTime(hookTimeout, async () => plugin.apply(faceOf(core, plugin.name, hooks.face), options), late);
   } catch (error) {
     throw applyFailure(plugin.name, error, hooks.missed, Object.keys(core.hooks));
   } finally {
@@ -75,7 +75,9 @@ function faceOf(core: Core, name: string, hooks: Hooks): Master {
     applyPlugin: (plugin, options) => applyPlugin(core, plugin, options),
     share: (key, value) => {
       const holder = shared.get(key);
-      if (holder) throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${name}" shares "${key}", which plugin "${holder.plugin}" shares already`);
+      if (holder) {
+        throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${name}" shares "${key}", which plugin "${holder.plugin}" shares already`);
+      }
       shared.set(key, { plugin: name, value });
     },
     shared: (key) => shared.get(key)?.value as never,
@@ -109,7 +111,10 @@ function faceOfHooks(hooks: Hooks, plugin: string): { face: Hooks; missed: strin
       if (typeof value !== 'function') return value;
       if (!TAPS.has(key)) return value.bind(target) as unknown;
       return (options: TapOptions, fn: unknown) => {
-        if (closed) throw new ClusterError('ERR_CLUSTER_TAP_LATE', `plugin "${plugin}" taps hook ${name} after its apply has returned: tap in apply`);
+        if (closed) {
+          throw new ClusterError('ERR_CLUSTER_TAP_LATE',
+            `plugin "${plugin}" taps hook ${name} after its apply has returned: tap in apply`);
+        }
         return Reflect.apply(value, target, [typeof options === 'string' ? plugin : { ...options, name: plugin }, fn]) as unknown;
       };
     },

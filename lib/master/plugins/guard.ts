@@ -1,6 +1,6 @@
 import { type HookName, type Hooks, type TapRecord, noteOfHook } from '../../api/hooks.js';
-import { createDebug } from '../../kit/logger.js';
 import { ClusterError } from '../../kit/errors.js';
+import { createDebug } from '../../kit/logger.js';
 import { inTime } from '../../kit/time.js';
 
 const debug = createDebug('hatchery:hooks');

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module';
+import type { Plugin, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
 import { isPlugin, pluginDefaults } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
 import type { Core } from '../core.js';
 import { applyPlugin } from './face.js';
-import type { Plugin, StandardResult } from '../../api/plugin.js';
 
 interface Found {
   /** The key in the `plugins` map. */
@@ -55,7 +55,10 @@ async function importPlugin(key: string, dir: string, where: Where): Promise<unk
   if (!file) {
     const { nearest } = await import('../../kit/misuse.js');
     const near = nearest(key, Object.keys(pluginDefaults('start')));
-    throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: "${key}" is no built-in plugin, and no ${isPath(key) ? 'file' : 'package'} of that name is found from ${dir}${near ? `; did you mean "${near}"?` : ''}`);
+    const what = isPath(key) ? 'file' : 'package';
+    const hint = near ? `; did you mean "${near}"?` : '';
+    throw new ClusterError('ERR_CLUSTER_PLUGIN',
+      `${await where(key)}: "${key}" is no built-in plugin, and no ${what} of that name is found from ${dir}${hint}`);
   }
   try {
     const { freshImport } = await import('../../config/modules.js');
@@ -69,7 +72,10 @@ async function importPlugin(key: string, dir: string, where: Where): Promise<unk
 const exported = (namespace: { default?: unknown }): unknown => namespace.default ?? namespace;
 
 async function instantiate(key: string, value: unknown, where: Where): Promise<Plugin<never>> {
-  if (!isPlugin(value)) throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: exports no plugin: expected { name, apply } or a class of that shape`);
+  if (!isPlugin(value)) {
+    throw new ClusterError('ERR_CLUSTER_PLUGIN',
+      `${await where(key)}: exports no plugin: expected { name, apply } or a class of that shape`);
+  }
   try {
     const plugin = typeof value === 'function' ? new (value as new () => Plugin<never>)() : value as Plugin<never>;
     if (typeof plugin.name === 'string' && plugin.name !== '') return plugin;
@@ -89,15 +95,21 @@ async function checkEngines({ key, plugin }: Found): Promise<void> {
   for (const [engine, range] of Object.entries(engines)) {
     const version = versions[engine];
     if (version === undefined || range === undefined) continue;
-    if (validRange(range) === null) throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}": engines.${engine}: "${range}" is no version range`);
-    if (!satisfies(version, range, { includePrerelease: true })) throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}" needs ${engine} ${range}, this is ${version}`);
+    if (validRange(range) === null) {
+      throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}": engines.${engine}: "${range}" is no version range`);
+    }
+    if (!satisfies(version, range, { includePrerelease: true })) {
+      throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}" needs ${engine} ${range}, this is ${version}`);
+    }
   }
 }
 
 async function validate({ key, plugin, options }: Found, where: Where): Promise<never> {
-  if (!plugin.schema) return (options ?? {}) as never;
-  const result = await (plugin.schema as { '~standard': { validate(value: unknown): StandardResult<unknown> | Promise<StandardResult<unknown>> } })['~standard'].validate(options ?? {});
+  const schema: StandardSchema | undefined = plugin.schema;
+  if (!schema) return (options ?? {}) as never;
+  const result = await schema['~standard'].validate(options ?? {});
   if (!result.issues) return result.value as never;
   const { optionMistakes } = await import('./mistakes.js');
-  throw new ClusterError('ERR_CLUSTER_PLUGIN', (await optionMistakes(plugin.schema, options ?? {}, result.issues, (path) => where(key, path))).join('\n'));
+  const mistakes = await optionMistakes(schema, options ?? {}, result.issues, (path) => where(key, path));
+  throw new ClusterError('ERR_CLUSTER_PLUGIN', mistakes.join('\n'));
 }

@@ -1,14 +1,19 @@
 import path from 'node:path';
+import type { StandardResult, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
 import { ClusterError } from '../../kit/errors.js';
 import { show, nearest } from '../../kit/misuse.js';
 import { packageRoot } from '../../kit/package.js';
-import type { Plugin, StandardResult } from '../../api/plugin.js';
 
 type Issue = NonNullable<StandardResult<unknown>['issues']>[number];
 
-/** A line for each mistake that a plugin's schema has found: where it is written, what is allowed, what was found, the nearest word. */
-export function optionMistakes(schema: NonNullable<Plugin['schema']>, options: unknown, issues: readonly Issue[], where: (path: Path) => Promise<string>): Promise<string[]> {
+/**
+ * A line for each mistake that a plugin's schema has found: where it is written, what is allowed, what was found, the nearest
+ * word.
+ */
+export function optionMistakes(
+  schema: StandardSchema, options: unknown, issues: readonly Issue[], where: (path: Path) => Promise<string>,
+): Promise<string[]> {
   // Objects of valibot have `entries`, those of zod `shape`; of others the names are not known.
   const { entries, shape } = schema as { entries?: object; shape?: object };
   const known = Object.keys(entries ?? shape ?? {});
@@ -18,7 +23,8 @@ export function optionMistakes(schema: NonNullable<Plugin['schema']>, options: u
     const [first, ...more] = keys;
     if ((entries ?? shape) && typeof first === 'string' && more.length === 0 && !known.includes(first)) {
       const near = nearest(first, known);
-      return `${place}: unknown option${near ? `, did you mean "${near}"?` : known.length > 0 ? `; known are ${known.join(', ')}` : '; there are none'}`;
+      const others = known.length > 0 ? `; known are ${known.join(', ')}` : '; there are none';
+      return `${place}: unknown option${near ? `, did you mean "${near}"?` : others}`;
     }
     // Ours say what is allowed and leave the rest to this line; others say all of it in words of their own.
     if (!/^expected /i.test(message) || /, (?:found|received) /.test(message)) return `${place}: ${message}`;
@@ -31,7 +37,8 @@ export function optionMistakes(schema: NonNullable<Plugin['schema']>, options: u
 /** A plugin's own error: one line, and below it where in the plugin it happened. */
 export function failure(what: string, error: unknown): ClusterError {
   const text = error instanceof Error ? error.message.split('\n')[0] : String(error);
-  return new ClusterError('ERR_CLUSTER_PLUGIN', `${what}: ${text}`, { cause: error, detail: error instanceof Error ? foreignFrames(error) : '' });
+  const detail = error instanceof Error ? foreignFrames(error) : '';
+  return new ClusterError('ERR_CLUSTER_PLUGIN', `${what}: ${text}`, { cause: error, detail });
 }
 
 /** `missed`: what the plugin has asked for among the hooks, and is none of them. */
@@ -41,7 +48,8 @@ export function applyFailure(plugin: string, error: unknown, missed: readonly st
   const wrong = error instanceof TypeError && error.message.includes('undefined') ? missed.at(-1) : undefined;
   if (wrong === undefined) return failure(what, error);
   const near = nearest(wrong, hooks);
-  return failure(what, Object.assign(error as Error, { message: `there is no hook "${wrong}"${near ? `, did you mean "${near}"?` : '; "framework hooks" lists them'}` }));
+  const hint = near ? `, did you mean "${near}"?` : '; "framework hooks" lists them';
+  return failure(what, Object.assign(error as Error, { message: `there is no hook "${wrong}"${hint}` }));
 }
 
 const foreignFrames = ({ stack = '' }: Error): string => stack.split('\n')

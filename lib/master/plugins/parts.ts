@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ClusterError } from '../../kit/errors.js';
 import type { ChildRole, PartSpec } from '../../ipc/messages.js';
+import { ClusterError } from '../../kit/errors.js';
 
 /** The plugins' parts for the other processes. */
 export class Parts {
@@ -24,7 +24,8 @@ export class Parts {
     try {
       structuredClone(options);
     } catch (error) {
-      throw new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `${call}: the options cannot be sent to a child: ${(error as Error).message}`, { cause: error });
+      throw new ClusterError('ERR_CLUSTER_NOT_CLONEABLE',
+        `${call}: the options cannot be sent to a child: ${(error as Error).message}`, { cause: error });
     }
     const part = { plugin, url: /^[a-z]{2,}:/.test(url) ? url : pathToFileURL(url).href, options };
     if (part.url.startsWith('file:') && !existsSync(fileURLToPath(part.url))) {

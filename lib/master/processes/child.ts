@@ -2,11 +2,11 @@ import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { createDebug } from '../../kit/logger.js';
-import type { ErrorData } from '../../kit/errors.js';
+import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
-import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
+import type { ErrorData } from '../../kit/errors.js';
+import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
 
 const debug = createDebug('hatchery:child');
@@ -113,7 +113,10 @@ export class Child implements ChildView {
     channel.on('child.hello', () => { this.#apply('hello'); });
     channel.on('child.listening', (address) => { this.addresses.push(address); });
     channel.on('child.ready', ({ addresses }) => {
-      for (const address of addresses) if (!this.addresses.some((one) => one.port === address.port && one.path === address.path)) this.addresses.push(address);
+      for (const address of addresses) {
+        const known = this.addresses.some(({ port, path }) => port === address.port && path === address.path);
+        if (!known) this.addresses.push(address);
+      }
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
     });
@@ -196,7 +199,8 @@ export class Child implements ChildView {
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.state === 'exited') return;
-    this.exit = { cause: this.causeOfDeath ?? causeOf(this, code, signal), code, signal, uptime: Math.round(performance.now() - this.#startedTick) };
+    const cause = this.causeOfDeath ?? causeOf(this, code, signal);
+    this.exit = { cause, code, signal, uptime: Math.round(performance.now() - this.#startedTick) };
     this.#apply('exit');
     this.channel.end();
     this.#resolveExit(this.exit);

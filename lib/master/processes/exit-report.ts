@@ -25,7 +25,8 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
     const hint = own ? '' : child.role === 'agent' ? ': its start hangs' : ': it never listened, or its start hangs';
-    return new ClusterError('ERR_CLUSTER_START_TIMEOUT', `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
+    return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
+      `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
   const { code, signal } = child.exit ?? { code: null, signal: null };
   const how = own?.error.message ? `failed: ${own.error.message}`
@@ -36,5 +37,6 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
 /** A child that was ready, and is not any more when it is to take over. */
 export function lostSuccessor(child: Child, when: string): ClusterError {
   const what = child.failure?.error.message ?? (child.exit ? describeExit(child.exit) : 'it leaves');
-  return new ClusterError('ERR_CLUSTER_START', `${nameOf(child)} (pid ${child.pid}) did not stay up ${when}: ${what}`, { detail: child.failure?.error.stack });
+  return new ClusterError('ERR_CLUSTER_START',
+    `${nameOf(child)} (pid ${child.pid}) did not stay up ${when}: ${what}`, { detail: child.failure?.error.stack });
 }

@@ -145,7 +145,8 @@ function entryOf(role: ChildRole, { loaded, clusterPort }: Release): Entry {
   const { entry: { app, agent, framework }, realDir: baseDir } = loaded.target;
   if (framework) {
     const { title, workers, https } = loaded.config;
-    return { kind: 'framework', file: framework, options: { baseDir, framework, title, workers, port: chosenPort(loaded), clusterPort, https } };
+    const options = { baseDir, framework, title, workers, port: chosenPort(loaded), clusterPort, https };
+    return { kind: 'framework', file: framework, options };
   }
   if (role === 'agent') return typeof agent === 'string' ? { kind: 'agent', file: agent } : { kind: 'none' };
   return app ? { kind: 'app', file: app } : { kind: 'none' };

@@ -69,7 +69,9 @@ export class Refork {
     if (limit !== 'below') {
       delay = Math.max(delay, options.maxDelay);
       const decision = hooks.reachReforkLimit.call(this.#slot, deaths.times) ?? options.onLimit;
-      if (limit === 'reached') logger.error(`refork limit reached: ${deaths.times.length} deaths within ${options.duration}ms (onLimit: ${decision})`);
+      if (limit === 'reached') {
+        logger.error(`refork limit reached: ${deaths.times.length} deaths within ${options.duration}ms (onLimit: ${decision})`);
+      }
       if (decision === 'exit') return life.giveUp('refork limit reached');
     }
     const decision = hooks.beforeRefork.call(child, exit);
@@ -78,7 +80,10 @@ export class Refork {
     logger.warn(`${slotName(this.#policy.role, this.#slot)} is left empty, as a beforeRefork tap says`);
   }
 
-  /** Forks again in `wanted` ms, and again if that cannot be done. Never within the exit event itself: the channel's own end is still to be handled. */
+  /**
+   * Forks again in `wanted` ms, and again if that cannot be done. Never within the exit event itself: the channel's own end is
+   * still to be handled.
+   */
   after(wanted: number): void {
     const { logger } = this.#needs;
     const { role, floor } = this.#policy;
