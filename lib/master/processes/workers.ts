@@ -68,7 +68,8 @@ export class Workers {
     await Promise.all(this.slots.splice(count).map(async (slot) => {
       this.#leaving.add(slot);
       await slot.remove();
-      this.#leaving.delete(slot);
+      // One that is being forked at this moment is still to be seen dying.
+      if (!slot.pending && slot.children().length === 0) this.#leaving.delete(slot);
     }));
   }
 }
