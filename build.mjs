@@ -79,13 +79,19 @@ const runtime = (role) => ({
   name: 'runtime',
   setup(bundle) {
     bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true }));
-    bundle.onResolve({ filter: /^\.\/bundled-parts\.js$/ }, ({ path: file }) => ({ path: file, namespace: 'parts' }));
-    bundle.onLoad({ filter: /.*/, namespace: 'parts' }, () => ({ resolveDir: root, contents: `export const bundledParts = {${
-      present(INSIDE.map((name) => `plugins/${name}/${role}.ts`))
-        .map((file) => `'${file.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('./${file}')`).join(', ')
-    }};` }));
+    bundle.onLoad({ filter: /[\\/]child[\\/]parts\.ts$/ }, ({ path: file }) => {
+      const parts = present(INSIDE.map((name) => `plugins/${name}/${role}.ts`))
+        .map((part) => `'${part.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('../../${part}')`);
+      return { loader: 'ts', contents: replaceIn(readFileSync(file, 'utf8'), '() => unknown>> = {};', `() => unknown>> = { ${parts.join(', ')} };`) };
+    });
   },
 });
+
+/** The build stops where the text that it is to change is not there. */
+function replaceIn(text, from, to) {
+  if (!text.includes(from)) throw new Error(`nothing to replace: ${from}`);
+  return text.replace(from, () => to);
+}
 
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
 const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'systemd'];
@@ -156,7 +162,14 @@ const results = await Promise.all([
     outdir: undefined,
     outfile: path.join(dist, `lib/child/${role}-main.cjs`),
   })),
-  ...['worker', 'agent'].map((role) => build({ ...shared, entryPoints: [`lib/child/${role}.ts`], plugins: [runtime(role), outside('../kit/import-module.cjs')] })),
+  ...['worker', 'agent'].map((role) => build({
+    ...shared,
+    entryPoints: undefined,
+    stdin: { contents: `import { ${role} } from './lib/child/roles.ts';\n${role}();\n`, resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, `lib/child/${role}.cjs`),
+    plugins: [runtime(role), outside('../kit/import-module.cjs')],
+  })),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError, describeError } from '../lib/kit/errors.js';
-import { misuse } from '../lib/kit/misuse.js';
-import { nearest } from '../lib/kit/nearest.js';
+import { misuse, nearest } from '../lib/kit/misuse.js';
 import { packageRoot } from '../lib/kit/package.js';
 import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';
 import { toYargs, type Flag, type Flags } from './flags.js';

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { makeInstanceDir } from '../lib/control/instance-dir.js';
 import { instanceId } from '../lib/control/registry.js';
-import type { LogPaths } from '../lib/kit/log-files.js';
+import type { LogPaths } from '../lib/kit/logger.js';
 import { usageError } from './command.js';
 
 export interface LogWishes {

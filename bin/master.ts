@@ -5,7 +5,7 @@ import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/l
 import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
-import type { LogPaths } from '../lib/kit/log-files.js';
+import type { LogPaths } from '../lib/kit/logger.js';
 import { printError } from './output.js';
 
 /** What there is to run. */

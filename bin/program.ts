@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { nearest } from '../lib/kit/nearest.js';
+import { nearest } from '../lib/kit/misuse.js';
 import { Command, usageError } from './command.js';
 import type { CommandClass } from './common-bin.js';
 import { ConfigCommand } from './commands/config.js';

@@ -1,4 +1,4 @@
-import type { ChildStatus, Status } from '../lib/api/status.js';
+import type { ChildStatus, Status } from '../lib/api/control.js';
 import { style, table, type Style } from './output.js';
 
 const STATE_STYLES: Readonly<Record<string, Style>> = {

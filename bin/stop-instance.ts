@@ -1,8 +1,8 @@
 import { ControlClient } from '../lib/control/client.js';
 import { isAlive, listInstances, type InstanceRecord } from '../lib/control/registry.js';
 import { ClusterError } from '../lib/kit/errors.js';
-import { descendants, killTree, signal } from '../lib/kit/process-tree.js';
-import type { ChildStatus, Status } from '../lib/api/status.js';
+import { descendants, killTree, signal } from '../lib/kit/processes.js';
+import type { ChildStatus, Status } from '../lib/api/control.js';
 import { print } from './output.js';
 
 /** How often one looks whether it is gone, and how often what it waits for is said, ms. */

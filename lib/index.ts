@@ -11,18 +11,18 @@ export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js'
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
 export { listen, listenErrorInWords } from './kit/sockets.js';
 export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './api/hooks.js';
-export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/master.js';
+export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
-export type { Status, ChildStatus, ReloadResult } from './api/status.js';
+export type { Status, ChildStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, Envelope, InternalMessages, PartSpec, Role, Waiting } from './ipc/messages.js';
-export { startInspector } from './node/debug-start.js';
+export { startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';
 export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck } from './api/runtime.js';
-export type { Context } from './api/context.js';
+export type { Context } from './api/runtime.js';
 export { Application, Agent } from './child/application.js';
 
 export type StartOptions = ProfileInput & {

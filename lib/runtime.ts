@@ -2,7 +2,7 @@
  * `hatchery/runtime`: for code that runs in the children, a plugin's parts above all. It loads nothing of the master, and
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
-export type { Context } from './api/context.js';
+export type { Context } from './api/runtime.js';
 export type { Messages, Messenger } from './api/messenger.js';
 export type { ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
@@ -11,7 +11,7 @@ export { wire } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { listen } from './kit/sockets.js';
 export { atMost, inTime } from './kit/time.js';
-export { openSockets } from './node/active-handles.js';
+export { openSockets } from './node/process.js';
 export { seeEmitters } from './node/events.js';
 export { headOf, httpConnections, isLastOnConnection, isUpgraded, type HttpConnection } from './node/http-connections.js';
 export { belowTls, connectionsOf, handleOf, type RawHandle } from './node/raw-sockets.js';

@@ -1,5 +1,5 @@
 import { SLOT_SOCKET_DIR, slotSocketPath } from '../../plugins/sticky-session/slot-socket-path.js';
-import { nearest } from '../../lib/kit/nearest.js';
+import { nearest } from '../../lib/kit/misuse.js';
 import { Command, usageError } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { configFlags, type Flags } from '../flags.js';

@@ -2,7 +2,7 @@ import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWater
 import type { Config } from '../config/schema.js';
 import type { Address, CloseReason, Envelope } from '../ipc/messages.js';
 import type { ChildView, ExitInfo } from './child.js';
-import type { ReloadResult, Status } from './status.js';
+import type { ReloadResult, Status } from './control.js';
 
 /** How a child is about to be forked; a tap may change `env` and `execArgv` in place. */
 export interface ForkSpec {

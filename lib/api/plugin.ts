@@ -1,5 +1,14 @@
+import type { Config } from '../config/schema.js';
+import type { Origin } from '../config/provenance.js';
+import type { Target } from '../config/target.js';
+import type { ChildRole, CloseReason } from '../ipc/messages.js';
+import type { Logger } from '../kit/logger.js';
+import type { RawHandle } from '../node/raw-sockets.js';
+import type { ChildView, SlotView } from './child.js';
+import type { Controllable, Route } from './control.js';
+import type { Hooks } from './hooks.js';
+import type { Messenger } from './messenger.js';
 import { isObject, misuse } from '../kit/misuse.js';
-import type { Master } from './master.js';
 
 /** A schema library's common interface (https://standardschema.dev): valibot, zod, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -42,4 +51,133 @@ export function definePlugin<Options>(plugin: Plugin<Options>): Plugin<Options> 
   const isOne = isObject(plugin) && typeof plugin.name === 'string' && typeof plugin.apply === 'function';
   if (!isOne) throw misuse(definePlugin, 'an object with `name` and `apply`', plugin);
   return plugin;
+}
+
+export type ServiceState = 'idle' | 'startingAgent' | 'startingWorkers' | 'running' | 'reloading' | 'closing' | 'closed';
+
+/** How long children may take to close, ms; set by graceful-exit. */
+export interface Deadlines {
+  drain: number;
+  agent: number;
+  /** Between "not ready any more" and the first closed port. */
+  shutdownDelay: number;
+  /** For a worker that leaves after an uncaught exception. */
+  uncaught: number;
+}
+
+/** What a plugin does with connections before a worker has them; given to {@link Master.routeConnections}. */
+export interface ConnectionRouting {
+  /**
+   * The slot of a connection; undefined: any worker may take it. Asked again when the slot cannot take it. `unavailable`
+   * tells of slots that have not taken a connection for `patience` ms; one of them may be named when nobody else is left.
+   * Of all plugins one may pick.
+   */
+  pick?(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined;
+  /** Milliseconds that a slot without a worker, or with one that does not answer, keeps its connections; with `pick`. */
+  patience?: number;
+  /**
+   * Sees a connection first, in the plugins' order. Calls `admit` once it may go on, or closes the handle and then calls
+   * `drop`. What `admit` is given goes to the worker with the connection (`runtime.noteOf`).
+   */
+  prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void;
+}
+
+/**
+ * A unix socket that the master keeps open and never accepts from: the worker it is given to does. While there is none, or it
+ * is replaced, connections wait in the kernel, so none is refused or lost.
+ */
+export interface HeldSocket {
+  readonly path: string;
+  /** Resolves when the worker accepts from it; rejects with ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. */
+  give(child: ChildView): Promise<void>;
+  /** For good, before its worker drains: nobody finds it any more, and the worker takes those who have come until now. */
+  finish(child: ChildView): Promise<void>;
+  /** The file goes with it. Idempotent. */
+  close(): void;
+}
+
+/** Takes connections that no worker is there for. */
+export type TakeUnserved = (client: RawHandle) => void;
+
+/** Values that plugins share, by declaration merging: `declare module 'hatchery' { interface Shared { mine: Mine } }`. */
+export interface Shared {
+  [name: string]: unknown;
+}
+
+/**
+ * The master, as one plugin sees it; it knows whose it is. Hooks are tapped in `apply` and never later: a later tap throws
+ * ERR_CLUSTER_TAP_LATE. Everything else may be used as long as the master lives.
+ */
+export interface Master extends Omit<Controllable, 'onProgress'> {
+  readonly hooks: Hooks;
+  /** As it is now: a reload may change it. */
+  readonly config: Config;
+  readonly target: Target;
+  /** Configuration files that were read, absolute paths. */
+  readonly files: readonly string[];
+  /** Where a value of the configuration comes from: `origin('log', 'level')`. */
+  origin(...path: (string | number)[]): Origin;
+  readonly logger: Logger;
+  readonly messenger: Messenger;
+  /** How long children may take to close; may be changed. */
+  readonly deadlines: Deadlines;
+  readonly state: ServiceState;
+  /** All were ready once: from here on the dead are replaced. */
+  readonly started: boolean;
+  readonly closing: boolean;
+  readonly generation: number;
+  readonly startedAt: Date;
+  /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
+  readonly address: string | null;
+  /** The places for workers, by index. */
+  readonly slots: readonly SlotView[];
+  /** Every child process that lives. */
+  children(): ChildView[];
+
+  /**
+   * Replaces all workers with as little delay as can be: the old ones go first, connections wait until the new ones are
+   * there, configuration and code are read afresh. For development; `reload` is for production. Rejects with the first
+   * failure, and the slots stay empty until the next call. `signal` gives it up.
+   * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING
+   */
+  restart(reason: string, options?: { agent?: boolean; signal?: AbortSignal }): ReturnType<Controllable['reload']>;
+  /**
+   * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not
+   * in charge any more.
+   */
+  replace(child: ChildView, reason: CloseReason): Promise<boolean>;
+  /** Kills a child with everything it has started; it is replaced like any other that dies. */
+  kill(child: ChildView, reason: CloseReason): Promise<void>;
+
+  /**
+   * Gives this plugin's part to every child of a role: a module URL whose default export `(runtime, options)` runs before the
+   * app. An agent part is a reason to have an agent, unless it is `passive`. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _PLUGIN
+   */
+  inject(role: ChildRole, url: string | URL, options?: unknown, how?: { passive?: boolean }): void;
+  /** Adds a path to the control socket and, when `open`, to the health port. */
+  route(route: Route): void;
+  /**
+   * Lets this plugin see connections and choose their slots. Needs `balance: "round-robin"`, where the master accepts: the
+   * start fails with ERR_CLUSTER_BALANCE elsewhere. @throws ClusterError ERR_CLUSTER_PLUGIN: another plugin picks already
+   */
+  routeConnections(routing: ConnectionRouting): void;
+  /** Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
+  holdSocket(file: string, mode: number): Promise<HeldSocket>;
+  /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */
+  readonly inheritedSockets: Record<string, number>;
+  /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
+  takeUnserved(take: TakeUnserved | null): void;
+  /** Listens where the workers are expected to, when none has come that far. Rejects with what `listen` says. */
+  listenForWorkers(): Promise<void>;
+  /** Processes that wait, empty, to become workers: one a slot while `enabled`, some 40 MB each. `discard` ends those that wait. */
+  readonly spares: { enabled: boolean; discard(): void };
+  /** Slots that a `beforeRefork` tap leaves empty, or a failed start, will be filled again by this plugin: nobody gives up meanwhile. */
+  fillsLeftSlots: boolean;
+
+  /** Applies another plugin with these options, as if it stood in the configuration behind this one. */
+  applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void>;
+  /** Gives other plugins something under a name. @throws ClusterError ERR_CLUSTER_PLUGIN where the name is taken */
+  share<Name extends keyof Shared & string>(name: Name, value: Shared[Name]): void;
+  /** What another plugin has shared; undefined when none has. */
+  shared<Name extends keyof Shared & string>(name: Name): Shared[Name] | undefined;
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Runtime } from '../api/runtime.js';
-import { message as hatchery, word, type Handed } from '../ipc/connections.js';
+import { message as hatchery, word, type Handed } from '../ipc/messages.js';
 import { atMost } from '../kit/time.js';
 import { hearInternal, isClusters, seeListeners, sendHandle } from '../node/cluster.js';
 import { HandlePipe } from '../node/handle-pipe.js';

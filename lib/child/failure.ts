@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { wire } from '../kit/errors.js';
 import { listenErrorInWords } from '../kit/sockets.js';
-import { whenMade } from '../node/process-streams.js';
+import { whenMade } from '../node/process.js';
 import { isTypeScript, stripsTypes } from './load.js';
 import type { ChildRuntime } from './runtime.js';
 

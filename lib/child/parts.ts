@@ -3,9 +3,14 @@ import { fileURLToPath } from 'node:url';
 import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
 import { requireFile } from '../node/modules.js';
-import { bundledParts } from './bundled-parts.js';
 import { reword } from './failure.js';
 import type { ChildRuntime } from './runtime.js';
+
+/**
+ * Parts of plugins that are bundled with the runtime, by their file under plugins/ in dist: the build puts them in here, as lib
+ * knows no plugin, and every child would read four files more at its start.
+ */
+const bundledParts: Readonly<Record<string, () => unknown>> = {};
 
 type Part = (runtime: ChildRuntime, options: unknown) => unknown;
 

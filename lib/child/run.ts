@@ -1,6 +1,6 @@
 import { wire } from '../kit/errors.js';
 import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
-import { whenMade } from '../node/process-streams.js';
+import { whenMade } from '../node/process.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
 import { runParts } from './parts.js';

@@ -1,6 +1,5 @@
 import type { Server } from 'node:net';
-import type { Context } from '../api/context.js';
-import type { ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
+import type { Context, ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
 import { Logger, type LogLevel } from '../kit/logger.js';

@@ -1,7 +1,6 @@
 import * as v from 'valibot';
 import { ClusterError } from '../kit/errors.js';
-import { isObject, show } from '../kit/misuse.js';
-import { nearest } from '../kit/nearest.js';
+import { isObject, show, nearest } from '../kit/misuse.js';
 
 export type Path = readonly (string | number)[];
 type Schema = v.GenericSchema & {

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import * as v from 'valibot';
-import { isObject } from '../kit/misuse.js';
-import { nearest } from '../kit/nearest.js';
+import { isObject, nearest } from '../kit/misuse.js';
 import { check, pathText, schemaAt, type Label, type Path } from './check.js';
 import { configOfFolder, readChain, type ConfigFile } from './files.js';
 import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';

@@ -2,8 +2,7 @@ import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { JsonError, parseJson } from '../kit/json-text.js';
-import { isObject } from '../kit/misuse.js';
-import { nearest } from '../kit/nearest.js';
+import { isObject, nearest } from '../kit/misuse.js';
 import { isDirectory, isPath, resolveModule, resolvePath } from './modules.js';
 
 export interface Target {

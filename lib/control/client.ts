@@ -1,7 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { ClusterError, fromWire } from '../kit/errors.js';
-import type { Status } from '../api/status.js';
-import type { Progress } from '../api/control.js';
+import type { Status, Progress } from '../api/control.js';
 import type { InstanceRecord } from './registry.js';
 import type { Line } from './server.js';
 

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { makeInstanceDir, readableDirs } from './instance-dir.js';
-import { isRunning, ownIdentity, type ProcessIdentity } from './process-identity.js';
+import { isRunning, ownIdentity, type ProcessIdentity } from '../kit/processes.js';
 
 /** What is said of an instance when it starts. */
 export interface InstanceInfo {

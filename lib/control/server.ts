@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createDebug } from '../kit/debug.js';
+import { createDebug } from '../kit/logger.js';
 import { wire, type ErrorData } from '../kit/errors.js';
 import { listen } from '../kit/sockets.js';
 import type { Controllable, Progress, RouteAnswer } from '../api/control.js';

@@ -1,10 +1,8 @@
 import type { ChildView } from '../api/child.js';
-import type { Controllable, Progress, Route } from '../api/control.js';
+import type { Controllable, Progress, Route, ReloadResult, Status } from '../api/control.js';
 import type { Hooks, TapRecord } from '../api/hooks.js';
-import type { Deadlines, ServiceState } from '../api/master.js';
+import type { Deadlines, ServiceState, Plugin } from '../api/plugin.js';
 import type { Messenger } from '../api/messenger.js';
-import type { Plugin } from '../api/plugin.js';
-import type { ReloadResult, Status } from '../api/status.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { CloseReason } from '../ipc/messages.js';
@@ -15,8 +13,9 @@ import { orderReload, reload, type ReloadOptions } from './operations/reload.js'
 import { restart, type RestartOptions } from './operations/restart.js';
 import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, type CloseOptions } from './operations/shutdown.js';
-import { prepare, start } from './operations/start.js';
+import { start } from './operations/start.js';
 import { addressText, applyPlugin, status } from './plugins/face.js';
+import { prepare } from './plugins/load.js';
 import type { Child } from './processes/child.js';
 
 export type { BootstrapOptions } from './core.js';
@@ -124,6 +123,7 @@ export class Bootstrap implements Controllable {
 
   /** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
   async start(): Promise<this> {
+    await prepare(this.#core);
     await start(this.#core);
     return this;
   }

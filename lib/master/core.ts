@@ -1,10 +1,8 @@
-import type { InstanceFiles, Route } from '../api/control.js';
+import type { InstanceFiles, Route, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
-import type { Deadlines, Shared } from '../api/master.js';
-import type { ReloadResult } from '../api/status.js';
+import type { Deadlines, Shared } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
-import { LogFiles, type LogPaths } from '../kit/log-files.js';
-import { Logger } from '../kit/logger.js';
+import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';

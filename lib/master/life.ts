@@ -1,4 +1,4 @@
-import type { ServiceState } from '../api/master.js';
+import type { ServiceState } from '../api/plugin.js';
 
 export type ServiceEvent = 'start' | 'agentReady' | 'workersReady' | 'reload' | 'reloadDone' | 'close' | 'closed';
 

@@ -1,5 +1,5 @@
-import type { ServiceState } from '../api/master.js';
-import type { ChildStatus, ReloadResult, Status } from '../api/status.js';
+import type { ServiceState } from '../api/plugin.js';
+import type { ChildStatus, ReloadResult, Status } from '../api/control.js';
 import type { Address } from '../ipc/messages.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';

@@ -1,12 +1,10 @@
 import { inTime } from '../kit/time.js';
-import * as activeHandles from './active-handles.js';
 import * as cluster from './cluster.js';
-import * as debugStart from './debug-start.js';
 import * as events from './events.js';
 import * as handlePipe from './handle-pipe.js';
 import * as httpConnections from './http-connections.js';
 import * as modules from './modules.js';
-import * as processStreams from './process-streams.js';
+import * as ofProcess from './process.js';
 import * as rawSockets from './raw-sockets.js';
 
 /** Milliseconds for one of them. */
@@ -14,13 +12,11 @@ const LIMIT = 2_000;
 
 /** All that we need of Node beyond its documentation; each line of the answer is a promise of Node that does not hold any more. */
 const probes: Readonly<Record<string, () => Promise<string | null>>> = {
-  'active-handles': activeHandles.probe,
   cluster: cluster.probe,
-  'debug-start': debugStart.probe,
   'handle-pipe': handlePipe.probe,
   'http-connections': httpConnections.probe,
   modules: modules.probe,
-  'process-streams': processStreams.probe,
+  process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
   // Last, as it stands before every signal and every emitter.
   events: events.probe,

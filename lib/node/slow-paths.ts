@@ -1,4 +1,4 @@
-import { createDebug } from '../kit/debug.js';
+import { createDebug } from '../kit/logger.js';
 
 const debug = createDebug('hatchery:node');
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync
 import { spawn, type ChildProcess } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
-import type { Status } from '../../lib/api/status.js';
+import type { Status } from '../../lib/api/control.js';
 import { bin, freePort, node, run, type RunResult, type Scope } from '../helpers/cluster.js';
 
 /** A server that answers with what it is; `BODY` can be replaced to make another version of it. */

@@ -12,19 +12,11 @@ const frozen = (owner: string, name: string): string =>
 
 /** Code that takes something away from this Node before a probe runs, and what the probe is to say. */
 const breakages: Readonly<Record<string, readonly Breakage[]>> = {
-  'active-handles': [
-    ['delete process._getActiveHandles;', /`process\._getActiveHandles` is gone/],
-    ['process._getActiveHandles = () => [];', /shows 0/],
-  ],
   cluster: [
     ['require("net").Server.prototype._listen2 = undefined;', /undefined/],
     ['require("net")._createServerHandle = () => -22;', /`net\._createServerHandle` cannot bind/],
     [frozen('require("net")', 'createServer'), /`net\.createServer`/],
     [`if (require("cluster").isWorker) ${frozen('require("cluster")', '_getServer')}`, /`cluster\._getServer`/],
-  ],
-  'debug-start': [
-    ['process._debugProcess = () => {};', /does not open the inspector/],
-    ['delete process._debugProcess;', /not a function/],
   ],
   events: [
     [frozen('require("events").EventEmitter', 'init'), /`EventEmitter\.init`/],
@@ -54,8 +46,12 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
       const { runMain } = M;
       M.runMain = (file) => String(file).endsWith("main.mjs") ? undefined : runMain(file);`, /no answer/],
   ],
-  'process-streams': [
+  process: [
     ['Object.defineProperty(process, "stderr", { value: process.stderr });', /`process\.stderr` is no configurable getter/],
+    ['delete process._getActiveHandles;', /`process\._getActiveHandles` is gone/],
+    ['process._getActiveHandles = () => [];', /shows 0/],
+    ['process._debugProcess = () => {};', /does not open the inspector/],
+    ['delete process._debugProcess;', /not a function/],
   ],
   'raw-sockets': [
     ['process.binding("tcp_wrap").TCP.prototype.getpeername = () => 0;', /`getpeername`/],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import type { ConnectionRouting, TakeUnserved } from '../../lib/api/master.js';
+import type { ConnectionRouting, TakeUnserved } from '../../lib/api/plugin.js';
 import { Acceptor } from '../../lib/master/connections/acceptor.js';
 import type { Answer, Handover } from '../../lib/master/connections/handover.js';
 import { Routing } from '../../lib/master/connections/routing.js';

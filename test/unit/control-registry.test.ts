@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { beforeEach, test, type TestContext } from 'node:test';
 import { makeInstanceDir } from '../../lib/control/instance-dir.js';
-import { ownIdentity } from '../../lib/control/process-identity.js';
+import { ownIdentity } from '../../lib/kit/processes.js';
 import { claim, findInstances, instanceId, listInstances, type InstanceInfo } from '../../lib/control/registry.js';
 
 let home = '';

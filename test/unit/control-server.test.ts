@@ -6,10 +6,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { ControlClient } from '../../lib/control/client.js';
-import type { Controllable, Progress, Route } from '../../lib/api/control.js';
+import type { Controllable, Progress, Route, Status } from '../../lib/api/control.js';
 import { ControlServer } from '../../lib/control/server.js';
 import { ClusterError } from '../../lib/kit/errors.js';
-import type { Status } from '../../lib/api/status.js';
 
 const dir = mkdtempSync(path.join(os.tmpdir(), 'hc-'));
 after(() => rmSync(dir, { recursive: true, force: true }));

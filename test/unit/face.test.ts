@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Hooks } from '../../lib/api/hooks.js';
-import type { Master } from '../../lib/api/master.js';
+import type { Master } from '../../lib/api/plugin.js';
 import type { Plugin } from '../../lib/api/plugin.js';
 import type { LoadedConfig } from '../../lib/config/load.js';
 import { createCore } from '../../lib/master/core.js';
-import { start } from '../../lib/master/operations/start.js';
 import { applyPlugin } from '../../lib/master/plugins/face.js';
-import { loadPlugins } from '../../lib/master/plugins/load.js';
+import { prepare } from '../../lib/master/plugins/load.js';
 import { fakeCore, loadedWith, running } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';
 
@@ -127,7 +126,7 @@ test('load: in the order of the configuration, classes and objects, each with it
     name = 'second';
     apply(_: Master, options: unknown) { seen.push(['second', options]); }
   }
-  await loadPlugins(withPlugins(t, { first: { name: 'first', apply: (_: Master, options: unknown) => { seen.push(['first', options]); } }, second: Second, off: {} },
+  await prepare(withPlugins(t, { first: { name: 'first', apply: (_: Master, options: unknown) => { seen.push(['first', options]); } }, second: Second, off: {} },
     { second: { limit: 3 }, off: false }));
   assert.deepEqual(seen, [['first', {}], ['second', { limit: 3 }]]);
 });
@@ -140,11 +139,11 @@ for (const [what, plugin, error] of [
   ['a range that is none', { name: 'x', engines: { node: 'new' }, apply() {} }, { code: 'ERR_CLUSTER_ENGINE', message: /"new" is no version range/ }],
 ] as const) {
   test(`load: ${what} is refused`, async (t) => {
-    await assert.rejects(loadPlugins(withPlugins(t, { mine: plugin })), error);
+    await assert.rejects(prepare(withPlugins(t, { mine: plugin })), error);
   });
 }
 
 test('a start that two picking plugins are in names both', async (t) => {
   const picks = (name: string) => ({ name, apply: (master: Master) => master.routeConnections({ pick: () => 0 }) });
-  await assert.rejects(start(withPlugins(t, { sticky: picks('sticky'), tenants: picks('tenants') })), { message: /"sticky" and "tenants" both pick/ });
+  await assert.rejects(prepare(withPlugins(t, { sticky: picks('sticky'), tenants: picks('tenants') })), { message: /"sticky" and "tenants" both pick/ });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { nearest } from '../../lib/kit/nearest.js';
+import { nearest } from '../../lib/kit/misuse.js';
 
 const keys = ['workers', 'port', 'host', 'path', 'startTimeout', 'reload', 'refork', 'sticky-session'];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ServiceState } from '../../lib/api/master.js';
+import type { ServiceState } from '../../lib/api/plugin.js';
 import { serviceTable, type ServiceEvent } from '../../lib/master/life.js';
 
 const states: ServiceState[] = ['idle', 'startingAgent', 'startingWorkers', 'running', 'reloading', 'closing', 'closed'];

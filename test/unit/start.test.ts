@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { close } from '../../lib/master/operations/shutdown.js';
-import { prepare, start } from '../../lib/master/operations/start.js';
+import { start } from '../../lib/master/operations/start.js';
+import { prepare } from '../../lib/master/plugins/load.js';
 import { reload } from '../../lib/master/operations/reload.js';
 import { assertSound, fakeCore, watched } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';

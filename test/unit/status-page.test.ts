@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { statusPage } from '../../bin/status-page.js';
-import type { ChildStatus, Status } from '../../lib/api/status.js';
+import type { ChildStatus, Status } from '../../lib/api/control.js';
 
 const at = new Date(0).toISOString();
 const child = (id: number, state: ChildStatus['state']): ChildStatus => ({

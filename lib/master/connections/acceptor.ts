@@ -1,5 +1,5 @@
 import type { RawHandle } from '../../node/raw-sockets.js';
-import type { TakeUnserved } from '../../api/master.js';
+import type { TakeUnserved } from '../../api/plugin.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
 import type { Routing } from './routing.js';
@@ -90,6 +90,12 @@ export class Acceptor {
     let count = this.#shared.length;
     for (const { queue } of this.#places.values()) count += queue.length;
     return count;
+  }
+
+  /** A connection is on its way to a worker, or will be. */
+  get handing(): boolean {
+    const members = [...this.#members.values()];
+    return members.length > 0 && (this.waiting > 0 || members.some(({ busy }) => busy));
   }
 
   /** A connection that a worker has had and gives back: there is nothing to prepare any more. */

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { createDebug } from '../../kit/debug.js';
-import { message, word, type Handed } from '../../ipc/connections.js';
+import { createDebug } from '../../kit/logger.js';
+import { message, word, type Handed } from '../../ipc/messages.js';
 import { hearInternal, isClusters, newConnection, sendHandle } from '../../node/cluster.js';
 import { HandlePipe, pipePair } from '../../node/handle-pipe.js';
 import type { RawHandle } from '../../node/raw-sockets.js';

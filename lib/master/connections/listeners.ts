@@ -1,8 +1,8 @@
 import net, { type Server } from 'node:net';
-import { createDebug } from '../../kit/debug.js';
+import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
-import type { TakeUnserved } from '../../api/master.js';
-import { message as hatchery } from '../../ipc/connections.js';
+import type { TakeUnserved } from '../../api/plugin.js';
+import { message as hatchery } from '../../ipc/messages.js';
 import {
   addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, portIn, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
@@ -100,7 +100,10 @@ export class Listeners {
     }
   }
 
-  /** Ends accepting; resolves when what was accepted has been handed to the workers, or after `limit` ms. */
+  /**
+   * Ends accepting; resolves when the workers have taken what was accepted, or after `limit` ms: one that is told to close
+   * first refuses what is still on its way to it, and nobody else is left to take it.
+   */
   async stop(limit: number): Promise<void> {
     this.held = false;
     // One turn of the loop more, for what the kernel has already accepted.
@@ -109,7 +112,7 @@ export class Listeners {
     for (const shared of this.#shared.values()) shared.close();
     this.#shared.clear();
     const deadline = performance.now() + limit;
-    while ([...this.#acceptors.values()].some((one) => one.waiting > 0 && one.members > 0) && performance.now() < deadline) {
+    while ([...this.#acceptors.values()].some((one) => one.handing) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

@@ -1,4 +1,4 @@
-import type { ConnectionRouting } from '../../api/master.js';
+import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import type { RawHandle } from '../../node/raw-sockets.js';

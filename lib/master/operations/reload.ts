@@ -1,4 +1,4 @@
-import type { ReloadResult } from '../../api/status.js';
+import type { ReloadResult } from '../../api/control.js';
 import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';

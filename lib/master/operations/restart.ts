@@ -1,10 +1,10 @@
-import type { ReloadResult } from '../../api/status.js';
+import type { ReloadResult } from '../../api/control.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { inspectPort } from '../processes/inspect.js';
 import type { Release } from '../releases.js';
 import { reporter } from './reload.js';
-import { allReady } from './ready.js';
+import { allReady } from './start.js';
 
 export interface RestartOptions {
   /** Start the agent anew too; one that is not there is started in any case. */

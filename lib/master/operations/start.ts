@@ -2,24 +2,14 @@ import cluster from 'node:cluster';
 import { ClusterError } from '../../kit/errors.js';
 import { freeClusterPort, removeStaleSocket } from '../../kit/sockets.js';
 import type { Core } from '../core.js';
-import { loadPlugins } from '../plugins/load.js';
+import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/inspect.js';
-import { allReady } from './ready.js';
+import { addressOf, formatAddress } from '../status-report.js';
 import { close } from './shutdown.js';
 import { listenToSignals } from './signals.js';
 
-/** Applies the plugins, once, and lets them see the configuration; `framework config` wants no more. */
-export function prepare(core: Core): Promise<void> {
-  return core.prepared ??= (async () => {
-    await loadPlugins(core);
-    await core.releases.first();
-    core.routing.check(core.releases.current.loaded.config.balance);
-  })();
-}
-
-/** Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
+/** With its plugins applied. Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error of the child is thrown. */
 export async function start(core: Core): Promise<void> {
-  await prepare(core);
   const { life, hooks, logger, releases, tasks, forker, reaper, deadlines, options, cleanup } = core;
   const { config, target: { entry } } = releases.current.loaded;
   if (config.path !== undefined) await removeStaleSocket(config.path);
@@ -67,3 +57,25 @@ async function startChildren(core: Core): Promise<void> {
   life.enter('workersReady');
   if (!failure) await allReady(core);
 }
+
+/** All are ready for the first time: at the start, or in development after a restart that mended one. */
+export async function allReady(core: Core): Promise<void> {
+  const { life, hooks, logger, releases, tasks, workers, agent, options, cleanup } = core;
+  if (life.announced) return;
+  life.announced = true;
+  const address = addressOf(workers);
+  await tasks.orClosed(hooks.clusterReady.promise(address, [...agent.children(), ...workers.children()]));
+  const took = Date.now() - life.startedAt.getTime();
+  logger.info(`${releases.current.loaded.config.title} started on ${address ? formatAddress(address) : 'no address'} (${took}ms)`);
+  cleanup.push(threeStrikes(options.checkInterval, () => count(core), (counts) => {
+    logger.error(`ClusterWorkerExceptionError: nobody is left to serve (agent: ${counts.agent}, workers: ${counts.workers})`);
+    life.giveUp('ClusterWorkerExceptionError');
+  }));
+}
+
+const count = ({ life, tasks, forker, releases, agent, workers }: Core) => ({
+  agent: agent.current ? 1 : 0,
+  workers: workers.ready().length,
+  expectsAgent: forker.wantsAgent(releases.current),
+  pending: life.closing || tasks.busy || agent.pending || workers.pending,
+});

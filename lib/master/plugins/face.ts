@@ -1,5 +1,5 @@
 import type { HookName, Hooks } from '../../api/hooks.js';
-import type { Master } from '../../api/master.js';
+import type { Master, Plugin } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
 import { inTime } from '../../kit/time.js';
@@ -13,17 +13,11 @@ import type { Child } from '../processes/child.js';
 import { addressOf, buildStatus, formatAddress } from '../status-report.js';
 import { applyFailure } from './mistakes.js';
 
-/** Whatever has a plugin's name and `apply`. */
-interface Applied<Options> {
-  name: string;
-  apply(master: Master, options: Options): void | Promise<void>;
-}
-
 /**
  * Shows a plugin its face of the master, once; the hooks of the face are closed when it is done.
  * @throws ClusterError ERR_CLUSTER_PLUGIN, ERR_CLUSTER_HOOK_TIMEOUT
  */
-export async function applyPlugin<Options>(core: Core, plugin: Applied<Options>, options: Options): Promise<void> {
+export async function applyPlugin<Options>(core: Core, plugin: Plugin<Options>, options: Options): Promise<void> {
   const { hookTimeout } = core.options;
   const hooks = faceOfHooks(core.hooks, plugin.name);
   try {

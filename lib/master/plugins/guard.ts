@@ -1,6 +1,5 @@
-import type { HookName, Hooks, TapRecord } from '../../api/hooks.js';
-import { noteOfHook } from '../../api/hooks.js';
-import { createDebug } from '../../kit/debug.js';
+import { type HookName, type Hooks, type TapRecord, noteOfHook } from '../../api/hooks.js';
+import { createDebug } from '../../kit/logger.js';
 import { ClusterError } from '../../kit/errors.js';
 import { inTime } from '../../kit/time.js';
 

@@ -17,11 +17,20 @@ interface Found {
 /** Names the place in the configuration, for a message. */
 type Where = (key: string, path?: Path) => Promise<string>;
 
+/** Applies the plugins, once, and lets them see the configuration; `framework config` wants no more. */
+export function prepare(core: Core): Promise<void> {
+  return core.prepared ??= (async () => {
+    await loadPlugins(core);
+    await core.releases.first();
+    core.routing.check(core.releases.current.loaded.config.balance);
+  })();
+}
+
 /**
  * Applies the plugins of the `plugins` map, in its order; built-in ones, packages, files and objects alike.
  * @throws ClusterError ERR_CLUSTER_PLUGIN (not found, no plugin, wrong options, failed in `apply`), ERR_CLUSTER_ENGINE
  */
-export async function loadPlugins(core: Core): Promise<void> {
+async function loadPlugins(core: Core): Promise<void> {
   const { config, provenance, pluginObjects, target } = core.releases.current.loaded;
   const where: Where = async (key, path = []) => {
     const { whereWritten } = await import('../../config/provenance.js');
@@ -44,7 +53,7 @@ async function importPlugin(key: string, dir: string, where: Where): Promise<unk
   const { resolveModule, isPath } = await import('../../config/modules.js');
   const file = resolveModule(key, dir);
   if (!file) {
-    const { nearest } = await import('../../kit/nearest.js');
+    const { nearest } = await import('../../kit/misuse.js');
     const near = nearest(key, Object.keys(pluginDefaults('start')));
     throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: "${key}" is no built-in plugin, and no ${isPath(key) ? 'file' : 'package'} of that name is found from ${dir}${near ? `; did you mean "${near}"?` : ''}`);
   }

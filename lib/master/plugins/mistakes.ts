@@ -1,8 +1,7 @@
 import path from 'node:path';
 import type { Path } from '../../config/check.js';
 import { ClusterError } from '../../kit/errors.js';
-import { show } from '../../kit/misuse.js';
-import { nearest } from '../../kit/nearest.js';
+import { show, nearest } from '../../kit/misuse.js';
 import { packageRoot } from '../../kit/package.js';
 import type { Plugin, StandardResult } from '../../api/plugin.js';
 

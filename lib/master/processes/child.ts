@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { createDebug } from '../../kit/debug.js';
+import { createDebug } from '../../kit/logger.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
@@ -124,7 +124,7 @@ export class Child implements ChildView {
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));
     // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
-    // ours as well, and 'exit' may come after both (FIELD-NOTES 3).
+    // ours as well, and 'exit' may come after both (docs/decisions/node-facts.md, 3).
     worker?.on('disconnect', () => {
       setTimeout(() => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }, SETTLE);
     });

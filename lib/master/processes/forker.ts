@@ -1,13 +1,13 @@
 import { fork as forkProcess } from 'node:child_process';
 import cluster from 'node:cluster';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
-import type { Deadlines } from '../../api/master.js';
+import type { Deadlines } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
-import type { LogFiles } from '../../kit/log-files.js';
+import type { LogFiles } from '../../kit/logger.js';
 import { built } from '../../kit/package.js';
-import { killTree } from '../../kit/process-tree.js';
+import { killTree } from '../../kit/processes.js';
 import type { Listeners } from '../connections/listeners.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';

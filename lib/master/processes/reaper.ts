@@ -2,10 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { InstanceFiles } from '../../api/control.js';
 
 /**
- * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (FIELD-NOTES, "master
- * SIGKILL with a worker in a loop"): a shell that reads the live pids from a pipe and, when the pipe ends without a
- * farewell, removes the instance's record and socket, waits until they are gone or the drain's time is over and then kills what is left, with its children. It sleeps
- * in `read` and costs 1 MB; it lives in a session of its own, so a terminal's Ctrl-C does not reach it.
+ * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (docs/decisions/reaper.md): a
+ * shell that reads the live pids from a pipe and, when the pipe ends without a farewell, removes the instance's record and
+ * socket, waits until they are gone or the drain's time is over and then kills what is left, with its children. It sleeps in
+ * `read` and costs 1 MB; it lives in a session of its own, so a terminal's Ctrl-C does not reach it.
  *
  * Where there is no /bin/sh nothing is done: such an image runs the master as PID 1, whose death the kernel cleans up after.
  */

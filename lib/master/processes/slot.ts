@@ -1,5 +1,5 @@
 import type { ExitInfo, LastExit, SlotView } from '../../api/child.js';
-import type { Deadlines } from '../../api/master.js';
+import type { Deadlines } from '../../api/plugin.js';
 import type { ChildRole, CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import type { ForkSpec } from '../../api/hooks.js';
-import { signal } from '../../kit/process-tree.js';
+import { signal } from '../../kit/processes.js';
 import type { ForkPlace, Forked } from './child.js';
 
 interface Spare {
