@@ -8,19 +8,16 @@ const root = path.resolve(import.meta.dirname, '../..');
 
 /** Low to high: a folder imports itself and lower rows, types too. `lib` itself: the package's entries. */
 const LAYERS = [
-  ['lib/kit'], ['lib/node'], ['lib/ipc'], ['lib/config'], ['lib/api'], ['lib/messenger'], ['lib/master', 'lib/child', 'lib/control'], ['lib'], ['plugins'], ['bin'],
+  ['lib/kit'], ['lib/node'], ['lib/ipc'], ['lib/config'], ['lib/api'], ['lib/messenger'],
+  ['lib/master', 'lib/child', 'lib/control'], ['lib'], ['plugins'], ['bin'],
 ];
-/** On the way to 95: lower it with each file that goes. */
-const MOST_FILES = 108;
+const MOST_FILES = 95;
 const MOST_LINES = 290;
 const FEWEST_LINES = 15;
 
 /** Files that are shorter, and why they are files. */
 const SHORT: Readonly<Record<string, string>> = {
-  'lib/child/agent.ts': 'an entry of the build: what an agent process runs',
-  'lib/child/bundled-parts.ts': 'the build puts the parts of built-in plugins in its place',
   'lib/child/fetch-bridge.ts': 'a bundle of its own, which few children load',
-  'lib/kit/debug.ts': 'the one place that loads `debug`, and only where DEBUG is set',
   'lib/kit/import-module.ts': 'outside the bundles, as code that is kept compiled has no import() of its own',
 };
 
@@ -71,7 +68,8 @@ function circles(): string[][] {
   return found;
 }
 
-const folderOf = (file: string): string => LAYERS.flat().filter((folder) => file.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0]!;
+const folderOf = (file: string): string =>
+  LAYERS.flat().filter((folder) => file.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0]!;
 const rowOf = (file: string): number => LAYERS.findIndex((row) => row.includes(folderOf(file)));
 
 test('no files import each other in a circle, types included', () => {

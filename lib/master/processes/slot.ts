@@ -258,7 +258,7 @@ export class Slot implements SlotView {
   #gone(child: Child, exit: ExitInfo): void {
     const { hooks, logger } = this.#needs;
     this.departing.delete(child);
-    this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), ...(child.failure ? { error: child.failure.error.message } : {}) };
+    this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), error: child.failure?.error.message };
     hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
     logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeExit(exit)}`);
     if (this.successor === child) this.successor = null;
