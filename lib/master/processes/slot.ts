@@ -5,7 +5,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
 import type { Child } from './child.js';
-import { describeExit, lostSuccessor, processName, startFailure } from './exit-report.js';
+import { describeEnd, lostSuccessor, processName, startFailure } from './exit-report.js';
 import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
@@ -260,7 +260,7 @@ export class Slot implements SlotView {
     this.departing.delete(child);
     this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), error: child.failure?.error.message };
     hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
-    logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeExit(exit)}`);
+    logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeEnd(child, exit)}`);
     if (this.successor === child) this.successor = null;
     if (this.current !== child) return;
     this.current = null;
