@@ -42,7 +42,7 @@ const messages: Benchmark = {
         theirs: { name: eggCluster.name, samples: egg.map(({ crowd }) => crowd.perSecond) },
       },
     ];
-    return [...figures('messenger.request', request), ...figures('process.send in the seed\'s form', send)];
+    return [...figures('messenger.request', request), ...figures('process.send({ action })', send)];
   },
 };
 

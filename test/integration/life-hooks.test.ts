@@ -3,7 +3,7 @@ import test from 'node:test';
 import { fixture, startCluster } from '../helpers/cluster.js';
 import { withConfig } from '../helpers/with-config.js';
 
-test('a life in hooks: the order of the seed, and no code of the app in the master', async (t) => {
+test('a life in hooks: their order, and no code of the app in the master', async (t) => {
   const config = withConfig(t, { workers: 1, plugins: { [fixture('plugins/record.mjs')]: true } });
   const cluster = await startCluster(t, 'life', { flags: ['--config', config] });
   const reload = await cluster.run('reload');

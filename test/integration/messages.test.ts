@@ -69,7 +69,7 @@ test('broadcast, sendToApp, sendTo slot and pid reach the ones they name', async
   assert.ok(!(await worker(1)).heard.some(({ action }) => action === 'for-zero'));
 });
 
-test('process.send in the seed\'s shape works from any code: the default addressee of a worker is the agent', async () => {
+test('process.send({ action, to }) works from any code: the default addressee of a worker is the agent', async () => {
   await ask({ raw: { action: 'plain', data: { a: 1 } } });
   await ask({ raw: { action: 'named', data: 2, to: 'app' } });
   assert.deepEqual(await heardBy(0, 'named'), { action: 'named', data: 2, from: 'app' });
