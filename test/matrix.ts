@@ -12,7 +12,8 @@ const ESSENTIAL = ['node/', 'worker-dies', 'drain-', 'serve-self', 'master-kille
 
 const ci = process.argv.includes('--ci');
 const own = Number(process.versions.node.split('.')[0]);
-const plan = VERSIONS.filter((version) => !ci || version !== own).map((version) => ({ version, words: ci && version !== OLDEST && version !== NEWEST ? ESSENTIAL : [] }));
+const plan = VERSIONS.filter((version) => !ci || version !== own)
+  .map((version) => ({ version, words: ci && version !== OLDEST && version !== NEWEST ? ESSENTIAL : [] }));
 
 /** Runs one version's part; its exit code, and its sums as test/run.ts prints them. */
 function run(version: number, words: readonly string[]): Promise<{ code: number; sums: Map<string, number> }> {
