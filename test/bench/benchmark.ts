@@ -21,7 +21,9 @@ export interface Benchmark {
 }
 
 /** Runs every contender once a round, in turns, after a first round, the `warm` one, that does not count (disk and compile caches). */
-export async function interleave<Name extends string, Sample>(rounds: number, contenders: Record<Name, (warm: boolean) => Promise<Sample>>): Promise<Record<Name, Sample[]>> {
+export async function interleave<Name extends string, Sample>(
+  rounds: number, contenders: Record<Name, (warm: boolean) => Promise<Sample>>,
+): Promise<Record<Name, Sample[]>> {
   const names = Object.keys(contenders) as Name[];
   const samples = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Sample[]>;
   for (const name of names) await contenders[name](true);

@@ -27,7 +27,9 @@ async function starts(contender: Contender, workers: number, warm: boolean): Pro
   return running.took;
 }
 
-const pair = (dir: string, contender: Contender, rounds: number, measure: (contender: Contender, warm: boolean) => Promise<number>): Promise<Pair> =>
+const pair = (
+  dir: string, contender: Contender, rounds: number, measure: (contender: Contender, warm: boolean) => Promise<number>,
+): Promise<Pair> =>
   interleave(rounds, { now: (warm) => measure(contender, warm), before: (warm) => measure(from(dir, contender), warm) });
 
 async function load(dir: string, rounds: number, mode: LoadMode): Promise<Pair> {
@@ -68,7 +70,9 @@ const beside: Benchmark = {
     const figure = (what: string, unit: string, { now, before }: Pair, digits = 0): Figure =>
       ({ what, unit, digits, ours: now, theirs: { name: 'before', samples: before }, bar: { of: 'interval', most: BAR } });
     const figures: Figure[] = [];
-    for (const [what, contender] of Object.entries({ 'start, 2 workers': framework('plain'), 'start, agent and 2 workers': withFramework })) {
+    for (const [what, contender] of Object.entries({
+      'start, 2 workers': framework('plain'), 'start, agent and 2 workers': withFramework,
+    })) {
       say(`${what}: ${runs} rounds`);
       figures.push(figure(what, 'ms', await pair(dir, contender, runs, (one, warm) => starts(one, 2, warm))));
     }

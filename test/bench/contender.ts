@@ -89,13 +89,16 @@ export async function launch({ name, args, env }: Contender, { workers }: Pick<P
   execFileSync('mkfifo', [pipe]);
   const listening = new Socket({ fd: openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK), readable: true, writable: false });
   const full: NodeJS.ProcessEnv = {
-    ...process.env, NODE_ENV: 'production', NODE_OPTIONS: undefined, XDG_RUNTIME_DIR: own, TMPDIR: own, NODE_COMPILE_CACHE: path.join(tmp, 'compiled'), ...env,
+    ...process.env, NODE_ENV: 'production', NODE_OPTIONS: undefined, XDG_RUNTIME_DIR: own, TMPDIR: own,
+    NODE_COMPILE_CACHE: path.join(tmp, 'compiled'), ...env,
     BENCH_PIPE: pipe, BENCH_WORKERS: String(workers), CLUSTER_WORKERS: String(workers), PORT: String(port),
   };
   const started = performance.now();
   const child = spawn(node, args, { env: full, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output = (output + String(chunk)).slice(-4_000); });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => { output = (output + String(chunk)).slice(-4_000); });
+  }
   const pids: number[] = [];
   try {
     await withDeadline(new Promise<void>((resolve, reject) => {

@@ -55,7 +55,9 @@ async function until({ port }: App, version: number): Promise<number> {
 }
 
 const start = (args: string[], { dir, port }: App): ChildProcess =>
-  spawn(node, args, { cwd: dir, env: { ...process.env, PORT: String(port), NODE_ENV: undefined }, stdio: ['ignore', 'ignore', 'ignore'], detached: true });
+  spawn(node, args, {
+    cwd: dir, env: { ...process.env, PORT: String(port), NODE_ENV: undefined }, stdio: ['ignore', 'ignore', 'ignore'], detached: true,
+  });
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
@@ -116,11 +118,25 @@ const dev: Benchmark = {
     }
     const { ours, watch, nodemon: peer } = runners as Record<keyof typeof COMMANDS, Runner>;
     return [
-      { what: 'save to answer, less the debounce', unit: 'ms', ours: ours.took.map((took) => took - DEBOUNCE), theirs: { name: 'bare start', samples: bare }, bar: { of: 'ratio', most: 1.1 } },
-      { what: 'save to answer', unit: 'ms', ours: ours.took, theirs: { name: 'node --watch', samples: watch.took }, bar: { of: 'ratio', most: 1 } },
-      { what: 'save to answer', unit: 'ms', ours: ours.took, theirs: { name: 'nodemon', samples: peer.took }, bar: { of: 'ratio', most: 1 } },
-      { what: 'refused or cut on the way', unit: '', ours: [ours.refused], theirs: { name: 'node --watch', samples: [watch.refused] }, bar: { of: 'value', most: 0 } },
-      { what: 'refused or cut on the way', unit: '', ours: [ours.refused], theirs: { name: 'nodemon', samples: [peer.refused] }, bar: { of: 'value', most: 0 } },
+      {
+        what: 'save to answer, less the debounce', unit: 'ms', ours: ours.took.map((took) => took - DEBOUNCE),
+        theirs: { name: 'bare start', samples: bare }, bar: { of: 'ratio', most: 1.1 },
+      },
+      {
+        what: 'save to answer', unit: 'ms', ours: ours.took, theirs: { name: 'node --watch', samples: watch.took },
+        bar: { of: 'ratio', most: 1 },
+      },
+      {
+        what: 'save to answer', unit: 'ms', ours: ours.took, theirs: { name: 'nodemon', samples: peer.took }, bar: { of: 'ratio', most: 1 },
+      },
+      {
+        what: 'refused or cut on the way', unit: '', ours: [ours.refused], theirs: { name: 'node --watch', samples: [watch.refused] },
+        bar: { of: 'value', most: 0 },
+      },
+      {
+        what: 'refused or cut on the way', unit: '', ours: [ours.refused], theirs: { name: 'nodemon', samples: [peer.refused] },
+        bar: { of: 'value', most: 0 },
+      },
     ];
   },
 };

@@ -47,9 +47,13 @@ export function judge(figure: Figure): Verdict {
   if (bar.of === 'interval') {
     const [low, high] = intervalOf(figure);
     const limit = bar.most ?? bar.least as number;
-    return { passed: bar.most === undefined ? high >= limit : low <= limit, text: `${low.toFixed(3)}-${high.toFixed(3)}, not beyond ${limit}` };
+    return {
+      passed: bar.most === undefined ? high >= limit : low <= limit, text: `${low.toFixed(3)}-${high.toFixed(3)}, not beyond ${limit}`,
+    };
   }
-  const value = bar.of === 'value' ? median(figure.ours) : paired(figure, (ours, theirs) => bar.of === 'ratio' ? ours / theirs : ours - theirs);
+  const value = bar.of === 'value'
+    ? median(figure.ours)
+    : paired(figure, (ours, theirs) => bar.of === 'ratio' ? ours / theirs : ours - theirs);
   const limit = bar.most ?? bar.least as number;
   const passed = bar.most === undefined ? value >= limit : value <= limit;
   const name = { ratio: 'ratio', difference: 'difference', value: '' }[bar.of];
@@ -65,7 +69,10 @@ export function table(figures: readonly Figure[]): string {
     const number = (samples: number[]) => `${median(samples).toFixed(digits)} ${unit}`;
     const ratio = ratioOf(figure);
     const { passed, text } = judge(figure);
-    return [figure.what, number(figure.ours), theirs ? `${number(theirs.samples)} ${theirs.name}` : '', ratio === null ? '' : ratio.toFixed(2), text, passed === null ? '' : passed ? 'PASS' : 'over'];
+    return [
+      figure.what, number(figure.ours), theirs ? `${number(theirs.samples)} ${theirs.name}` : '', ratio === null ? '' : ratio.toFixed(2),
+      text, passed === null ? '' : passed ? 'PASS' : 'over',
+    ];
   });
   const lines = [COLUMNS as readonly string[], ...rows];
   const widths = COLUMNS.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));

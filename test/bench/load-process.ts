@@ -131,7 +131,9 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const load = new Load(order);
   const cpu = process.cpuUsage();
   const started = performance.now();
-  const lots = rate === undefined ? undefined : setInterval(() => { for (let n = 0; n < rate * LOT / 1_000; n++) load.perConnection(false); }, LOT);
+  const lots = rate === undefined
+    ? undefined
+    : setInterval(() => { for (let n = 0; n < rate * LOT / 1_000; n++) load.perConnection(false); }, LOT);
   if (rate === undefined) for (let n = 0; n < clients; n++) if (mode === 'keep-alive') load.keepAlive(); else load.perConnection();
   await new Promise((resolve) => setTimeout(resolve, duration));
   clearInterval(lots);

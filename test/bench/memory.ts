@@ -26,10 +26,14 @@ const memory: Benchmark = {
   async run({ runs = 5, peers, say }) {
     if (process.platform !== 'linux') return [];
     say(`memory: ${runs} rounds`);
-    const contenders: Record<string, Contender> = { bare, ours: framework('plain'), eggCluster, ...(peers.includes('pm2') ? { pm2: await pm2() } : {}) };
-    const samples = await interleave(runs, Object.fromEntries(Object.entries(contenders).map(([name, contender]) => [name, () => sample(contender)])));
+    const contenders: Record<string, Contender> = {
+      bare, ours: framework('plain'), eggCluster, ...(peers.includes('pm2') ? { pm2: await pm2() } : {}),
+    };
+    const samples = await interleave(runs, Object.fromEntries(Object.entries(contenders)
+      .map(([name, contender]) => [name, () => sample(contender)])));
     const figure = (what: string, of: keyof Sample, other: string, name: string, bar?: Figure['bar']): Figure => ({
-      what, unit: 'MiB', digits: 1, ours: (samples.ours ?? []).map((one) => one[of]), theirs: { name, samples: (samples[other] ?? []).map((one) => one[of]) }, ...(bar ? { bar } : {}),
+      what, unit: 'MiB', digits: 1, ours: (samples.ours ?? []).map((one) => one[of]),
+      theirs: { name, samples: (samples[other] ?? []).map((one) => one[of]) }, ...(bar ? { bar } : {}),
     });
     return [
       figure('RSS of the master', 'master', 'bare', bare.name, { of: 'difference', most: 16 }),

@@ -33,10 +33,16 @@ const messages: Benchmark = {
       egg: () => sample(eggCluster),
     });
     const figures = (what: string, ours: Sample[]): Figure[] => [
-      { what: `${what}, one at a time`, unit: 'us', ours: ours.map(({ alone }) => alone.p50 * 1_000), theirs: { name: eggCluster.name, samples: egg.map(({ alone }) => alone.p50 * 1_000) } },
-      { what: `${what}, 64 under way`, unit: '/s', ours: ours.map(({ crowd }) => crowd.perSecond), theirs: { name: eggCluster.name, samples: egg.map(({ crowd }) => crowd.perSecond) } },
+      {
+        what: `${what}, one at a time`, unit: 'us', ours: ours.map(({ alone }) => alone.p50 * 1_000),
+        theirs: { name: eggCluster.name, samples: egg.map(({ alone }) => alone.p50 * 1_000) },
+      },
+      {
+        what: `${what}, 64 under way`, unit: '/s', ours: ours.map(({ crowd }) => crowd.perSecond),
+        theirs: { name: eggCluster.name, samples: egg.map(({ crowd }) => crowd.perSecond) },
+      },
     ];
-    return [...figures('messenger.request', request), ...figures('process.send in the seed\'s form', send)];
+    return [...figures('messenger.request', request), ...figures('process.send({ action })', send)];
   },
 };
 

@@ -43,7 +43,10 @@ const benchmark: Benchmark = {
     for (let n = 0; n < runs; n++) samples.push(await sample());
     return [
       { what: 'reload of 4 workers', unit: 'ms', ours: samples.map(({ took }) => took) },
-      { what: 'longest answer of a fast handler during it', unit: 'ms', ours: samples.map(({ longest }) => longest), bar: { of: 'value', most: 250 } },
+      {
+        what: 'longest answer of a fast handler during it', unit: 'ms', ours: samples.map(({ longest }) => longest),
+        bar: { of: 'value', most: 250 },
+      },
     ];
   },
 };

@@ -14,7 +14,10 @@ const ALL = ['start', 'throughput', 'memory', 'messages', 'reload', 'stop', 'sti
 const folder = path.dirname(fileURLToPath(import.meta.url));
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string' }, peers: { type: 'string', default: '' }, beside: { type: 'string' }, strict: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: {
+    runs: { type: 'string' }, peers: { type: 'string', default: '' }, beside: { type: 'string' }, strict: { type: 'boolean' },
+    json: { type: 'boolean' },
+  },
 });
 const wanted = positionals.length === 0 || positionals.includes('all') ? null : positionals;
 const unknown = wanted?.filter((name) => !ALL.includes(name)) ?? [];

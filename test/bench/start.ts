@@ -24,7 +24,8 @@ const start: Benchmark = {
     const many = await interleave(few, tasks({ bare, plain }, 32));
 
     const figure = (what: string, ours: number[] | undefined, name: string, samples: number[] | undefined, most?: number): Figure => ({
-      what, unit: 'ms', ours: ours ?? [], theirs: { name, samples: samples ?? [] }, ...(most === undefined ? {} : { bar: { of: 'ratio', most } }),
+      what, unit: 'ms', ours: ours ?? [], theirs: { name, samples: samples ?? [] },
+      ...(most === undefined ? {} : { bar: { of: 'ratio', most } }),
     });
     return [
       figure('start, 2 workers', two.plain, bare.name, two.bare, 1.35),

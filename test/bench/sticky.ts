@@ -24,10 +24,13 @@ const eggSticky: Contender = { ...eggCluster, name: 'egg-cluster sticky', env: {
 const socketIo: Contender = { name: '@socket.io/sticky', args: [fixture('bench/socketio-sticky.cjs')] };
 
 /** Answers a second of each, all of them running and idle but for the one that is asked. */
-async function rates(contenders: Record<string, [Contender, Order][]>, rounds: number, generator: LoadGenerator): Promise<Record<string, number[][]>> {
+async function rates(
+  contenders: Record<string, [Contender, Order][]>, rounds: number, generator: LoadGenerator,
+): Promise<Record<string, number[][]>> {
   const results: Record<string, number[][]> = {};
   for (let round = 0; round < rounds; round++) {
-    const running = await Promise.all(Object.entries(contenders).map(async ([name, asked]) => ({ name, asked, one: await launch(asked[0]![0], { workers: 2 }) })));
+    const running = await Promise.all(Object.entries(contenders)
+      .map(async ([name, asked]) => ({ name, asked, one: await launch(asked[0]![0], { workers: 2 }) })));
     try {
       for (let sample = -1; sample < SAMPLES; sample++) {
         for (const { name, asked, one } of sample % 2 ? running.toReversed() : running) {
@@ -70,10 +73,12 @@ async function pings(rounds: number, generator: LoadGenerator): Promise<{ idle: 
   return { idle, loaded };
 }
 
-const figure = (what: string, ours: number[], name: string, samples: number[], least: number): Figure => ({ what, unit: '/s', ours, theirs: { name, samples }, bar: { of: 'ratio', least } });
+const figure = (what: string, ours: number[], name: string, samples: number[], least: number): Figure =>
+  ({ what, unit: '/s', ours, theirs: { name, samples }, bar: { of: 'ratio', least } });
 
 const bench: Benchmark = {
-  about: `clients of ${ADDRESSES} addresses, 2 workers: by connection beside plain round-robin and egg-cluster's sticky; by request, half of them sent on, beside @socket.io/sticky`,
+  about: `clients of ${ADDRESSES} addresses, 2 workers: by connection beside plain round-robin and egg-cluster's sticky; `
+    + `by request, half of them sent on, beside @socket.io/sticky`,
   async run({ runs = 3, say }) {
     const generator = new LoadGenerator();
     try {
@@ -95,7 +100,10 @@ const bench: Benchmark = {
         figure('by connection, keep-alive', of('sticky', 1), 'plain round-robin', of('plain', 1), 0.97),
         figure('by request, keep-alive', of('request'), `${socketIo.name} (connections)`, of('socketIo'), 1.5),
         { ...figure('by request, a connection each', of('request', 1), socketIo.name, of('socketIo'), 0), bar: undefined },
-        { what: `message to the agent and back at ${RATE} connections/s`, unit: 'us', ours: loaded.map((ms) => ms * 1_000), theirs: { name: 'idle', samples: idle.map((ms) => ms * 1_000) }, bar: { of: 'ratio', most: 2 } },
+        {
+          what: `message to the agent and back at ${RATE} connections/s`, unit: 'us', ours: loaded.map((ms) => ms * 1_000),
+          theirs: { name: 'idle', samples: idle.map((ms) => ms * 1_000) }, bar: { of: 'ratio', most: 2 },
+        },
       ];
     } finally {
       generator.close();

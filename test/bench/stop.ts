@@ -9,7 +9,9 @@ const stop: Benchmark = {
   about: 'from SIGTERM until the master has exited, 2 workers, nothing in flight',
   async run({ runs = 5, say }) {
     say(`stop: ${runs} rounds`);
-    const samples = await interleave(runs, { bare: () => sample(bare), ours: () => sample(framework('plain')), eggCluster: () => sample(eggCluster) });
+    const samples = await interleave(runs, {
+      bare: () => sample(bare), ours: () => sample(framework('plain')), eggCluster: () => sample(eggCluster),
+    });
     return [
       { what: 'stop, idle', unit: 'ms', ours: samples.ours, theirs: { name: bare.name, samples: samples.bare } },
       { what: 'stop, idle', unit: 'ms', ours: samples.ours, theirs: { name: eggCluster.name, samples: samples.eggCluster } },

@@ -20,7 +20,8 @@ interface Sample {
 
 /** Samples by contender and mode. All contenders run at once, idle but for the one that is asked. */
 async function round(contenders: Record<string, Contender>, generator: LoadGenerator, results: Results): Promise<void> {
-  const running = Object.fromEntries(await Promise.all(Object.entries(contenders).map(async ([name, contender]) => [name, await launch(contender, { workers: 2 })] as const)));
+  const running = Object.fromEntries(await Promise.all(Object.entries(contenders)
+    .map(async ([name, contender]) => [name, await launch(contender, { workers: 2 })] as const)));
   try {
     for (const mode of MODES) {
       // The first of each is for the compiler.
@@ -28,7 +29,8 @@ async function round(contenders: Record<string, Contender>, generator: LoadGener
       for (let n = 0; n < SAMPLES; n++) {
         const names = Object.keys(running);
         for (const name of n % 2 ? names.toReversed() : names) {
-          ((results[name] ??= { 'keep-alive': [], 'per-connection': [] })[mode]).push(await sample(running[name] as Running, mode, generator));
+          ((results[name] ??= { 'keep-alive': [], 'per-connection': [] })[mode])
+            .push(await sample(running[name] as Running, mode, generator));
         }
       }
     }
@@ -52,7 +54,10 @@ const throughput: Benchmark = {
   async run({ runs = 4, peers, say }) {
     const generator = new LoadGenerator();
     const results: Results = {};
-    const contenders = { bare, ours: framework('plain'), bareOs, oursOs: framework('plain', [], { CLUSTER_BALANCE: 'os' }), eggCluster, ...(peers.includes('pm2') ? { pm2: await pm2() } : {}) };
+    const contenders = {
+      bare, ours: framework('plain'), bareOs, oursOs: framework('plain', [], { CLUSTER_BALANCE: 'os' }), eggCluster,
+      ...(peers.includes('pm2') ? { pm2: await pm2() } : {}),
+    };
     try {
       for (let n = 0; n < runs; n++) {
         say(`throughput: round ${n + 1} of ${runs}`);
@@ -65,10 +70,16 @@ const throughput: Benchmark = {
       const [mine, other] = [results[ours]?.[mode] ?? [], results[theirs]?.[mode] ?? []];
       const what = `${mode}${ours === 'oursOs' ? ', balance "os"' : ''}`;
       const cost: Figure[] = Number.isNaN(mine[0]?.cost ?? NaN) ? [] : [
-        { what: `  processor time a request`, unit: 'us', ours: mine.map((one) => one.cost), theirs: { name, samples: other.map((one) => one.cost) } },
+        {
+          what: `  processor time a request`, unit: 'us', ours: mine.map((one) => one.cost),
+          theirs: { name, samples: other.map((one) => one.cost) },
+        },
       ];
       return [
-        { what, unit: '/s', ours: mine.map((one) => one.perSecond), theirs: { name, samples: other.map((one) => one.perSecond) }, ...(barred ? { bar: { of: 'ratio', least: 0.97 } } : {}) },
+        {
+          what, unit: '/s', ours: mine.map((one) => one.perSecond), theirs: { name, samples: other.map((one) => one.perSecond) },
+          ...(barred ? { bar: { of: 'ratio', least: 0.97 } } : {}),
+        },
         ...cost,
       ];
     });

@@ -7,7 +7,9 @@ import { Sandbox, SERVER } from './sandbox.js';
 
 test('config prints each value and where it comes from', async (t) => {
   const sandbox = new Sandbox(t);
-  const dir = sandbox.app('app', { 'server.js': SERVER, '.clusterrc': '{"workers": 3, "startTimeout": 9000, "profiles": {"production": {"startTimeout": 8000}}}' });
+  const dir = sandbox.app('app', {
+    'server.js': SERVER, '.clusterrc': '{"workers": 3, "startTimeout": 9000, "profiles": {"production": {"startTimeout": 8000}}}',
+  });
   const { code, stdout } = await sandbox.run(['config', dir, '--title', 'mine'], { env: { PORT: '4000' } });
   assert.equal(code, 0);
   const value = (key: string) => new RegExp(`^${key} +(.*)$`, 'm').exec(stdout)?.[1]?.replace(/ {2,}/g, ' | ');
@@ -25,7 +27,9 @@ test('config --dev shows what dev would have; --json is for programs', async (t)
   const sandbox = new Sandbox(t);
   const dir = sandbox.app();
   const { stdout } = await sandbox.run(['config', dir, '--dev', '--json']);
-  const { config, profile, sources } = JSON.parse(stdout) as { config: { workers: number }; profile: string; sources: Record<string, { from: string }> };
+  const { config, profile, sources } = JSON.parse(stdout) as {
+    config: { workers: number }; profile: string; sources: Record<string, { from: string }>;
+  };
   assert.deepEqual([config.workers, profile, sources.workers?.from], [1, 'development', 'default']);
 });
 
@@ -43,7 +47,8 @@ test('a config that never finishes loading is an error, not a silent 0', async (
   for (const command of ['config', 'start']) {
     const dir = sandbox.app(command, { 'server.js': SERVER, 'cluster.config.mjs': 'await new Promise(() => {});' });
     const { code, stderr } = await sandbox.run([command, dir]);
-    assert.deepEqual([code, stderr], [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await waits for what does not come\n']);
+    assert.deepEqual([code, stderr],
+      [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await waits for what does not come\n']);
   }
 });
 
@@ -58,7 +63,9 @@ test('a config that misses a module: one line, and the place in it once', async 
 
 test('config shows what a plugin makes of the configuration, changed in place or anew', async (t) => {
   const sandbox = new Sandbox(t);
-  const plugin = 'export default { name: "more", apply({ hooks }) { hooks.configResolved.tap("more", (config) => { config.workers = 7; return { ...config, startTimeout: 5 }; }); } };';
+  const plugin = `export default { name: "more", apply({ hooks }) {
+    hooks.configResolved.tap("more", (config) => { config.workers = 7; return { ...config, startTimeout: 5 }; });
+  } };`;
   const dir = sandbox.app('app', { 'server.js': SERVER, 'more.mjs': plugin, '.clusterrc': '{"plugins": {"./more.mjs": true}}' });
   const { stdout } = await sandbox.run(['config', dir]);
   assert.match(stdout, /^workers +7 +hook configResolved$/m);
@@ -69,9 +76,15 @@ test('ES module syntax in a package that npm init has called CommonJS', async (t
   const sandbox = new Sandbox(t);
   const init = { 'package.json': '{"type": "commonjs"}', 'server.js': SERVER, 'half.js': 'exports.half = 3;' };
   const source = 'import { half } from "./half.js";\nexport default { workers: half * 2 };';
-  const ts = await sandbox.run(['config', sandbox.app('ts', { ...init, 'cluster.config.ts': source.replace('half * 2', 'half * 2 as number') })]);
+  const ts = await sandbox.run(['config', sandbox.app('ts', {
+    ...init, 'cluster.config.ts': source.replace('half * 2', 'half * 2 as number'),
+  })]);
   assert.match(ts.stdout, /^workers +6 /m, ts.stderr);
   const js = await sandbox.run(['config', sandbox.app('js', { ...init, 'cluster.config.js': source })]);
-  if (spawnSync(node, ['-p', 'typeof module.constructor.registerHooks'], { encoding: 'utf8' }).stdout.trim() === 'function') assert.match(js.stdout, /^workers +6 /m, js.stderr);
-  else assert.deepEqual([js.code, js.stderr], [2, 'cluster.config.js: Error: it is an ES module by its syntax, and CommonJS by "type" in package.json: name it cluster.config.mjs, or write module.exports\n']);
+  const hooks = spawnSync(node, ['-p', 'typeof module.constructor.registerHooks'], { encoding: 'utf8' }).stdout.trim();
+  if (hooks === 'function') assert.match(js.stdout, /^workers +6 /m, js.stderr);
+  else {
+    assert.deepEqual([js.code, js.stderr], [2, 'cluster.config.js: Error: it is an ES module by its syntax, '
+      + 'and CommonJS by "type" in package.json: name it cluster.config.mjs, or write module.exports\n']);
+  }
 });

@@ -26,7 +26,9 @@ test('dev takes the next free port when the port is busy, and says so in one lin
 
 test('dev: NODE_ENV is development and there is one worker; a start does not move to another port', async (t) => {
   const sandbox = new Sandbox(t);
-  const dir = sandbox.app('app', { 'server.js': 'require("node:http").createServer((_, response) => response.end(process.env.NODE_ENV)).listen(process.env.PORT);' });
+  const dir = sandbox.app('app', {
+    'server.js': 'require("node:http").createServer((_, response) => response.end(process.env.NODE_ENV)).listen(process.env.PORT);',
+  });
   const dev = sandbox.spawn(['dev', dir, '-p', '0', '--title', 'dev']);
   await until(() => dev.text.includes('dev started on'));
   const { workers, address } = await sandbox.status([dir]);
@@ -36,5 +38,6 @@ test('dev: NODE_ENV is development and there is one worker; a start does not mov
   const start = await sandbox.run(['start', dir, '-p', String(port), '-w', '1', '--title', 'start']);
   assert.equal(start.code, 1);
   assert.match(start.stdout + start.stderr, /EADDRINUSE/);
-  assert.equal((await sandbox.run(['restart', dir])).stderr, `dev (pid ${dev.pid}) runs in a terminal for development: type rs there, or stop it\n`);
+  assert.equal((await sandbox.run(['restart', dir])).stderr,
+    `dev (pid ${dev.pid}) runs in a terminal for development: type rs there, or stop it\n`);
 });

@@ -7,7 +7,9 @@ test('hooks prints every hook, its tapable kind, and who taps it', async (t) => 
   const sandbox = new Sandbox(t);
   const dir = sandbox.app('app', {
     'server.js': SERVER,
-    'mine.mjs': 'export default { name: "mine", apply(bootstrap) { bootstrap.logger.info("applied"); bootstrap.hooks.workerReady.tap("mine", () => {}); setInterval(() => {}, 1000); } };',
+    'mine.mjs': `export default { name: "mine", apply(bootstrap) {
+      bootstrap.logger.info("applied"); bootstrap.hooks.workerReady.tap("mine", () => {}); setInterval(() => {}, 1000);
+    } };`,
     '.clusterrc': '{"plugins": {"./mine.mjs": true}}',
   });
   const { code, stdout } = await sandbox.run(['hooks', dir]);

@@ -69,7 +69,9 @@ test('an instance of an entry file is found by the file and by its directory', a
   assert.equal((await sandbox.status([dir])).master.pid, pid);
 });
 
-test('where nothing can be written the server runs all the same, says so once, and a signal stops it', { skip: process.getuid?.() !== 0 && unsuited.root }, async (t) => {
+test('where nothing can be written the server runs all the same, says so once, and a signal stops it', {
+  skip: process.getuid?.() !== 0 && unsuited.root,
+}, async (t) => {
   const sandbox = new Sandbox(t);
   const dir = sandbox.app();
   chmodSync(sandbox.dir, 0o755);
@@ -79,7 +81,9 @@ test('where nothing can be written the server runs all the same, says so once, a
   writeFileSync(taken, '');
   t.after(() => rmSync(taken));
   const port = await freePort();
-  const master = sandbox.spawn(['start', dir, '-w', '1', '-p', String(port)], { env: { XDG_RUNTIME_DIR: '/proc/1', TMPDIR: '/proc/1' }, uid });
+  const master = sandbox.spawn(['start', dir, '-w', '1', '-p', String(port)], {
+    env: { XDG_RUNTIME_DIR: '/proc/1', TMPDIR: '/proc/1' }, uid,
+  });
   await until(async () => await get(port) === 'BODY');
   await until(() => master.text.includes('started on'));
   assert.equal(master.text.match(/^no control socket, so stop, reload, scale and status will not find this instance: .*$/mg)?.length, 1);

@@ -15,7 +15,9 @@ function install(sandbox: Sandbox): (args: string[]) => Promise<Pick<RunResult, 
   mkdirSync(copy);
   for (const name of ['package.json', 'bin.js', 'framework']) symlinkSync(path.join(fixture('own-bin'), name), path.join(copy, name));
   return (args) => new Promise((resolve) => {
-    const child = spawn(node, ['--preserve-symlinks', '--preserve-symlinks-main', path.join(copy, 'bin.js'), ...args], { cwd: sandbox.dir, env: sandbox.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(node, ['--preserve-symlinks', '--preserve-symlinks-main', path.join(copy, 'bin.js'), ...args], {
+      cwd: sandbox.dir, env: sandbox.env, stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });

@@ -26,7 +26,10 @@ test('a closed stdout ends no command in the middle, and crashes none', async (t
   const sandbox = new Sandbox(t);
   const dir = sandbox.app();
   const { port } = await sandbox.daemon(dir);
-  for (const args of [['--help'], ['start', '--help'], ['--version'], ['config', dir], ['hooks', dir], ['status', dir], ['status', dir, '--watch'], ['logs', dir], ['logs', dir, '-f'], ['scale', '2', dir], ['reload', dir]]) {
+  for (const args of [
+    ['--help'], ['start', '--help'], ['--version'], ['config', dir], ['hooks', dir], ['status', dir], ['status', dir, '--watch'],
+    ['logs', dir], ['logs', dir, '-f'], ['scale', '2', dir], ['reload', dir],
+  ]) {
     assert.deepEqual(await unread(sandbox, args), { code: 0, stderr: '' }, args.join(' '));
   }
   assert.equal((await sandbox.status([dir])).workers[0]?.generation, 2);
@@ -37,7 +40,9 @@ test('a closed stdout ends no command in the middle, and crashes none', async (t
 
 test('a master in the foreground outlives those who read its output', async (t) => {
   const sandbox = new Sandbox(t);
-  const dir = sandbox.app('app', { 'server.js': 'require("node:http").createServer((_, response) => { console.log("asked"); console.error("asked"); response.end("BODY"); }).listen(process.env.PORT);' });
+  const dir = sandbox.app('app', { 'server.js': `require("node:http").createServer((_, response) => {
+    console.log("asked"); console.error("asked"); response.end("BODY");
+  }).listen(process.env.PORT);` });
   const port = await freePort();
   const master = sandbox.spawn(['start', dir, '-w', '1', '-p', String(port)]);
   await until(() => master.text.includes('app started on'));

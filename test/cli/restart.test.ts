@@ -11,7 +11,8 @@ test('restart: another master with the same arguments, from the same place, and 
   writeFileSync(path.join(dir, 'server.js'), SERVER.replace('BODY', 'NEW'));
   const { code, stdout, stderr } = await sandbox.run(['restart', '--title', 'mine'], { cwd: '/' });
   assert.equal(code, 0, stderr);
-  assert.match(stdout, new RegExp(`mine stopped \\(pid ${pid}\\)\\nmine started on http://127\\.0\\.0\\.1:${port} \\(pid \\d+, 2 workers\\), log: ${log}\\n$`));
+  assert.match(stdout, new RegExp(`mine stopped \\(pid ${pid}\\)\\nmine started on http://127\\.0\\.0\\.1:${port} \\(pid \\d+, `
+    + `2 workers\\), log: ${log}\\n$`));
   assert.equal(await get(port), 'NEW');
   const status = await sandbox.status([dir]);
   assert.notEqual(status.master.pid, pid);

@@ -20,7 +20,10 @@ export class Sandbox {
   constructor(scope: Scope) {
     const runtime = path.join(this.dir, 'run');
     mkdirSync(runtime, { mode: 0o700 });
-    this.env = { ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', XDG_RUNTIME_DIR: runtime, TMPDIR: runtime, HATCHERY_TEST: this.marker, PORT: undefined };
+    this.env = {
+      ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', XDG_RUNTIME_DIR: runtime, TMPDIR: runtime,
+      HATCHERY_TEST: this.marker, PORT: undefined,
+    };
     scope.after(() => this.dispose());
   }
 
@@ -46,8 +49,12 @@ export class Sandbox {
   }
 
   /** A command that goes on; ended with the test. */
-  spawn(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number } = {}): ChildProcess & { text: string; ended: Promise<number | null> } {
-    const child = spawn(node, [bin, ...args], { cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], uid: options.uid });
+  spawn(
+    args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number } = {},
+  ): ChildProcess & { text: string; ended: Promise<number | null> } {
+    const child = spawn(node, [bin, ...args], {
+      cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], uid: options.uid,
+    });
     this.#spawned.push(child);
     const watched = Object.assign(child, { text: '', ended: new Promise<number | null>((resolve) => { child.on('exit', resolve); }) });
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { watched.text += text; });
@@ -71,7 +78,8 @@ export class Sandbox {
     if (process.platform !== 'linux') return [];
     return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`HATCHERY_TEST=${this.marker}\0`) && !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`HATCHERY_TEST=${this.marker}\0`)
+          && !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
       } catch {
         return false;
       }

@@ -18,8 +18,12 @@ test('status: a table for people, one JSON object for programs', async (t) => {
   const json = await sandbox.run(['status', dir, '--json']);
   assert.equal(json.stdout.trim().split('\n').length, 1);
   const status = await sandbox.status([dir]);
-  assert.deepEqual(Object.keys(status).filter((key) => ['title', 'state', 'address', 'version', 'node', 'startedAt', 'master', 'agent', 'workers', 'refork', 'lastReload'].includes(key)).length, 11);
-  for (const key of ['id', 'slot', 'pid', 'state', 'generation', 'startedAt', 'restarts', 'rss', 'cpu', 'eventLoopDelay', 'eventLoopUtilization', 'lastExit']) assert.ok(key in (status.workers[0] ?? {}), key);
+  assert.deepEqual(Object.keys(status).filter((key) => [
+    'title', 'state', 'address', 'version', 'node', 'startedAt', 'master', 'agent', 'workers', 'refork', 'lastReload',
+  ].includes(key)).length, 11);
+  for (const key of [
+    'id', 'slot', 'pid', 'state', 'generation', 'startedAt', 'restarts', 'rss', 'cpu', 'eventLoopDelay', 'eventLoopUtilization', 'lastExit',
+  ]) assert.ok(key in (status.workers[0] ?? {}), key);
 });
 
 test('status after a crash names the reason; colours only when they are wanted', async (t) => {
@@ -29,7 +33,8 @@ test('status after a crash names the reason; colours only when they are wanted',
   process.kill((await sandbox.status([dir])).workers[0]?.pid as number, 'SIGKILL');
   await until(async () => (await sandbox.status([dir])).workers.some(({ state, restarts }) => state === 'ready' && restarts === 1));
   assert.match((await sandbox.run(['status', dir])).stdout, /crash \(SIGKILL\) \S+ ago/);
-  assert.match((await sandbox.run(['status', dir], { env: { FORCE_COLOR: '1', NO_COLOR: undefined } })).stdout, /\u001b\[32mrunning\u001b\[39m/);
+  assert.match((await sandbox.run(['status', dir], { env: { FORCE_COLOR: '1', NO_COLOR: undefined } })).stdout,
+    /\u001b\[32mrunning\u001b\[39m/);
 });
 
 test('status with no instance says so and ends with 1, also as JSON', async (t) => {
@@ -55,7 +60,9 @@ test('status of one that starts', async (t) => {
 
 test('status of one that closes says no longer that it has no address yet', async (t) => {
   const sandbox = new Sandbox(t);
-  const dir = sandbox.app('app', { 'server.js': "module.exports = ({ onClose }) => { onClose(() => new Promise((resolve) => setTimeout(resolve, 5000))); return (_, response) => response.end(); };" });
+  const dir = sandbox.app('app', { 'server.js': `module.exports = ({ onClose }) => {
+    onClose(() => new Promise((resolve) => setTimeout(resolve, 5000))); return (_, response) => response.end();
+  };` });
   const { pid } = await sandbox.daemon(dir, ['-w', '1']);
   process.kill(pid, 'SIGTERM');
   await until(async () => (await sandbox.status([dir])).state === 'closing');

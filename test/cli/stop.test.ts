@@ -11,7 +11,9 @@ const SLOW = `require('node:http').createServer((request, response) => {
 /** Ignores everything, and has a child that does so too. */
 const STUBBORN = `const { spawn } = require('node:child_process');
 spawn(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-require('node:http').createServer((request, response) => { response.end('BODY'); if (request.url === '/hang') setImmediate(() => { for (;;); }); }).listen(process.env.PORT);`;
+require('node:http').createServer((request, response) => {
+  response.end('BODY'); if (request.url === '/hang') setImmediate(() => { for (;;); });
+}).listen(process.env.PORT);`;
 
 test('stop waits for a request in flight and says what it waits for', async (t) => {
   const sandbox = new Sandbox(t);

@@ -51,7 +51,8 @@ for (const [args, says] of WRONG) {
 test('a command that is near to none: those that there are', async (t) => {
   const { code, stderr } = await new Sandbox(t).run(['frobnicate']);
   assert.equal(code, 2);
-  assert.match(stderr, /^unknown command "frobnicate"; known are start, dev, stop, reload, restart, scale, status, logs, config, hooks.*\n$/);
+  assert.match(stderr,
+    /^unknown command "frobnicate"; known are start, dev, stop, reload, restart, scale, status, logs, config, hooks.*\n$/);
 });
 
 test('a missing app', async (t) => {
@@ -74,7 +75,10 @@ test('a value that is called like the command is still a value', async (t) => {
 test('flags before the command, short ones with their values, and the last of several', async (t) => {
   const sandbox = new Sandbox(t);
   sandbox.app();
-  const { stdout } = await sandbox.run(['--title', 'config', 'config', 'app', '-p3000', '--port=4000', '-w', '3', '-r', './app/server.js', '-r', 'node:fs', '--inspect', '--json', '--start-timeout', '5']);
+  const { stdout } = await sandbox.run([
+    '--title', 'config', 'config', 'app', '-p3000', '--port=4000', '-w', '3', '-r', './app/server.js', '-r', 'node:fs', '--inspect',
+    '--json', '--start-timeout', '5',
+  ]);
   const { config, sources } = JSON.parse(stdout) as { config: Record<string, unknown>; sources: Record<string, unknown> };
   assert.deepEqual([config.title, config.port, config.workers, config.inspect, config.startTimeout], ['config', 4000, 3, true, 5]);
   assert.equal((config.require as string[]).length, 2);
@@ -100,7 +104,9 @@ test('--help of every command shows its flags with their defaults, and --version
     assert.match(stdout, /--title/);
   }
   const start = await sandbox.run(['start', '-h']);
-  for (const part of [/--port, -p .*default: 7001/, /--workers, -w .*default: auto/, /--daemon, -d/, /--https\.key/, /--start-timeout .*30000/]) assert.match(start.stdout, part);
+  for (const part of [
+    /--port, -p .*default: 7001/, /--workers, -w .*default: auto/, /--daemon, -d/, /--https\.key/, /--start-timeout .*30000/,
+  ]) assert.match(start.stdout, part);
   assert.match((await sandbox.run(['dev', '--help'])).stdout, /--no-reload/);
   for (const args of [['--version'], ['start', '--version'], ['-v']]) {
     const { code, stdout } = await sandbox.run(args);

@@ -17,7 +17,9 @@ export interface Alone {
 }
 export interface Ended { code: number | null; signal: string | null; /** ms since `close`, or since the start. */ took: number; at: number }
 
-export async function alone(scope: Scope, app: string, { env = {}, options = {} }: { env?: Record<string, string>; options?: object } = {}): Promise<Alone> {
+export async function alone(
+  scope: Scope, app: string, { env = {}, options = {} }: { env?: Record<string, string>; options?: object } = {},
+): Promise<Alone> {
   const port = await freePort();
   const servers = 1 + ['HTTPS_PORT', 'HTTP2_PORT', 'TCP_PORT'].filter((name) => name in env).length;
   const child = spawn(node, [fixture('drain-alone/child.cjs'), path.join(root, 'dist/plugins/graceful-exit/worker.cjs'), fixture(app)], {

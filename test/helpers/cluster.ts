@@ -44,9 +44,13 @@ let serial = 0;
 const READY = /\[master\] .*(?:started|ready|listening) on /;
 
 /** Runs the command line as a user does, to its end. */
-export function run(args: string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; deadline?: number; execArgv?: string[]; input?: string } = {}): Promise<RunResult> {
+export function run(
+  args: string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; deadline?: number; execArgv?: string[]; input?: string } = {},
+): Promise<RunResult> {
   const started = performance.now();
-  const child = spawn(node, [...(options.execArgv ?? []), bin, ...args], { env: options.env ?? process.env, cwd: options.cwd ?? root, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(node, [...(options.execArgv ?? []), bin, ...args], {
+    env: options.env ?? process.env, cwd: options.cwd ?? root, stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
@@ -100,7 +104,10 @@ export class TestCluster {
     this.port = port;
     this.title = options.title === false ? undefined : options.title ?? `t-${process.pid}-${serial}`;
     this.tmp = mkdtempSync(path.join(os.tmpdir(), 'ht-'));
-    this.env = { ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', XDG_RUNTIME_DIR: this.tmp, TMPDIR: this.tmp, HATCHERY_TEST: this.marker, ...options.env };
+    this.env = {
+      ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', XDG_RUNTIME_DIR: this.tmp, TMPDIR: this.tmp,
+      HATCHERY_TEST: this.marker, ...options.env,
+    };
     const flags = [...(port ? ['--port', String(port)] : []), ...(this.title ? ['--title', this.title] : []), ...(options.flags ?? [])];
     this.process = spawn(node, [...(options.execArgv ?? []), bin, options.command ?? 'start', this.target, ...flags], {
       cwd: options.cwd ?? root, env: this.env, detached: true, stdio: options.stdio ?? ['ignore', 'pipe', 'pipe'],

@@ -28,7 +28,8 @@ export const load = (dir: string, request: LoadRequest = {}): Promise<LoadedConf
   loadConfig({ target: dir, cwd: dir, env: {}, ...request });
 
 /** An app with this configuration in `.clusterrc`. */
-export const withConfig = (t: TestContext, config: object, files: Files = {}): string => directory(t, { 'app.js': '', '.clusterrc': config, ...files });
+export const withConfig = (t: TestContext, config: object, files: Files = {}): string =>
+  directory(t, { 'app.js': '', '.clusterrc': config, ...files });
 
 /** The message of the refusal; fails when there is none, or when it is no ClusterError. */
 export async function refusal(loading: Promise<unknown>, code = 'ERR_CLUSTER_CONFIG'): Promise<string> {

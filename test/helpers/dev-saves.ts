@@ -39,5 +39,6 @@ export async function savesUnderLoad(scope: Scope, saves: number, longestPause: 
   const { at } = await cluster.stop();
   assert.ok(at);
   await cluster.assertNothingLeft();
-  return `${saves} saves, ${reloads} reloads, ${tally.ok} answers, 0 lost, longest ${Math.round(tally.longest)} ms, master ${grown < 0 ? '' : '+'}${(grown / 1024 / 1024).toFixed(1)} MiB`;
+  return `${saves} saves, ${reloads} reloads, ${tally.ok} answers, 0 lost, `
+    + `longest ${Math.round(tally.longest)} ms, master ${grown < 0 ? '' : '+'}${(grown / 1024 / 1024).toFixed(1)} MiB`;
 }

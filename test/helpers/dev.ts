@@ -26,12 +26,15 @@ export function copyOf(scope: Scope, name: string): string {
   return dir;
 }
 
-export async function startDev(scope: Scope, name = 'dev-app', options: ClusterOptions & { edit?: (dir: string) => void } = {}): Promise<Dev> {
+export async function startDev(
+  scope: Scope, name = 'dev-app', options: ClusterOptions & { edit?: (dir: string) => void } = {},
+): Promise<Dev> {
   const dir = copyOf(scope, name);
   options.edit?.(dir);
   const cluster = await startCluster(scope, dir, { command: 'dev', title: false, ...options });
   const at = (file: string) => path.join(dir, file);
-  const get = async (url = '/', headers: Record<string, string> = {}) => (await once({ port: cluster.port }, 'GET', url, { headers })).body.toString();
+  const get = async (url = '/', headers: Record<string, string> = {}) =>
+    (await once({ port: cluster.port }, 'GET', url, { headers })).body.toString();
   return {
     cluster,
     dir,
@@ -53,7 +56,9 @@ export async function startDev(scope: Scope, name = 'dev-app', options: ClusterO
         if (what.test(body)) return body;
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      throw new Error(`no answer like ${String(what)} within ${deadline} ms, the last one: ${body}\n--- output\n${cluster.output.slice(-6_000)}`);
+      throw new Error(
+        `no answer like ${String(what)} within ${deadline} ms, the last one: ${body}\n--- output\n${cluster.output.slice(-6_000)}`,
+      );
     },
     mark: () => cluster.output.length,
   };

@@ -60,6 +60,17 @@ export function shownTable(page: string, name: string): string | null {
   return between(name).exec(readFileSync(page, 'utf8'))?.[2] ?? null;
 }
 
+/** The first cells of the table whose head begins with this cell. */
+export function rowsUnder(page: string, head: string): string[] {
+  const [, body = ''] = readFileSync(page, 'utf8').split(`\n| ${head} |`);
+  const [table = ''] = body.split('\n\n');
+  return table.split('\n').slice(2).map((row) => /^\| ?(.*?) ?\|/.exec(row)?.[1] ?? '');
+}
+
+/** Names that stand as code in a text: `` `close(reason)` `` is close. */
+export const namesIn = (text: string): string[] =>
+  [...text.matchAll(/`([A-Za-z]\w*)[^`\n]*`/g)].map((match) => match[1] as string);
+
 /** The text of a page with its tables as the code has them now. */
 export function withTables(page: string, tables: Readonly<Record<string, string>>): string {
   return (PAGES[page] ?? []).reduce((text, name) => text.replace(between(name), (_, open: string, __, close: string) =>

@@ -16,7 +16,9 @@ export function loadedWith(config: Partial<Config> = {}, { agent = false }: { ag
     files: [],
     unused: [],
     profile: 'test',
-    target: { dir: '/app', realDir: '/app', cwd: '/', name: 'unit', entry: { app: '/app/app.js', ...(agent ? { agent: true as const } : {}) } },
+    target: {
+      dir: '/app', realDir: '/app', cwd: '/', name: 'unit', entry: { app: '/app/app.js', ...(agent ? { agent: true as const } : {}) },
+    },
     pluginObjects: {},
   };
 }
@@ -80,7 +82,9 @@ export function assertSound({ core, forks }: FakeCore, where: string): void {
   const all = slots.flatMap((slot) => slot.children());
   assert.equal(new Set(all).size, all.length, `${where}: a child is in two places`);
   const known = new Set([...agent.children(), ...workers.children()].map(({ pid }) => pid));
-  for (const fake of forks.alive) assert.ok(known.has(fake.pid), `${where}: nobody knows pid ${fake.pid} of slot ${fake.spec.slot} any more`);
+  for (const fake of forks.alive) {
+    assert.ok(known.has(fake.pid), `${where}: nobody knows pid ${fake.pid} of slot ${fake.spec.slot} any more`);
+  }
   if (!life.started || core.tasks.current !== null) return;
   for (const slot of workers.slots) {
     const why = slot.current ?? slot.refork.delay ?? (slot.pending || slot.left);

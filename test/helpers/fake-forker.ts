@@ -161,7 +161,9 @@ export class FakeChild {
   }
 
   /** Node's 'exit', then the ends of both channels; or, with `pipe`, these ends before it, or never. */
-  exits(code: number | null = 1, signal: NodeJS.Signals | null = null, { pipe = 'after' }: { pipe?: 'before' | 'after' | 'never' } = {}): void {
+  exits(
+    code: number | null = 1, signal: NodeJS.Signals | null = null, { pipe = 'after' }: { pipe?: 'before' | 'after' | 'never' } = {},
+  ): void {
     if (!this.alive) return;
     this.process.exitCode = code;
     this.process.signalCode = signal;

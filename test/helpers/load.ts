@@ -67,7 +67,8 @@ export class Load {
   report(): string {
     return (Object.entries(this.tallies) as [Kind, Tally][]).map(([kind, tally]) =>
       `${kind.padEnd(14)} ok ${String(tally.ok).padStart(7)}  lost ${tally.losses}${tally.losses ? ` ${JSON.stringify(tally.lost)}` : ''}`
-      + `${tally.retrySafe ? `  retry-safe ${tally.retrySafe}` : ''}  longest ${Math.round(tally.longest)} ms${tally.samples.map((sample) => `\n    ${sample}`).join('')}`).join('\n');
+      + `${tally.retrySafe ? `  retry-safe ${tally.retrySafe}` : ''}  longest ${Math.round(tally.longest)} ms`
+      + `${tally.samples.map((sample) => `\n    ${sample}`).join('')}`).join('\n');
   }
 
   async #loop(kind: Kind, tally: Tally): Promise<void> {
@@ -140,7 +141,8 @@ function keepAlive(target: Target, tally: Tally, deadline: number, depth: number
         tally.connections++;
       }
       const paths = Array.from({ length: depth }, () => unique());
-      const answers = await Promise.allSettled(connection.send(paths.map((path) => requestHead('GET', path)).join(''), paths.map(() => 'GET'), deadline));
+      const heads = paths.map((path) => requestHead('GET', path)).join('');
+      const answers = await Promise.allSettled(connection.send(heads, paths.map(() => 'GET'), deadline));
       let good = 0;
       let failure: unknown;
       for (const [at, answer] of answers.entries()) {
@@ -162,7 +164,10 @@ function keepAlive(target: Target, tally: Tally, deadline: number, depth: number
   };
 }
 
-async function onOwn(target: Target, tally: Tally, method: string, path: string, body: Buffer | string, deadline: number, verify: (path: string, response: RawResponse) => void = check): Promise<number> {
+async function onOwn(
+  target: Target, tally: Tally, method: string, path: string, body: Buffer | string, deadline: number,
+  verify: (path: string, response: RawResponse) => void = check,
+): Promise<number> {
   const connection = new RawConnection(target);
   tally.connections++;
   const head = requestHead(method, path, { Connection: 'close', ...(body.length ? { 'Content-Length': body.length } : {}) });

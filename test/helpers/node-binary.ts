@@ -10,7 +10,9 @@ export function nodeBinary(major: string): string {
   const file = path.join(dir, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node');
   if (!existsSync(file)) {
     mkdirSync(dir, { recursive: true });
-    execFileSync('npm', ['install', '--prefix', dir, '--no-save', '--no-audit', '--no-fund', `node-${process.platform}-${process.arch}@${major}`], { stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync('npm', [
+      'install', '--prefix', dir, '--no-save', '--no-audit', '--no-fund', `node-${process.platform}-${process.arch}@${major}`,
+    ], { stdio: ['ignore', 'ignore', 'inherit'] });
   }
   return file;
 }

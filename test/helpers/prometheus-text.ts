@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 export interface Family { type: string; help: string; samples: { labels: Record<string, string>; value: number }[] }
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN)(?: \d+)?$/i;
+const LABELS = /\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\}/;
+const VALUE = /-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN/;
+const SAMPLE = new RegExp(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:${LABELS.source})? (${VALUE.source})(?: \\d+)?$`, 'i');
 
 /** Parses Prometheus' text format strictly (gauges and counters); throws at what a scraper or `promtool check metrics` would refuse. */
 export function parsePrometheus(text: string): Map<string, Family> {
@@ -27,7 +29,10 @@ export function parsePrometheus(text: string): Map<string, Family> {
       const key = `${sample}{${labels}}`;
       assert.ok(!seen.has(key), `twice: ${key}`);
       seen.add(key);
-      family.samples.push({ labels: Object.fromEntries([...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, text_]) => [label, text_])), value: Number(value) });
+      family.samples.push({
+        labels: Object.fromEntries([...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, text_]) => [label, text_])),
+        value: Number(value),
+      });
     }
   }
   for (const [name, { type, help }] of families) {

@@ -1,7 +1,10 @@
 import { isIPv6 } from 'node:net';
 
 /** A header of PROXY protocol version 2. */
-export function v2(address: string, port: number, { command = 0x21, family, extension = Buffer.alloc(0) }: { command?: number; family?: number; extension?: Buffer } = {}): Buffer {
+export function v2(
+  address: string, port: number,
+  { command = 0x21, family, extension = Buffer.alloc(0) }: { command?: number; family?: number; extension?: Buffer } = {},
+): Buffer {
   const source = bytesOf(address);
   const addresses = Buffer.alloc(source.length * 2 + 4);
   source.copy(addresses);

@@ -120,7 +120,9 @@ export class RawWebSocket {
     const key = randomBytes(16).toString('base64');
     const where = { host: target.host ?? '127.0.0.1', port: target.port };
     this.#socket = target.secure ? tls.connect({ ...where, rejectUnauthorized: false }) : net.connect(where);
-    this.#socket.write(requestHead('GET', path, { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13, 'Sec-WebSocket-Key': key }));
+    this.#socket.write(requestHead('GET', path, {
+      Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13, 'Sec-WebSocket-Key': key,
+    }));
     let code: number | undefined;
     this.closed = new Promise((resolve) => {
       this.#socket.on('error', resolve);

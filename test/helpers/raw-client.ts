@@ -40,7 +40,11 @@ export class Lost extends Error {
   }
 }
 
-export interface RawResponse { status: number; headers: Map<string, string>; body: Buffer; /** No further request on this connection. */ close: boolean }
+export interface RawResponse {
+  status: number; headers: Map<string, string>; body: Buffer;
+  /** No further request on this connection. */
+  close: boolean;
+}
 
 interface Expectation { method: string; settle(result: RawResponse | Lost): void }
 
@@ -102,7 +106,9 @@ export class RawConnection {
         return;
       }
       const parsed = parseResponse(this.#buffer, expected.method);
-      if (parsed === 'malformed') return this.#ended(Object.assign(new Error(`not HTTP: ${this.#buffer.subarray(0, 80).toString('latin1')}`), { code: 'WRONG' }));
+      if (parsed === 'malformed') {
+        return this.#ended(Object.assign(new Error(`not HTTP: ${this.#buffer.subarray(0, 80).toString('latin1')}`), { code: 'WRONG' }));
+      }
       if (parsed === 'more') return;
       this.#buffer = this.#buffer.subarray(parsed.length);
       if (parsed.response.status < 200 && parsed.response.status !== 101) continue;
@@ -174,14 +180,20 @@ function parseChunked(data: Buffer, from: number): { body: Buffer; end: number }
 
 /** Head of a request; a body goes behind it. */
 export function requestHead(method: string, path: string, headers: Record<string, string | number> = {}): string {
-  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`
+    + `${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
 }
 
 /** One request on a connection of its own. */
-export async function once(target: Target, method: string, path: string, options: { headers?: Record<string, string>; body?: Buffer | string; deadline?: number } = {}): Promise<RawResponse> {
+export async function once(
+  target: Target, method: string, path: string,
+  options: { headers?: Record<string, string>; body?: Buffer | string; deadline?: number } = {},
+): Promise<RawResponse> {
   const connection = new RawConnection(target);
   const body = options.body ?? '';
-  const head = requestHead(method, path, { Connection: 'close', ...(body.length ? { 'Content-Length': Buffer.byteLength(body) } : {}), ...options.headers });
+  const head = requestHead(method, path, {
+    Connection: 'close', ...(body.length ? { 'Content-Length': Buffer.byteLength(body) } : {}), ...options.headers,
+  });
   try {
     return await connection.send(Buffer.concat([Buffer.from(head), Buffer.from(body)]), [method], options.deadline ?? 10_000)[0]!;
   } finally {

@@ -53,7 +53,9 @@ export class SocketClients {
   }
 
   #open(url: string, { pause = 250, transports }: { pause?: number; transports?: string[] }): void {
-    const socket = io(url, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 5_000, ...(transports ? { transports } : {}) });
+    const socket = io(url, {
+      forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 5_000, ...(transports ? { transports } : {}),
+    });
     this.sockets.push(socket);
     socket.on('connect', () => {
       this.connects++;
@@ -63,7 +65,9 @@ export class SocketClients {
       });
     });
     socket.on('hello', ({ pid }: { pid: number }) => this.#pids.set(socket, pid));
-    socket.on('connect_error', (error: Error & { context?: { responseText?: string } }) => this.#count(`${error.message} ${error.context?.responseText ?? ''}`.trim()));
+    socket.on('connect_error', (error: Error & { context?: { responseText?: string } }) => {
+      this.#count(`${error.message} ${error.context?.responseText ?? ''}`.trim());
+    });
     socket.on('disconnect', (reason) => {
       this.#pids.delete(socket);
       this.#count(`disconnect: ${reason}`);
@@ -96,15 +100,23 @@ export interface SessionTrial {
   upgradeTimeout: number;
 }
 
-/** Socket.IO through reloads, scaling and deaths. Throws when a session was unknown while its process lived, or a client did not come back. */
-export async function sessionTrial(scope: Scope, { clients: count, reloads, scale, kills, nginx, upgradeTimeout }: SessionTrial): Promise<string> {
-  const cluster = await stickyCluster(scope, { mode: 'request', key: 'socket.io' }, { app: 'sticky-socketio', env: { KEEP_ALIVE: '1000' }, config: { plugins: { 'graceful-exit': { upgradeTimeout } } } });
+/**
+ * Socket.IO through reloads, scaling and deaths. Throws when a session was unknown while its process lived, or a client did not
+ * come back.
+ */
+export async function sessionTrial(
+  scope: Scope, { clients: count, reloads, scale, kills, nginx, upgradeTimeout }: SessionTrial,
+): Promise<string> {
+  const cluster = await stickyCluster(scope, { mode: 'request', key: 'socket.io' }, {
+    app: 'sticky-socketio', env: { KEEP_ALIVE: '1000' }, config: { plugins: { 'graceful-exit': { upgradeTimeout } } },
+  });
   const port = nginx ? await startNginx(scope, (own) => keepAliveProxy(own, `127.0.0.1:${cluster.port}`)) : cluster.port;
   const clients = new SocketClients(`http://127.0.0.1:${port}`, count);
   scope.after(() => clients.close());
   const killed = new Set<number>();
   const back = async (after: string) => {
-    if (!await clients.settle(20_000)) throw new Error(`${count - clients.connected} of ${count} clients are not back after ${after}: ${JSON.stringify([...clients.errors])}\n${cluster.output.slice(-2_000)}`);
+    if (!await clients.settle(20_000)) throw new Error(`${count - clients.connected} of ${count} clients are not back `
+      + `after ${after}: ${JSON.stringify([...clients.errors])}\n${cluster.output.slice(-2_000)}`);
   };
   const command = async (name: string, args: string[] = []) => {
     const { code, stderr } = await cluster.run(name, args, 120_000);
@@ -122,16 +134,19 @@ export async function sessionTrial(scope: Scope, { clients: count, reloads, scal
     await cluster.waitFor(new RegExp(`:${pid} \\(slot \\d+\\) (?!started)[^]*\\) started`));
     await back('kill -9');
   }
-  const unserved = (await clients.unserved(10_000)).map(({ io: { engine } }) => ({ id: engine.id, ...engine.transport as unknown as { name: string; readyState: string } }));
+  const unserved = (await clients.unserved(10_000))
+    .map(({ io: { engine } }) => ({ id: engine.id, ...engine.transport as unknown as { name: string; readyState: string } }));
   // An upgrade was cut in the moment in which the client changed over: engine.io-client (`if (failed) return` in its probe)
   // leaves its polling paused then, or pausing until its poll is answered, and that until its ping time-out. All others are
   // to be served.
   const paused = unserved.filter(({ readyState }) => ['paused', 'pausing'].includes(readyState)).length;
-  if (unserved.length > paused) throw new Error(`${unserved.length} clients are connected and not served: ${JSON.stringify(unserved.map(({ id, name, readyState }) => [name, readyState, id]))}\n${cluster.output.slice(-6_000)}`);
+  if (unserved.length > paused) throw new Error(`${unserved.length} clients are connected and not served: `
+    + `${JSON.stringify(unserved.map(({ id, name, readyState }) => [name, readyState, id]))}\n${cluster.output.slice(-6_000)}`);
   const wrong = unknownSessions(cluster.output, killed);
   if (wrong.length > 0) throw new Error(`sessions unknown while their process lived: ${wrong.join(', ')}\n${cluster.output.slice(-3_000)}`);
   if (clients.strangers > 0) throw new Error(`${clients.strangers} answers came from another worker`);
-  return `${count} clients, ${clients.connects} connects, ${clients.echoes} echoes, ${clients.upgraded} upgraded at the end, ${paused} left paused by engine.io-client; ${JSON.stringify(Object.fromEntries(clients.errors))}`;
+  return `${count} clients, ${clients.connects} connects, ${clients.echoes} echoes, ${clients.upgraded} upgraded at the end, `
+    + `${paused} left paused by engine.io-client; ${JSON.stringify(Object.fromEntries(clients.errors))}`;
 }
 
 /** "Session ID unknown" for sessions of a process that had not been told to go: their ids name the process. */

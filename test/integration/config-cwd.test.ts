@@ -25,11 +25,14 @@ for (const [name, files] of Object.entries(others)) {
     const { run } = await import('../helpers/cluster.js');
     const dir = withConfig(t, { workers: 3 }, files);
     const { code, stdout, stderr } = await run(['config'], { cwd: dir });
-    if (name === 'a malformed package.json') assert.deepEqual([code, stderr], [2, 'package.json:1:10: not valid JSON: expected ":", found "}"\n']);
+    if (name === 'a malformed package.json') {
+      assert.deepEqual([code, stderr], [2, 'package.json:1:10: not valid JSON: expected ":", found "}"\n']);
+    }
     else assert.deepEqual([code, stderr, /^workers +3 +file/m.test(stdout)], [0, '', true]);
   });
 }
 
 test('a byte order mark before a package.json that holds the configuration', async (t) => {
-  assert.match(await refusal(load(directory(t, { 'app.js': '', 'package.json': '\uFEFF{"cluster": {"workers": 0}}' }))), /^package\.json#cluster: workers: expected/);
+  assert.match(await refusal(load(directory(t, { 'app.js': '', 'package.json': '\uFEFF{"cluster": {"workers": 0}}' }))),
+    /^package\.json#cluster: workers: expected/);
 });

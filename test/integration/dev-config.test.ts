@@ -9,7 +9,9 @@ test('a changed .clusterrc is read, told and applied, or told to need a start', 
   const port = await freePort();
   const other = await freePort();
   const config = (more: object) => JSON.stringify({ port, ...more });
-  const dev = await startDev(t, 'dev-app', { port: false, edit: (dir) => writeFileSync(path.join(dir, '.clusterrc'), config({ env: { WORD: 'one' } })) });
+  const dev = await startDev(t, 'dev-app', {
+    port: false, edit: (dir) => writeFileSync(path.join(dir, '.clusterrc'), config({ env: { WORD: 'one' } })),
+  });
   const { cluster } = dev;
   Object.assign(cluster, { port });
   dev.write('app.js', 'module.exports = (request, response) => response.end(`${process.env.WORD} ${process.env.CLUSTER_SLOT}`);');

@@ -42,7 +42,10 @@ const cases: Case[] = [
   },
   {
     name: 'a missing import of an ES module',
-    edit: { 'app.js': null, 'app.mjs': 'import http from "node:http";\nimport x from "./gone.mjs";\nhttp.createServer(x).listen(process.env.PORT);\n' },
+    edit: {
+      'app.js': null,
+      'app.mjs': 'import http from "node:http";\nimport x from "./gone.mjs";\nhttp.createServer(x).listen(process.env.PORT);\n',
+    },
     terminal: [/Cannot find module .*gone\.mjs/, /at app\.mjs:2:18/],
     shown: [/ERR_MODULE_NOT_FOUND|Cannot find module/, /app\.mjs:2:18/],
   },
@@ -79,7 +82,9 @@ const cases: Case[] = [
   {
     name: 'an endless loop at import',
     edit: { 'version.js': 'function spin() {\n  for (;;) {}\n}\nspin();\n' },
-    terminal: [/The app is starting: not ready after 3 s: it is busy here, in a loop perhaps\n\s+at version\.js:2/, /a save starts it again/],
+    terminal: [
+      /The app is starting: not ready after 3 s: it is busy here, in a loop perhaps\n\s+at version\.js:2/, /a save starts it again/,
+    ],
     shown: [/The app is starting/, /not ready after 3 s/, /at spin \(version\.js:2/],
   },
 ];

@@ -6,7 +6,8 @@ import { startDev } from '../helpers/dev.js';
 
 const broken = (dir: string) => writeFileSync(path.join(dir, 'version.js'), 'module.exports = nothing;\n');
 
-test('a first start that fails: the command goes on, the port answers with the page, the next save starts the app', { timeout: 20_000 }, async (t) => {
+test('a first start that fails: the command goes on, the port answers with the page, '
+  + 'the next save starts the app', { timeout: 20_000 }, async (t) => {
   const dev = await startDev(t, 'dev-app', { edit: broken, ready: false });
   await dev.cluster.waitFor(/The app does not start: ReferenceError: nothing is not defined/);
   await dev.cluster.waitFor(/waiting for the next change; http:\/\/127\.0\.0\.1:\d+ shows this too/);
@@ -23,7 +24,9 @@ test('the same when the app listens on another address than the page was shown o
   const dev = await startDev(t, 'dev-app', { edit: broken, ready: false });
   await dev.answer(/nothing is not defined/);
   dev.write('version.js', 'module.exports = 3;\n');
-  dev.write('app.js', `require('node:http').createServer((request, response) => response.end('version ' + require('./version.js'))).listen(process.env.PORT, '127.0.0.1');\n`);
+  dev.write('app.js', `require('node:http').createServer((request, response) => {
+    response.end('version ' + require('./version.js'));
+  }).listen(process.env.PORT, '127.0.0.1');\n`);
   const answers: string[] = [];
   while (!answers.at(-1)?.startsWith('version')) {
     answers.push(await dev.get());

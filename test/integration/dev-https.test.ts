@@ -6,7 +6,9 @@ import { startDev } from '../helpers/dev.js';
 import { once, RawConnection, requestHead } from '../helpers/raw-client.js';
 
 test('over https: reloads, the page, and the next save', { timeout: 20_000 }, async (t) => {
-  const dev = await startDev(t, 'https', { edit: (dir) => writeFileSync(path.join(dir, 'app.js'), "module.exports = (request, response) => response.end('one');") });
+  const dev = await startDev(t, 'https', {
+    edit: (dir) => writeFileSync(path.join(dir, 'app.js'), "module.exports = (request, response) => response.end('one');"),
+  });
   const target = { port: dev.cluster.port, secure: true };
   const get = async () => (await once(target, 'GET', '/')).body.toString();
   const until = async (what: RegExp) => {

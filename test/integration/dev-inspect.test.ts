@@ -11,7 +11,8 @@ function debuggable(port: number): Promise<Debuggable | null> {
   return new Promise((resolve) => {
     http.get({ host: '127.0.0.1', port, path: '/json/list', agent: false }, (response) => {
       let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; }).on('end', () => resolve((JSON.parse(text) as Debuggable[])[0] ?? null));
+      response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; })
+        .on('end', () => resolve((JSON.parse(text) as Debuggable[])[0] ?? null));
     }).on('error', () => resolve(null));
   });
 }
@@ -51,7 +52,9 @@ test('--inspect-brk: a worker waits for its debugger, however long that takes', 
   const { WebSocket } = await import('ws');
   const socket = new WebSocket((target as unknown as Debuggable).webSocketDebuggerUrl);
   await new Promise((resolve) => socket.once('open', resolve));
-  for (const [id, method] of ['Runtime.enable', 'Debugger.enable', 'Runtime.runIfWaitingForDebugger', 'Debugger.resume'].entries()) socket.send(JSON.stringify({ id, method }));
+  for (const [id, method] of ['Runtime.enable', 'Debugger.enable', 'Runtime.runIfWaitingForDebugger', 'Debugger.resume'].entries()) {
+    socket.send(JSON.stringify({ id, method }));
+  }
   const resume = setInterval(() => socket.send(JSON.stringify({ id: 9, method: 'Debugger.resume' })), 200);
   t.after(() => {
     clearInterval(resume);

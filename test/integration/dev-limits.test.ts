@@ -40,7 +40,9 @@ test('where the system watches no more files: one line, and the files are looked
     `),
     get execArgv() { return ['--require', limit]; },
   });
-  await dev.cluster.waitFor(/the system watches no more files \(fs\.inotify\.max_user_watches\): looking at the files twice a second instead/);
+  await dev.cluster.waitFor(
+    /the system watches no more files \(fs\.inotify\.max_user_watches\): looking at the files twice a second instead/,
+  );
   await dev.answer(/version 1/);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   dev.write('version.js', 'module.exports = 22;');

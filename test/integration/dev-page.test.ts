@@ -27,7 +27,9 @@ const BROKEN = `exports.greet = (name) => {
 const settings = JSON.parse(process.env.NO_SUCH_SETTINGS);
 `;
 
-test('a failure is a page that can be read in light and dark, escapes what it shows, and gives way to the app at the next save', { timeout: 60_000, skip: noBrowser }, async (t) => {
+test('a failure is a page that can be read in light and dark, escapes what it shows, and gives way to the app at the next save', {
+  timeout: 60_000, skip: noBrowser,
+}, async (t) => {
   const dev = await startDev(t);
   dev.write('greet.js', GREET);
   dev.write('app.js', APP);

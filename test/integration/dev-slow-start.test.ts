@@ -5,7 +5,9 @@ import { test } from 'node:test';
 import { startDev } from '../helpers/dev.js';
 
 test('a first start that is merely slow: who asks after a while waits for the app', { timeout: 30_000 }, async (t) => {
-  const dev = await startDev(t, 'dev-app', { edit: (dir) => writeFileSync(path.join(dir, 'app.js'), "setTimeout(() => require('node:http').createServer((request, response) => response.end('at last')).listen(process.env.PORT), 7_500);"), ready: false });
+  const dev = await startDev(t, 'dev-app', { edit: (dir) => writeFileSync(path.join(dir, 'app.js'), `setTimeout(() => {
+    require('node:http').createServer((request, response) => response.end('at last')).listen(process.env.PORT);
+  }, 7_500);`), ready: false });
   await dev.cluster.waitFor(/not ready after 3 s: its start is slow, or hangs, or it never listens/, 12_000);
   assert.equal(await dev.get(), 'at last');
 });

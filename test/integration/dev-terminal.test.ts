@@ -63,11 +63,15 @@ test('a busy port: the next free one, in a line', { timeout: 20_000 }, async (t)
 
 const script = '/usr/bin/script';
 
-test('at a terminal: the address, what changed and how long it took, without the log\'s lines', { timeout: 20_000, skip: process.platform !== 'linux' && unsuited.linux }, async (t) => {
+test('at a terminal: the address, what changed and how long it took, without the log\'s lines', {
+  timeout: 20_000, skip: process.platform !== 'linux' && unsuited.linux,
+}, async (t) => {
   const dir = copyOf(t, 'dev-app');
   const port = await freePort();
   const env = { ...process.env, TERM: 'xterm', NODE_ENV: '', NO_COLOR: undefined };
-  const terminal = spawn(script, ['-qec', `${node} ${bin} dev ${dir} --port ${port}`, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  const terminal = spawn(script, ['-qec', `${node} ${bin} dev ${dir} --port ${port}`, '/dev/null'], {
+    env, stdio: ['pipe', 'pipe', 'inherit'],
+  });
   t.after(() => terminal.kill('SIGKILL'));
   let output = '';
   const waiting = new Set<() => void>();

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { startDev } from '../helpers/dev.js';
 
 test('what is a change, and what is none', { timeout: 40_000 }, async (t) => {
-  const dev = await startDev(t, 'dev-app', { edit: (dir) => writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ plugins: { 'dev-reload': { ignore: ['data', 'views/*.cache'] } } })) });
+  const config = JSON.stringify({ plugins: { 'dev-reload': { ignore: ['data', 'views/*.cache'] } } });
+  const dev = await startDev(t, 'dev-app', { edit: (dir) => writeFileSync(path.join(dir, '.clusterrc'), config) });
   const { cluster, dir } = dev;
   const at = (...names: string[]) => path.join(dir, ...names);
   const reloads = (from: number) => cluster.output.slice(from).match(/reloaded in/g)?.length ?? 0;
@@ -61,7 +62,10 @@ test('what is a change, and what is none', { timeout: 40_000 }, async (t) => {
     await delay(200);
     const from = dev.mark();
     for (const name of ['node_modules/x', 'logs', 'run', '.git', 'data', 'views']) mkdirSync(at(name), { recursive: true });
-    for (const file of ['node_modules/x/index.js', 'logs/a.log', 'run/a.json', '.git/HEAD', 'data/rows.json', 'views/a.cache', 'app.log', 'a.sqlite-wal', 'app.js~', '.app.js.swp', '4913']) dev.write(file, 'x');
+    for (const file of [
+      'node_modules/x/index.js', 'logs/a.log', 'run/a.json', '.git/HEAD', 'data/rows.json', 'views/a.cache', 'app.log', 'a.sqlite-wal',
+      'app.js~', '.app.js.swp', '4913',
+    ]) dev.write(file, 'x');
     dev.write('temporary.js', 'x');
     rmSync(at('temporary.js'));
     await delay(500);

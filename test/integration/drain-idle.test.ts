@@ -12,7 +12,8 @@ const idle = async (port: number, secure = false) => {
   await get(connection, '/echo');
   return connection;
 };
-const within = (value: number, from: number, to: number) => assert.ok(value >= from && value <= to, `${Math.round(value)} ms is not within ${from}..${to}`);
+const within = (value: number, from: number, to: number) =>
+  assert.ok(value >= from && value <= to, `${Math.round(value)} ms is not within ${from}..${to}`);
 
 test('at a stop idle connections are closed after idleTimeout', async (t) => {
   const httpsPort = await freePort();

@@ -115,7 +115,8 @@ test('HTTP/2: a flood of short requests meets the drain', async (t) => {
 test('HTTP/1 on an HTTP/2 server, and https', async (t) => {
   const [http2Port, httpsPort] = [await freePort(), await freePort()];
   const app = await alone(t, 'drain-app/server.js', { env: { HTTP2_PORT: String(http2Port), HTTPS_PORT: String(httpsPort) } });
-  const answers = [http2Port, httpsPort].map((port) => once({ port, secure: true }, 'GET', '/slow?ms=400', { headers: { Connection: 'keep-alive' } }));
+  const answers = [http2Port, httpsPort]
+    .map((port) => once({ port, secure: true }, 'GET', '/slow?ms=400', { headers: { Connection: 'keep-alive' } }));
   await delay(150);
   const ended = app.close('reload', 10_000);
   for (const { body, close } of await Promise.all(answers)) {

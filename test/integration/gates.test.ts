@@ -4,7 +4,8 @@ import { fixture, startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
 import { withConfig } from '../helpers/with-config.js';
 
-const gates = (options: object, rest: object = {}) => ({ workers: 1, agent: false, ...rest, plugins: { [fixture('plugins/gates.mjs')]: options } });
+const gates = (options: object, rest: object = {}) =>
+  ({ workers: 1, agent: false, ...rest, plugins: { [fixture('plugins/gates.mjs')]: options } });
 
 test('an error in beforeStart aborts the start, with the name of the plugin, exit 1, nothing forked', async (t) => {
   const cluster = await startCluster(t, 'life', { ready: false, flags: ['--config', withConfig(t, gates({ abortStart: true }))] });

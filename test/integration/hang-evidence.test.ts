@@ -4,7 +4,10 @@ import { startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
 import { withConfig } from '../helpers/with-config.js';
 
-interface Logged { message: string; stack?: { name: string; file: string; line: number }[]; requests?: { method: string; path: string; age: number }[]; children?: string[]; state?: string }
+interface Logged {
+  message: string; stack?: { name: string; file: string; line: number }[]; requests?: { method: string; path: string; age: number }[];
+  children?: string[]; state?: string;
+}
 
 for (const { path, name, what } of [
   { path: '/regex', name: 'backtrack', what: 'a catastrophic regular expression' },

@@ -5,7 +5,9 @@ import { get } from '../helpers/http-get.js';
 import { withConfig } from '../helpers/with-config.js';
 
 test('a workerUnresponsive tap decides: "ignore" leaves the worker alone, and asks again a period later', async (t) => {
-  const config = withConfig(t, { workers: 1, plugins: { 'health-check': { hangTimeout: 1_000 }, [fixture('health-app/leave-alone.mjs')]: true } });
+  const config = withConfig(t, {
+    workers: 1, plugins: { 'health-check': { hangTimeout: 1_000 }, [fixture('health-app/leave-alone.mjs')]: true },
+  });
   const cluster = await startCluster(t, 'health-app', { flags: ['--config', config] });
   const { pid } = (await get(cluster.url)).json;
   await get(`${cluster.url}/block?ms=6000`);

@@ -6,7 +6,8 @@ import { get } from '../helpers/http-get.js';
 import { Load } from '../helpers/load.js';
 import { withConfig } from '../helpers/with-config.js';
 
-test('an endless loop: named in the log with its line and request, replaced within 4 s at a hangTimeout of 2 s; the others answer all the while', async (t) => {
+test('an endless loop: named in the log with its line and request, replaced within 4 s at a hangTimeout of 2 s; '
+  + 'the others answer all the while', async (t) => {
   const config = withConfig(t, { workers: 4, plugins: { 'health-check': { hangTimeout: 2_000 } } });
   const cluster = await startCluster(t, 'health-app', { flags: ['--config', config] });
   const load = new Load({ perConnection: 2 }, { http: { port: cluster.port }, pause: 10 });
@@ -43,6 +44,8 @@ test('an endless loop: named in the log with its line and request, replaced with
   const { workers } = await cluster.status();
   assert.equal(workers.filter(({ state }) => state === 'ready').length, 4);
   assert.equal(workers[Number(slot)]?.lastExit?.cause, 'unresponsive');
-  t.diagnostic(`found after ${Math.round(found)} ms, replaced after ${Math.round(took)} ms, ${Math.round(waited)} of them without a processor`);
+  t.diagnostic(
+    `found after ${Math.round(found)} ms, replaced after ${Math.round(took)} ms, ${Math.round(waited)} of them without a processor`,
+  );
   assert.equal((await cluster.stop()).code, 0);
 });

@@ -34,7 +34,9 @@ test('startCluster rejects with a coded error', async (t) => {
 
 test('three strikes: nobody left and nobody coming, at three checks: ClusterWorkerExceptionError with the counts, exit 1', async (t) => {
   const port = await freePort();
-  const { child, output } = program(t, { target: fixture('life'), workers: 1, port, agent: false, plugins: { [fixture('plugins/gates.mjs')]: { leave: true } } }, { checkInterval: 200 });
+  const { child, output } = program(t, {
+    target: fixture('life'), workers: 1, port, agent: false, plugins: { [fixture('plugins/gates.mjs')]: { leave: true } },
+  }, { checkInterval: 200 });
   await eventually(() => output().includes('RUNNING'));
   await get(`http://127.0.0.1:${port}/exit?code=9`);
   assert.deepEqual((await once(child, 'exit'))[0], 1);

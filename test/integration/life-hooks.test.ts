@@ -3,7 +3,7 @@ import test from 'node:test';
 import { fixture, startCluster } from '../helpers/cluster.js';
 import { withConfig } from '../helpers/with-config.js';
 
-test('a life in hooks: the order of the seed, and no code of the app in the master', async (t) => {
+test('a life in hooks: their order, and no code of the app in the master', async (t) => {
   const config = withConfig(t, { workers: 1, plugins: { [fixture('plugins/record.mjs')]: true } });
   const cluster = await startCluster(t, 'life', { flags: ['--config', config] });
   const reload = await cluster.run('reload');
@@ -11,7 +11,8 @@ test('a life in hooks: the order of the seed, and no code of the app in the mast
   assert.equal((await cluster.stop()).code, 0);
   const hooks = [...cluster.output.matchAll(/HOOK (\w+)/g)].map((match) => match[1]);
   assert.deepEqual(hooks, [
-    'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'beforeForkWorker', 'workerForked', 'workerReady', 'clusterReady',
+    'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'beforeForkWorker', 'workerForked', 'workerReady',
+    'clusterReady',
     'beforeReload', 'configResolved', 'beforeForkWorker', 'workerForked', 'workerReady', 'beforeDrain', 'workerExit',
     'agentExit', 'beforeForkAgent', 'agentForked', 'agentReady', 'reloaded',
     'beforeClose', 'beforeDrain', 'workerExit', 'agentExit', 'closed',

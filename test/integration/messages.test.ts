@@ -15,7 +15,8 @@ after(async () => {
   for (const cleanup of cleanups) await cleanup();
 });
 
-const ask = async (body: object): Promise<Reply> => (await get(cluster.url, { method: 'POST', body: JSON.stringify(body) })).json as unknown as Reply;
+const ask = async (body: object): Promise<Reply> =>
+  (await get(cluster.url, { method: 'POST', body: JSON.stringify(body) })).json as unknown as Reply;
 
 /** Asks until the worker of a slot answers. */
 async function worker(slot: number): Promise<Reply> {
@@ -45,7 +46,8 @@ test('at the start workers hear cluster-ready and the agent\'s pid, the agent he
 
 test('request: the answer, the error with its code, an action nobody listens to', async () => {
   assert.equal((await ask({ verb: 'request', args: ['agent', 'sum', [1, 2, 39]] })).result, 42);
-  assert.deepEqual((await ask({ verb: 'request', args: [{ slot: 1 }, 'fail'] })).result, { error: { message: 'worker says no', code: 'E_NO' } });
+  assert.deepEqual((await ask({ verb: 'request', args: [{ slot: 1 }, 'fail'] })).result,
+    { error: { message: 'worker says no', code: 'E_NO' } });
   const { error } = (await ask({ verb: 'request', args: ['agent', 'nothing'] })).result as { error: { code: string } };
   assert.equal(error.code, 'ERR_CLUSTER_NO_HANDLER');
 });
@@ -67,7 +69,7 @@ test('broadcast, sendToApp, sendTo slot and pid reach the ones they name', async
   assert.ok(!(await worker(1)).heard.some(({ action }) => action === 'for-zero'));
 });
 
-test('process.send in the seed\'s shape works from any code: the default addressee of a worker is the agent', async () => {
+test('process.send({ action, to }) works from any code: the default addressee of a worker is the agent', async () => {
   await ask({ raw: { action: 'plain', data: { a: 1 } } });
   await ask({ raw: { action: 'named', data: 2, to: 'app' } });
   assert.deepEqual(await heardBy(0, 'named'), { action: 'named', data: 2, from: 'app' });

@@ -9,12 +9,14 @@ import { withConfig } from '../helpers/with-config.js';
 /** With an agent, so that every family has a sample. */
 const scrape = async (port: number) => parsePrometheus((await get(`http://127.0.0.1:${port}/metrics`)).text);
 
-test('/metrics beside health-check: valid Prometheus text; requests, exits, reforks and reloads are counted over all processes of a slot', async (t) => {
+test('/metrics beside health-check: valid Prometheus text; requests, exits, '
+  + 'reforks and reloads are counted over all processes of a slot', async (t) => {
   const port = await freePort();
   const config = withConfig(t, { workers: 2, plugins: { 'health-check': { port } } });
   const cluster = await startCluster(t, 'health-agent', { flags: ['--config', config] });
   for (let n = 0; n < 40; n++) await get(cluster.url);
-  const sum = (families: Awaited<ReturnType<typeof scrape>>, name: string) => (families.get(name)?.samples ?? []).reduce((total, { value }) => total + value, 0);
+  const sum = (families: Awaited<ReturnType<typeof scrape>>, name: string) =>
+    (families.get(name)?.samples ?? []).reduce((total, { value }) => total + value, 0);
   await eventually(async () => sum(await scrape(port), 'hatchery_worker_requests_total') === 40, 4_000);
 
   const first = await scrape(port);
@@ -23,7 +25,8 @@ test('/metrics beside health-check: valid Prometheus text; requests, exits, refo
   assert.deepEqual(first.get('hatchery_worker_resident_memory_bytes')?.samples.map(({ labels }) => labels.slot), ['0', '1']);
   assert.ok(sum(first, 'hatchery_worker_resident_memory_bytes') > 2 * 20 * 2 ** 20);
   assert.ok(sum(first, 'hatchery_worker_cpu_seconds_total') > 0);
-  assert.deepEqual(first.get('hatchery_worker_state')?.samples.filter(({ value }) => value === 1).map(({ labels }) => labels.state), ['ready', 'ready']);
+  assert.deepEqual(first.get('hatchery_worker_state')?.samples.filter(({ value }) => value === 1).map(({ labels }) => labels.state),
+    ['ready', 'ready']);
 
   assert.equal((await cluster.run('reload')).code, 0);
   const { workers } = await cluster.status();
@@ -33,8 +36,10 @@ test('/metrics beside health-check: valid Prometheus text; requests, exits, refo
   const second = await scrape(port);
   assert.equal(sum(second, 'hatchery_worker_requests_total'), 40, 'a counter does not fall with its process');
   assert.equal(sum(second, 'hatchery_reforks_total'), 1);
-  assert.deepEqual(second.get('hatchery_reloads_total')?.samples, [{ labels: { result: 'ok' }, value: 1 }, { labels: { result: 'aborted' }, value: 0 }]);
-  assert.deepEqual(second.get('hatchery_worker_exits_total')?.samples.find(({ labels }) => labels.cause === 'crash'), { labels: { slot: '0', cause: 'crash' }, value: 1 });
+  assert.deepEqual(second.get('hatchery_reloads_total')?.samples,
+    [{ labels: { result: 'ok' }, value: 1 }, { labels: { result: 'aborted' }, value: 0 }]);
+  assert.deepEqual(second.get('hatchery_worker_exits_total')?.samples.find(({ labels }) => labels.cause === 'crash'),
+    { labels: { slot: '0', cause: 'crash' }, value: 1 });
   assert.deepEqual(second.get('hatchery_worker_restarts_total')?.samples.map(({ value }) => value), [2, 1]);
   assert.equal((await cluster.stop()).code, 0);
 });

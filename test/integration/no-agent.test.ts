@@ -4,7 +4,8 @@ import { startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
 import { withConfig } from '../helpers/with-config.js';
 
-const ask = async (url: string, body: object) => (await get(url, { method: 'POST', body: JSON.stringify(body) })).json as { result?: { error?: { code: string; message: string } } };
+const ask = async (url: string, body: object) =>
+  (await get(url, { method: 'POST', body: JSON.stringify(body) })).json as { result?: { error?: { code: string; message: string } } };
 
 test('a plain server has no agent process, and what needs one is told to set agent: true', async (t) => {
   const cluster = await startCluster(t, 'messages', { flags: ['--config', withConfig(t, { workers: 1, agent: false })] });

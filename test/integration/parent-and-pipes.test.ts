@@ -35,7 +35,9 @@ test('nor does a line that the app or the agent writes then end them', async (t)
   const line = (every = '') => `console.log('a line'); console.error('another'); ${every}`;
   const app = ownApp(t, {
     'agent.js': `setInterval(() => { ${line()} }, 20);`,
-    'server.js': `require('node:http').createServer((request, response) => { ${line('response.end(JSON.stringify({ pid: process.pid }))')} }).listen(process.env.PORT);`,
+    'server.js': `require('node:http').createServer((request, response) => {
+      ${line('response.end(JSON.stringify({ pid: process.pid }))')}
+    }).listen(process.env.PORT);`,
   });
   const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'] });
   const before = await cluster.status();

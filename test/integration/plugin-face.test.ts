@@ -25,7 +25,9 @@ const plugin = (name: string, body: string) => `export default { name: ${JSON.st
 test('a tap after apply is refused with its code, whoever makes it and whenever', async (t) => {
   const config = withPlugins(t, { late: plugin('late', `
     const { hooks } = master;
-    const tell = (what) => { try { hooks.workerExit.tap('late', () => {}); } catch (error) { master.logger.warn(what + ' ' + error.code + ' ' + error.message); } };
+    const tell = (what) => {
+      try { hooks.workerExit.tap('late', () => {}); } catch (error) { master.logger.warn(what + ' ' + error.code + ' ' + error.message); }
+    };
     setTimeout(() => tell('timer'), 50);
     hooks.clusterReady.tap('late', () => tell('hook'));`) });
   const cluster = await startCluster(t, 'hello', { flags: ['--config', config] });
@@ -41,7 +43,8 @@ test('taps bear the name of their plugin', async (t) => {
 });
 
 test('several plugins see connections in their order, and sticky sessions still choose the slot', async (t) => {
-  const sees = (name: string) => plugin(name, `master.routeConnections({ prepare(client, admit) { master.logger.info('seen by ${name}'); admit(); } });`);
+  const sees = (name: string) =>
+    plugin(name, `master.routeConnections({ prepare(client, admit) { master.logger.info('seen by ${name}'); admit(); } });`);
   const config = withPlugins(t, { first: sees('first'), second: sees('second') }, { plugins: { 'sticky-session': true } });
   const cluster = await startCluster(t, 'hello', { flags: ['-w', '4', '--config', config] });
   const slots = new Set<unknown>();
@@ -63,7 +66,9 @@ test('a blocklist closes a connection before anybody else sees it', async (t) =>
 });
 
 test('two plugins that pick the slot: one line with both names, nothing started', async (t) => {
-  const config = withPlugins(t, { mine: plugin('mine', 'master.routeConnections({ patience: 1000, pick: () => 0 });') }, { plugins: { 'sticky-session': true } });
+  const config = withPlugins(t, { mine: plugin('mine', 'master.routeConnections({ patience: 1000, pick: () => 0 });') }, {
+    plugins: { 'sticky-session': true },
+  });
   const { code, stderr, stdout } = await run(['start', fixture('hello'), '-p', '0', '--config', config]);
   assert.equal(code, 2, stderr);
   assert.match(stderr, /plugins "sticky-session" and "mine" both pick the slots of connections/);
@@ -72,7 +77,9 @@ test('two plugins that pick the slot: one line with both names, nothing started'
 });
 
 test('connections cannot be routed where the master does not see them', async (t) => {
-  const config = withPlugins(t, { mine: plugin('mine', 'master.routeConnections({ prepare: (client, admit) => admit() });') }, { balance: 'os' });
+  const config = withPlugins(t, { mine: plugin('mine', 'master.routeConnections({ prepare: (client, admit) => admit() });') }, {
+    balance: 'os',
+  });
   const { code, stderr, stdout } = await run(['start', fixture('hello'), '-p', '0', '--config', config]);
   assert.equal(code, 2, stderr);
   assert.match(stderr, /plugin "mine" routes connections, which the master sees with `balance: "round-robin"` alone, found "os"/);
@@ -94,7 +101,9 @@ test('a plugin sees where a value of the configuration comes from, and the slots
   const config = withPlugins(t, { looks: plugin('looks', `
     const { from, where } = master.origin('workers');
     master.logger.info('workers by ' + from + ' ' + where);
-    master.hooks.clusterReady.tap('looks', () => master.logger.info('slots ' + master.slots.map((slot) => slot.index + ':' + slot.ready)));`) });
+    master.hooks.clusterReady.tap('looks', () => {
+      master.logger.info('slots ' + master.slots.map((slot) => slot.index + ':' + slot.ready));
+    });`) });
   const cluster = await startCluster(t, 'hello', { flags: ['-w', '2', '--config', config] });
   assert.match(cluster.output, /workers by flag --workers/);
   assert.match(cluster.output, /slots 0:true,1:true/);

@@ -37,22 +37,28 @@ test('a plugin that cannot be loaded says why', async (t) => {
 });
 
 test('wrong options of a built-in plugin: the path and what is allowed', async (t) => {
-  assert.match(await refused(t, { 'graceful-exit': { timeout: 'soon' } }), /^.*cluster\.json: plugins\.graceful-exit\.timeout: expected whole milliseconds from 0 up, found "soon"\n$/);
-  assert.match(await refused(t, { 'graceful-exit': { timout: 5 } }), /plugins\.graceful-exit\.timout: unknown option, did you mean "timeout"\?/);
+  assert.match(await refused(t, { 'graceful-exit': { timeout: 'soon' } }),
+    /^.*cluster\.json: plugins\.graceful-exit\.timeout: expected whole milliseconds from 0 up, found "soon"\n$/);
+  assert.match(await refused(t, { 'graceful-exit': { timout: 5 } }),
+    /plugins\.graceful-exit\.timout: unknown option, did you mean "timeout"\?/);
 });
 
 test('an engine that does not fit', async (t) => {
-  assert.match(await refused(t, { [plugin(t, 'export default { name: "x", engines: { node: ">=99" }, apply() {} };')]: true }), /needs node >=99, this is \d+/);
+  assert.match(await refused(t, { [plugin(t, 'export default { name: "x", engines: { node: ">=99" }, apply() {} };')]: true }),
+    /needs node >=99, this is \d+/);
 });
 
 test('options for a child that cannot be sent are refused where they are given', async (t) => {
   const source = 'export default { name: "x", apply(b) { b.inject("worker", "file:///x.mjs", { fn() {} }); } };';
-  assert.match(await refused(t, { [plugin(t, source)]: true }), /plugin "x", inject\("worker", file:\/\/\/x\.mjs\): the options cannot be sent/);
+  assert.match(await refused(t, { [plugin(t, source)]: true }),
+    /plugin "x", inject\("worker", file:\/\/\/x\.mjs\): the options cannot be sent/);
 });
 
 test('the nearest word for an option that is one of several; no option where there are none', async (t) => {
-  assert.match(await refused(t, { 'sticky-session': { mode: 'requst' } }), /plugins\.sticky-session\.mode: expected "connection" or "request", found "requst", did you mean "request"\?\n$/);
-  assert.match(await refused(t, { 'sticky-session': { mode: 'request' } }), /cluster\.json: plugins\.sticky-session\.key: expected a key with mode "request"/);
+  assert.match(await refused(t, { 'sticky-session': { mode: 'requst' } }),
+    /plugins\.sticky-session\.mode: expected "connection" or "request", found "requst", did you mean "request"\?\n$/);
+  assert.match(await refused(t, { 'sticky-session': { mode: 'request' } }),
+    /cluster\.json: plugins\.sticky-session\.key: expected a key with mode "request"/);
   assert.match(await refused(t, { systemd: { notify: true } }), /plugins\.systemd\.notify: unknown option; there are none\n$/);
 });
 
@@ -64,14 +70,19 @@ test('a plugin that throws in apply, or cannot be made: its name, and its own li
 });
 
 test('a hook that does not exist: the nearest one; asking whether there is one harms nothing', async (t) => {
-  const source = 'export default { name: "x", apply({ hooks }) { hooks.fromTheFuture?.tap("x", () => {}); hooks.workerReedy.tap("x", () => {}); } };';
-  assert.match(await refused(t, { [plugin(t, source)]: true }), /^plugin "x" failed in apply: there is no hook "workerReedy", did you mean "workerReady"\?\n/);
+  const source = `export default { name: "x", apply({ hooks }) {
+    hooks.fromTheFuture?.tap("x", () => {}); hooks.workerReedy.tap("x", () => {});
+  } };`;
+  assert.match(await refused(t, { [plugin(t, source)]: true }),
+    /^plugin "x" failed in apply: there is no hook "workerReedy", did you mean "workerReady"\?\n/);
 });
 
 test('a part that is not there, or for nobody', async (t) => {
   const inject = (call: string) => plugin(t, `export default { name: "x", apply(b) { b.inject(${call}); } };`);
-  assert.match(await refused(t, { [inject('"worker", new URL("./gone.js", import.meta.url)')]: true }), /^plugin "x", inject\("worker", file:.*gone\.js\): there is no file \S+gone\.js; expected a module URL/);
-  assert.match(await refused(t, { [inject('"wroker", import.meta.url')]: true }), /inject\("wroker", .*\): expected "worker" or "agent" as the role\n$/);
+  assert.match(await refused(t, { [inject('"worker", new URL("./gone.js", import.meta.url)')]: true }),
+    /^plugin "x", inject\("worker", file:.*gone\.js\): there is no file \S+gone\.js; expected a module URL/);
+  assert.match(await refused(t, { [inject('"wroker", import.meta.url')]: true }),
+    /inject\("wroker", .*\): expected "worker" or "agent" as the role\n$/);
 });
 
 test('a plugin module that never finishes loading', async (t) => {
@@ -80,7 +91,8 @@ test('a plugin module that never finishes loading', async (t) => {
 
 test('an apply that never ends is given up', async () => {
   const plugins = [{ name: 'waits', apply: () => new Promise<void>(() => {}) }];
-  await assert.rejects(startCluster({ target: fixture('life'), port: 0, plugins }, { hookTimeout: 50 }), /plugin "waits" did not finish apply within 50 ms/);
+  await assert.rejects(startCluster({ target: fixture('life'), port: 0, plugins }, { hookTimeout: 50 }),
+    /plugin "waits" did not finish apply within 50 ms/);
 });
 
 test('a part that throws in a worker: the plugin is named, the start fails with 1', async (t) => {

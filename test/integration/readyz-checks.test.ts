@@ -14,7 +14,10 @@ test('the app\'s own checks: false, an error and one that hangs make it 503 with
   writeFileSync(file, 'yes');
   await startCluster(t, 'health-app', { flags: ['--config', config], env: { CHECK_FILE: file } }).then(async (cluster) => {
     assert.equal((await get(probe)).status, 200);
-    for (const [state, reason] of [['no', /check "file": returned false/], ['throw', /check "file": the database is away/], ['hang', /check "file": not done within 400 ms/]] as const) {
+    for (const [state, reason] of [
+      ['no', /check "file": returned false/], ['throw', /check "file": the database is away/],
+      ['hang', /check "file": not done within 400 ms/],
+    ] as const) {
       writeFileSync(file, state);
       const answer = await get(probe);
       assert.equal(answer.status, 503, answer.text);

@@ -21,7 +21,9 @@ test('a crash loop on one slot: growing delay, bounded forks, the other serves, 
 });
 
 test('an app that ends itself by SIGTERM again and again is given the growing delay too, and no death is counted', async (t) => {
-  const app = ownApp(t, { 'server.js': answering('short', 'if (process.env.CLUSTER_SLOT === "1") setTimeout(() => process.kill(process.pid, "SIGTERM"), 300);') });
+  const app = ownApp(t, {
+    'server.js': answering('short', 'if (process.env.CLUSTER_SLOT === "1") setTimeout(() => process.kill(process.pid, "SIGTERM"), 300);'),
+  });
   const cluster = await startCluster(t, app.dir, { flags: ['-w', '2'] });
   await cluster.waitFor(/slot 1 is forked again in 800ms/, 15_000);
   const { refork } = await cluster.status();
@@ -30,14 +32,18 @@ test('an app that ends itself by SIGTERM again and again is given the growing de
 });
 
 test('the limit with onLimit: exit ends the service with exit code 1', async (t) => {
-  const cluster = await startCluster(t, 'life', { env: crashing(600), flags: ['--config', withConfig(t, { workers: 2, refork: { limit: 3, onLimit: 'exit' } })] });
+  const cluster = await startCluster(t, 'life', {
+    env: crashing(600), flags: ['--config', withConfig(t, { workers: 2, refork: { limit: 3, onLimit: 'exit' } })],
+  });
   assert.equal((await cluster.ended()).code, 1);
   assert.match(cluster.output, /refork limit reached: 3 deaths within 60000ms/);
   await cluster.assertNothingLeft();
 });
 
 test('the limit with onLimit: degrade keeps the survivors and never loses the slot', async (t) => {
-  const cluster = await startCluster(t, 'life', { env: crashing(600), flags: ['--config', withConfig(t, { workers: 2, refork: { limit: 3, maxDelay: 700, duration: 10_000 } })] });
+  const cluster = await startCluster(t, 'life', {
+    env: crashing(600), flags: ['--config', withConfig(t, { workers: 2, refork: { limit: 3, maxDelay: 700, duration: 10_000 } })],
+  });
   await cluster.waitFor(/refork limit reached/);
   await cluster.waitFor(/slot 1 is forked again in 700ms/);
   const from = cluster.output.length;
@@ -52,7 +58,9 @@ test('a reachReforkLimit tap decides', async (t) => {
 });
 
 test('a worker that is ready and dies before the others are ends the start: exit 1, nothing left', async (t) => {
-  const cluster = await startCluster(t, 'life', { ready: false, env: { CRASH_SLOT: '1', CRASH_AFTER: '300', BOOT_DELAY_SLOT: '0' }, flags: ['-w', '2'] });
+  const cluster = await startCluster(t, 'life', {
+    ready: false, env: { CRASH_SLOT: '1', CRASH_AFTER: '300', BOOT_DELAY_SLOT: '0' }, flags: ['-w', '2'],
+  });
   assert.equal((await cluster.ended()).code, 1);
   assert.match(cluster.output, /worker#1 died before all were ready: exited with code 7/);
   await cluster.assertNothingLeft();

@@ -6,7 +6,10 @@ import { answering, ownApp } from '../helpers/own-app.js';
 
 const bad: [what: string, code: string, told: RegExp][] = [
   ['throws at import', 'throw new Error("no such table: users");', /no such table: users[\s\S]*server\.js:1/],
-  ['throws for a cause', 'throw new Error("not connected", { cause: new Error("port 5432 is closed") });', /not connected[\s\S]*port 5432 is closed/],
+  [
+    'throws for a cause', 'throw new Error("not connected", { cause: new Error("port 5432 is closed") });',
+    /not connected[\s\S]*port 5432 is closed/,
+  ],
   ['rejects', 'Promise.reject(new Error("vault is sealed"));', /vault is sealed/],
   ['says why and exits 1', 'console.error("DATABASE_URL is not set"); process.exit(1);', /DATABASE_URL is not set/],
   ['exits 0', 'process.exit(0);', /code 0 before it was ready/],

@@ -58,7 +58,8 @@ test('an old worker crashes during the reload: its slot is filled, the reload go
   assert.equal((await reload).code, 0, (await reload).stderr);
   await eventually(async () => (await cluster.status()).state === 'running');
   const after = await cluster.status();
-  assert.deepEqual(after.workers.map(({ slot, generation, state }) => [slot, generation, state]), [[0, 2, 'ready'], [1, 2, 'ready'], [2, 2, 'ready']]);
+  assert.deepEqual(after.workers.map(({ slot, generation, state }) => [slot, generation, state]),
+    [[0, 2, 'ready'], [1, 2, 'ready'], [2, 2, 'ready']]);
   await cluster.stop();
   await cluster.assertNothingLeft();
 });
@@ -81,7 +82,9 @@ test('a symlinked release is followed: code, configuration and working directory
   const app = ownApp(t, {});
   for (const release of ['1', '2']) {
     mkdirSync(path.join(app.dir, release));
-    writeFileSync(path.join(app.dir, release, 'server.js'), answering(release, `const where = process.cwd() + ' ' + process.env.FROM; require('node:fs').writeFileSync('where', where);`));
+    writeFileSync(path.join(app.dir, release, 'server.js'), answering(release, `
+      const where = process.cwd() + ' ' + process.env.FROM;
+      require('node:fs').writeFileSync('where', where);`));
     writeFileSync(path.join(app.dir, release, '.clusterrc'), JSON.stringify({ env: { FROM: release } }));
   }
   const current = path.join(app.dir, 'current');

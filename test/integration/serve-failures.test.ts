@@ -30,7 +30,11 @@ for (const [name, expected] of Object.entries(failures)) {
 
 const broken = (code: string, later = '') => ({ 'app.js': code, 'later.js': later, 'package.json': { type: 'module' } });
 for (const [what, files, expected] of [
-  ['an error of several, without a message of its own', broken('throw new AggregateError([new Error("::1 refused"), new Error("127.0.0.1 refused")]);'), [/::1 refused/, /127\.0\.0\.1 refused/]],
+  [
+    'an error of several, without a message of its own',
+    broken('throw new AggregateError([new Error("::1 refused"), new Error("127.0.0.1 refused")]);'),
+    [/::1 refused/, /127\.0\.0\.1 refused/],
+  ],
   ['something that is no error', broken('throw { status: 503 };'), [/status: 503/]],
   ['a syntax error in what is imported later', broken('await import("./later.js");', 'export const x = ;'), [/later\.js:1\n/]],
 ] as const) {
@@ -49,13 +53,21 @@ const plain: Record<string, (t: TestContext) => Promise<{ app: string; flags: st
     t.after(() => other.close());
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
-    return { app: 'cjs-listener', flags: ['-p', String(port)], says: new RegExp(`failed: port ${port} is taken by another process \\(.*EADDRINUSE.*\\)$`, 'm') };
+    return {
+      app: 'cjs-listener', flags: ['-p', String(port)],
+      says: new RegExp(`failed: port ${port} is taken by another process \\(.*EADDRINUSE.*\\)$`, 'm'),
+    };
   },
-  'a host of another machine': async () => ({ app: 'cjs-listener', flags: ['--host', '192.0.2.1'], says: /192\.0\.2\.1:\d+ is no address of this machine \(.*EADDRNOTAVAIL.*\)$/m }),
+  'a host of another machine': async () => ({
+    app: 'cjs-listener', flags: ['--host', '192.0.2.1'], says: /192\.0\.2\.1:\d+ is no address of this machine \(.*EADDRNOTAVAIL.*\)$/m,
+  }),
   'what cannot be served': async () => ({ app: 'not-servable', flags: [], says: /exports the class App.*$/m }),
   'a certificate that is none': async () => {
     const file = path.join(fixture('https'), 'package.json');
-    return { app: 'cjs-listener', flags: ['--https.key', file, '--https.cert', file], says: /https cannot be served with .*package\.json, .*package\.json: .*$/m };
+    return {
+      app: 'cjs-listener', flags: ['--https.key', file, '--https.cert', file],
+      says: /https cannot be served with .*package\.json, .*package\.json: .*$/m,
+    };
   },
 };
 

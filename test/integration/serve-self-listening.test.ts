@@ -13,7 +13,9 @@ test('a plain server is run on every worker, as node would run it', async (t) =>
   await cluster.assertNothingLeft();
 });
 
-for (const [name, by, deadline] of [['express', 'express'], ['nest', 'nest', 30_000], ['fastify-listens', 'fastify'], ['esm-listens', 'esm']] as const) {
+for (const [name, by, deadline] of [
+  ['express', 'express'], ['nest', 'nest', 30_000], ['fastify-listens', 'fastify'], ['esm-listens', 'esm'],
+] as const) {
   test(`${name}: calls listen by itself`, async (t) => {
     // Where tsx is preloaded it takes the tsconfig.json of the working directory.
     const cluster = await startCluster(t, name, { flags: ['-w', '1'], deadline, cwd: fixture(name) });

@@ -11,7 +11,9 @@ const major = Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding
 for (const balance of ['os', 'reuse-port'] as const) {
   const supported = balance === 'os' || (process.platform === 'linux' && major >= 22);
 
-  test(`balance "${balance}", by connection: the master takes over accepting and says so, also after a reload`, { skip: !supported && unsuited.reusePort }, async (t) => {
+  test(`balance "${balance}", by connection: the master takes over accepting and says so, also after a reload`, {
+    skip: !supported && unsuited.reusePort,
+  }, async (t) => {
     const cluster = await stickyCluster(t, {}, { config: { balance } });
     assert.match(cluster.output, new RegExp(`WARN .*\`balance\` is "round-robin" in mode "connection", not "${balance}"`));
     const clients = addresses(30);

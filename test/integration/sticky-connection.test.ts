@@ -8,7 +8,8 @@ async function slots(port: number, clients: string[]): Promise<Map<string, numbe
   for (const from of clients) found.set(from, (await ask({ port }, '/', { from })).slot);
   return found;
 }
-const moved = (before: Map<string, number>, after: Map<string, number>) => [...before].filter(([client, slot]) => after.get(client) !== slot);
+const moved = (before: Map<string, number>, after: Map<string, number>) =>
+  [...before].filter(([client, slot]) => after.get(client) !== slot);
 
 test('200 clients keep their slot through a death, a reload, and a scale up and down', async (t) => {
   const cluster = await stickyCluster(t, { patience: 300 }, { config: { refork: { minDelay: 3_000 } } });
@@ -21,7 +22,9 @@ test('200 clients keep their slot through a death, a reload, and a scale up and 
     const { pid } = (await cluster.status()).workers[1]!;
     process.kill(pid, 'SIGKILL');
     const meanwhile = await slots(port, clients);
-    for (const [client, slot] of moved(before, meanwhile)) assert.equal(before.get(client), 1, `${client} went from ${before.get(client)} to ${slot}`);
+    for (const [client, slot] of moved(before, meanwhile)) {
+      assert.equal(before.get(client), 1, `${client} went from ${before.get(client)} to ${slot}`);
+    }
     assert.ok(moved(before, meanwhile).length > 20);
     await cluster.waitFor(async () => (await cluster.status()).workers.length === 4, 8_000).catch(() => {});
     await cluster.waitFor(/app_worker#5:\d+ \(slot 1\) started/);

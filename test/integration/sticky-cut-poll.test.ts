@@ -23,7 +23,8 @@ async function waitingPoll(t: TestContext) {
   const { sid } = JSON.parse((await ask(cluster, POLL, { agent: own.agent })).text.slice(1)) as { sid: string };
   const url = `${POLL}&sid=${sid}`;
   const ended = ask(cluster, url, { agent: sender.agent }).then(() => 'answered', () => 'cut');
-  await eventually(async () => (await cluster.status()).workers.some(({ pid, sticky }) => pid === own.pid && (sticky as { received: number } | undefined)?.received === 1), 5_000);
+  await eventually(async () => (await cluster.status()).workers.some(({ pid, sticky }) =>
+    pid === own.pid && (sticky as { received: number } | undefined)?.received === 1), 5_000);
   return { cluster, sender, ended, url };
 }
 

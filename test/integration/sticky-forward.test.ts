@@ -31,14 +31,16 @@ test('what is forwarded loses nothing on its way: trailers, old clients, many he
   const { port } = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } });
   for (const client of CLIENTS) {
     const head = `Host: x\r\nX-Client: ${client}\r\n`;
-    const trailers = await answerTo(port, `POST /upload HTTP/1.1\r\n${head}Trailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n`, /\}$/);
+    const trailers = await answerTo(port, `POST /upload HTTP/1.1\r\n${head}Trailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n`
+      + '3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n', /\}$/);
     assert.match(trailers, /"trailers":\{"x-sum":"7"\}/);
     // Without a Host, as HTTP/1.0 allows.
     assert.match(await answerTo(port, `GET / HTTP/1.0\r\nX-Client: ${client}\r\n\r\n`, /\}$/), /^HTTP\/1\.1 200 /);
     // From Node 22 on the client's own server says that these are too many.
     assert.match(await answerTo(port, `GET / HTTP/1.1\r\n${head}${'a:1\r\n'.repeat(2_400)}\r\n`, /\r\n\r\n/), /^HTTP\/1\.1 (200|431) /);
     assert.match(await answerTo(port, `GET /latin1 HTTP/1.1\r\n${head}\r\n`, /x\r\n0\r\n\r\n$/), /x-name: caf\xe9\r\n/);
-    assert.match(await answerTo(port, `GET /processing HTTP/1.1\r\n${head}\r\n`, /\}$/), /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 /);
+    assert.match(await answerTo(port, `GET /processing HTTP/1.1\r\n${head}\r\n`, /\}$/),
+      /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 /);
   }
 });
 
@@ -46,10 +48,14 @@ test('framings that contradict each other are refused, and a hop from outside is
   const { port } = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } });
   for (const client of CLIENTS) {
     const head = `Host: x\r\nX-Client: ${client}\r\n`;
-    for (const framing of ['Content-Length: 3\r\nTransfer-Encoding: chunked', 'Content-Length: 3\r\nContent-Length: 4', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity', 'X-Fold: a\r\n b']) {
+    for (const framing of [
+      'Content-Length: 3\r\nTransfer-Encoding: chunked', 'Content-Length: 3\r\nContent-Length: 4',
+      'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity', 'X-Fold: a\r\n b',
+    ]) {
       assert.match(await answerTo(port, `POST /upload HTTP/1.1\r\n${head}${framing}\r\n\r\n0\r\n\r\n`, /\r\n\r\n/), /^HTTP\/1\.1 400 /);
     }
-    const hop = await answerTo(port, `GET / HTTP/1.1\r\n${head}X-Hatchery-Hop: {"server":"${port}","ends":{"remoteAddress":"6.6.6.6"}}\r\nx-hatchery-hop: {}\r\n\r\n`, /\}$/);
+    const hop = await answerTo(port, `GET / HTTP/1.1\r\n${head}`
+      + `X-Hatchery-Hop: {"server":"${port}","ends":{"remoteAddress":"6.6.6.6"}}\r\nx-hatchery-hop: {}\r\n\r\n`, /\}$/);
     assert.match(hop, /"remote":"::ffff:127\.0\.0\.1"/);
   }
 });

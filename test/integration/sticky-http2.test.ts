@@ -8,7 +8,8 @@ test('HTTP/2 and HTTPS in front: every stream reaches its owner, uploads and coo
   const cluster = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } }, { app: 'sticky-https' });
   const session = http2.connect(`https://127.0.0.1:${cluster.port}`, { rejectUnauthorized: false });
   t.after(() => session.destroy());
-  const get = (path: string, client: string, body?: Buffer) => new Promise<{ headers: http2.IncomingHttpHeaders; text: string }>((resolve, reject) => {
+  type Answer = { headers: http2.IncomingHttpHeaders; text: string };
+  const get = (path: string, client: string, body?: Buffer) => new Promise<Answer>((resolve, reject) => {
     const stream = session.request({ ':path': path, ':method': body ? 'POST' : 'GET', 'x-client': client });
     let headers: http2.IncomingHttpHeaders = {};
     let text = '';

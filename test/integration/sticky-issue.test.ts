@@ -23,7 +23,10 @@ test('a cookie binds clients behind one address to the worker that they met firs
   await bound();
   assert.equal((await cluster.run('reload')).code, 0);
   await bound();
-  for (const cookie of ['hatchery-slot=2', 'hatchery-slot=2.forged', `${clients[0]!.cookie}x`, clients[0]!.cookie.slice(0, -1), `hatchery-slot=${'A'.repeat(8_000)}`]) {
+  for (const cookie of [
+    'hatchery-slot=2', 'hatchery-slot=2.forged', `${clients[0]!.cookie}x`, clients[0]!.cookie.slice(0, -1),
+    `hatchery-slot=${'A'.repeat(8_000)}`,
+  ]) {
     assert.equal((await ask(cluster, '/', { headers: { cookie } })).answer['set-cookie']?.length, 1, cookie);
   }
   assert.equal((await cluster.run('scale', ['2'])).code, 0);

@@ -11,14 +11,19 @@ const PRINTED_PORT = 11_111;
 const proxies = { nginx: { start: startNginx, skip: withoutNginx }, haproxy: { start: startHaproxy, skip: withoutHaproxy } };
 
 for (const [name, { start, skip }] of Object.entries(proxies)) {
-  test(`behind ${name} as proxy-config has it: a slot keeps its clients through reload, death and scale, and nothing is lost`, { skip }, async (t) => {
+  test(`behind ${name} as proxy-config has it: a slot keeps its clients through reload, `
+    + `death and scale, and nothing is lost`, { skip }, async (t) => {
     // A path and a title as people have them.
     const dir = mkdtempSync(path.join(os.tmpdir(), "ht it's "));
     // The proxy runs as another user.
     chmodSync(dir, 0o755);
     t.after(() => rmSync(dir, { recursive: true, force: true }));
-    const cluster = await stickyCluster(t, { perSlotSocket: { dir } }, { title: '3d shop', env: { KEEP_ALIVE: '1000' }, config: { workers: 3 } });
-    const printed = await run(['proxy-config', name, cluster.dir, '--title', '3d shop', '--listen', String(PRINTED_PORT)], { env: cluster.env });
+    const cluster = await stickyCluster(t, { perSlotSocket: { dir } }, {
+      title: '3d shop', env: { KEEP_ALIVE: '1000' }, config: { workers: 3 },
+    });
+    const printed = await run(['proxy-config', name, cluster.dir, '--title', '3d shop', '--listen', String(PRINTED_PORT)], {
+      env: cluster.env,
+    });
     assert.equal(printed.code, 0, printed.stderr);
     const port = await start(t, (own) => printed.stdout.replaceAll(String(PRINTED_PORT), String(own)));
 
@@ -35,7 +40,8 @@ for (const [name, { start, skip }] of Object.entries(proxies)) {
     const lost: unknown[] = [];
     const load = Promise.all(clients.slice(0, 8).map(async (from) => {
       while (running) {
-        const { status } = await ask({ port }, '/upload', { from, body: 'x' }).catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
+        const { status } = await ask({ port }, '/upload', { from, body: 'x' })
+          .catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
         if (status !== 200) lost.push(status);
       }
     }));
@@ -51,7 +57,8 @@ for (const [name, { start, skip }] of Object.entries(proxies)) {
 
     // The request that dies with its worker is lost; those after it wait for the replacement.
     const victim = clients[first.indexOf(1)] as string;
-    const dies = await ask({ port }, '/die', { from: victim, method: 'POST' }).catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
+    const dies = await ask({ port }, '/die', { from: victim, method: 'POST' })
+      .catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
     assert.ok(dies.status === 502 || dies.status === 'ECONNRESET', String(dies.status));
     assert.deepEqual(await slots(), first);
   });

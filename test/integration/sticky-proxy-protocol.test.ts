@@ -11,7 +11,10 @@ import { stickyCluster, type Who } from '../helpers/sticky.js';
 interface Send { from?: string; secure?: boolean; dribble?: boolean; deadline?: number }
 
 /** Sends bytes, then a request, and reads the answer to its end. Rejects when the connection ends without one. */
-async function send(port: number, first: Buffer, request: Buffer | string, { from = '127.0.0.1', secure = false, dribble = false, deadline = 5_000 }: Send = {}): Promise<string> {
+async function send(
+  port: number, first: Buffer, request: Buffer | string,
+  { from = '127.0.0.1', secure = false, dribble = false, deadline = 5_000 }: Send = {},
+): Promise<string> {
   const socket = net.connect({ port, host: '127.0.0.1', localAddress: from });
   socket.setNoDelay(true);
   const ends = new Promise<string>((resolve, reject) => {
@@ -50,8 +53,10 @@ async function send(port: number, first: Buffer, request: Buffer | string, { fro
 }
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
-const who = (answer: string): Who => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4).replace(/^[0-9a-f]+\r\n|\r\n0\r\n\r\n$/g, '')) as Who;
-const trusting = (t: TestContext, more: object = {}) => stickyCluster(t, { proxyProtocol: true, trustedProxies: ['127.0.0.1', '127.8.0.0/16'], headerTimeout: 600, ...more });
+const who = (answer: string): Who =>
+  JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4).replace(/^[0-9a-f]+\r\n|\r\n0\r\n\r\n$/g, '')) as Who;
+const trusting = (t: TestContext, more: object = {}) =>
+  stickyCluster(t, { proxyProtocol: true, trustedProxies: ['127.0.0.1', '127.8.0.0/16'], headerTimeout: 600, ...more });
 
 test('the header of a trusted proxy decides the slot, and the app sees the client; versions 1 and 2, IPv4 and IPv6', async (t) => {
   const { port } = await trusting(t);
@@ -59,7 +64,10 @@ test('the header of a trusted proxy decides the slot, and the app sees the clien
   for (let n = 0; n < 24; n++) {
     const four = `192.0.2.${n}`;
     const six = `2001:db8:0:${(n + 1).toString(16)}::5`;
-    const [a, b, c, d] = await Promise.all([send(port, v1(four, 1_000 + n), GET), send(port, v2(four, 2_000), GET, { from: '127.8.1.1' }), send(port, v1(six, 3_000), GET), send(port, v2(six, 4_000), GET)]);
+    const [a, b, c, d] = await Promise.all([
+      send(port, v1(four, 1_000 + n), GET), send(port, v2(four, 2_000), GET, { from: '127.8.1.1' }), send(port, v1(six, 3_000), GET),
+      send(port, v2(six, 4_000), GET),
+    ]);
     assert.equal(who(a!).slot, who(b!).slot);
     assert.equal(who(c!).slot, who(d!).slot);
     assert.equal(who(a!).remote, four);
@@ -73,7 +81,9 @@ test('byte by byte, and with a body right behind: nothing is lost', async (t) =>
   const { port } = await trusting(t);
   assert.equal(who(await send(port, v1('192.0.2.200', 1), GET, { dribble: true })).remote, '192.0.2.200');
   const body = randomBytes(256 * 1024);
-  const upload = Buffer.concat([Buffer.from(`POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`), body]);
+  const upload = Buffer.concat([
+    Buffer.from(`POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`), body,
+  ]);
   const sha1 = createHash('sha1').update(body).digest('hex');
   for (let round = 0; round < 10; round++) {
     const answers = await Promise.all([v1, v2].map((header) => send(port, header(`192.0.2.${round}`, 7), upload)));
@@ -94,11 +104,15 @@ test('malformed, missing, slow, oversized and reset headers are ended and cost n
   // Each worker's pipe for connections comes with the first of them.
   for (let n = 0; n < 32; n++) await send(port, v1(`192.0.2.${n}`, 1), GET);
   const before = descriptors(cluster.pid);
-  for (const bytes of [Buffer.from(GET), v2('192.0.2.1', 1, { command: 0x31 }), v2('192.0.2.1', 1, { extension: Buffer.alloc(9_000) }), Buffer.from(`PROXY TCP4 ${'1'.repeat(300)}`)]) {
+  for (const bytes of [
+    Buffer.from(GET), v2('192.0.2.1', 1, { command: 0x31 }), v2('192.0.2.1', 1, { extension: Buffer.alloc(9_000) }),
+    Buffer.from(`PROXY TCP4 ${'1'.repeat(300)}`),
+  ]) {
     await assert.rejects(send(port, bytes, ''), /closed/);
   }
   const started = performance.now();
-  await Promise.all([Buffer.alloc(0), v1('192.0.2.1', 1).subarray(0, 20), v2('192.0.2.1', 1).subarray(0, 14)].map((bytes) => assert.rejects(send(port, bytes, '', { deadline: 3_000 }), /closed/)));
+  await Promise.all([Buffer.alloc(0), v1('192.0.2.1', 1).subarray(0, 20), v2('192.0.2.1', 1).subarray(0, 14)]
+    .map((bytes) => assert.rejects(send(port, bytes, '', { deadline: 3_000 }), /closed/)));
   assert.ok(performance.now() - started < 2_000);
   for (let n = 0; n < 50; n++) {
     const socket = net.connect({ port, host: '127.0.0.1' }).on('error', () => {});

@@ -21,14 +21,16 @@ test('an owner that dies: safe requests are answered by its replacement, others 
   const headers = { 'x-client': clients[2] };
   const { pid } = await ask(cluster, '/', { headers });
   // Some of them were accepted by the victim itself and die with it; in turn, so that no kind has all of those.
-  const slow = Array.from({ length: 48 }, (_, n) => ask(cluster, '/slow?ms=700', { headers, ...(n % 2 ? { body: 'x' } : {}) }).catch((error: NodeJS.ErrnoException) => error));
+  const slow = Array.from({ length: 48 }, (_, n) => ask(cluster, '/slow?ms=700', { headers, ...(n % 2 ? { body: 'x' } : {}) })
+    .catch((error: NodeJS.ErrnoException) => error));
   const [safe, unsafe] = [slow.filter((_, n) => n % 2 === 0), slow.filter((_, n) => n % 2 === 1)];
   await delay(350);
   process.kill(pid, 'SIGKILL');
   const later = await Promise.all(Array.from({ length: 24 }, () => ask(cluster, '/', { headers })));
   for (const answer of later) assert.deepEqual([answer.status, answer.slot], [200, 2]);
   const [answered, cut] = split(await Promise.all(safe));
-  assert.ok(answered.length > 8 && answered.every((one) => one.status === 200 && one.slot === 2 && one.pid !== pid), JSON.stringify(answered.map((one) => one.text)));
+  assert.ok(answered.length > 8 && answered.every((one) => one.status === 200 && one.slot === 2 && one.pid !== pid),
+    JSON.stringify(answered.map((one) => one.text)));
   assert.ok(cut.length < 16 && cut.every((error) => error.code === 'ECONNRESET'));
   const [refused] = split(await Promise.all(unsafe));
   assert.ok(refused.length > 8 && refused.every((one) => one.status === 502), JSON.stringify(refused.map((one) => one.status)));
@@ -40,7 +42,8 @@ test('a request that ends its worker, or its connection, is sent once more and n
   for (const path of ['/destroy', '/die']) {
     // Connections go round: one of four is accepted by the owner itself.
     for (let n = 0; n < 2; n++) {
-      const { status } = await ask(cluster, path, { headers: { 'x-client': clients[2] }, deadline: 2_000 }).catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
+      const { status } = await ask(cluster, path, { headers: { 'x-client': clients[2] }, deadline: 2_000 })
+        .catch((error: NodeJS.ErrnoException) => ({ status: error.code }));
       assert.ok(status === 502 || status === 'ECONNRESET', `${path}: ${status}`);
       await ask(cluster, '/', { headers: { 'x-client': clients[2] } });
     }
@@ -48,7 +51,8 @@ test('a request that ends its worker, or its connection, is sent once more and n
   const { workers } = await cluster.status();
   assert.deepEqual(workers.filter(({ slot }) => slot !== 2).map(({ restarts }) => restarts), [0, 0, 0]);
   assert.ok(workers[2]!.restarts <= 4, `${workers[2]!.restarts} restarts`);
-  assert.ok(workers.every(({ sticky }) => ((sticky as { received: number } | undefined)?.received ?? 0) < 50), JSON.stringify(workers.map(({ sticky }) => sticky)));
+  assert.ok(workers.every(({ sticky }) => ((sticky as { received: number } | undefined)?.received ?? 0) < 50),
+    JSON.stringify(workers.map(({ sticky }) => sticky)));
 });
 
 test('an owner that does not come back within patience: the next slot answers; when it is back, it does again', async (t) => {
@@ -79,7 +83,9 @@ test('reload, scale up and down, SIGTERM of workers: no request of any client is
   const lanes = Array.from({ length: 16 }, async (_, lane) => {
     while (running) {
       try {
-        const answer = await ask(cluster, '/upload', { headers: { 'x-client': `l${lane}` }, body: 'x'.repeat(1_000), agent: lane % 2 ? agent : false });
+        const answer = await ask(cluster, '/upload', {
+          headers: { 'x-client': `l${lane}` }, body: 'x'.repeat(1_000), agent: lane % 2 ? agent : false,
+        });
         if (answer.status === 200 && answer.length === 1_000) answered++;
         else lost.push(`${answer.status} ${answer.text}`);
       } catch (error) {
@@ -129,5 +135,8 @@ test('SIGKILL of the master: no socket stays', async (t) => {
 });
 
 function split(results: (Who | NodeJS.ErrnoException)[]): [Who[], NodeJS.ErrnoException[]] {
-  return [results.filter((one): one is Who => !(one instanceof Error)), results.filter((one): one is NodeJS.ErrnoException => one instanceof Error)];
+  return [
+    results.filter((one): one is Who => !(one instanceof Error)),
+    results.filter((one): one is NodeJS.ErrnoException => one instanceof Error),
+  ];
 }

@@ -4,7 +4,8 @@ import net from 'node:net';
 import test from 'node:test';
 import { ask, stickyCluster, type Who } from '../helpers/sticky.js';
 
-test('a key in header, cookie or query leads to one worker, over whatever connection it comes; without one all stay where they are', async (t) => {
+test('a key in header, cookie or query leads to one worker, over whatever connection it comes; '
+  + 'without one all stay where they are', async (t) => {
   for (const [key, request] of [
     [{ header: 'X-Client' }, (id: string) => ({ url: '/count', headers: { 'x-client': id } })],
     [{ cookie: 'sid' }, (id: string) => ({ url: '/count', headers: { cookie: `a=b; sid=${id}` } })],
@@ -27,12 +28,16 @@ test('a key in header, cookie or query leads to one worker, over whatever connec
   }
 });
 
-test('what the app sees is the client\'s: address, url, headers; nothing of the way, and nobody outside can claim to be on it', async (t) => {
+test('what the app sees is the client\'s: address, url, headers; nothing of the way, '
+  + 'and nobody outside can claim to be on it', async (t) => {
   const cluster = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' }, forwardedFor: false });
   const slots = new Set<number>();
   for (let n = 0; n < 16; n++) {
     const from = `127.0.5.${n + 1}`;
-    const answer = await ask(cluster, '/a%20b?c=d', { from, headers: { 'x-client': `c${n}`, 'X-Hatchery-Hop': JSON.stringify({ server: String(cluster.port), ends: { remoteAddress: '6.6.6.6' } }), 'X-Own': 'kept' } });
+    const answer = await ask(cluster, '/a%20b?c=d', { from, headers: {
+      'x-client': `c${n}`, 'X-Hatchery-Hop': JSON.stringify({ server: String(cluster.port), ends: { remoteAddress: '6.6.6.6' } }),
+      'X-Own': 'kept',
+    } });
     assert.equal(answer.remote.replace('::ffff:', ''), from);
     assert.equal(answer.url, '/a%20b?c=d');
     assert.equal(answer.headers['x-own'], 'kept');
@@ -60,7 +65,10 @@ test('several cookies, event streams, 100-continue and early client ends pass th
     assert.deepEqual((await ask(cluster, '/cookie', { headers })).answer['set-cookie'], ['a=1', 'b=2']);
     const body = 'x'.repeat(10_000);
     const continued = await new Promise<string>((resolve, reject) => {
-      const request = http.request({ port: cluster.port, host: '127.0.0.1', path: '/upload', method: 'POST', agent: false, headers: { ...headers, expect: '100-continue', 'content-length': body.length } }, (response) => {
+      const request = http.request({
+        port: cluster.port, host: '127.0.0.1', path: '/upload', method: 'POST', agent: false,
+        headers: { ...headers, expect: '100-continue', 'content-length': body.length },
+      }, (response) => {
         response.setEncoding('utf8').once('data', resolve);
       });
       request.on('continue', () => request.end(body));

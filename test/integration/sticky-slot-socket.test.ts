@@ -34,7 +34,9 @@ test('one socket for each slot, through reload, death and scale: always that slo
   assert.deepEqual(wrong, []);
   const { workers } = await cluster.status();
   process.kill(workers[1]!.pid, 'SIGKILL');
-  await cluster.waitFor(/app_worker#\d+:\d+ \(slot 1\) started[^]*app_worker#\d+:\d+ \(slot 1\) started[^]*app_worker#\d+:\d+ \(slot 1\) started/);
+  await cluster.waitFor(
+    /app_worker#\d+:\d+ \(slot 1\) started[^]*app_worker#\d+:\d+ \(slot 1\) started[^]*app_worker#\d+:\d+ \(slot 1\) started/,
+  );
   running = false;
   await load;
   assert.ok(wrong.length <= 2 && wrong.every((one) => one === 'ECONNRESET' || one === 'EPIPE'), JSON.stringify(wrong));
@@ -43,14 +45,17 @@ test('one socket for each slot, through reload, death and scale: always that slo
   assert.deepEqual(readdirSync(path.join(cluster.dir, 'run')), []);
 });
 
-for (const [name, end] of Object.entries({ 'a smaller scale': ['scale', ['1']], 'a stop': ['stop', []] } satisfies Record<string, [string, string[]]>)) {
+for (const [name, end] of Object.entries({
+  'a smaller scale': ['scale', ['1']], 'a stop': ['stop', []],
+} satisfies Record<string, [string, string[]]>)) {
   test(`${name}: the socket of a slot that goes is gone first, and whoever had connected is answered`, async (t) => {
     const cluster = await stickyCluster(t, { perSlotSocket: true }, { config: { workers: 2 } });
     const socketPath = path.join(cluster.dir, 'run', `${cluster.title}-1.sock`);
     // They wait in the kernel, as the worker does not come to accept them.
     await ask({ socketPath }, '/block?ms=700');
     await delay(50);
-    const waiting = Array.from({ length: 20 }, () => ask({ socketPath }, '/slow?ms=200').catch((error: NodeJS.ErrnoException) => error.code));
+    const waiting = Array.from({ length: 20 }, () => ask({ socketPath }, '/slow?ms=200')
+      .catch((error: NodeJS.ErrnoException) => error.code));
     await delay(100);
     const done = cluster.run(...end as [string, string[]]);
     await cluster.waitFor(() => !existsSync(socketPath));
@@ -82,8 +87,10 @@ test('proxy-config prints what nginx and HAProxy read, and says what is missing'
   const { dir, env } = await stickyCluster(t, { perSlotSocket: { dir: 'sockets' } }, { config: { workers: 2 } });
   const nginx = await run(['proxy-config', 'nginx', dir, '--title', 'mine', '--listen', '8080'], { env });
   assert.equal(nginx.code, 0);
-  assert.match(nginx.stdout, new RegExp(`hash \\$remote_addr consistent;\n +server "unix:${dir}/sockets/mine-0\\.sock" .*\n +server "unix:${dir}/sockets/mine-1\\.sock" `));
-  assert.match((await run(['proxy-config', 'haproxy', dir, '--title', 'mine'], { env })).stdout, new RegExp(`server slot1 'unix@${dir}/sockets/mine-1\\.sock'`));
+  assert.match(nginx.stdout, new RegExp(`hash \\$remote_addr consistent;\n +server "unix:${dir}/sockets/mine-0\\.sock" .*\n`
+    + ` +server "unix:${dir}/sockets/mine-1\\.sock" `));
+  assert.match((await run(['proxy-config', 'haproxy', dir, '--title', 'mine'], { env })).stdout,
+    new RegExp(`server slot1 'unix@${dir}/sockets/mine-1\\.sock'`));
   const unknown = await run(['proxy-config', 'nginxx', dir], { env });
   assert.deepEqual([unknown.code, /did you mean "nginx"\?/.test(unknown.stderr)], [2, true]);
   const far = await run(['proxy-config', 'nginx', dir, '--listen', '65536'], { env });

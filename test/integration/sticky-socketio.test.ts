@@ -6,9 +6,11 @@ import { stickyCluster } from '../helpers/sticky.js';
 
 const trial = { clients: 40, reloads: 1, scale: [5, 3], kills: 1, upgradeTimeout: 200 };
 
-test('Socket.IO, stock server and client: no session is lost but with its own worker', (t) => sessionTrial(t, { ...trial, nginx: false }).then((report) => t.diagnostic(report)));
+test('Socket.IO, stock server and client: no session is lost but with its own worker', (t) =>
+  sessionTrial(t, { ...trial, nginx: false }).then((report) => t.diagnostic(report)));
 
-test('the same through nginx with kept connections', { skip: withoutNginx }, (t) => sessionTrial(t, { ...trial, nginx: true }).then((report) => t.diagnostic(report)));
+test('the same through nginx with kept connections', { skip: withoutNginx }, (t) =>
+  sessionTrial(t, { ...trial, nginx: true }).then((report) => t.diagnostic(report)));
 
 test('clients that only poll, and servers that only poll', async (t) => {
   const cluster = await stickyCluster(t, { mode: 'request', key: 'socket.io' }, { app: 'sticky-socketio', env: { TRANSPORTS: 'polling' } });

@@ -8,7 +8,9 @@ import { withConfig } from '../helpers/with-config.js';
 test('systemd is told READY, WATCHDOG, RELOADING with its time, READY and STOPPING, in this order', { skip: cannotNotify }, async (t) => {
   const { path, messages } = await notifySocket(t);
   const before = process.hrtime.bigint() / 1000n;
-  const cluster = await startCluster(t, 'hello', { flags: ['--workers', '2'], env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '1000000', WATCHDOG_PID: undefined } });
+  const cluster = await startCluster(t, 'hello', {
+    flags: ['--workers', '2'], env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '1000000', WATCHDOG_PID: undefined },
+  });
   await eventually(() => messages.some((one) => one === 'WATCHDOG=1'), 5_000);
   assert.equal(messages[0], `READY=1 STATUS=running, 2 workers ready, ${cluster.url}`);
 
@@ -42,7 +44,9 @@ test('no WATCHDOG while no worker is ready; it comes again with the first one', 
 });
 
 test('without systemd-notify the service runs, and says so once', async (t) => {
-  const cluster = await startCluster(t, 'hello', { flags: ['--workers', '1'], env: { NOTIFY_SOCKET: '/nowhere/notify.sock', WATCHDOG_USEC: '200000', PATH: '/nowhere' } });
+  const cluster = await startCluster(t, 'hello', {
+    flags: ['--workers', '1'], env: { NOTIFY_SOCKET: '/nowhere/notify.sock', WATCHDOG_USEC: '200000', PATH: '/nowhere' },
+  });
   await cluster.waitFor(/systemd cannot be told how the service is: systemd-notify is not installed/);
   await new Promise((resolve) => setTimeout(resolve, 400));
   assert.equal(cluster.output.match(/systemd cannot be told/g)?.length, 1);

@@ -34,11 +34,15 @@ const skip = process.platform !== 'linux' ? unsuited.linux : spawnSync('python3'
 
 async function activate(t: { after(fn: () => unknown): void }, addresses: string[], flags: string[], env: NodeJS.ProcessEnv = {}) {
   const tmp = mkdtempSync(path.join(os.tmpdir(), 'act-'));
-  const service = spawn('python3', ['-c', ACTIVATE, addresses.join(), node, bin, 'start', fixture('health-app'), '--title', `t-act-${process.pid}`, ...flags], {
+  const service = spawn('python3', [
+    '-c', ACTIVATE, addresses.join(), node, bin, 'start', fixture('health-app'), '--title', `t-act-${process.pid}`, ...flags,
+  ], {
     env: { ...process.env, ...env, XDG_RUNTIME_DIR: tmp }, stdio: ['ignore', 'pipe', 'pipe'],
   });
   const result = { output: '', service, exit: new Promise<number | null>((resolve) => service.on('exit', resolve)) };
-  for (const stream of [service.stdout, service.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { result.output += text; });
+  for (const stream of [service.stdout, service.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => { result.output += text; });
+  }
   t.after(async () => {
     service.kill('SIGTERM');
     service.kill('SIGTERM');
@@ -50,7 +54,9 @@ async function activate(t: { after(fn: () => unknown): void }, addresses: string
 }
 
 for (const balance of ['round-robin', 'os']) {
-  test(`a port that systemd listens on is served by the workers, through a reload without a lost request (balance ${balance})`, { skip }, async (t) => {
+  test(`a port that systemd listens on is served by the workers, through a reload without a lost request (balance ${balance})`, {
+    skip,
+  }, async (t) => {
     const port = await freePort();
     const run = await activate(t, [String(port)], ['--port', String(port), '--workers', '2'], { CLUSTER_BALANCE: balance });
     // The socket is open from the beginning: a client that comes early waits, and is served.

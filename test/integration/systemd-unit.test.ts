@@ -8,7 +8,9 @@ test('framework systemd prints a unit with the app\'s own flags and time-outs', 
   const { code, stdout } = await run(['systemd', fixture('hello'), '--port', '8080', '--user', 'www', '--config', config]);
   assert.equal(code, 0);
   assert.match(stdout, new RegExp(`^ExecStart=\\S+ \\S+framework\\.js start ${fixture('hello')} --port 8080 --config ${config}$`, 'm'));
-  for (const line of ['Type=notify', 'NotifyAccess=all', 'User=www', 'KillMode=mixed', 'WatchdogSec=30', 'RestartPreventExitStatus=2', 'TimeoutStopSec=74']) {
+  for (const line of [
+    'Type=notify', 'NotifyAccess=all', 'User=www', 'KillMode=mixed', 'WatchdogSec=30', 'RestartPreventExitStatus=2', 'TimeoutStopSec=74',
+  ]) {
     assert.ok(stdout.split('\n').includes(line), `${line} in\n${stdout}`);
   }
 });

@@ -6,7 +6,9 @@ import { withConfig } from '../helpers/with-config.js';
 
 /** A connection that reaches a worker between its exit and the master's knowing of it hangs for ever in bare node:cluster. */
 test('a connection that was handed to a dying worker is answered by its replacement, or closed, and never hangs', async (t) => {
-  const cluster = await startCluster(t, 'life', { flags: ['--config', withConfig(t, { workers: 1, agent: false, refork: { maxDelay: 0 } })] });
+  const cluster = await startCluster(t, 'life', {
+    flags: ['--config', withConfig(t, { workers: 1, agent: false, refork: { maxDelay: 0 } })],
+  });
   const outcomes: Record<string, number> = {};
   for (let round = 0; round < 12; round++) {
     await get(`${cluster.url}/exit?code=1`);

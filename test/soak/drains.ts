@@ -8,7 +8,9 @@ import { startDrainApp } from './reloads.js';
 const pidsOf = async (cluster: TestCluster) => (await cluster.status()).workers.map(({ pid }) => pid);
 
 /** Requests in flight and idle connections at a SIGTERM of the master. */
-export async function stopInFlight(scope: Scope, { workers, inFlight, length, idle }: { workers: number; inFlight: number; length: number; idle: number }): Promise<string> {
+export async function stopInFlight(
+  scope: Scope, { workers, inFlight, length, idle }: { workers: number; inFlight: number; length: number; idle: number },
+): Promise<string> {
   const { cluster, ports } = await startDrainApp(scope, { workers });
   const target = { port: ports.http };
   const idlers = await Promise.all(Array.from({ length: idle }, async () => {
@@ -27,7 +29,8 @@ export async function stopInFlight(scope: Scope, { workers, inFlight, length, id
   cluster.signal('SIGTERM');
   const lastAnswer = Math.max(...await Promise.all(answers));
   const { code, at } = await cluster.ended(15_000);
-  const report = `stop: ${inFlight} requests of ${length} ms answered, exit ${Math.round(at - lastAnswer)} ms after the last one, ${idle} idle connections`;
+  const report = `stop: ${inFlight} requests of ${length} ms answered, exit ${Math.round(at - lastAnswer)} ms after the last one, `
+    + `${idle} idle connections`;
   assert.equal(code, 0, cluster.output);
   assert.ok(at - lastAnswer < 1_500, `${report}\n${cluster.output}`);
   for (const connection of idlers) connection.destroy();
@@ -38,7 +41,8 @@ export async function stopInFlight(scope: Scope, { workers, inFlight, length, id
 /** Workers are taken away under load. */
 export async function scaleDown(scope: Scope, { from, to }: { from: number; to: number }): Promise<string> {
   const { cluster, ports } = await startDrainApp(scope, { workers: from });
-  const load = new Load({ keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4 }, { http: { port: ports.http }, slow: 700, pause: 2 }, scope);
+  const load =
+    new Load({ keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4 }, { http: { port: ports.http }, slow: 700, pause: 2 }, scope);
   await cluster.waitFor(() => load.answered > 500);
   const { code, stdout, stderr } = await cluster.run('scale', [String(to)], 40_000);
   assert.equal(code, 0, stdout + stderr);
@@ -76,7 +80,9 @@ export async function termWorkers(scope: Scope, { workers, times }: { workers: n
  * kill -9 of a worker under connection-per-request load: what it was answering is lost (the clients see it at once), nobody
  * hangs, and the master keeps no descriptor.
  */
-export async function killWorkers(scope: Scope, { workers, times, clients = 8 }: { workers: number; times: number; clients?: number }): Promise<string> {
+export async function killWorkers(
+  scope: Scope, { workers, times, clients = 8 }: { workers: number; times: number; clients?: number },
+): Promise<string> {
   const { cluster, ports } = await startDrainApp(scope, { workers });
   // In turn to each worker, whose pipe for connections comes with the first of them.
   for (let n = 0; n < workers; n++) await once({ port: ports.http }, 'GET', '/echo');
@@ -95,7 +101,8 @@ export async function killWorkers(scope: Scope, { workers, times, clients = 8 }:
   assert.equal(lost.hang + lost.refused + lost.wrong, 0, `${report}\n${load.report()}`);
   // A worker answers at most so many requests at a time as there are clients.
   assert.ok(load.lost <= times * clients, report);
-  await cluster.waitFor(() => descriptors(cluster.pid) <= before, 5_000).catch(() => assert.fail(`${report}; descriptors ${before} -> ${descriptors(cluster.pid)}`));
+  await cluster.waitFor(() => descriptors(cluster.pid) <= before, 5_000)
+    .catch(() => assert.fail(`${report}; descriptors ${before} -> ${descriptors(cluster.pid)}`));
   assert.equal((await cluster.stop()).code, 0);
   return `${report}, descriptors flat at ${before}`;
 }

@@ -32,12 +32,14 @@ export async function hangs(scope: Scope, { times }: { times: number }): Promise
     found.push(performance.now() - began);
     await cluster.waitFor(/slot \d\) started/, 6_000, from);
     replaced.push(performance.now() - began);
-    assert.ok(performance.now() - began < 4_000 + 1.5 * waited, `${performance.now() - began} ms, ${waited} of its first 1900 without a processor`);
+    assert.ok(performance.now() - began < 4_000 + 1.5 * waited,
+      `${performance.now() - began} ms, ${waited} of its first 1900 without a processor`);
   }
   await load.stop();
   assert.ok(load.lost <= times, load.report());
   await cluster.stop();
-  return `${times} hangs: found after ${Math.round(median(found))} ms (longest ${Math.round(Math.max(...found))}), replaced after ${Math.round(median(replaced))} ms (longest ${Math.round(Math.max(...replaced))})\n${load.report()}`;
+  return `${times} hangs: found after ${Math.round(median(found))} ms (longest ${Math.round(Math.max(...found))}), `
+    + `replaced after ${Math.round(median(replaced))} ms (longest ${Math.round(Math.max(...replaced))})\n${load.report()}`;
 }
 
 /** Healthy workers that block for 1.5 s at a time, at a hangTimeout of 2 s: none may be killed. */
@@ -78,7 +80,8 @@ export async function leak(scope: Scope, { duration }: { duration: number }): Pr
   const recycled = count(cluster.output, /was recycled \(rss/);
   assert.ok(recycled >= 3, String(recycled));
   await cluster.stop();
-  return `recycled ${recycled} times in ${Math.round(duration / 1000)} s, at most ${most} processes, largest ${(peak / 2 ** 20).toFixed(0)} MB at a limit of 160\n${load.report()}`;
+  return `recycled ${recycled} times in ${Math.round(duration / 1000)} s, at most ${most} processes, `
+    + `largest ${(peak / 2 ** 20).toFixed(0)} MB at a limit of 160\n${load.report()}`;
 }
 
 /** Crash loops; forks stay bounded and the cause's end is the loop's end. */
@@ -98,7 +101,8 @@ export async function crashLoops(scope: Scope, { duration }: { duration: number 
     writeFileSync(file, 'none 0');
     const began = performance.now();
     await recovered(cluster);
-    lines.push(`slot ${who}, crash after ${after} ms: ${forks} forks in ${Math.round(duration / 1000)} s, then ${state}; recovered ${Math.round(performance.now() - began)} ms after the cause was gone`);
+    lines.push(`slot ${who}, crash after ${after} ms: ${forks} forks in ${Math.round(duration / 1000)} s, then ${state}; `
+      + `recovered ${Math.round(performance.now() - began)} ms after the cause was gone`);
     await cluster.stop();
   }
   return lines.join('\n');
@@ -130,7 +134,9 @@ export async function overhead(scope: Scope, { rounds }: { rounds: number }): Pr
   for (let n = 0; n <= rounds; n++) {
     for (const one of n % 2 ? [off, on] : [on, off]) {
       const before = cpuTime([one.pid]) ?? NaN;
-      const { requests, seconds, errors } = await generator.run({ mode: 'keep-alive', port: one.cluster.port, clients: 16, duration: 1_000 });
+      const { requests, seconds, errors } = await generator.run({
+        mode: 'keep-alive', port: one.cluster.port, clients: 16, duration: 1_000,
+      });
       assert.equal(errors, 0);
       // The first of each is for the compiler.
       if (n === 0) continue;
@@ -145,7 +151,9 @@ export async function overhead(scope: Scope, { rounds }: { rounds: number }): Pr
   }));
   await Promise.all([off, on].map(({ cluster }) => cluster.stop()));
   const ratio = median(on.perSecond.map((value, at) => value / (off.perSecond[at] ?? NaN)));
-  const report = `throughput ${Math.round(median(on.perSecond))}/s on, ${Math.round(median(off.perSecond))}/s off: ${ratio.toFixed(3)}; processor time a request ${median(on.cost).toFixed(2)} us on, ${median(off.cost).toFixed(2)} us off; an idle worker ${idle[1]?.toFixed(3)} % of a core on, ${idle[0]?.toFixed(3)} % off`;
+  const report = `throughput ${Math.round(median(on.perSecond))}/s on, ${Math.round(median(off.perSecond))}/s off: `
+    + `${ratio.toFixed(3)}; processor time a request ${median(on.cost).toFixed(2)} us on, ${median(off.cost).toFixed(2)} us off; `
+    + `an idle worker ${idle[1]?.toFixed(3)} % of a core on, ${idle[0]?.toFixed(3)} % off`;
   assert.ok(ratio >= 0.98, report);
   assert.ok((idle[1] ?? 0) - (idle[0] ?? 0) < 1, report);
   return report;

@@ -17,7 +17,9 @@ export interface ReloadsOptions {
 }
 
 /** `drain-app` with all its ports. */
-export async function startDrainApp(scope: Scope, options: { flags?: string[]; env?: Record<string, string>; workers: number }): Promise<{ cluster: TestCluster; ports: { http: number; https: number; http2: number; tcp: number } }> {
+export async function startDrainApp(
+  scope: Scope, options: { flags?: string[]; env?: Record<string, string>; workers: number },
+): Promise<{ cluster: TestCluster; ports: { http: number; https: number; http2: number; tcp: number } }> {
   const [https, http2, tcp] = [await freePort(), await freePort(), await freePort()];
   const cluster = await startCluster(scope, 'drain-app', {
     flags: ['--workers', String(options.workers), ...(options.flags ?? [])],
@@ -27,7 +29,9 @@ export async function startDrainApp(scope: Scope, options: { flags?: string[]; e
 }
 
 /** Reloads under load; nothing may be lost. Returns the figures as text. */
-export async function reloadsUnderLoad(scope: Scope, { workers, reloads, mix, requests = 0, balance, slow = 3_000, pause = 0 }: ReloadsOptions): Promise<string> {
+export async function reloadsUnderLoad(
+  scope: Scope, { workers, reloads, mix, requests = 0, balance, slow = 3_000, pause = 0 }: ReloadsOptions,
+): Promise<string> {
   const { cluster, ports } = await startDrainApp(scope, { workers, env: balance ? { CLUSTER_BALANCE: balance } : {} });
   const load = new Load(mix, {
     http: { port: ports.http }, https: { port: ports.https, secure: true }, http2: { port: ports.http2, secure: true }, slow, pause,
@@ -39,7 +43,9 @@ export async function reloadsUnderLoad(scope: Scope, { workers, reloads, mix, re
     assert.equal(code, 0, `reload ${done + 1}: ${stdout}${stderr}\n${cluster.output}`);
   }
   await load.stop();
-  const report = `${done} reloads of ${workers} workers, ${load.answered} requests in ${Math.round((performance.now() - started) / 1000)} s, balance ${balance ?? 'round-robin'}\n${load.report()}`;
+  const report = `${done} reloads of ${workers} workers, `
+    + `${load.answered} requests in ${Math.round((performance.now() - started) / 1000)} s, `
+    + `balance ${balance ?? 'round-robin'}\n${load.report()}`;
   assert.equal(load.lost, 0, `${report}\n${cluster.output.slice(-4000)}`);
   for (const [kind, { ok }] of Object.entries(load.tallies)) assert.ok(ok > 0, `no ${kind} request was answered\n${report}`);
   const pids = new Set((await cluster.status()).workers.map(({ pid }) => pid));
@@ -63,7 +69,8 @@ export async function manyReloads(scope: Scope, { reloads, workers = 2 }: { relo
     assert.equal((await once({ port: cluster.port }, 'GET', '/echo')).status, 200);
   }
   const after = now();
-  const report = `${reloads} reloads: RSS ${(before.rss / 2 ** 20).toFixed(1)} -> ${(after.rss / 2 ** 20).toFixed(1)} MiB, descriptors ${before.descriptors} -> ${after.descriptors}`;
+  const report = `${reloads} reloads: RSS ${(before.rss / 2 ** 20).toFixed(1)} -> ${(after.rss / 2 ** 20).toFixed(1)} MiB, `
+    + `descriptors ${before.descriptors} -> ${after.descriptors}`;
   assert.ok(after.descriptors <= before.descriptors + 1, report);
   assert.ok(after.rss <= before.rss + 12 * 2 ** 20, report);
   assert.equal((await cluster.stop()).code, 0);
@@ -85,5 +92,6 @@ export async function reloadLatency(scope: Scope, { workers, runs }: { workers: 
   }
   longest.sort((a, b) => a - b);
   assert.equal((await cluster.stop()).code, 0);
-  return `longest answer during a reload of ${workers} workers: median ${Math.round(longest[Math.floor(runs / 2)]!)} ms of ${longest.map(Math.round).join(', ')} ms`;
+  return `longest answer during a reload of ${workers} workers: `
+    + `median ${Math.round(longest[Math.floor(runs / 2)]!)} ms of ${longest.map(Math.round).join(', ')} ms`;
 }

@@ -9,13 +9,17 @@ import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
 import { stickyKills, stickySessions, stickyTransfers } from './sticky.js';
 
-const { values } = parseArgs({ options: { node: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { node: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean', default: false } },
+});
 const mix = { keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4, upload: 2, stream: 2, https: 2, http2: 4, sse: 2 };
 const times = (full: number) => values.short ? Math.max(2, Math.round(full / 20)) : full;
 
 const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   reload: (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 15 }),
-  'reload-os': (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 15, balance: 'os' }),
+  'reload-os': (scope) => reloadsUnderLoad(scope, {
+    workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 15, balance: 'os',
+  }),
   stop: (scope) => stopInFlight(scope, { workers: 4, inFlight: 50, length: 2_000, idle: 20 }),
   scale: (scope) => scaleDown(scope, { from: 8, to: 2 }),
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
@@ -58,7 +62,9 @@ if (values.node) {
   for (const major of values.node.split(',')) {
     console.log(`# node ${major}`);
     const args = [...process.execArgv, process.argv[1]!, '--only', wanted.join(','), ...(values.short ? ['--short'] : [])];
-    if (spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, TEST_NODE: nodeBinary(major) } }).status !== 0) failed = true;
+    if (spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, TEST_NODE: nodeBinary(major) } }).status !== 0) {
+      failed = true;
+    }
   }
   process.exit(failed ? 1 : 0);
 }

@@ -30,7 +30,10 @@ export async function stickyTransfers(scope: Scope, { uploads, downloads }: { up
 
 /** Milliseconds that a new worker may take for what has waited for it. */
 const BACKLOG = 1_000;
-/** Milliseconds that clients of a dead slot may wait beyond its replacement and what clients of the other slots wait meanwhile: the machine's share and the generator's own. */
+/**
+ * Milliseconds that clients of a dead slot may wait beyond its replacement and what clients of the other slots wait meanwhile:
+ * the machine's share and the generator's own.
+ */
 const BEYOND = 100;
 
 /** kill -9 while connections come at a fixed rate: who waits, and for how long; what stays open in the master. */
@@ -88,12 +91,16 @@ export async function stickyKills(scope: Scope, { rate, kills }: { rate: number;
   const slowest = Math.max(...deaths.map(({ took }) => took));
   const beyond = Math.max(...deaths.map(({ slot, died, took }) => {
     const meanwhile = waits.filter(({ started, wait }) => started + wait > died && started < died + took);
-    return longestOf(meanwhile.filter((one) => one.slot === slot)) - took - longestOf(meanwhile.filter((one) => one.slot >= 0 && one.slot !== slot));
+    const others = meanwhile.filter((one) => one.slot >= 0 && one.slot !== slot);
+    return longestOf(meanwhile.filter((one) => one.slot === slot)) - took - longestOf(others);
   }));
   const { state } = await cluster.status();
   await cluster.waitFor(() => descriptors(cluster.pid) <= before, 5_000);
-  const report = `${made} connections at ${rate}/s, ${kills} kills: ${JSON.stringify(outcomes)}; longest wait ${Math.round(longest)} ms, slowest replacement ${Math.round(slowest)} ms, at most ${Math.round(beyond)} ms longer than it and the other slots' clients; `
-    + `descriptors ${before} -> ${descriptors(cluster.pid)}, RSS ${Math.round(memory / 2 ** 20)} -> ${Math.round(residentBytes(cluster.pid) / 2 ** 20)} MiB`;
+  const report = `${made} connections at ${rate}/s, ${kills} kills: ${JSON.stringify(outcomes)}; `
+    + `longest wait ${Math.round(longest)} ms, slowest replacement ${Math.round(slowest)} ms, `
+    + `at most ${Math.round(beyond)} ms longer than it and the other slots' clients; `
+    + `descriptors ${before} -> ${descriptors(cluster.pid)}, `
+    + `RSS ${Math.round(memory / 2 ** 20)} -> ${Math.round(residentBytes(cluster.pid) / 2 ** 20)} MiB`;
   if (outcomes.hung > 0 || state !== 'running' || longest > slowest + BACKLOG || beyond > BEYOND) throw new Error(report);
   return report;
 }

@@ -61,7 +61,8 @@ test('what comes before its type is declared waits for it; once all are, what is
   const close = { reason: 'stop', timeout: 1 } as const;
   master.send('child.close', close);
   const asked = master.request('child.accept', { path: '/early' }, { timeout: 1_000 });
-  const refused = assert.rejects(master.request('child.acceptRest', { path: '/never' }, { timeout: 1_000 }), { code: 'ERR_CLUSTER_UNKNOWN_MESSAGE' });
+  const refused = assert.rejects(master.request('child.acceptRest', { path: '/never' }, { timeout: 1_000 }),
+    { code: 'ERR_CLUSTER_UNKNOWN_MESSAGE' });
   const known = master.request('messenger.envelope' as never, null as never, { timeout: 1_000 });
   worker.on('messenger.envelope', () => 'known' as never);
   assert.equal(await known, 'known');

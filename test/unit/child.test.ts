@@ -23,7 +23,8 @@ function forked(t: TestContext, role: ChildRole = 'worker') {
 
 /** What leads to each state. */
 const ways: Record<ChildState, ChildEvent[]> = {
-  forked: [], booting: ['hello'], ready: ['hello', 'ready'], draining: ['hello', 'ready', 'close'], killing: ['hello', 'kill'], exited: ['exit'],
+  forked: [], booting: ['hello'], ready: ['hello', 'ready'], draining: ['hello', 'ready', 'close'], killing: ['hello', 'kill'],
+  exited: ['exit'],
 };
 
 function happens(event: ChildEvent, { child, fake }: ReturnType<typeof forked>): void {
@@ -89,7 +90,8 @@ test('one that leaves by itself has the limit that its slot gives it, and a stop
 });
 
 for (const [intent, signal, cause] of [
-  [null, null, 'crash'], [null, 'SIGKILL', 'crash'], [null, 'SIGABRT', 'outOfMemory'], ['stop', null, 'requested'], ['reload', 'SIGKILL', 'requested'],
+  [null, null, 'crash'], [null, 'SIGKILL', 'crash'], [null, 'SIGABRT', 'outOfMemory'], ['stop', null, 'requested'],
+  ['reload', 'SIGKILL', 'requested'],
   ['unresponsive', 'SIGKILL', 'unresponsive'], ['uncaught', null, 'crash'],
 ] as const) {
   test(`the cause of an exit: intent ${intent}, signal ${signal}: ${cause}`, async (t) => {
@@ -191,7 +193,8 @@ test('a process that never came to be: its error is the failure, and it is gone'
   const forks = new FakeForks();
   forks.failing = 'no descriptors';
   const spec = { role: 'worker' as const, slot: 0, generation: 1, env: {}, execArgv: [] };
-  const child = new Child(forks.start(spec), { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo, { ready() {}, leaving() {} }, START);
+  const child =
+    new Child(forks.start(spec), { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo, { ready() {}, leaving() {} }, START);
   assert.equal((await child.exited).code, 1);
   assert.equal(child.failure?.error.message, 'spawn EMFILE');
   assert.equal(child.pid, -1);

@@ -8,7 +8,8 @@ import type { LoadRequest } from '../../lib/config/load.js';
 async function found(t: test.TestContext, files: Files, request?: LoadRequest): Promise<object> {
   const dir = directory(t, files);
   const { entry } = (await load(dir, { ...request, ...(request?.target ? { target: path.join(dir, request.target) } : {}) })).target;
-  return Object.fromEntries(Object.entries(entry).map(([key, value]) => [key, typeof value === 'string' ? path.relative(dir, value) : value as unknown]));
+  return Object.fromEntries(Object.entries(entry)
+    .map(([key, value]) => [key, typeof value === 'string' ? path.relative(dir, value) : value as unknown]));
 }
 
 const cases: [name: string, files: Files, found: object, request?: LoadRequest][] = [
@@ -27,16 +28,28 @@ const cases: [name: string, files: Files, found: object, request?: LoadRequest][
   ['agent: true with a file', { '.clusterrc': { agent: true }, 'app.js': '', 'agent.js': '' }, { app: 'app.js', agent: 'agent.js' }],
   ['agent: false', { '.clusterrc': { agent: false }, 'app.js': '', 'agent.js': '' }, { app: 'app.js' }],
   ['an entry file', { 'bin/www.js': '', 'bin/agent.js': '' }, { app: 'bin/www.js', agent: 'bin/agent.js' }, { target: 'bin/www.js' }],
-  ['a framework by path needs no app and has its own agent', { '.clusterrc': { framework: './fw' }, 'fw/index.mjs': '', 'agent.js': '', 'app.js': '' }, { framework: 'fw/index.mjs' }],
-  ['a framework by package', { '.clusterrc': { framework: 'fw' }, 'node_modules/fw/package.json': { main: 'm.js' }, 'node_modules/fw/m.js': '' }, { framework: 'node_modules/fw/m.js' }],
-  ['a framework for import alone', { '.clusterrc': { framework: 'fw' }, 'node_modules/fw/package.json': { exports: { '.': { import: { types: './m.d.ts', default: './m.js' } } } }, 'node_modules/fw/m.js': '' }, { framework: 'node_modules/fw/m.js' }],
+  [
+    'a framework by path needs no app and has its own agent',
+    { '.clusterrc': { framework: './fw' }, 'fw/index.mjs': '', 'agent.js': '', 'app.js': '' }, { framework: 'fw/index.mjs' },
+  ],
+  [
+    'a framework by package',
+    { '.clusterrc': { framework: 'fw' }, 'node_modules/fw/package.json': { main: 'm.js' }, 'node_modules/fw/m.js': '' },
+    { framework: 'node_modules/fw/m.js' },
+  ],
+  ['a framework for import alone', {
+    '.clusterrc': { framework: 'fw' },
+    'node_modules/fw/package.json': { exports: { '.': { import: { types: './m.d.ts', default: './m.js' } } } }, 'node_modules/fw/m.js': '',
+  }, { framework: 'node_modules/fw/m.js' }],
   ['a dual framework in an ES module app', {
     '.clusterrc': { framework: 'fw' }, 'package.json': { type: 'module' },
-    'node_modules/fw/package.json': { exports: { '.': { import: './m.mjs', require: './m.cjs' } } }, 'node_modules/fw/m.mjs': '', 'node_modules/fw/m.cjs': '',
+    'node_modules/fw/package.json': { exports: { '.': { import: './m.mjs', require: './m.cjs' } } }, 'node_modules/fw/m.mjs': '',
+    'node_modules/fw/m.cjs': '',
   }, { framework: 'node_modules/fw/m.mjs' }],
   ['a dual framework in a CommonJS app', {
     '.clusterrc': { framework: 'fw' },
-    'node_modules/fw/package.json': { exports: { '.': { import: './m.mjs', require: './m.cjs' } } }, 'node_modules/fw/m.mjs': '', 'node_modules/fw/m.cjs': '',
+    'node_modules/fw/package.json': { exports: { '.': { import: './m.mjs', require: './m.cjs' } } }, 'node_modules/fw/m.mjs': '',
+    'node_modules/fw/m.cjs': '',
   }, { framework: 'node_modules/fw/m.cjs' }],
 ];
 
@@ -49,9 +62,11 @@ test('what a key names and is not there', async (t) => {
   assert.match(await says({ '.clusterrc': { app: 'x.js' } }), /^\.clusterrc: app: no such file: \/.*\/x\.js$/);
   assert.match(await says({ '.clusterrc': { app: 'x' }, 'x/y': '' }), /^\.clusterrc: app: no module in directory \/.*\/x$/);
   assert.match(await says({}, { flags: { agent: 'a.js' } }), /^--agent: no such file: /);
-  assert.match(await says({ 'package.json': { cluster: { framework: 'egg-not' } } }), /^package\.json#cluster: framework: package "egg-not" cannot be found from .*: is it installed\?$/);
+  assert.match(await says({ 'package.json': { cluster: { framework: 'egg-not' } } }),
+    /^package\.json#cluster: framework: package "egg-not" cannot be found from .*: is it installed\?$/);
   assert.match(await says({}, { flags: { framework: './fw' } }), /^--framework: no module at \/.*\/fw$/);
-  assert.match(await refusal(found(t, { 'package.json': { main: 'gone.js' } }), 'ERR_CLUSTER_APP_NOT_FOUND'), /looked for "gone\.js" \(main of package\.json\) and/);
+  assert.match(await refusal(found(t, { 'package.json': { main: 'gone.js' } }), 'ERR_CLUSTER_APP_NOT_FOUND'),
+    /looked for "gone\.js" \(main of package\.json\) and/);
 });
 
 test('a flag\'s path counts from where it is typed, else from the app', async (t) => {

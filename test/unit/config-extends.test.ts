@@ -24,7 +24,8 @@ test('packages: by main, by a configuration file inside, by a file inside, for i
     ['conf', { 'conf/package.json': { type: 'module', exports: { import: './m.js' } }, 'conf/m.js': 'export default { port: 5 }' }],
     ['conf', { 'conf/package.json': { cluster: { port: 5 } } }],
   ] as const) {
-    const modules = Object.fromEntries(Object.entries(files).map(([name, content]) => [`node_modules/${name}`, content as string | object]));
+    const modules = Object.fromEntries(Object.entries(files)
+      .map(([name, content]) => [`node_modules/${name}`, content as string | object]));
     assert.equal((await load(withConfig(t, { extends: wanted }, modules))).config.port, 5, JSON.stringify(files));
   }
 });
@@ -51,5 +52,6 @@ test('a base that is not there', async (t) => {
 });
 
 test('a mistake in the base names the base', async (t) => {
-  assert.match(await refusal(load(withConfig(t, { extends: './b.json' }, { 'b.json': { prot: 1 } }))), /^b\.json: prot: unknown key, did you mean "port"\?$/);
+  assert.match(await refusal(load(withConfig(t, { extends: './b.json' }, { 'b.json': { prot: 1 } }))),
+    /^b\.json: prot: unknown key, did you mean "port"\?$/);
 });

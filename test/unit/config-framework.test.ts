@@ -3,7 +3,9 @@ import test from 'node:test';
 import { load, refusal, withConfig, type Files } from '../helpers/config-dir.js';
 
 const framework = (files: Files): Files => Object.fromEntries(
-  Object.entries({ 'package.json': { name: 'fw', main: 'index.js' }, 'index.js': 'throw new Error("the master must not load this")', ...files })
+  Object.entries({
+    'package.json': { name: 'fw', main: 'index.js' }, 'index.js': 'throw new Error("the master must not load this")', ...files,
+  })
     .map(([name, content]) => [`node_modules/fw/${name}`, content]));
 
 test('a framework\'s own configuration gives defaults', async (t) => {
@@ -23,7 +25,9 @@ test('a framework\'s own configuration gives defaults', async (t) => {
 
 test('its profiles, bases and plugins count as well, below the app\'s', async (t) => {
   const { config } = await load(withConfig(t, { framework: 'fw', plugins: { metrics: { port: 2 } } }, framework({
-    '.clusterrc': { extends: './base.json', profiles: { production: { port: 6 } }, plugins: { './own.js': true, metrics: { port: 1, path: '/m' } } },
+    '.clusterrc': {
+      extends: './base.json', profiles: { production: { port: 6 } }, plugins: { './own.js': true, metrics: { port: 1, path: '/m' } },
+    },
     'base.json': { host: 'base' },
   })));
   assert.deepEqual([config.port, config.host], [6, 'base']);
@@ -32,5 +36,6 @@ test('its profiles, bases and plugins count as well, below the app\'s', async (t
 });
 
 test('a mistake in it names its file', async (t) => {
-  assert.match(await refusal(load(withConfig(t, { framework: 'fw' }, framework({ '.clusterrc': { prot: 5 } })))), /^node_modules\/fw\/\.clusterrc: prot: unknown key/);
+  assert.match(await refusal(load(withConfig(t, { framework: 'fw' }, framework({ '.clusterrc': { prot: 5 } })))),
+    /^node_modules\/fw\/\.clusterrc: prot: unknown key/);
 });

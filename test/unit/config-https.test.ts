@@ -21,7 +21,8 @@ test('key and certificate may come from two places', async (t) => {
 });
 
 test('one without the other, or a file that cannot be read', async (t) => {
-  assert.equal(await refusal(load(withConfig(t, { https: { key: https.key } }, files))), '.clusterrc: https: expected both key and cert, found no cert');
+  assert.equal(await refusal(load(withConfig(t, { https: { key: https.key } }, files))),
+    '.clusterrc: https: expected both key and cert, found no cert');
   const dir = withConfig(t, { https }, { 'tls/key.pem': 'K' });
   assert.equal(await refusal(load(dir)), `.clusterrc: https.cert: cannot read ${dir}/tls/cert.pem: there is no such file`);
   assert.equal(await refusal(load(dir, { flags: { https: { cert: 'tls' } } })), `--https.cert: cannot read ${dir}/tls: it is not a file`);

@@ -57,7 +57,8 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['inspectBrk', -1, `expected ${port}, true or false, found -1`],
 ];
 
-const nested = (path: string, value: unknown): object => path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as object;
+const nested = (path: string, value: unknown): object =>
+  path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as object;
 
 for (const [key, value, says] of wrong) {
   test(`${key}: ${JSON.stringify(value)}`, async (t) => {

@@ -19,7 +19,10 @@ for (const [name, content, message] of [
   ['.clusterrc.json', "{ 'port': 5 }", '.clusterrc.json:1:3: not valid JSON: expected a key in double quotes or "}", found "\'"'],
   ['.clusterrc.yaml', 'port: 5\n  host: x\n', '.clusterrc.yaml:2:7: not valid YAML: bad indentation of a mapping entry'],
   ['.clusterrc', 'port: 5\nport: 6\n', '.clusterrc:2:1: not valid YAML: duplicated mapping key'],
-  ['.clusterrc.yaml', 'port: 5\n---\nport: 6\n', '.clusterrc.yaml: YAMLException: expected a single document in the stream, but found more'],
+  [
+    '.clusterrc.yaml', 'port: 5\n---\nport: 6\n',
+    '.clusterrc.yaml: YAMLException: expected a single document in the stream, but found more',
+  ],
   ['package.json', '{ "name": }', 'package.json:1:11: not valid JSON: expected a value, found "}"'],
 ] as const) {
   test(`${name} ${JSON.stringify(content)}`, async (t) => assert.equal(await says(t, { [name]: content }), message));
@@ -49,15 +52,20 @@ test('a link to nowhere', async (t) => {
 test('a JavaScript config that throws, does not parse, or misses a module: one line, the rest beside it', async (t) => {
   assert.equal(await says(t, { 'cluster.config.mjs': 'throw new TypeError("no database")' }), 'cluster.config.mjs: TypeError: no database');
   assert.match(await says(t, { 'cluster.config.mjs': 'export default {' }), /^cluster\.config\.mjs: SyntaxError: .+$/);
-  assert.match(await says(t, { 'cluster.config.cjs': 'require("not-there")' }), /^cluster\.config\.cjs: Error: Cannot find module 'not-there'$/);
+  assert.match(await says(t, { 'cluster.config.cjs': 'require("not-there")' }),
+    /^cluster\.config\.cjs: Error: Cannot find module 'not-there'$/);
   assert.equal(await says(t, { 'cluster.config.mjs': 'throw null' }), 'cluster.config.mjs: Error: it threw null');
   assert.match(await says(t, { 'cluster.config.mjs': 'export default () => ({})' }), /expected an object of keys, found a function$/);
 });
 
 test('the target is not there, or nothing is in it', async (t) => {
   const dir = directory(t);
-  assert.equal(await refusal(load('nowhere', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), `nowhere: no such directory or file (${dir}/nowhere)`);
-  assert.equal(await refusal(load('srever.js', { cwd: directory(t, { 'server.js': '' }) }), 'ERR_CLUSTER_APP_NOT_FOUND').then((says) => says.replace(/\(.*\)/, '')), 'srever.js: no such directory or file , did you mean "server.js"?');
+  assert.equal(await refusal(load('nowhere', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'),
+    `nowhere: no such directory or file (${dir}/nowhere)`);
+  assert.equal(await refusal(load('srever.js', { cwd: directory(t, { 'server.js': '' }) }), 'ERR_CLUSTER_APP_NOT_FOUND')
+    .then((says) => says.replace(/\(.*\)/, '')),
+    'srever.js: no such directory or file , did you mean "server.js"?');
   assert.equal(await refusal(load('/dev/null', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), '/dev/null: neither a directory nor a file');
-  assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'), /^nothing to run in .*: looked for main of package\.json and \{app,server,index\}\.\{ts,mts,js,mjs,cjs\}/);
+  assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'),
+    /^nothing to run in .*: looked for main of package\.json and \{app,server,index\}\.\{ts,mts,js,mjs,cjs\}/);
 });

@@ -31,7 +31,9 @@ const source = `
 `;
 
 test('plugin objects and classes in a map, apart from the plain data', async (t) => {
-  const dir = directory(t, { 'app.js': '', 'cluster.config.mjs': `${source} export default { plugins: { one: plain, two: ByClass, metrics: true } }` });
+  const dir = directory(t, {
+    'app.js': '', 'cluster.config.mjs': `${source} export default { plugins: { one: plain, two: ByClass, metrics: true } }`,
+  });
   const { config, pluginObjects } = await load(dir);
   assert.deepEqual([config.plugins.one, config.plugins.two, config.plugins.metrics], [true, true, true]);
   assert.deepEqual(Object.entries(pluginObjects).map(([key, plugin]) => [key, plugin.name]), [['one', 'plain'], ['two', 'by-class']]);
@@ -54,9 +56,11 @@ test('a library user gives them as well', async (t) => {
 });
 
 test('what is no plugin', async (t) => {
-  const says = (plugins: string) => refusal(load(directory(t, { 'app.js': '', 'cluster.config.mjs': `export default { plugins: ${plugins} }` })));
+  const says = (plugins: string) =>
+    refusal(load(directory(t, { 'app.js': '', 'cluster.config.mjs': `export default { plugins: ${plugins} }` })));
   assert.equal(await says('["metrics"]'), 'cluster.config.mjs: plugins[0]: expected a plugin or [plugin, options], found "metrics"');
-  assert.equal(await says('{ x: () => 1 }'), 'cluster.config.mjs: plugins.x: expected true, false, an object of options or a plugin, found a function');
+  assert.equal(await says('{ x: () => 1 }'),
+    'cluster.config.mjs: plugins.x: expected true, false, an object of options or a plugin, found a function');
   assert.equal(await says('[{ apply() {} }]'), 'plugins: expected a plugin with a name, found one without');
   assert.equal(await says('[class { constructor() { throw new Error("no") } apply() {} }]'), 'plugins: a class cannot be made: no');
 });

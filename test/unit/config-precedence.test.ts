@@ -40,7 +40,8 @@ test('every variable sets its key', async (t) => {
 
 test('a wrong variable or flag is named as such', async (t) => {
   const dir = withConfig(t, {});
-  assert.equal(await refusal(load(dir, { env: { CLUSTER_WORKERS: 'four' } })), 'CLUSTER_WORKERS: expected a whole number from 1 to 1024 or "auto", found "four"');
+  assert.equal(await refusal(load(dir, { env: { CLUSTER_WORKERS: 'four' } })),
+    'CLUSTER_WORKERS: expected a whole number from 1 to 1024 or "auto", found "four"');
   assert.match(await refusal(load(dir, { env: { CLUSTER_LOG_LEVEL: 'x' } })), /^CLUSTER_LOG_LEVEL: /);
   const flag = (flags: object) => refusal(load(dir, { flags }));
   assert.equal(await flag({ workers: '0' }), '--workers: expected a whole number from 1 to 1024 or "auto", found 0');
@@ -52,7 +53,9 @@ test('a wrong variable or flag is named as such', async (t) => {
 });
 
 test('empty variables and flags that are not there are ignored', async (t) => {
-  const { config } = await load(withConfig(t, { port: 1 }), { env: { PORT: '', HOST: '', CLUSTER_ENV: '' }, flags: { port: undefined, log: { level: undefined } } });
+  const { config } = await load(withConfig(t, { port: 1 }), {
+    env: { PORT: '', HOST: '', CLUSTER_ENV: '' }, flags: { port: undefined, log: { level: undefined } },
+  });
   assert.equal(config.port, 1);
   assert.equal(config.log.level, 'info');
 });

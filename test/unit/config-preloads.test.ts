@@ -13,7 +13,9 @@ test('modules of require and import that are not there: where it is written, wha
 });
 
 test('what Node finds is let through: files with an extension or without, packages however they export, builtins, URLs', async (t) => {
-  const dir = withConfig(t, { require: ['./pre', './pre.js', 'one', 'node:fs'], import: ['./pre.js', 'one/only-for-import', 'fs', 'data:text/javascript,0'] }, {
+  const dir = withConfig(t, {
+    require: ['./pre', './pre.js', 'one', 'node:fs'], import: ['./pre.js', 'one/only-for-import', 'fs', 'data:text/javascript,0'],
+  }, {
     'pre.js': '',
     'node_modules/one/package.json': { name: 'one', exports: { '.': './index.js', './only-for-import': { import: './import.mjs' } } },
     'node_modules/one/index.js': '',

@@ -19,7 +19,8 @@ for (const [title, request] of [
 
 test('a mistyped --env names the profile that was meant', async (t) => {
   const dir = withConfig(t, { profiles });
-  assert.equal(await refusal(load(dir, { flags: { profile: 'stagin' } })), '--env: no profile "stagin" in .clusterrc, did you mean "staging"?');
+  assert.equal(await refusal(load(dir, { flags: { profile: 'stagin' } })),
+    '--env: no profile "stagin" in .clusterrc, did you mean "staging"?');
   assert.match(await refusal(load(dir, { flags: { profile: 'x' } })), /known are production, development, staging, node$/);
 });
 

@@ -21,7 +21,10 @@ test('what a tap changed is noted', async (t) => {
 for (const [change, says] of [
   [{ port: 'x' }, /^hook configResolved: port: expected a whole number from 0 to 65535, found "x"$/],
   [{ prot: 1 }, /^hook configResolved: prot: unknown key, did you mean "port"\?$/],
-  [{ https: { key: '/k' } }, /^hook configResolved: https: expected both key and cert, found no cert\nhook configResolved: https\.key: cannot read \/k/],
+  [
+    { https: { key: '/k' } },
+    /^hook configResolved: https: expected both key and cert, found no cert\nhook configResolved: https\.key: cannot read \/k/,
+  ],
   [{ title: undefined }, /^hook configResolved: title: expected a text, found nothing$/],
 ] as const) {
   test(`a tap that answers ${JSON.stringify(change)} is refused`, async (t) => {

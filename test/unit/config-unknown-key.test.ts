@@ -7,7 +7,8 @@ const says = (t: test.TestContext, config: object) => refusal(load(withConfig(t,
 test('an unknown key names the nearest one', async (t) => {
   assert.equal(await says(t, { worker: 4 }), '.clusterrc: worker: unknown key, did you mean "workers"?');
   assert.equal(await says(t, { refork: { limt: 4 } }), '.clusterrc: refork.limt: unknown key, did you mean "limit"?');
-  assert.equal(await says(t, { profiles: { 'pre-prod': { prot: 1 } } }), '.clusterrc: profiles.pre-prod.prot: unknown key, did you mean "port"?');
+  assert.equal(await says(t, { profiles: { 'pre-prod': { prot: 1 } } }),
+    '.clusterrc: profiles.pre-prod.prot: unknown key, did you mean "port"?');
 });
 
 test('an unknown key far from all others lists the known ones', async (t) => {
@@ -16,7 +17,8 @@ test('an unknown key far from all others lists the known ones', async (t) => {
 
 test('names of Object.prototype are unknown like any other', async (t) => {
   assert.match(await says(t, { constructor: 1 }), /^\.clusterrc: constructor: unknown key/);
-  assert.match(await refusal(load(withConfig(t, {}, { '.clusterrc': '{"__proto__": {"workers": 2}}' }))), /^\.clusterrc: __proto__: unknown key/);
+  assert.match(await refusal(load(withConfig(t, {}, { '.clusterrc': '{"__proto__": {"workers": 2}}' }))),
+    /^\.clusterrc: __proto__: unknown key/);
 });
 
 test('a profile holds neither profiles nor a base of its own', async (t) => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { beforeEach, test, type TestContext } from 'node:test';
@@ -27,7 +29,8 @@ beforeEach((t) => {
   });
 });
 
-const info = (title: string, dir = app): InstanceInfo => ({ title, dir, target: dir, command: 'start', argv: [], execArgv: [], cwd: home, log: null });
+const info = (title: string, dir = app): InstanceInfo =>
+  ({ title, dir, target: dir, command: 'start', argv: [], execArgv: [], cwd: home, log: null });
 
 /** Instances of this test: a real user's own ones are none of its business. */
 const listed = async () => (await listInstances()).filter(({ dir }) => dir.startsWith(home)).map(({ title }) => title);
@@ -129,16 +132,23 @@ test('of many starts at once, over a stale record, exactly one gets through', as
   const pid = await deadPid();
   const script = `
     import { claim } from ${JSON.stringify(new URL('../../lib/control/registry.ts', import.meta.url).href)};
-    process.on('message', () => claim(${JSON.stringify(info('one'))}).then(() => 'won', (error) => error.code).then((answer) => process.send(answer)));
+    process.on('message', () => {
+      claim(${JSON.stringify(info('one'))}).then(() => 'won', (error) => error.code).then((answer) => process.send(answer));
+    });
     process.on('disconnect', () => process.exit());
     process.send('there');
   `;
-  const starts = Array.from({ length: 6 }, () => spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+  const starts = Array.from({ length: 6 }, () =>
+    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
   try {
-    const next = () => Promise.all(starts.map((child) => new Promise<string>((resolve, reject) => { child.once('message', (answer) => resolve(String(answer))).once('exit', () => reject(new Error('ended'))); })));
+    const next = () => Promise.all(starts.map((child) => new Promise<string>((resolve, reject) => {
+      child.once('message', (answer) => resolve(String(answer))).once('exit', () => reject(new Error('ended')));
+    })));
     await next();
     for (let round = 0; round < 3; round++) {
-      writeFileSync(path.join(dir, `${id}.json`), JSON.stringify({ ...info('one'), id, pid, startedTick: round, startedAt: '2020', socket: path.join(dir, `${id}.sock`) }));
+      writeFileSync(path.join(dir, `${id}.json`), JSON.stringify({
+        ...info('one'), id, pid, startedTick: round, startedAt: '2020', socket: path.join(dir, `${id}.sock`),
+      }));
       const answers = next();
       for (const child of starts) child.send('go');
       assert.deepEqual((await answers).sort(), [...Array<string>(5).fill('ERR_CLUSTER_ALREADY_RUNNING'), 'won']);

@@ -52,7 +52,8 @@ function raw(socketPath: string, method: string, url: string): Promise<{ status:
   return new Promise((resolve, reject) => {
     request({ socketPath, method, path: url }, (response) => {
       let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => { body += text; }).on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+      response.setEncoding('utf8').on('data', (text: string) => { body += text; })
+        .on('end', () => resolve({ status: response.statusCode ?? 0, body }));
     }).on('error', reject).end();
   });
 }
@@ -91,8 +92,10 @@ test('scale and stop hand on what was asked', async (t) => {
 
 test('a refusal reaches the client with its code and its detail', async (t) => {
   const { client, master } = await serve(t);
-  master.reloading = () => Promise.reject(new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', 'worker#0 did not start', { detail: 'SyntaxError: no' }));
-  await assert.rejects(client.run('/reload'), { code: 'ERR_CLUSTER_RELOAD_ABORTED', message: 'worker#0 did not start', detail: 'SyntaxError: no' });
+  master.reloading = () =>
+    Promise.reject(new ClusterError('ERR_CLUSTER_RELOAD_ABORTED', 'worker#0 did not start', { detail: 'SyntaxError: no' }));
+  await assert.rejects(client.run('/reload'),
+    { code: 'ERR_CLUSTER_RELOAD_ABORTED', message: 'worker#0 did not start', detail: 'SyntaxError: no' });
 });
 
 test('an unforeseen error of the master is an answer, not a crash', async (t) => {
@@ -141,9 +144,11 @@ test('a master that dies midway, hangs or has no socket is a clear error', async
   const server = createServer((connection) => connection.once('data', () => { if (answer !== null) connection.end(answer); }));
   await new Promise<void>((resolve) => { server.listen(socket, resolve); });
   t.after(() => server.close());
-  await assert.rejects(client.run('/reload'), { code: 'ERR_CLUSTER_CONTROL', message: 'the master of "fake" (pid 4711) went away before it was done' });
+  await assert.rejects(client.run('/reload'),
+    { code: 'ERR_CLUSTER_CONTROL', message: 'the master of "fake" (pid 4711) went away before it was done' });
   answer = 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"progress":{"task":"reload","text":"one"}}\n';
   await assert.rejects(client.run('/reload'), { message: /went away before it was done/ });
   answer = null;
-  await assert.rejects(client.status(100), { code: 'ERR_CLUSTER_CONTROL', message: 'the master of "fake" (pid 4711) did not answer within 100 ms' });
+  await assert.rejects(client.status(100),
+    { code: 'ERR_CLUSTER_CONTROL', message: 'the master of "fake" (pid 4711) did not answer within 100 ms' });
 });

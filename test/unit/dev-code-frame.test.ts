@@ -7,12 +7,20 @@ import { codeFrame, frameText, positionOf } from '../../plugins/dev-reload/code-
 
 const dir = '/srv/app';
 const stacks: [name: string, error: { message: string; stack: string }, expected: string | null][] = [
-  ['the first frame of the app', { message: '', stack: `Error: x\n    at check (${dir}/node_modules/a/index.js:1:2)\n    at Object.<anonymous> (${dir}/lib/user.js:12:5)\n    at node:internal/x:1:1` }, `${dir}/lib/user.js:12:5`],
+  ['the first frame of the app', { message: '', stack: `Error: x\n    at check (${dir}/node_modules/a/index.js:1:2)\n`
+    + `    at Object.<anonymous> (${dir}/lib/user.js:12:5)\n    at node:internal/x:1:1` }, `${dir}/lib/user.js:12:5`],
   ['an async frame, as a URL', { message: '', stack: `Error: x\n    at async file://${dir}/app.mjs:3:7` }, `${dir}/app.mjs:3:7`],
-  ['a path with a space and brackets', { message: '', stack: `Error: x\n    at new Thing (file://${dir}/my%20app/(group)/page.js:4:9)` }, `${dir}/my app/(group)/page.js:4:9`],
-  ['a syntax error', { message: '', stack: `${dir}/a.js:2\nconst x = ;\n          ^\n\nSyntaxError: Unexpected token ';'\n    at wrapSafe (node:internal/modules/cjs/loader:1:2)` }, `${dir}/a.js:2:11`],
+  [
+    'a path with a space and brackets', { message: '', stack: `Error: x\n    at new Thing (file://${dir}/my%20app/(group)/page.js:4:9)` },
+    `${dir}/my app/(group)/page.js:4:9`,
+  ],
+  ['a syntax error', { message: '', stack: `${dir}/a.js:2\nconst x = ;\n          ^\n\n`
+    + `SyntaxError: Unexpected token ';'\n    at wrapSafe (node:internal/modules/cjs/loader:1:2)` }, `${dir}/a.js:2:11`],
   ['nothing but Node', { message: '', stack: 'Error: x\n    at process.emit (node:events:5:6)' }, null],
-  ['a package only, when nothing else is there', { message: '', stack: 'Error: x\n    at f (/opt/shared/thing.js:5:6)' }, '/opt/shared/thing.js:5:6'],
+  [
+    'a package only, when nothing else is there', { message: '', stack: 'Error: x\n    at f (/opt/shared/thing.js:5:6)' },
+    '/opt/shared/thing.js:5:6',
+  ],
 ];
 
 for (const [name, error, expected] of stacks) {

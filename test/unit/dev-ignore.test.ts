@@ -11,7 +11,8 @@ const cases: [file: string, ignored: boolean, patterns?: string[]][] = [
   ['app.js~', true], ['.app.js.swp', true], ['debug.log', true], ['data.sqlite', true], ['data.db-wal', true],
   ['data', true, ['data']], ['src/data/x.json', true, ['data']], ['database.js', false, ['data']],
   ['public/a.js', true, ['public/']], ['src/public.js', false, ['public']],
-  ['src/a.gen.ts', true, ['*.gen.ts']], ['src/deep/a.css', true, ['src/**/*.css']], ['src/a.css', true, ['src/**/*.css']], ['lib/a.css', false, ['src/**/*.css']],
+  ['src/a.gen.ts', true, ['*.gen.ts']], ['src/deep/a.css', true, ['src/**/*.css']], ['src/a.css', true, ['src/**/*.css']],
+  ['lib/a.css', false, ['src/**/*.css']],
   ['src/one/a.js', true, ['src/one']], ['lib/src/one/a.js', false, ['src/one']], ['a+b.js', true, ['a+b.js']],
 ];
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { commands, docsTables, PAGES, shownTable } from '../helpers/docs-tables.js';
+import { exportsOf, membersOf } from '../helpers/declared.js';
+import { commands, docsTables, namesIn, PAGES, rowsUnder, shownTable } from '../helpers/docs-tables.js';
 import { anchors, links, pages, paths } from '../helpers/markdown.js';
 import { ERRORS } from '../../lib/kit/errors.js';
 
@@ -21,9 +22,10 @@ test('every generated table has its page', () => {
 });
 
 test('every test that the README names is there', () => {
-  const [, section = ''] = readFileSync('README.md', 'utf8').split('## What happens when ...');
-  const named = [...(section.split('\n## ')[0] ?? '').matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map((match) => match[1] as string);
-  assert.ok(named.length > 20);
+  const [, text = ''] = readFileSync('README.md', 'utf8').split('\n## What can be served\n');
+  const [served = '', , happens = ''] = text.split(/\n(## What happens when \.\.\.|## Plugins)/);
+  const named = [...`${served}${happens}`.matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map((match) => match[1] as string);
+  assert.ok(named.length > 30, `${named.length} tests`);
   for (const name of named) assert.ok(existsSync(`test/integration/${name}.test.ts`), name);
 });
 
@@ -74,4 +76,49 @@ test('docs/architecture.md describes every folder of lib', () => {
   const inside = readdirSync('lib', { recursive: true, encoding: 'utf8' }).map((name) => `lib/${name}`);
   const folders = inside.filter((name) => statSync(name).isDirectory());
   assert.deepEqual(folders.filter((folder) => !text.includes(`\`${folder}/\``)), []);
+});
+
+/** What a table has in its first column, by the head of that column, and what it is to have. */
+const TABLES: [page: string, head: string, names: () => string[]][] = [
+  ['docs/plugins.md', 'on `master`', () => [
+    ...membersOf('lib/api/plugin.ts', 'Master'), ...membersOf('lib/api/control.ts', 'Controllable').filter((name) => name !== 'onProgress'),
+  ]],
+  ['docs/plugins.md', 'on `runtime`', () => membersOf('lib/api/runtime.ts', 'Runtime')],
+  ['docs/api.md', 'on `bootstrap`', () => membersOf('lib/master/bootstrap.ts', 'Bootstrap')],
+  ['docs/api.md', 'on `context`', () => membersOf('lib/api/runtime.ts', 'Context')],
+  ['docs/api.md', 'on `messenger`', () => membersOf('lib/api/messenger.ts', 'Messenger')],
+  ['docs/cli.md', 'field', () => membersOf('lib/api/control.ts', 'Status')],
+];
+
+for (const [page, head, names] of TABLES) {
+  test(`${page}: the table "${head}" has every name that the code has, and no other`, () => {
+    assert.deepEqual(namesIn(rowsUnder(page, head).join('\n')).sort(), [...new Set(names())].sort());
+  });
+}
+
+for (const file of ['lib/index.ts', 'lib/runtime.ts', 'bin/index.ts']) {
+  test(`every export of ${file} is named in docs/api.md or docs/plugins.md`, () => {
+    const named = new Set(['docs/api.md', 'docs/plugins.md'].flatMap((page) => namesIn(readFileSync(page, 'utf8'))));
+    const names = exportsOf(file);
+    assert.ok(names.length > 10);
+    assert.deepEqual(names.filter((name) => !named.has(name)), []);
+  });
+}
+
+test('docs/hooks.md names all that is seen of a child, and docs/cli.md all that status tells of one', () => {
+  const lost = (page: string, file: string, type: string) => {
+    const text = readFileSync(page, 'utf8');
+    return membersOf(file, type).filter((name) => !new RegExp(`\\b${name}\\b`).test(text));
+  };
+  assert.deepEqual(lost('docs/hooks.md', 'lib/api/child.ts', 'ChildView'), []);
+  assert.deepEqual(lost('docs/cli.md', 'lib/api/control.ts', 'ChildStatus'), []);
+});
+
+test('docs/architecture.md has the layers that the linter holds', () => {
+  const [, array = ''] = readFileSync('eslint.config.js', 'utf8').split('\nconst layers = [\n');
+  const rows = (array.split('\n];')[0] ?? '').match(/\[[^\]]*\]/g) ?? [];
+  const nameOf = (folder: string) => folder === 'lib' ? 'entries' : folder.replace('lib/', '');
+  const shown = rows.map((row) => (row.match(/[\w/]+/g) ?? []).map(nameOf).join(' | '));
+  assert.ok(shown.length > 5);
+  assert.ok(readFileSync('docs/architecture.md', 'utf8').includes(`\n${shown.join(' < ')}\n`), shown.join(' < '));
 });

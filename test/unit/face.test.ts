@@ -23,7 +23,8 @@ for (const how of ['tap', 'tapPromise', 'tapAsync'] as const) {
   test(`a hook tapped with ${how} after apply: ERR_CLUSTER_TAP_LATE, which names plugin and hook`, async (t) => {
     const { master, core } = await face(t);
     const hook = master.hooks.beforeClose as unknown as Record<string, (...args: unknown[]) => void>;
-    assert.throws(() => hook[how]!('mine', () => {}), { code: 'ERR_CLUSTER_TAP_LATE', message: /plugin "mine" taps hook beforeClose after its apply/ });
+    assert.throws(() => hook[how]!('mine', () => {}),
+      { code: 'ERR_CLUSTER_TAP_LATE', message: /plugin "mine" taps hook beforeClose after its apply/ });
     assert.equal(core.hooks.beforeClose.taps.length, 0);
   });
 }
@@ -60,13 +61,17 @@ test('taps bear the plugin\'s name, whatever it calls them, and keep their stage
 
 test('a hook that there is not: undefined for who asks, and named for who taps it', async (t) => {
   await face(t, ({ hooks }) => { assert.equal((hooks as unknown as Record<string, unknown>).ofTheFuture, undefined); });
-  await assert.rejects(face(t, ({ hooks }) => { (hooks as unknown as Record<string, Hooks['workerReady']>).workerRedy!.tap('x', () => {}); }),
+  await assert.rejects(face(t, ({ hooks }) => {
+    (hooks as unknown as Record<string, Hooks['workerReady']>).workerRedy!.tap('x', () => {});
+  }),
     { code: 'ERR_CLUSTER_PLUGIN', message: 'plugin "mine" failed in apply: there is no hook "workerRedy", did you mean "workerReady"?' });
 });
 
 test('an apply that throws, or hangs, is named', async (t) => {
-  await assert.rejects(face(t, () => { throw new Error('no config'); }), { code: 'ERR_CLUSTER_PLUGIN', message: /plugin "mine" failed in apply: no config/ });
-  await assert.rejects(face(t, () => new Promise(() => {})), { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"mine" did not finish apply within 50 ms/ });
+  await assert.rejects(face(t, () => { throw new Error('no config'); }),
+    { code: 'ERR_CLUSTER_PLUGIN', message: /plugin "mine" failed in apply: no config/ });
+  await assert.rejects(face(t, () => new Promise(() => {})),
+    { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"mine" did not finish apply within 50 ms/ });
 });
 
 test('share and shared: from one to the others, each name once', async (t) => {
@@ -74,13 +79,16 @@ test('share and shared: from one to the others, each name once', async (t) => {
   await applyPlugin(core, { name: 'taker', apply: (master) => {
     assert.equal(master.shared('unit.number'), 42);
     assert.equal(master.shared('unit.nothing'), undefined);
-    assert.throws(() => master.share('unit.number', 43), { code: 'ERR_CLUSTER_PLUGIN', message: 'plugin "taker" shares "unit.number", which plugin "giver" shares already' });
+    assert.throws(() => master.share('unit.number', 43),
+      { code: 'ERR_CLUSTER_PLUGIN', message: 'plugin "taker" shares "unit.number", which plugin "giver" shares already' });
   } }, {});
   assert.equal(core.shared.get('unit.number')?.value, 42);
 });
 
 test('a plugin that another one applies has a face of its own', async (t) => {
-  const { core } = await face(t, (master) => master.applyPlugin({ name: 'inner', apply: ({ hooks }) => { hooks.beforeClose.tap('x', () => {}); } }, {}));
+  const { core } = await face(t, (master) => master.applyPlugin({
+    name: 'inner', apply: ({ hooks }) => { hooks.beforeClose.tap('x', () => {}); },
+  }, {}));
   assert.deepEqual(core.hooks.beforeClose.taps.map(({ name }) => name), ['inner']);
 });
 
@@ -103,9 +111,12 @@ test('routes, connections and parts are the plugin\'s own', async (t) => {
   master.routeConnections({ pick: () => 0 });
   assert.equal(core.routes[0]!.path, '/mine');
   assert.throws(() => core.routing.add('other', { pick: () => 1 }), /"mine" and "other"/);
-  assert.throws(() => master.inject('worker', import.meta.url, { fn: () => {} }), { code: 'ERR_CLUSTER_NOT_CLONEABLE', message: /plugin "mine"/ });
-  assert.throws(() => master.inject('master' as never, import.meta.url), { code: 'ERR_CLUSTER_PLUGIN', message: /expected "worker" or "agent"/ });
-  assert.throws(() => master.inject('worker', path.join(import.meta.dirname, 'nothing.js')), { code: 'ERR_CLUSTER_PLUGIN', message: /there is no file/ });
+  assert.throws(() => master.inject('worker', import.meta.url, { fn: () => {} }),
+    { code: 'ERR_CLUSTER_NOT_CLONEABLE', message: /plugin "mine"/ });
+  assert.throws(() => master.inject('master' as never, import.meta.url),
+    { code: 'ERR_CLUSTER_PLUGIN', message: /expected "worker" or "agent"/ });
+  assert.throws(() => master.inject('worker', path.join(import.meta.dirname, 'nothing.js')),
+    { code: 'ERR_CLUSTER_PLUGIN', message: /there is no file/ });
   master.inject('agent', import.meta.url, {}, { passive: true });
   assert.equal(core.parts.wantAgent, false);
   master.inject('agent', import.meta.url);
@@ -126,17 +137,23 @@ test('load: in the order of the configuration, classes and objects, each with it
     name = 'second';
     apply(_: Master, options: unknown) { seen.push(['second', options]); }
   }
-  await prepare(withPlugins(t, { first: { name: 'first', apply: (_: Master, options: unknown) => { seen.push(['first', options]); } }, second: Second, off: {} },
+  await prepare(withPlugins(t, {
+    first: { name: 'first', apply: (_: Master, options: unknown) => { seen.push(['first', options]); } }, second: Second, off: {},
+  },
     { second: { limit: 3 }, off: false }));
   assert.deepEqual(seen, [['first', {}], ['second', { limit: 3 }]]);
 });
 
 for (const [what, plugin, error] of [
   ['no plugin', { name: 'x' }, { code: 'ERR_CLUSTER_PLUGIN', message: /exports no plugin/ }],
-  ['a class that throws', class { constructor() { throw new Error('never'); } apply() {} }, { code: 'ERR_CLUSTER_PLUGIN', message: /cannot be made: never/ }],
+  ['a class that throws', class { constructor() { throw new Error('never'); } apply() {} }, {
+    code: 'ERR_CLUSTER_PLUGIN', message: /cannot be made: never/,
+  }],
   ['one without a name', { apply() {} }, { code: 'ERR_CLUSTER_PLUGIN', message: /expected a plugin with a name/ }],
   ['another Node', { name: 'x', engines: { node: '>=999' }, apply() {} }, { code: 'ERR_CLUSTER_ENGINE', message: /needs node >=999/ }],
-  ['a range that is none', { name: 'x', engines: { node: 'new' }, apply() {} }, { code: 'ERR_CLUSTER_ENGINE', message: /"new" is no version range/ }],
+  ['a range that is none', { name: 'x', engines: { node: 'new' }, apply() {} }, {
+    code: 'ERR_CLUSTER_ENGINE', message: /"new" is no version range/,
+  }],
 ] as const) {
   test(`load: ${what} is refused`, async (t) => {
     await assert.rejects(prepare(withPlugins(t, { mine: plugin })), error);
@@ -145,5 +162,6 @@ for (const [what, plugin, error] of [
 
 test('a start that two picking plugins are in names both', async (t) => {
   const picks = (name: string) => ({ name, apply: (master: Master) => master.routeConnections({ pick: () => 0 }) });
-  await assert.rejects(prepare(withPlugins(t, { sticky: picks('sticky'), tenants: picks('tenants') })), { message: /"sticky" and "tenants" both pick/ });
+  await assert.rejects(prepare(withPlugins(t, { sticky: picks('sticky'), tenants: picks('tenants') })),
+    { message: /"sticky" and "tenants" both pick/ });
 });

@@ -9,7 +9,8 @@ import type { Sample } from '../../plugins/health-check/messages.js';
 
 test('the kernel\'s counters: of the own control group first, whichever version, then of the machine', () => {
   assert.deepEqual(countersOf('0::/\n'), ['/sys/fs/cgroup/memory.events', '/sys/fs/cgroup/memory.events', '/proc/vmstat']);
-  assert.deepEqual(countersOf('5:cpu,cpuacct:/a\n4:memory:/docker/x\n0::/\n').slice(0, 2), ['/sys/fs/cgroup/memory/docker/x/memory.oom_control', '/sys/fs/cgroup/memory/memory.oom_control']);
+  assert.deepEqual(countersOf('5:cpu,cpuacct:/a\n4:memory:/docker/x\n0::/\n').slice(0, 2),
+    ['/sys/fs/cgroup/memory/docker/x/memory.oom_control', '/sys/fs/cgroup/memory/memory.oom_control']);
   assert.deepEqual(countersOf(''), ['/proc/vmstat']);
 });
 
@@ -33,7 +34,9 @@ test('a SIGKILL is put down to the kernel once for each kill it counts, and not 
 });
 
 test('a heap that cannot have filled up since it was last seen was not full', () => {
-  const sample = (heapUsed: number): Sample => ({ at: 0, rss: 0, heapUsed, heapLimit: 4e9, cpu: 0, eventLoopUtilization: 0, eventLoopDelay: 0, requests: 0, connections: 0, checks: [] });
+  const sample = (heapUsed: number): Sample => ({
+    at: 0, rss: 0, heapUsed, heapLimit: 4e9, cpu: 0, eventLoopUtilization: 0, eventLoopDelay: 0, requests: 0, connections: 0, checks: [],
+  });
   assert.equal(couldBeFull({ last: sample(10e6), heardAt: 0 }, 900), false);
   assert.equal(couldBeFull({ last: sample(10e6), heardAt: 0 }, 5_000), true, 'silent for long enough');
   assert.equal(couldBeFull({ last: sample(3.7e9), heardAt: 0 }, 10), true);

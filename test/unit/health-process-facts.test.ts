@@ -27,7 +27,9 @@ test('the ports that a process listens on', async (t) => {
 
 test('its processes with theirs, and where it waits in the kernel', onLinux, async (t) => {
   const shell = spawn('sh', ['-c', 'sleep 20; true'], { stdio: 'ignore' });
-  t.after(async () => { for (const { pid } of [{ pid: shell.pid ?? 0 }, ...await descendantsOf(shell.pid ?? 0)]) process.kill(pid, 'SIGKILL'); });
+  t.after(async () => {
+    for (const { pid } of [{ pid: shell.pid ?? 0 }, ...await descendantsOf(shell.pid ?? 0)]) process.kill(pid, 'SIGKILL');
+  });
   const pid = shell.pid ?? 0;
   const deadline = performance.now() + 3_000;
   while ((await descendantsOf(pid)).length === 0) assert.ok(performance.now() < deadline);

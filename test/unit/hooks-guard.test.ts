@@ -16,7 +16,8 @@ test('what is awaited is a gate, or decides after having waited', () => {
   const hooks = createHooks();
   const awaited = (Object.keys(hooks) as HookName[]).filter((name) => (hooks[name] as { call?: unknown }).call === undefined);
   for (const name of awaited) assert.equal(noteOfHook(hooks[name]).kind, name === 'beforeReload' ? 'decide' : 'gate', name);
-  assert.deepEqual((Object.keys(hooks) as HookName[]).filter((name) => noteOfHook(hooks[name]).kind === 'gate' && !awaited.includes(name)), []);
+  assert.deepEqual((Object.keys(hooks) as HookName[]).filter((name) => noteOfHook(hooks[name]).kind === 'gate' && !awaited.includes(name)),
+    []);
 });
 
 test('every hook says its kind and when it is called', () => {
@@ -38,7 +39,8 @@ test('a gate waits for an async function that was given to tap', async () => {
 test('an error in a gate carries the name of plugin and hook', async () => {
   const { hooks } = guarded();
   hooks.beforeStart.tapPromise('my-plugin', async () => { throw new Error('no database'); });
-  await assert.rejects(hooks.beforeStart.promise({} as never), { code: 'ERR_CLUSTER_HOOK', message: /"my-plugin".*beforeStart.*no database/ });
+  await assert.rejects(hooks.beforeStart.promise({} as never),
+    { code: 'ERR_CLUSTER_HOOK', message: /"my-plugin".*beforeStart.*no database/ });
 });
 
 test('a gate gives up a tap that hangs, by name; one with a callback too', async () => {

@@ -13,7 +13,8 @@ async function cluster(t: TestContext, { agent = true } = {}) {
   return { ...fake, forget, started };
 }
 
-const heard = ({ envelopes }: FakeChild) => envelopes.map(({ action, data }) => Array.isArray(data) ? [action, ...data as unknown[]].join(' ') : action);
+const heard = ({ envelopes }: FakeChild) =>
+  envelopes.map(({ action, data }) => Array.isArray(data) ? [action, ...data as unknown[]].join(' ') : action);
 
 test('as the hooks fire at the start: agent-pids and agent-start, then app-pids, then cluster-ready for all', async (t) => {
   const { forks, started } = await cluster(t);
@@ -61,7 +62,9 @@ test('nothing is announced of deaths while it closes', async (t) => {
   assert.deepEqual(forks.alive.map(heard), [[], []]);
 });
 
-for (const [end, how] of [['exited', 'has exited'], ['pipe', 'has closed its pipe'], ['killed', 'was killed and is not gone yet']] as const) {
+for (const [end, how] of [
+  ['exited', 'has exited'], ['pipe', 'has closed its pipe'], ['killed', 'was killed and is not gone yet'],
+] as const) {
   test(`a message to the dead: one that ${how}; a request is refused at once, a message reaches the others`, async (t) => {
     const { core, forks, forget } = await cluster(t);
     const dead = forks.in(0);

@@ -72,7 +72,8 @@ function draw(game: Game): [string, (game: Game) => void] {
 async function play(t: TestContext, seed: number): Promise<void> {
   const roll = dice(seed);
   const fake = await running(t, {
-    agent: roll(2) === 0, workers: 1 + roll(3), reload: { soak: roll(2) * 500, batch: 1 + roll(2) }, refork: { ...defaults.refork, limit: 1_000 },
+    agent: roll(2) === 0, workers: 1 + roll(3), reload: { soak: roll(2) * 500, batch: 1 + roll(2) },
+    refork: { ...defaults.refork, limit: 1_000 },
   });
   // Nobody gives up in the midst of a game: the three strikes have a test of their own.
   fake.core.workers.leftReturn = true;
@@ -128,7 +129,9 @@ test('after random deaths and reloads, once forks succeed: every slot serves, an
   for (let seed = 1; seed <= 100; seed++) {
     const roll = dice(seed * 7_919);
     const undo: (() => void)[] = [];
-    const fake = await running({ after: (fn) => { undo.push(fn as () => void); } }, { agent: roll(2) === 0, workers: 1 + roll(3), refork: { ...defaults.refork, limit: 1_000 } });
+    const fake = await running({ after: (fn) => { undo.push(fn as () => void); } }, {
+      agent: roll(2) === 0, workers: 1 + roll(3), refork: { ...defaults.refork, limit: 1_000 },
+    });
     const game: Game = { ...fake, roll, asked: [], count: fake.core.workers.slots.length, tick: (ms) => t.mock.timers.tick(ms) };
     const steps: string[] = [];
     for (let step = 0; step < STEPS; step++) {
@@ -149,11 +152,15 @@ test('after random deaths and reloads, once forks succeed: every slot serves, an
     assertSound(fake, where);
     for (const [name, { outcome }] of game.asked) assert.notEqual(outcome.state, 'pending', `${where}: ${name} has not settled`);
     assert.equal(fake.core.workers.slots.length, game.count, `${where}: the number of slots`);
-    assert.ok(fake.core.workers.complete, `${where}: ${fake.core.workers.slots.map(({ current, refork, left }) => `${current?.state ?? refork.delay} ${left}`).join(', ')}`);
+    assert.ok(fake.core.workers.complete,
+      `${where}: ${fake.core.workers.slots.map(({ current, refork, left }) => `${current?.state ?? refork.delay} ${left}`).join(', ')}`);
     assert.equal(fake.core.releases.current.loaded.config.workers, game.count, `${where}: the configuration's number`);
-    assert.equal(fake.forks.alive.length, fake.core.workers.slots.length + fake.core.agent.children().length, `${where}: somebody is left over`);
+    assert.equal(fake.forks.alive.length, fake.core.workers.slots.length + fake.core.agent.children().length,
+      `${where}: somebody is left over`);
     const generations = new Set(fake.core.workers.ready().map(({ generation }) => generation));
-    if (fake.core.lastReload?.ok) assert.deepEqual([...generations], [fake.core.releases.current.generation], `${where}: old code after a reload`);
+    if (fake.core.lastReload?.ok) {
+      assert.deepEqual([...generations], [fake.core.releases.current.generation], `${where}: old code after a reload`);
+    }
     await close(fake.core, 'end', { force: true });
     for (const one of undo) one();
   }

@@ -153,7 +153,9 @@ test('a gate that refuses after somebody else has filled the slot: nothing is fo
   const { core, fake, death, forks, slot } = await cluster(t);
   let refuse!: (error: Error) => void;
   let first = true;
-  core.hooks.beforeForkWorker.tapPromise('slow', () => first ? new Promise((_, reject) => { [refuse, first] = [reject, false]; }) : Promise.resolve());
+  core.hooks.beforeForkWorker.tapPromise('slow', () => first
+    ? new Promise((_, reject) => { [refuse, first] = [reject, false]; })
+    : Promise.resolve());
   await death();
   t.mock.timers.tick(0);
   await turns();

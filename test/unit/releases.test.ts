@@ -70,7 +70,8 @@ test('configResolved: what a tap returns, or changes in place, is validated and 
   await all.first();
   const { config, provenance } = all.current.loaded;
   assert.deepEqual([config.port, config.title], [2, 'named']);
-  assert.deepEqual([provenance.port, provenance.title], [{ from: 'hook', where: 'configResolved' }, { from: 'hook', where: 'configResolved' }]);
+  assert.deepEqual([provenance.port, provenance.title],
+    [{ from: 'hook', where: 'configResolved' }, { from: 'hook', where: 'configResolved' }]);
 });
 
 test('configResolved: what is no configuration is refused by name', async () => {

@@ -6,7 +6,10 @@ import { close } from '../../lib/master/operations/shutdown.js';
 import { assertSound, loadedWith, running, watched } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';
 
-async function cluster(t: TestContext, { agent = false, reloadConfig, ...config }: Partial<Config> & { agent?: boolean; reloadConfig?: () => Promise<never> } = {}) {
+async function cluster(
+  t: TestContext,
+  { agent = false, reloadConfig, ...config }: Partial<Config> & { agent?: boolean; reloadConfig?: () => Promise<never> } = {},
+) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const fake = await running(t, { agent, ...config, options: { reloadConfig } });
   let released = 0;
@@ -92,7 +95,8 @@ test('an abort half-way: who took over stays, and the message says how many', as
   await turns();
   forks.in(1).exits(1);
   await turns();
-  assert.match(seen.outcome.state === 'failed' ? seen.outcome.error.message : '', /1 of 3 workers had been replaced, the others are untouched/);
+  assert.match(seen.outcome.state === 'failed' ? seen.outcome.error.message : '',
+    /1 of 3 workers had been replaced, the others are untouched/);
   assert.deepEqual(core.workers.ready().map(({ generation }) => generation), [2, 1, 1]);
 });
 
@@ -101,7 +105,9 @@ test('an abort in a batch ends those that are still starting, also where a gate 
   const seen = watched(reload(core, 'test'));
   await turns();
   let open!: () => void;
-  core.hooks.beforeForkWorker.tapPromise('slow', ({ slot }) => slot === 2 ? new Promise((resolve) => { open = resolve; }) : Promise.resolve());
+  core.hooks.beforeForkWorker.tapPromise('slow', ({ slot }) => slot === 2
+    ? new Promise((resolve) => { open = resolve; })
+    : Promise.resolve());
   forks.in(0).ready();
   await turns();
   forks.in(1).exits(1);

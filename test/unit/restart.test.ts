@@ -6,7 +6,9 @@ import { close } from '../../lib/master/operations/shutdown.js';
 import { assertSound, loadedWith, running, watched } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';
 
-async function cluster(t: TestContext, { agent = false, next, ...config }: Partial<Config> & { agent?: boolean; next?: Partial<Config> } = {}) {
+async function cluster(
+  t: TestContext, { agent = false, next, ...config }: Partial<Config> & { agent?: boolean; next?: Partial<Config> } = {},
+) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const options = next ? { reloadConfig: async () => loadedWith(next, { agent }) } : {};
   const fake = await running(t, { agent, ...config, options });

@@ -25,7 +25,9 @@ test('a second plugin does not take the place of the first: all see a connection
   assert.equal(routing.prepares, true);
 });
 
-for (const [notes, last] of [[['a', 'b'], 'b'], [['a', undefined], 'a'], [[undefined, 'b'], 'b'], [[undefined, undefined], undefined]] as const) {
+for (const [notes, last] of [
+  [['a', 'b'], 'b'], [['a', undefined], 'a'], [[undefined, 'b'], 'b'], [[undefined, undefined], undefined],
+] as const) {
   test(`notes ${JSON.stringify(notes)}: the worker gets ${last}`, () => {
     const routing = new Routing();
     for (const [at, note] of notes.entries()) routing.add(`plugin ${at}`, { prepare: (_, admit) => { admit(note); } });
@@ -63,7 +65,8 @@ test('a plugin that admits twice is heard once: the next one sees a connection o
 test('two that pick are an error that names both, and the first goes on', () => {
   const routing = new Routing();
   routing.add('sticky', { pick: () => 1 });
-  assert.throws(() => routing.add('tenants', { pick: () => 2, prepare: () => {} }), { code: 'ERR_CLUSTER_PLUGIN', message: /"sticky" and "tenants" both pick/ });
+  assert.throws(() => routing.add('tenants', { pick: () => 2, prepare: () => {} }),
+    { code: 'ERR_CLUSTER_PLUGIN', message: /"sticky" and "tenants" both pick/ });
   assert.equal(routing.pick(client, () => false), 1);
   assert.equal(routing.prepares, false, 'nothing of the refused one is left');
 });
@@ -99,7 +102,8 @@ for (const [node, fine] of versions) {
 }
 
 test('reuse-port elsewhere than on Linux: refused', () => {
-  assert.throws(() => new Routing().check('reuse-port', { node: '24.0.0', platform: 'darwin' }), { code: 'ERR_CLUSTER_BALANCE', message: /needs Linux, this is darwin/ });
+  assert.throws(() => new Routing().check('reuse-port', { node: '24.0.0', platform: 'darwin' }),
+    { code: 'ERR_CLUSTER_BALANCE', message: /needs Linux, this is darwin/ });
 });
 
 for (const balance of ['os', 'reuse-port'] as const) {

@@ -84,7 +84,8 @@ test('a worker that drains as it was scaled away is seen until it is gone', asyn
   await turns();
   assert.equal(leaving.asked, 'scale');
   assertSound(fake, 'while it drains');
-  assert.deepEqual((await status(core)).workers.map(({ pid, state }) => [pid, state]), [[forks.in(0).pid, 'ready'], [leaving.pid, 'draining']]);
+  assert.deepEqual((await status(core)).workers.map(({ pid, state }) => [pid, state]),
+    [[forks.in(0).pid, 'ready'], [leaving.pid, 'draining']]);
   leaving.exits(0);
   await turns();
   assert.equal(seen.outcome.state, 'done');

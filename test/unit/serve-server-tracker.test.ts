@@ -17,7 +17,10 @@ const addresses: Address[] = [];
 const runtime = {
   boot: { listen },
   servers: new Set<Server>(),
-  hooks: { server: new SyncChildHook<[Server]>(), listen: new SyncChildHook<[Server, ListenOptions]>(), listening: new SyncChildHook<[Server, Address]>() },
+  hooks: {
+    server: new SyncChildHook<[Server]>(), listen: new SyncChildHook<[Server, ListenOptions]>(),
+    listening: new SyncChildHook<[Server, Address]>(),
+  },
 } as unknown as Runtime;
 const { prototype } = net.Server;
 const original = Object.getOwnPropertyDescriptor(prototype, 'listen') as PropertyDescriptor;

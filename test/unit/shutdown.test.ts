@@ -32,7 +32,8 @@ test('workers drain all at once, the agent closes last, then all is told', async
   await turns();
   assert.deepEqual(seen.outcome, { state: 'done', value: 0 });
   assert.equal(core.life.state, 'closed');
-  assert.deepEqual(told, ['beforeClose test', 'workerExit 1', 'workerExit 0', 'agentExit -1', 'closed test', 'undone last', 'undone first']);
+  assert.deepEqual(told,
+    ['beforeClose test', 'workerExit 1', 'workerExit 0', 'agentExit -1', 'closed test', 'undone last', 'undone first']);
 });
 
 test('several closes are one: the first one\'s code, the first one\'s reason', async (t) => {
@@ -45,7 +46,9 @@ test('several closes are one: the first one\'s code, the first one\'s reason', a
 test('nothing is asked of a cluster that closes', async (t) => {
   const { core, forks } = await cluster(t);
   const closed = close(core, 'test');
-  for (const asked of [reload(core, 'x'), reload(core, 'x', { queue: true }), scale(core, 3)]) await assert.rejects(asked, { code: 'ERR_CLUSTER_CLOSING' });
+  for (const asked of [reload(core, 'x'), reload(core, 'x', { queue: true }), scale(core, 3)]) {
+    await assert.rejects(asked, { code: 'ERR_CLUSTER_CLOSING' });
+  }
   await closed;
   assert.equal(forks.all.length, 3);
 });

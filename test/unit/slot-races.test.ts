@@ -22,7 +22,8 @@ test('a death between ready and hand-over: the successor', async (t) => {
   second.exits(1);
   await turns();
   assert.equal(successor.outcome.state, 'done');
-  await assert.rejects(slot.handOver(child, 'reload'), { code: 'ERR_CLUSTER_START', message: /did not stay up until it took over: exited with code 1 \(crash\)/ });
+  await assert.rejects(slot.handOver(child, 'reload'),
+    { code: 'ERR_CLUSTER_START', message: /did not stay up until it took over: exited with code 1 \(crash\)/ });
   assert.equal(slot.current?.pid, first.pid);
   assert.equal(first.asked, null, 'the old one is untouched');
   assertSound(fake, 'afterwards');
@@ -168,9 +169,12 @@ for (const closeComes of ['before the gate opens', 'when the process is there', 
 }
 
 for (const how of [new Error('spawn EAGAIN'), 'no descriptors'] as const) {
-  test(`a fork that fails is told to who waits, and tried again where nobody does: ${typeof how === 'string' ? how : how.message}`, async (t) => {
+  const what = typeof how === 'string' ? how : how.message;
+  test(`a fork that fails is told to who waits, and tried again where nobody does: ${what}`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
-    const { core, fake, forks, errors } = await running(t, { refork: { limit: 60, duration: 60_000, minDelay: 0, maxDelay: 15_000, onLimit: 'degrade' } }).then((one) => ({ ...one, fake: one }));
+    const { core, fake, forks, errors } = await running(t, {
+      refork: { limit: 60, duration: 60_000, minDelay: 0, maxDelay: 15_000, onLimit: 'degrade' },
+    }).then((one) => ({ ...one, fake: one }));
     const slot = core.workers.slots[0]!;
     forks.failing = how;
     const seen = watched(slot.replace(core.releases.current, 'recycle'));
@@ -191,6 +195,6 @@ for (const how of [new Error('spawn EAGAIN'), 'no descriptors'] as const) {
     await turns();
     forks.in(0).ready();
     assert.equal(slot.ready, true);
-    assert.ok(errors.length > 0);
+    assert.match(errors.join(), /slot 0 could not be filled again|could not be forked: spawn EMFILE/);
   });
 }

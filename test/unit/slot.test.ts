@@ -152,7 +152,8 @@ test('dismiss: a process that nobody has reached is killed at once, one that is 
 });
 
 for (const becomes of ['ready', 'stuck'] as const) {
-  test(`dismiss: one that listens already is given a moment, and is ${becomes === 'ready' ? 'drained when it gets there' : 'killed when it does not'}`, async (t) => {
+  test(`dismiss: one that listens already is given a moment, `
+    + `and is ${becomes === 'ready' ? 'drained when it gets there' : 'killed when it does not'}`, async (t) => {
     const { core, slot, forks, release } = await slotOf(t);
     core.listeners.leave = () => true;
     void watched(slot.succeed(release));

@@ -26,7 +26,8 @@ test('the agent, then the workers, then all are told', async (t) => {
   for (const slot of [1, 0]) forks.in(slot).ready({ port: 7001 + slot });
   await turns();
   assert.equal(seen.outcome.state, 'done');
-  assert.deepEqual(told, ['agentForked -1', 'agentReady -1', 'workerForked 0', 'workerForked 1', 'workerReady 1', 'workerReady 0', 'clusterReady 3']);
+  assert.deepEqual(told,
+    ['agentForked -1', 'agentReady -1', 'workerForked 0', 'workerForked 1', 'workerReady 1', 'workerReady 0', 'clusterReady 3']);
   assert.equal(core.life.state, 'running');
 });
 

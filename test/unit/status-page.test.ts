@@ -5,13 +5,15 @@ import type { ChildStatus, Status } from '../../lib/api/control.js';
 
 const at = new Date(0).toISOString();
 const child = (id: number, state: ChildStatus['state']): ChildStatus => ({
-  id, slot: 0, pid: id, state, generation: 1, startedAt: at, restarts: 1, rss: null, cpu: null, eventLoopDelay: null, eventLoopUtilization: null,
+  id, slot: 0, pid: id, state, generation: 1, startedAt: at, restarts: 1, rss: null, cpu: null, eventLoopDelay: null,
+  eventLoopUtilization: null,
   lastExit: { cause: 'crash', code: 1, signal: null, uptime: 5, pid: 9, at, error: 'oh no\nsecond line' },
 });
 
 test('an error that two processes of a slot have before them is told once', () => {
   const status: Status = {
-    title: 'app', state: 'reloading', address: null, version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 }, agent: null,
+    title: 'app', state: 'reloading', address: null, version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
+    agent: null,
     workers: [child(2, 'ready'), child(3, 'draining')], refork: { inWindow: 0, limit: 60, delays: {} }, lastReload: null, slowPaths: [],
   };
   assert.equal(statusPage(status).match(/last error of worker#0: oh no$/gm)?.length, 1);

@@ -43,7 +43,9 @@ for (const [name, respond, own] of forms) {
 }
 
 test('its attributes', async () => {
-  const cookie = new IssuedCookie(options({ key: { cookie: 'mine' }, issue: { path: '/app', sameSite: 'none', domain: 'example.org', maxAge: 60 } }));
+  const cookie = new IssuedCookie(options({
+    key: { cookie: 'mine' }, issue: { path: '/app', sameSite: 'none', domain: 'example.org', maxAge: 60 },
+  }));
   const [text] = await answer((response) => {
     cookie.add(response, 0, true);
     response.end();
@@ -60,7 +62,10 @@ test('forged, truncated, of another secret or name, or nonsense: none', async ()
   const value = text!.split(';')[0]!.slice('hatchery-slot='.length);
   assert.equal(cookie.slotIn(asked(`a=b; hatchery-slot=${value}; c=d`)), 1);
   assert.equal(cookie.slotIn(asked(`hatchery-slot="${value}"`)), 1);
-  for (const forged of [value.slice(0, -1), `2${value.slice(1)}`, '1', '1.', '', '1.AAAA', `${'9'.repeat(5000)}.x`, `x${value}`, '-1.', '1e3.', value.toUpperCase()]) {
+  for (const forged of [
+    value.slice(0, -1), `2${value.slice(1)}`, '1', '1.', '', '1.AAAA', `${'9'.repeat(5000)}.x`, `x${value}`, '-1.', '1e3.',
+    value.toUpperCase(),
+  ]) {
     assert.equal(cookie.slotIn(asked(`hatchery-slot=${forged}`)), undefined, forged);
   }
   assert.equal(cookie.slotIn(asked()), undefined);

@@ -13,7 +13,10 @@ const wrong: [string, object, string, RegExp][] = [
   ['an unknown preset', { mode: 'request', key: 'sockjs' }, 'key', /"socket\.io"/],
   ['a header with a space', { mode: 'request', key: { header: 'x y' } }, 'key', /./],
   ['PROXY from nobody', { proxyProtocol: true }, 'trustedProxies', /addresses of the proxies/],
-  ['PROXY in mode request', { mode: 'request', key: { query: 'a' }, proxyProtocol: true, trustedProxies: ['::1'] }, 'proxyProtocol', /mode "connection"/],
+  [
+    'PROXY in mode request', { mode: 'request', key: { query: 'a' }, proxyProtocol: true, trustedProxies: ['::1'] }, 'proxyProtocol',
+    /mode "connection"/,
+  ],
   ['a range', { proxyProtocol: true, trustedProxies: ['10.0.0.0/33'] }, 'trustedProxies.0', /CIDR/],
   ['a host name', { proxyProtocol: true, trustedProxies: ['proxy.local'] }, 'trustedProxies.0', /CIDR/],
   ['patience', { patience: 0 }, 'patience', /1 ms or more/],

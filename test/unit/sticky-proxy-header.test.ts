@@ -21,7 +21,9 @@ const lines: [string, { address: string; port: number } | null][] = [
   ['PROXY TCP6 2001:db8::1 :: 1 1\r\n', { address: '2001:db8::1', port: 1 }],
   ['PROXY TCP6 2001:DB8:0:0:0:0:0:9 :: 1 1\r\n', { address: '2001:db8::9', port: 1 }],
   ['PROXY TCP6 :: :: 1 1\r\n', { address: '::', port: 1 }],
-  ['PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n', { address: 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', port: 65535 }],
+  ['PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n', {
+    address: 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', port: 65535,
+  }],
   ['PROXY UNKNOWN\r\n', null],
   ['PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n', null],
 ];

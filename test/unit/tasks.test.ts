@@ -157,7 +157,8 @@ for (const opened of [true, false]) {
     if (opened) void tasks.run('reload', one.task);
     const waiting = [watched(tasks.queue('scale', work('a').task)), watched(tasks.queue('reload', work('b').task, 'reload'))];
     tasks.close(closing);
-    await assert.rejects(tasks.run('reload', work('c').task), { code: 'ERR_CLUSTER_CLOSING', message: 'reload refused: the cluster is closing (test)' });
+    await assert.rejects(tasks.run('reload', work('c').task),
+      { code: 'ERR_CLUSTER_CLOSING', message: 'reload refused: the cluster is closing (test)' });
     await assert.rejects(tasks.queue('reload', work('d').task, 'reload'), { code: 'ERR_CLUSTER_CLOSING' });
     one.end();
     tasks.open();

@@ -9,6 +9,10 @@ export function describeExit({ cause, code, signal, uptime }: ExitInfo): string 
   return `${how} (${cause}) after ${uptime}ms`;
 }
 
+/** How it has ended, or that it has never begun. */
+export const describeEnd = (child: Child, exit: ExitInfo): string =>
+  child.pid > 0 ? describeExit(exit) : `could not be forked: ${child.failure?.error.message}`;
+
 /** A process in the log: `app_worker#3:61380 (slot 0)`. */
 export const processName = ({ role, id, pid, slot }: Child): string =>
   role === 'agent' ? `agent_worker#${id}:${pid}` : `app_worker#${id}:${pid} (slot ${slot})`;

@@ -5,7 +5,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
 import type { Child } from './child.js';
-import { describeExit, lostSuccessor, processName, startFailure } from './exit-report.js';
+import { describeEnd, lostSuccessor, processName, startFailure } from './exit-report.js';
 import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
@@ -80,11 +80,11 @@ export class Slot implements SlotView {
    */
   async start(release: Release, { retry = false } = {}): Promise<Child> {
     try {
-      const child = await this.#fork(release);
-      if (!retry) this.#expected.add(child);
-      // From a fork that took its time one may be there.
-      void this.#install(child, 'abort');
-      return await this.#settle(child, release);
+      return await this.#settle(await this.#fork(release, (child) => {
+        if (!retry) this.#expected.add(child);
+        // From a fork that took its time one may be there.
+        void this.#install(child, 'abort');
+      }), release);
     } catch (error) {
       if (!retry) this.left ||= this.current === null;
       // Not even forked, as a gate says; else its end sees to the next one.
@@ -108,11 +108,11 @@ export class Slot implements SlotView {
   /** Forks a replacement that is not in charge yet; resolves when it is ready, rejects with its own failure. */
   async succeed(release: Release): Promise<Child> {
     const abandoned = this.#abandoned;
-    const child = await this.#fork(release);
-    // While its gates took their time: it never takes over.
-    if (abandoned !== this.#abandoned) void this.#end(child, 'abort');
-    else this.successor = child;
-    return this.#settle(child, release);
+    return this.#settle(await this.#fork(release, (child) => {
+      // While its gates took their time: it never takes over.
+      if (abandoned !== this.#abandoned) void this.#end(child, 'abort');
+      else this.successor = child;
+    }), release);
   }
 
   /**
@@ -188,19 +188,23 @@ export class Slot implements SlotView {
     await child.kill(reason);
   }
 
-  async #fork(release: Release): Promise<Child> {
+  /** `take` gives it its place, in the turn in which the slot hears of it: nobody may look in between. */
+  async #fork(release: Release, take: (child: Child) => void): Promise<Child> {
     this.#forking++;
-    const child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
-      starts: () => this.#assertOpen(),
-      ready: (ready) => this.#ready(ready),
-      leaving: (leaving, reason) => this.#leaving(leaving, reason),
-    }).finally(() => { this.#forking--; });
-    void child.exited.then((exit) => this.#gone(child, exit));
-    if (this.#needs.life.closing || this.#removed) {
-      void this.#end(child, 'stop');
+    try {
+      const child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
+        starts: () => this.#assertOpen(),
+        ready: (ready) => this.#ready(ready),
+        leaving: (leaving, reason) => this.#leaving(leaving, reason),
+      });
+      void child.exited.then((exit) => this.#gone(child, exit));
+      if (this.#needs.life.closing || this.#removed) void this.#end(child, 'stop');
       this.#assertOpen();
+      take(child);
+      return child;
+    } finally {
+      this.#forking--;
     }
-    return child;
   }
 
   #assertOpen(): void {
@@ -254,10 +258,9 @@ export class Slot implements SlotView {
   #gone(child: Child, exit: ExitInfo): void {
     const { hooks, logger } = this.#needs;
     this.departing.delete(child);
-    const failure = child.failure && { error: child.failure.error.message };
-    this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), ...failure };
+    this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), error: child.failure?.error.message };
     hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
-    logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeExit(exit)}`);
+    logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeEnd(child, exit)}`);
     if (this.successor === child) this.successor = null;
     if (this.current !== child) return;
     this.current = null;
@@ -277,13 +280,11 @@ export class Slot implements SlotView {
     const { logger, life } = this.#needs;
     if (life.closing || this.#removed) return;
     if (this.policy.role === 'agent') logger.info('new agent_worker starting...');
-    const child = await this.#fork(release);
-    this.restarts++;
-    // A reload may have filled the slot meanwhile, or a restart emptied it.
-    if (wanted() && this.current === null) void this.#install(child, 'abort');
-    else {
-      this.departing.add(child);
-      void child.close('abort', this.#needs.deadlines[this.policy.deadline]);
-    }
+    await this.#fork(release, (child) => {
+      this.restarts++;
+      // A reload may have filled the slot meanwhile, or a restart emptied it.
+      if (wanted() && this.current === null) void this.#install(child, 'abort');
+      else void this.#end(child, 'abort');
+    });
   }
 }

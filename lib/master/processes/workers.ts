@@ -49,8 +49,8 @@ export class Workers {
     const died = this.#needs.life.started ? undefined : added.find((slot) => slot.current === null);
     if (!died) return;
     const how = died.lastExit ? describeExit(died.lastExit) : 'it left';
-    throw new ClusterError('ERR_CLUSTER_START',
-      `worker#${died.index} died before all were ready: ${how}`, { detail: died.lastExit?.error });
+    const detail = died.lastExit?.error;
+    throw new ClusterError('ERR_CLUSTER_START', `worker#${died.index} died before all were ready: ${how}`, { detail });
   }
 
   /** Empty slots up to `count`, to be filled by whoever asks for them; gives those that are new. */
@@ -69,7 +69,8 @@ export class Workers {
     await Promise.all(this.slots.splice(count).map(async (slot) => {
       this.#leaving.add(slot);
       await slot.remove();
-      this.#leaving.delete(slot);
+      // One that is being forked at this moment is still to be seen dying.
+      if (!slot.pending && slot.children().length === 0) this.#leaving.delete(slot);
     }));
   }
 }
