@@ -1,6 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Debugger } from 'debug';
 import { describeError, wire } from './errors.js';
 
 /** From the least to the most important; `silent` prints nothing. */
@@ -101,9 +100,12 @@ function writeWhole(fd: number, line: string): void {
 }
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
+/** What `createDebug` gives. Not the library's own type, which a user of the published types does not have. */
+type Debug = (format: string, ...values: unknown[]) => void;
+
 /** `debug`, where DEBUG is set. Elsewhere it is not even loaded: it brings the terminal's streams, some ms of a start. */
-export const createDebug = (namespace: string): Debugger | ((format: string, ...values: unknown[]) => void) =>
-  process.env.DEBUG ? (createRequire(import.meta.filename)('debug') as (namespace: string) => Debugger)(namespace) : () => {};
+export const createDebug = (namespace: string): Debug =>
+  process.env.DEBUG ? (createRequire(import.meta.filename)('debug') as (namespace: string) => Debug)(namespace) : () => {};
 
 /** Absolute paths of the files that a daemon's lines go to: the normal ones, and warnings and errors; both may be one. */
 export interface LogPaths {
