@@ -15,7 +15,7 @@ export const ERRORS = {
   ERR_CLUSTER_START: { exit: 1, means: 'a child failed or died before the first ready' },
   ERR_CLUSTER_START_TIMEOUT: { exit: 1, means: 'a child was not ready within `startTimeout`' },
   ERR_CLUSTER_CLOSING: { exit: 1, means: 'the cluster is closing, so this cannot be done any more' },
-  ERR_CLUSTER_BUSY: { exit: 1, means: 'a reload is under way, so this cannot be done now' },
+  ERR_CLUSTER_BUSY: { exit: 1, means: 'something else is under way (the start, a reload, a scale), so this cannot be done now' },
   ERR_CLUSTER_RELOAD_VETOED: { exit: 1, means: 'a `beforeReload` tap said no' },
   ERR_CLUSTER_RELOAD_ABORTED: { exit: 1, means: 'new code did not become ready; the old workers are untouched' },
   ERR_CLUSTER_HOOK: { exit: 1, means: 'a tap of a gate hook threw; the message names the plugin' },
@@ -28,7 +28,6 @@ export const ERRORS = {
   ERR_CLUSTER_UNKNOWN_MESSAGE: { exit: 1, means: 'an internal message nobody declared' },
   ERR_CLUSTER_NOT_SERVABLE: { exit: 1, means: 'what the app exports can be neither called nor listened on, and it listens nowhere itself' },
   ERR_CLUSTER_TYPESCRIPT: { exit: 1, means: 'a TypeScript entry, and neither this Node.js nor an installed tsx can run it' },
-  ERR_CLUSTER_EXITED_BEFORE_READY: { exit: 1, means: 'a child exited before it was ready' },
   ERR_CLUSTER_CONTROL: { exit: 1, means: 'the control socket could not be made or did not answer' },
 } as const;
 

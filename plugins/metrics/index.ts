@@ -29,7 +29,7 @@ export default definePlugin<MetricsOptions>({
     let close = (): void => {};
     hooks.beforeStart.tapPromise(NAME, async () => {
       const { openPort } = await import('../health-check/open-port.js');
-    const opened = await openPort(master, NAME, { port, host }, (path) => path === '/metrics');
+      const opened = await openPort(master, NAME, { port, host }, (path) => path === '/metrics');
       logger.info(`metrics on ${opened.url}/metrics`);
       close = opened.close;
     });

@@ -19,7 +19,7 @@ async function face(t: TestContext, apply: (master: Master) => void | Promise<vo
   return { ...fake, master };
 }
 
-for (const how of ['tap', 'tapPromise', 'tapAsync'] as const) {
+for (const how of ['tap', 'tapPromise', 'tapAsync', 'withOptions', 'intercept'] as const) {
   test(`a hook tapped with ${how} after apply: ERR_CLUSTER_TAP_LATE, which names plugin and hook`, async (t) => {
     const { master, core } = await face(t);
     const hook = master.hooks.beforeClose as unknown as Record<string, (...args: unknown[]) => void>;
@@ -38,6 +38,17 @@ test('a hook kept from apply is closed as well; one tapped while apply waits is 
   });
   assert.throws(() => kept.tap('mine', () => {}), { code: 'ERR_CLUSTER_TAP_LATE' });
   assert.equal(core.hooks.workerReady.taps.filter(({ name }) => name === 'mine').length, 1);
+});
+
+test('withOptions gives a hook that bears the plugin\'s name and closes with it', async (t) => {
+  let kept!: Hooks['workerReady'];
+  const { core } = await face(t, ({ hooks }) => {
+    kept = hooks.workerReady.withOptions({ stage: 7 }) as Hooks['workerReady'];
+    kept.tap('yet another', () => {});
+  });
+  const [tap] = core.hooks.workerReady.taps.filter(({ stage }) => stage === 7);
+  assert.equal(tap?.name, 'mine');
+  assert.throws(() => kept.tap('mine', () => {}), { code: 'ERR_CLUSTER_TAP_LATE' });
 });
 
 test('who owns the master may tap when he likes', async (t) => {

@@ -93,7 +93,7 @@ export function addressText({ workers }: Core): string | null {
 /** What `framework status` shows, with what plugins add to it. */
 export const status = async (core: Core) => core.hooks.collectStatus.call(buildStatus(core));
 
-const TAPS: ReadonlySet<PropertyKey> = new Set(['tap', 'tapPromise', 'tapAsync']);
+const REGISTERS: ReadonlySet<PropertyKey> = new Set(['tap', 'tapPromise', 'tapAsync', 'withOptions', 'intercept']);
 type TapOptions = string | { name: string };
 
 /**
@@ -105,17 +105,19 @@ function faceOfHooks(hooks: Hooks, plugin: string): { face: Hooks; missed: strin
   const missed: string[] = [];
   const faces = new Map<PropertyKey, object>();
   let closed = false;
-  const faceOfHook = (hook: object, name: string) => new Proxy(hook, {
+  const faceOfHook = (hook: object, name: string): object => new Proxy(hook, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== 'function') return value;
-      if (!TAPS.has(key)) return value.bind(target) as unknown;
-      return (options: TapOptions, fn: unknown) => {
+      if (!REGISTERS.has(key)) return value.bind(target) as unknown;
+      return (first: TapOptions, ...rest: unknown[]) => {
         if (closed) {
           throw new ClusterError('ERR_CLUSTER_TAP_LATE',
             `plugin "${plugin}" taps hook ${name} after its apply has returned: tap in apply`);
         }
-        return Reflect.apply(value, target, [typeof options === 'string' ? plugin : { ...options, name: plugin }, fn]) as unknown;
+        const named = typeof first === 'string' ? plugin : { ...first, name: plugin };
+        const result: unknown = Reflect.apply(value, target, [key === 'intercept' ? first : named, ...rest]);
+        return key === 'withOptions' ? faceOfHook(result as object, name) : result;
       };
     },
   });
