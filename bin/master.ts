@@ -83,6 +83,8 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
 function endBySignals(): void {
   const end = (signal: NodeJS.Signals) => { if (process.listenerCount(signal) === 1) process.exit(); };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, end);
+  // They would stop it where it stands, for ever; Windows does not know them.
+  if (process.platform !== 'win32') for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
 }
 
 /** Read once and taken out of the environment, which the children inherit. */

@@ -13,6 +13,7 @@ import { orderReload, reload, type ReloadOptions } from './operations/reload.js'
 import { restart, type RestartOptions } from './operations/restart.js';
 import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, type CloseOptions } from './operations/shutdown.js';
+import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
 import { addressText, applyPlugin, status } from './plugins/face.js';
 import { prepare } from './plugins/load.js';
@@ -136,7 +137,14 @@ export class Bootstrap implements Controllable {
    * @throws ClusterError as `prepare`; ERR_CLUSTER_START, _START_TIMEOUT, _CLOSING
    */
   async start(): Promise<this> {
-    await prepare(this.#core);
+    const { options, cleanup } = this.#core;
+    if (options.ownsProcess) cleanup.push(listenToSignals(this.#core));
+    try {
+      await prepare(this.#core);
+    } catch (error) {
+      for (const undo of cleanup.splice(0)) undo();
+      throw error;
+    }
     await start(this.#core);
     return this;
   }

@@ -107,6 +107,9 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     prepared: null,
   };
   const forking = { ...base, forker: new Forker(base, start) };
-  const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers: new Workers(forking) };
+  const workers = new Workers(forking);
+  const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
+  // Who was missing may have been the last to want another address.
+  hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
   return { ...staffed, post: new Post(staffed) };
 }

@@ -17,6 +17,8 @@ export class Releases {
   coming: Release | null = null;
   readonly #hooks: Hooks;
   readonly #read: (() => Promise<LoadedConfig>) | undefined;
+  /** Of the last release that was made: one whose reload was aborted has had its number. */
+  #generation = 1;
   /** The number of workers as the configuration last said it; `scale` may have changed it since. */
   #workers: number;
 
@@ -73,8 +75,8 @@ export class Releases {
   }
 
   #with(loaded: LoadedConfig, workers: number): Release {
-    const { generation, clusterPort } = this.current;
-    return { generation: generation + 1, clusterPort, loaded: { ...loaded, config: { ...loaded.config, workers } } };
+    const { clusterPort } = this.current;
+    return { generation: ++this.#generation, clusterPort, loaded: { ...loaded, config: { ...loaded.config, workers } } };
   }
 
   /** What the taps make of it is validated again, also where they changed it in place. */

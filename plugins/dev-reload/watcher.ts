@@ -1,5 +1,6 @@
 import { statSync, type Stats } from 'node:fs';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FSWatcher } from 'chokidar';
 import { ignoring } from './ignore.js';
 
@@ -27,6 +28,8 @@ const LIMITS: Readonly<Record<string, string>> = {
   EMFILE: 'no more files can be open or watched (ulimit -n, fs.inotify.max_user_instances)',
 };
 const INTERVAL = 500;
+/** Files that are looked at in one turn of the event loop. */
+const AT_ONCE = 100;
 
 /** Watches with chokidar, which is loaded here: a start does not wait for it. */
 export class Watcher {
@@ -83,9 +86,19 @@ export class Watcher {
       });
       watcher.on('ready', () => {
         isReady = true;
-        resolve(this.#seen.size);
+        void this.#lookAgain().then(() => resolve(this.#seen.size));
       });
     });
+  }
+
+  /** What was written between the first look at a file and the watching of its folder, no event tells. */
+  async #lookAgain(): Promise<void> {
+    let looked = 0;
+    for (const file of [...this.#seen.keys()]) {
+      if (this.#closed) return;
+      this.#touched(file);
+      if (++looked % AT_ONCE === 0) await turn();
+    }
   }
 
   /** Of files that were told as changed, those that really are: no editor's or tool's temporary ones. */

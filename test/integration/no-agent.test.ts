@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import { startCluster } from '../helpers/cluster.js';
 import { get } from '../helpers/http-get.js';
+import { answering, ownApp } from '../helpers/own-app.js';
 import { withConfig } from '../helpers/with-config.js';
 
 const ask = async (url: string, body: object) =>
@@ -23,4 +26,14 @@ test('agent: true has one without a module', async (t) => {
   assert.equal((await cluster.status()).agent?.state, 'ready');
   await cluster.stop();
   await cluster.assertNothingLeft();
+});
+
+test('the agent goes with a reload that leaves nothing for it', async (t) => {
+  const app = ownApp(t, { 'server.js': answering('a'), 'agent.js': 'module.exports = () => {};' });
+  const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'] });
+  assert.equal((await cluster.status()).agent?.state, 'ready');
+  rmSync(path.join(app.dir, 'agent.js'));
+  assert.equal((await cluster.run('reload')).code, 0);
+  assert.equal((await cluster.status()).agent, null);
+  assert.match(cluster.output, /the agent goes/);
 });

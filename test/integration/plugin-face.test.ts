@@ -108,3 +108,28 @@ test('a plugin sees where a value of the configuration comes from, and the slots
   assert.match(cluster.output, /workers by flag --workers/);
   assert.match(cluster.output, /slots 0:true,1:true/);
 });
+
+for (const gate of ['beforeClose', 'beforeDrain', 'closed']) {
+  test(`a second signal hurries past a tap of ${gate} that hangs`, async (t) => {
+    const config = withPlugins(t, { hangs: plugin('hangs', `master.hooks.${gate}.tapPromise('hangs', () => new Promise(() => {}));`) });
+    const cluster = await startCluster(t, 'hello', { flags: ['-w', '1', '--config', config] });
+    cluster.signal('SIGTERM');
+    await cluster.waitFor(/closing \(SIGTERM\)/);
+    const since = performance.now();
+    await cluster.waitFor(() => performance.now() - since > 600);
+    cluster.signal('SIGTERM');
+    assert.equal((await cluster.ended(4_000)).code, 0);
+    await cluster.assertNothingLeft();
+  });
+}
+
+const DOES = { SIGTTIN: /\(slot 1\) started/, SIGHUP: /reloaded 1 workers/, SIGTERM: /exit with code:0/ } as const;
+for (const [signal, does] of Object.entries(DOES)) {
+  test(`${signal} while a plugin's apply takes its time is not lost`, async (t) => {
+    const config = withPlugins(t, { slow: plugin('slow', 'master.logger.info("applying"); return new Promise((done) => setTimeout(done, 500));') });
+    const cluster = await startCluster(t, 'hello', { flags: ['-w', '1', '--config', config], ready: false });
+    await cluster.waitFor(/applying/);
+    cluster.signal(signal as NodeJS.Signals);
+    await cluster.waitFor(does);
+  });
+}

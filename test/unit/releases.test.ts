@@ -28,6 +28,15 @@ test('without anything to read it is the same configuration, one generation on',
   assert.equal(next.generation, 2);
 });
 
+test('each has a number of its own, also after one that was never taken', async () => {
+  const { releases: all } = releases();
+  assert.equal((await all.next(2)).generation, 2);
+  const next = await all.next(2);
+  assert.equal(next.generation, 3);
+  all.change(next);
+  assert.equal((await all.edited(2)).generation, 4);
+});
+
 test('a configuration that cannot be read leaves everything as it is', async () => {
   const { releases: all } = releases({}, () => { throw new Error('broken file'); });
   await assert.rejects(all.next(2), /broken file/);

@@ -107,7 +107,7 @@ for (const [what, leftReturn, pending] of [['somebody fills again', true, true],
     core.workers.leftReturn = leftReturn;
     const [slot] = core.workers.slots;
     await slot!.vacate('reload');
-    slot!.left = true;
+    slot!.refork.left = true;
     assert.equal(core.workers.pending, pending);
   });
 }

@@ -69,7 +69,6 @@ export class Listeners {
     seeSent(proc, (message) => this.#said(child, message));
     const gone = () => {
       this.leave(child);
-      for (const shared of this.#shared.values()) shared.users.delete(child);
     };
     // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
     // way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
@@ -87,7 +86,8 @@ export class Listeners {
 
   /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
   leave(child: Child): boolean {
-    return [...this.#acceptors.values()].map((acceptor) => acceptor.leave(child)).includes(true);
+    const shared = [...this.#shared.values()].map(({ users }) => users.delete(child));
+    return [...this.#acceptors.values()].map((acceptor) => acceptor.leave(child)).concat(shared).includes(true);
   }
 
   /** Closes addresses that no worker wants any more, once all slots are served. */

@@ -52,7 +52,10 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     releases.change(release);
     // The new code may listen elsewhere. One that has just died is about to listen on what nobody seems to want.
     if (workers.complete) listeners.release();
-    if (withAgent && forker.wantsAgent(release)) {
+    if (withAgent && !forker.wantsAgent(release) && agent.children().length > 0) {
+      tasks.step('reload', 'the agent goes: there is nothing for it any more');
+      await tasks.orClosed(agent.vacate('reload'));
+    } else if (withAgent && forker.wantsAgent(release)) {
       tasks.step('reload', 'replacing the agent');
       const { pid } = await tasks.orClosed(agent.replace(release, 'reload', { retry: true }));
       tasks.step('reload', `agent (pid ${pid}) ready`, { slot: -1, pid });
@@ -74,7 +77,7 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
  * ready before its predecessor drains. Rejects when a successor does not become ready; the old workers that are left then
  * stay, and so do successors that have already taken over.
  */
-async function replaceWorkers({ tasks, workers }: Core, release: Release, done: { replaced: number }): Promise<void> {
+async function replaceWorkers({ tasks, workers, listeners }: Core, release: Release, done: { replaced: number }): Promise<void> {
   const { soak, batch } = release.loaded.config.reload;
   const slots = [...workers.slots];
   const replace = async (slot: Slot) => {
@@ -96,8 +99,9 @@ async function replaceWorkers({ tasks, workers }: Core, release: Release, done: 
       await tasks.orClosed(Promise.all(group.filter((slot) => workers.slots.includes(slot)).map(replace)));
     }
   } catch (error) {
-    // Those that were about to take over are not needed any more.
+    // Those that were about to take over are not needed any more, nor where they alone listened.
     await Promise.all(workers.slots.map((slot) => slot.abandon()));
+    if (workers.complete) listeners.release();
     if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') throw error;
     const { message, detail } = error as ClusterError;
     const left = done.replaced === 0

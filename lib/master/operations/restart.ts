@@ -78,7 +78,7 @@ async function replaceAll(core: Core, { agent: withAgent = false, signal }: Rest
     signal?.throwIfAborted();
     return release;
   } catch (error) {
-    for (const slot of workers.slots) slot.left = slot.current === null;
+    for (const slot of workers.slots) slot.refork.left = slot.current === null;
     throw error;
   } finally {
     clearInterval(looking);

@@ -25,7 +25,12 @@ export async function replaceWorker(core: Core, child: ChildView, reason: CloseR
   const { tasks, life, workers, releases } = core;
   const slot = workers.slots[child.slot];
   if (tasks.busy || life.closing || slot?.current !== child) return false;
-  await tasks.run('recycling', () => tasks.orClosed(slot.replace(releases.current, reason)));
+  // Whoever wants to reload or scale need not wait until the old one has answered.
+  const drained = await tasks.run('recycling', async () => {
+    const successor = await tasks.orClosed(slot.succeed(releases.current));
+    return { gone: slot.handOver(successor, reason) };
+  });
+  await tasks.orClosed(drained.gone);
   return true;
 }
 

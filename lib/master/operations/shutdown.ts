@@ -1,6 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
+
+/** What the taps of a gate still get when somebody is in a hurry, ms. */
+const GATE_IN_A_HURRY = 1_000;
 
 export interface CloseOptions {
   /** Hurries: everything is killed. */
@@ -24,14 +28,23 @@ export async function closeAndExit(core: Core, reason: string, options: CloseOpt
 }
 
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {
-  const { life, hooks, logger, tasks, spares, listeners, reaper, cleanup } = core;
+  const { life, hooks, logger, tasks, spares, listeners, reaper, agent, workers, cleanup } = core;
+  const gate = (passed: Promise<unknown>) => Promise.race([
+    passed.catch((error: Error) => logger.error(error)),
+    life.hurried.then(() => delay(GATE_IN_A_HURRY, undefined, { ref: false })),
+  ]);
   life.enter('close');
   spares.end();
   tasks.close(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
   logger.info(`closing (${reason})`);
-  await endChildren(core, reason);
+  for (const slot of [agent, ...workers.slots]) slot.refork.cancel();
+  const killed = life.hurried.then(() => kill(core));
+  await gate(hooks.beforeClose.promise(reason));
+  await Promise.race([drain(core), killed]);
+  // A fork that was under way when the close came.
+  await kill(core);
   listeners.end();
-  await hooks.closed.promise(reason).catch((error: Error) => logger.error(error));
+  await gate(hooks.closed.promise(reason));
   reaper.end();
   for (const undo of cleanup.reverse()) undo();
   life.enter('closed');
@@ -40,21 +53,15 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   return code;
 }
 
+const kill = ({ workers, agent }: Core) => Promise.all([...workers.children(), ...agent.children()].map((child) => child.kill('stop')));
+
 /**
  * Readiness is off already. Then: `shutdownDelay`, so that a load balancer sees it; no new connections; workers drain, all
- * at once; the agent closes last, as workers may still need it. In a hurry everything is killed. Nothing here waits longer
- * than the deadlines together; each child has its own SIGKILL timer.
+ * at once; the agent closes last, as workers may still need it. Nothing here waits longer than the deadlines together; each
+ * child has its own SIGKILL timer.
  */
-async function endChildren({ life, hooks, logger, tasks, deadlines, listeners, workers, agent }: Core, reason: string): Promise<void> {
-  let hurried = false;
-  const kill = () => Promise.all([...workers.children(), ...agent.children()].map((child) => child.kill('stop')));
-  void life.hurried.then(() => {
-    hurried = true;
-    return kill();
-  });
-  for (const slot of [agent, ...workers.slots]) slot.refork.cancel();
-  await hooks.beforeClose.promise(reason).catch((error: Error) => logger.error(error));
-  if (deadlines.shutdownDelay > 0 && !hurried) {
+async function drain({ life, tasks, deadlines, listeners, workers, agent }: Core): Promise<void> {
+  if (deadlines.shutdownDelay > 0) {
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
     await atMost(deadlines.shutdownDelay, life.hurried);
   }
@@ -62,11 +69,10 @@ async function endChildren({ life, hooks, logger, tasks, deadlines, listeners, w
   const count = workers.children().length;
   if (count > 0) tasks.step('close', `closing ${count} worker${count === 1 ? '' : 's'}, within ${deadlines.drain}ms`);
   await Promise.all(workers.all.flatMap((slot) => slot.children().map(async (child) => {
-    await (hurried ? child.kill('stop') : slot.drain(child, 'stop'));
+    await slot.drain(child, 'stop');
     tasks.step('close', `worker#${child.slot} (pid ${child.pid}) is gone`);
   })));
-  // A fork that was under way when the close came.
   await Promise.all(workers.children().map((child) => child.kill('stop')));
   if (agent.children().length > 0) tasks.step('close', `closing the agent, within ${deadlines.agent}ms`);
-  await Promise.all(agent.children().map((child) => hurried ? child.kill('stop') : agent.drain(child, 'stop')));
+  await Promise.all(agent.children().map((child) => agent.drain(child, 'stop')));
 }

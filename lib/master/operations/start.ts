@@ -6,7 +6,6 @@ import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/inspect.js';
 import { addressOf, formatAddress } from '../status-report.js';
 import { close } from './shutdown.js';
-import { listenToSignals } from './signals.js';
 
 /**
  * With its plugins applied. Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error
@@ -14,10 +13,11 @@ import { listenToSignals } from './signals.js';
  */
 export async function start(core: Core): Promise<void> {
   const { life, hooks, logger, releases, tasks, forker, reaper, deadlines, options, cleanup } = core;
+  // A plugin's apply may have taken its time.
+  if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
   if (config.path !== undefined) await removeStaleSocket(config.path);
   cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
-  if (options.ownsProcess) cleanup.push(listenToSignals(core));
   cleanup.push(core.post.listenToParent());
   life.enter('start');
   process.title = `${config.title}: master`;
@@ -55,7 +55,7 @@ async function startChildren(core: Core): Promise<void> {
     if (life.closing || hooks.startFailed.call(error as Error) !== 'stay') throw error;
     failure = error as Error;
     workers.addSlots(count);
-    for (const slot of workers.slots) slot.left = slot.current === null;
+    for (const slot of workers.slots) slot.refork.left = slot.current === null;
     life.enter('agentReady');
   }
   life.enter('workersReady');

@@ -53,7 +53,8 @@ export class Tasks {
   async run<T>(name: string, task: () => Promise<T>): Promise<T> {
     if (this.#closed) throw refusal(name, this.#closed);
     if (!this.#open) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: the cluster is starting`);
-    if (this.#current !== null) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: a ${this.#current} is under way`);
+    const ahead = this.#current ?? this.#queue[0]?.name;
+    if (ahead !== undefined) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: a ${ahead} is under way`);
     return this.#perform(name, task);
   }
 
@@ -114,7 +115,8 @@ export class Tasks {
       return await task();
     } finally {
       this.#current = null;
-      this.#next();
+      // Whoever waited for this one hears of it first.
+      setImmediate(() => this.#next());
     }
   }
 

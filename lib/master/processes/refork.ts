@@ -48,11 +48,14 @@ export class Refork {
     this.#fork = fork;
   }
 
-  /** An end that somebody asked for, but for no replacement: no death that counts, and yet it must not go round and round. */
+  /**
+   * An end that somebody asked for, but for no replacement: no death that counts. A worker that does so again and again must
+   * not go round and round; the agent's shortest wait sees to that.
+   */
   ended(child: Child): void {
     const options = this.#options();
     this.#generation = child.generation;
-    this.#streak = nextStreak(this.#streak, Date.now() - child.startedAt, options);
+    this.#streak = this.#policy.counted ? nextStreak(this.#streak, Date.now() - child.startedAt, options) : 0;
     this.after(reforkDelay(this.#streak, options));
   }
 

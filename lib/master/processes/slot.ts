@@ -60,10 +60,6 @@ export class Slot implements SlotView {
     return this.refork.left;
   }
 
-  set left(left: boolean) {
-    this.refork.left = left;
-  }
-
   /** Starting, or waiting to start. */
   get pending(): boolean {
     return this.refork.delay !== null || this.#forking > 0 || this.current?.state === 'forked' || this.current?.state === 'booting';
@@ -86,7 +82,7 @@ export class Slot implements SlotView {
         void this.#install(child, 'abort');
       }), release);
     } catch (error) {
-      if (!retry) this.left ||= this.current === null;
+      if (!retry) this.refork.left ||= this.current === null;
       // Not even forked, as a gate says; else its end sees to the next one.
       else if (this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
       throw error;
@@ -130,12 +126,15 @@ export class Slot implements SlotView {
     await this.#install(successor, reason);
   }
 
-  /** Kills a successor that is not wanted any more; one that is not even forked goes as soon as it is. */
+  /** A successor is not wanted any more. Resolves when it is gone, but for one that may be answering; one not even forked goes when it is. */
   async abandon(): Promise<void> {
     this.#abandoned++;
     const { successor } = this;
     this.successor = null;
-    if (successor) await this.#end(successor, 'abort');
+    if (!successor || successor.state === 'exited') return;
+    this.departing.add(successor);
+    const gone = this.dismiss(successor, 'abort');
+    if (successor.readyAt === null) await gone;
   }
 
   /** Takes the processes out of service with nobody to replace them yet; resolves when they are gone. */
@@ -216,7 +215,7 @@ export class Slot implements SlotView {
   async #install(child: Child, reason: CloseReason): Promise<void> {
     const before = this.#retire();
     this.current = child;
-    this.left = false;
+    this.refork.left = false;
     if (before) await this.drain(before, reason);
   }
 
