@@ -126,7 +126,8 @@ for (const gate of ['beforeClose', 'beforeDrain', 'closed']) {
 const DOES = { SIGTTIN: /\(slot 1\) started/, SIGHUP: /reloaded 1 workers/, SIGTERM: /exit with code:0/ } as const;
 for (const [signal, does] of Object.entries(DOES)) {
   test(`${signal} while a plugin's apply takes its time is not lost`, async (t) => {
-    const config = withPlugins(t, { slow: plugin('slow', 'master.logger.info("applying"); return new Promise((done) => setTimeout(done, 500));') });
+    const slow = plugin('slow', 'master.logger.info("applying"); return new Promise((done) => setTimeout(done, 500));');
+    const config = withPlugins(t, { slow });
     const cluster = await startCluster(t, 'hello', { flags: ['-w', '1', '--config', config], ready: false });
     await cluster.waitFor(/applying/);
     cluster.signal(signal as NodeJS.Signals);

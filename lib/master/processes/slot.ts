@@ -126,7 +126,7 @@ export class Slot implements SlotView {
     await this.#install(successor, reason);
   }
 
-  /** A successor is not wanted any more. Resolves when it is gone, but for one that may be answering; one not even forked goes when it is. */
+  /** A successor is not wanted any more. Resolves when it is gone, but for one that may be answering; one not forked yet goes then. */
   async abandon(): Promise<void> {
     this.#abandoned++;
     const { successor } = this;
