@@ -94,7 +94,7 @@ export class Bootstrap implements Controllable {
     return this.#core.life.startedAt;
   }
 
-  /** Of configuration and code: 1 at the start, one more with each reload that succeeded. */
+  /** Of configuration and code: 1 at the start, higher after each reload that succeeded; one that is aborted uses a number up. */
   get generation(): number {
     return this.#core.releases.current.generation;
   }
