@@ -24,7 +24,7 @@ export class HooksCommand extends Command {
       // A bundler numbers classes whose names it meets twice.
       type: hook.constructor.name.replace(/\d+$/, ''),
       kind: noteOfHook(hook).kind,
-      taps: [...new Set(bootstrap.taps.filter((tap) => tap.hook === name).map((tap) => tap.plugin))],
+      taps: [...new Set(hook.taps.map((tap) => tap.name))],
     }));
     const rows = hooks.map(({ hook, type, kind, taps }) => [hook, type, kind, taps.join(', ') || '-']);
     print(argv.json ? JSON.stringify(hooks, null, 2) : table(['hook', 'tapable', 'kind', 'taps'], rows));

@@ -25,7 +25,8 @@ export type LimitDecision = 'degrade' | 'exit' | undefined;
 export type UnresponsiveDecision = 'replace' | 'ignore' | undefined;
 
 /**
- * How the taps of a hook are treated. "gate": awaited, timed, an error in it carries the plugin's name. "observe": cannot
+ * How the taps of a hook are treated. "gate": awaited, timed, an error in it carries the plugin's name and ends what was to
+ * begin; where that goes on in any case (`reloaded`, `beforeDrain`, `beforeClose`, `closed`) it is logged. "observe": cannot
  * break the master. "decide": the first defined value wins, a throwing tap is logged and passed over; `beforeReload`, the one
  * of them that is asynchronous, is guarded as a gate. "waterfall": hands a value on.
  */
@@ -37,6 +38,8 @@ export interface HookNote {
   args: readonly string[];
   /** When it is called. */
   when: string;
+  /** What a tap throws is logged and the next ones run all the same, as what the hook tells of goes on all the same. */
+  goesOn: boolean;
 }
 
 const notes = new WeakMap<object, HookNote>();
@@ -45,13 +48,16 @@ const notes = new WeakMap<object, HookNote>();
 export const noteOfHook = (hook: object): HookNote => notes.get(hook) as HookNote;
 
 type Names<Args extends unknown[]> = { [I in keyof Args]: string };
-const noted = <Hook extends object>(hook: Hook, kind: HookKind, args: readonly string[], when: string): Hook => {
-  notes.set(hook, { kind, args, when });
+const noted = <Hook extends object>(hook: Hook, kind: HookKind, args: readonly string[], when: string, goesOn = kind !== 'gate'): Hook => {
+  notes.set(hook, { kind, args, when, goesOn });
   return hook;
 };
 
 const gate = <Args extends unknown[]>(args: Names<Args>, when: string) =>
   noted(new AsyncSeriesHook<Args>(args as never), 'gate', args, when);
+/** A gate that holds up what goes on in any case. */
+const pause = <Args extends unknown[]>(args: Names<Args>, when: string) =>
+  noted(new AsyncSeriesHook<Args>(args as never), 'gate', args, when, true);
 const observe = <Args extends unknown[]>(args: Names<Args>, when: string) =>
   noted(new SyncHook<Args>(args as never), 'observe', args, when);
 const decide = <Args extends unknown[], Decision>(args: Names<Args>, when: string) =>
@@ -83,11 +89,11 @@ export const createHooks = () => ({
   workerUnresponsive: decide<[ChildView, unknown], UnresponsiveDecision>(['child', 'sample'],
     'an event loop has not answered for `hangTimeout`: `"replace"`, `"ignore"` or undefined'),
   beforeReload: decideLater<[string], string | undefined>(['reason'], 'before a rolling reload; a text vetoes it and is the reason'),
-  reloaded: gate<[ReloadResult]>(['result'], 'after a rolling reload, done or aborted'),
-  beforeDrain: gate<[ChildView, CloseReason]>(['child', 'reason'], 'before a child is told to close'),
+  reloaded: pause<[ReloadResult]>(['result'], 'after a rolling reload, done or aborted'),
+  beforeDrain: pause<[ChildView, CloseReason]>(['child', 'reason'], 'before a child is told to close'),
   scaleChanged: observe<[number, number]>(['from', 'to'], 'the number of workers wanted has changed'),
-  beforeClose: gate<[string]>(['reason'], 'shutdown begins'),
-  closed: gate<[string]>(['reason'], 'all children are gone'),
+  beforeClose: pause<[string]>(['reason'], 'shutdown begins'),
+  closed: pause<[string]>(['reason'], 'all children are gone'),
   message: decide<[Envelope], false | undefined>(['envelope'], 'each message through the master; `false` drops it'),
   collectStatus: waterfall<Status>('status', '`status` was asked'),
 });

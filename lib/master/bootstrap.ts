@@ -15,8 +15,8 @@ import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, type CloseOptions } from './operations/shutdown.js';
 import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
-import { addressText, applyPlugin, status } from './plugins/face.js';
-import { prepare } from './plugins/load.js';
+import { addressText, status } from './plugins/face.js';
+import { applyPlugin, prepare } from './plugins/load.js';
 import type { Child } from './processes/child.js';
 
 export type { BootstrapOptions } from './core.js';

@@ -6,7 +6,7 @@ import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';
-import { Life } from './life.js';
+import { createDeadlines, Life } from './life.js';
 import { Tasks } from './operations/tasks.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
@@ -81,7 +81,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
   const hooks = createHooks();
   const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => logger.error(error) });
-  const routing = new Routing();
+  const routing = new Routing((error) => logger.error(error), (): number => workers.slots.length);
   const base = {
     options,
     version: ownVersion(),
@@ -91,7 +91,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     hooks,
     taps,
     tasks: new Tasks(logger),
-    deadlines: { drain: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 },
+    deadlines: createDeadlines(),
     releases: new Releases(loaded, hooks, options.reloadConfig),
     parts: new Parts(),
     shared: new Map(),
@@ -107,7 +107,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     prepared: null,
   };
   const forking = { ...base, forker: new Forker(base, start) };
-  const workers = new Workers(forking);
+  const workers: Workers = new Workers(forking);
   const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });

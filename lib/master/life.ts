@@ -1,4 +1,6 @@
-import type { ServiceState } from '../api/plugin.js';
+import type { Deadlines, ServiceState } from '../api/plugin.js';
+import { ClusterError } from '../kit/errors.js';
+import { show } from '../kit/misuse.js';
 
 export type ServiceEvent = 'start' | 'agentReady' | 'workersReady' | 'reload' | 'reloadDone' | 'close' | 'closed';
 
@@ -73,4 +75,19 @@ export function threeStrikes(
   }, interval);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** setTimeout's limit, less what is added to a deadline before the SIGKILL; ms. */
+const LONGEST = 2 ** 31 - 1_000;
+
+/** How long children may take to close, to begin with; what is no time is refused, as a timer makes 1 ms of it and cuts everything. */
+export function createDeadlines(): Deadlines {
+  return new Proxy<Deadlines>({ drain: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 }, {
+    set(deadlines, name, value) {
+      const known = Object.hasOwn(deadlines, name);
+      if (known && typeof value === 'number' && value >= 0 && value <= LONGEST) return Reflect.set(deadlines, name, value);
+      const expected = known ? `milliseconds from 0 to ${LONGEST}` : `one of ${Object.keys(deadlines).join(', ')}`;
+      throw new ClusterError('ERR_CLUSTER_PLUGIN', `deadlines.${String(name)}: expected ${expected}, found ${show(value)}`);
+    },
+  });
 }

@@ -20,7 +20,12 @@ export async function openPort(
   master: Master, owner: string, { port, host }: { port: number; host: string }, serves: (path: string) => boolean = () => true,
 ): Promise<OpenPort> {
   const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE, keepAliveTimeout: 5_000 }, (request, response) => {
-    void answer(master, serves, request).then((reply) => send(response, request.method === 'HEAD', reply));
+    void answer(master, serves, request).then((reply) => send(response, request.method === 'HEAD', reply)).catch((error: unknown) => {
+      // What a plugin's route gives may be no answer at all.
+      master.logger.error(`the answer to ${request.method} ${request.url} cannot be sent`, { error });
+      if (response.headersSent) response.destroy();
+      else send(response, request.method === 'HEAD', { status: 500, body: { error: 'no answer that can be sent' } });
+    });
   });
   server.maxConnections = MAX_CONNECTIONS;
   await open(server, owner, port, host);
@@ -59,8 +64,8 @@ async function answer(
     const paths = routes.filter(({ open, path }) => open && serves(path)).map(({ path }) => path);
     return { status: 404, body: { error: `there is no ${pathname}; there are ${paths.join(', ')}` } };
   } catch (error) {
-    logger.error(error as Error);
-    return { status: 500, body: { error: (error as Error).message } };
+    logger.error(`${method} ${url} failed`, { error });
+    return { status: 500, body: { error: error instanceof Error ? error.message : String(error) } };
   }
 }
 

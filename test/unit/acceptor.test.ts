@@ -21,7 +21,7 @@ function acceptor(t: TestContext, { patience = 10_000, ...taps }: ConnectionRout
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   let now = 1_000;
   t.mock.method(performance, 'now', () => now);
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   if (taps.pick || taps.prepare) routing.add('test', { ...taps, patience: 500 });
   const state = { held: true, fallback: null as TakeUnserved | null };
   let listening = true;

@@ -6,8 +6,7 @@ import type { Master } from '../../lib/api/plugin.js';
 import type { Plugin } from '../../lib/api/plugin.js';
 import type { LoadedConfig } from '../../lib/config/load.js';
 import { createCore } from '../../lib/master/core.js';
-import { applyPlugin } from '../../lib/master/plugins/face.js';
-import { prepare } from '../../lib/master/plugins/load.js';
+import { applyPlugin, prepare } from '../../lib/master/plugins/load.js';
 import { fakeCore, loadedWith, running } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';
 
@@ -15,7 +14,7 @@ import { turns } from '../helpers/fake-forker.js';
 async function face(t: TestContext, apply: (master: Master) => void | Promise<void> = () => {}, name = 'mine') {
   const fake = fakeCore(t, { options: { hookTimeout: 50 } });
   let master!: Master;
-  await applyPlugin(fake.core, { name, apply: (own) => { master = own; return apply(own); } }, {});
+  await applyPlugin(fake.core, { name, apply: (own: Master) => { master = own; return apply(own); } }, {});
   return { ...fake, master };
 }
 
@@ -87,7 +86,7 @@ test('an apply that throws, or hangs, is named', async (t) => {
 
 test('share and shared: from one to the others, each name once', async (t) => {
   const { core } = await face(t, (master) => master.share('unit.number', 42), 'giver');
-  await applyPlugin(core, { name: 'taker', apply: (master) => {
+  await applyPlugin(core, { name: 'taker', apply: (master: Master) => {
     assert.equal(master.shared('unit.number'), 42);
     assert.equal(master.shared('unit.nothing'), undefined);
     assert.throws(() => master.share('unit.number', 43),
@@ -175,4 +174,45 @@ test('a start that two picking plugins are in names both', async (t) => {
   const picks = (name: string) => ({ name, apply: (master: Master) => master.routeConnections({ pick: () => 0 }) });
   await assert.rejects(prepare(withPlugins(t, { sticky: picks('sticky'), tenants: picks('tenants') })),
     { message: /"sticky" and "tenants" both pick/ });
+});
+
+test('a plugin that another one applies is checked like any other, and not after apply', async (t) => {
+  const schema = { '~standard': { version: 1 as const, vendor: 'unit', validate: (value: unknown) => {
+    const { a = 7 } = value as { a?: unknown };
+    return typeof a === 'number' ? { value: { a } } : { issues: [{ message: 'expected a number', path: ['a'] }] };
+  } } };
+  const got: unknown[] = [];
+  const inner = { name: 'inner', schema, apply: (_: Master, options: unknown) => { got.push(options); } };
+  const { master } = await face(t, (own) => own.applyPlugin(inner, undefined as never));
+  assert.deepEqual(got, [{ a: 7 }]);
+  await assert.rejects(face(t, (own) => own.applyPlugin(inner, { a: 'x' } as never)),
+    { code: 'ERR_CLUSTER_PLUGIN', message: /applyPlugin: inner: a: expected a number/ });
+  const newer = { ...inner, engines: { node: '>=99' } };
+  await assert.rejects(face(t, (own) => own.applyPlugin(newer, {} as never)), { code: 'ERR_CLUSTER_ENGINE' });
+  await assert.rejects(master.applyPlugin(inner, {} as never), { code: 'ERR_CLUSTER_TAP_LATE' });
+});
+
+test('a tap without a name or without a function is refused in apply', async (t) => {
+  for (const args of [[() => {}], ['mine'], [undefined, () => {}]]) {
+    const apply = ({ hooks }: Master) => (hooks.workerReady.tap as (...all: unknown[]) => void)(...args);
+    await assert.rejects(face(t, apply), { code: 'ERR_CLUSTER_PLUGIN' });
+  }
+});
+
+test('a deadline that is no time is refused: a timer would make an end of it at once', async (t) => {
+  for (const wrong of [Infinity, NaN, -1, '5s', undefined, 2 ** 40]) {
+    await assert.rejects(face(t, ({ deadlines }) => { deadlines.drain = wrong as number; }),
+      { code: 'ERR_CLUSTER_PLUGIN', message: /deadlines\.drain: expected milliseconds from 0 to \d+, found / });
+  }
+  await assert.rejects(face(t, ({ deadlines }) => { Object.assign(deadlines, { drian: 5 }); }), { message: /expected one of drain, / });
+});
+
+test('what a plugin does to the list of slots is its own affair', async (t) => {
+  const { core } = await running(t);
+  const { makeFace } = await import('../../lib/master/plugins/face.js');
+  const { face: master } = makeFace(core, 'mine', async () => {});
+  (master.slots as unknown[]).reverse();
+  assert.deepEqual(master.slots.map(({ index }) => index), core.workers.slots.map(({ index }) => index));
+  assert.equal('remove' in master.slots[0]!, false);
+  assert.equal(master.slots[0], master.slots[0], 'the same view each time');
 });

@@ -45,9 +45,24 @@ test('an error in a gate carries the name of plugin and hook', async () => {
 
 test('a gate gives up a tap that hangs, by name; one with a callback too', async () => {
   const { hooks } = guarded(20);
-  hooks.beforeClose.tapAsync('hanging', () => {});
-  await assert.rejects(hooks.beforeClose.promise('test'), { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"hanging".*beforeClose.*20 ms/ });
+  hooks.beforeStart.tapAsync('hanging', () => {});
+  await assert.rejects(hooks.beforeStart.promise({} as never),
+    { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"hanging".*beforeStart.*20 ms/ });
 });
+
+for (const name of ['beforeClose', 'closed', 'beforeDrain', 'reloaded'] as const) {
+  test(`${name} goes on: a tap that throws or hangs is told, and the next one runs`, async () => {
+    const { hooks, errors } = guarded(20);
+    const hook = hooks[name] as ReturnType<typeof createHooks>['beforeClose'];
+    const ran: string[] = [];
+    hook.tap('throws', () => { throw new Error('x'); });
+    hook.tapPromise('hangs', () => new Promise(() => {}));
+    hook.tap('deregisters', () => { ran.push('deregisters'); });
+    await hook.promise('test');
+    assert.deepEqual(ran, ['deregisters']);
+    assert.deepEqual(errors.map(({ message }) => /"(\w+)"/.exec(message)?.[1]), ['throws', 'hangs']);
+  });
+}
 
 test('an observer cannot break the master: throw and rejection are told and the next tap runs', async () => {
   const { hooks, errors } = guarded();

@@ -6,14 +6,14 @@ import { Routing } from '../../lib/master/connections/routing.js';
 const client = { close() {} } as RawHandle;
 
 test('nobody looks and nobody picks: any worker, for ever', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   assert.equal(routing.prepares, false);
   assert.equal(routing.pick(client, () => false), undefined);
   assert.equal(routing.patience, Infinity);
 });
 
 test('a second plugin does not take the place of the first: all see a connection, in their order', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   const seen: string[] = [];
   routing.add('blocklist', { prepare: (_, admit) => { seen.push('blocklist'); admit(); } });
   routing.add('sticky', { pick: () => 1, patience: 500 });
@@ -29,7 +29,7 @@ for (const [notes, last] of [
   [['a', 'b'], 'b'], [['a', undefined], 'a'], [[undefined, 'b'], 'b'], [[undefined, undefined], undefined],
 ] as const) {
   test(`notes ${JSON.stringify(notes)}: the worker gets ${last}`, () => {
-    const routing = new Routing();
+    const routing = new Routing(() => {}, () => 8);
     for (const [at, note] of notes.entries()) routing.add(`plugin ${at}`, { prepare: (_, admit) => { admit(note); } });
     let got: unknown = 'none';
     routing.prepare(client, (note) => { got = note; }, () => {});
@@ -38,7 +38,7 @@ for (const [notes, last] of [
 }
 
 test('a plugin that drops a connection: those behind it do not see it', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   const seen: string[] = [];
   routing.add('blocklist', { prepare: (_, __, drop) => { drop(); } });
   routing.add('geo', { prepare: () => { seen.push('geo'); } });
@@ -47,14 +47,14 @@ test('a plugin that drops a connection: those behind it do not see it', () => {
 });
 
 test('a plugin may take its time', async () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   routing.add('slow', { prepare: (_, admit) => { setImmediate(() => admit('late')); } });
   routing.add('quick', { prepare: (_, admit) => { admit(); } });
   assert.equal(await new Promise((resolve) => routing.prepare(client, resolve, () => {})), 'late');
 });
 
 test('a plugin that admits twice is heard once: the next one sees a connection once', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   let seen = 0;
   routing.add('eager', { prepare: (_, admit) => { admit(); admit(); } });
   routing.add('next', { prepare: (_, admit) => { seen++; admit(); } });
@@ -63,7 +63,7 @@ test('a plugin that admits twice is heard once: the next one sees a connection o
 });
 
 test('two that pick are an error that names both, and the first goes on', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   routing.add('sticky', { pick: () => 1 });
   assert.throws(() => routing.add('tenants', { pick: () => 2, prepare: () => {} }),
     { code: 'ERR_CLUSTER_PLUGIN', message: /"sticky" and "tenants" both pick/ });
@@ -72,7 +72,7 @@ test('two that pick are an error that names both, and the first goes on', () => 
 });
 
 test('patience is that of who picks', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   routing.add('looks', { patience: 1, prepare: (_, admit) => admit() });
   assert.equal(routing.patience, Infinity);
   routing.add('picks', { pick: () => 0 });
@@ -80,7 +80,7 @@ test('patience is that of who picks', () => {
 });
 
 test('what a plugin gives keeps its this', () => {
-  const routing = new Routing();
+  const routing = new Routing(() => {}, () => 8);
   routing.add('object', {
     patience: 7,
     pick() { return this.patience; },
@@ -95,23 +95,67 @@ test('what a plugin gives keeps its this', () => {
 const versions = [['20.19.0', false], ['22.11.0', false], ['22.12.0', true], ['24.0.0', true]] as const;
 for (const [node, fine] of versions) {
   test(`reuse-port on Node ${node}: ${fine ? 'can be had' : 'refused'}`, () => {
-    const check = () => new Routing().check('reuse-port', { node, platform: 'linux' });
+    const check = () => new Routing(() => {}, () => 8).check('reuse-port', { node, platform: 'linux' });
     if (fine) check();
     else assert.throws(check, { code: 'ERR_CLUSTER_BALANCE', message: /needs Node.js 22.12/ });
   });
 }
 
 test('reuse-port elsewhere than on Linux: refused', () => {
-  assert.throws(() => new Routing().check('reuse-port', { node: '24.0.0', platform: 'darwin' }),
+  assert.throws(() => new Routing(() => {}, () => 8).check('reuse-port', { node: '24.0.0', platform: 'darwin' }),
     { code: 'ERR_CLUSTER_BALANCE', message: /needs Linux, this is darwin/ });
 });
 
 for (const balance of ['os', 'reuse-port'] as const) {
   test(`connections are routed and the balance is "${balance}": refused, with the plugin's name`, () => {
-    const routing = new Routing();
+    const routing = new Routing(() => {}, () => 8);
     routing.add('blocklist', { prepare: () => {} });
     const check = () => routing.check(balance, { node: '24.0.0', platform: 'linux' });
     assert.throws(check, { code: 'ERR_CLUSTER_BALANCE', message: /"blocklist" routes connections/ });
     routing.check('round-robin');
+  });
+}
+
+/** A routing with one plugin whose faults are kept. */
+function faulty(plugin: Parameters<Routing['add']>[1]) {
+  const faults: string[] = [];
+  const routing = new Routing(({ message }) => { faults.push(message); }, () => 2);
+  routing.add('mine', plugin);
+  return { routing, faults };
+}
+
+for (const [what, pick] of Object.entries<() => unknown>({
+  'throws': () => { throw new Error('oops'); }, 'is no number': () => '0', 'is no whole one': () => 0.5, 'is no slot': () => 2,
+  'is below': () => -1, 'is nothing a slot can be': () => null,
+  'is a promise': () => Promise.reject(new Error('later')), 'is NaN': () => NaN,
+})) {
+  test(`a pick that ${what}: any worker takes the connection, and one line names the plugin`, () => {
+    const { routing, faults } = faulty({ pick: pick as () => number });
+    for (let i = 0; i < 3; i++) assert.equal(routing.pick(client, () => false), undefined);
+    assert.equal(faults.length, 1);
+    assert.match(faults[0] ?? '', /plugin "mine" failed in pick of routeConnections/);
+  });
+}
+
+for (const [what, prepare] of Object.entries<() => unknown>({
+  throws: () => { throw new Error('oops'); }, rejects: () => Promise.reject(new Error('later')),
+})) {
+  test(`a prepare that ${what} lets nobody through, and one line names the plugin`, async () => {
+    const { routing, faults } = faulty({ prepare: prepare as () => void });
+    let closed = 0;
+    let dropped = 0;
+    routing.prepare({ close: () => { closed++; } } as never, () => assert.fail('admitted'), () => { dropped++; });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([closed, dropped, faults.length], [1, 1, 1]);
+  });
+}
+
+for (const [what, note] of Object.entries({ 'cannot be sent': 1n, 'is too long': 'x'.repeat(10_000) })) {
+  test(`a note that ${what} stays here, and the connection goes on`, () => {
+    const { routing, faults } = faulty({ prepare: (_, admit) => { admit(note); } });
+    let got: unknown = 'nothing';
+    routing.prepare(client, (own) => { got = own; }, () => assert.fail('dropped'));
+    assert.equal(got, undefined);
+    assert.equal(faults.length, 1);
   });
 }

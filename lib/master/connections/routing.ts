@@ -1,21 +1,36 @@
 import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
+import { show } from '../../kit/misuse.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
 interface Tap extends ConnectionRouting {
   plugin: string;
 }
 
+/** What goes to a worker with a connection may be as long as this, in characters of JSON: it travels in one message with it. */
+const LONGEST_NOTE = 8_192;
+/** Milliseconds between two log lines about the same plugin. */
+const QUIET = 10_000;
+
 /**
  * What all plugins together do with connections: each sees them in the order of the plugins, one of them may choose the
- * slot. It is the acceptor's one routing.
+ * slot. It is the acceptor's one routing; what a plugin throws here, or says wrongly, is a log line with its name.
  */
 export class Routing {
   /** Somebody looks at connections before they are routed. */
   prepares = false;
   readonly #taps: Tap[] = [];
   #picker: Tap | undefined;
+  readonly #onFault: (error: ClusterError) => void;
+  readonly #slots: () => number;
+  readonly #quietUntil = new Map<string, number>();
+
+  /** `slots`: how many there are now. */
+  constructor(onFault: (error: ClusterError) => void, slots: () => number) {
+    this.#onFault = onFault;
+    this.#slots = slots;
+  }
 
   /** @throws ClusterError ERR_CLUSTER_PLUGIN, naming both, where two plugins want to choose */
   add(plugin: string, routing: ConnectionRouting): void {
@@ -34,23 +49,67 @@ export class Routing {
     return this.#picker?.patience ?? Infinity;
   }
 
+  /** Undefined, so that any worker may take it, also where the plugin fails or names what is no slot. */
   pick(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined {
-    return this.#picker?.pick?.(client, unavailable);
+    if (!this.#picker?.pick) return undefined;
+    let slot: unknown;
+    try {
+      slot = this.#picker.pick(client, unavailable);
+    } catch (error) {
+      return this.#fault(this.#picker, 'pick', error);
+    }
+    const count = this.#slots();
+    if (slot === undefined) return undefined;
+    if (typeof slot === 'number' && Number.isInteger(slot) && slot >= 0 && slot < count) return slot;
+    if (slot instanceof Promise) slot.catch(() => {});
+    return this.#fault(this.#picker, 'pick', new Error(`expected a slot from 0 to ${count - 1} or undefined, found ${show(slot)}`));
   }
 
-  /** From one plugin to the next; the last note of any goes to the worker. */
+  /** From one plugin to the next; the last note of any goes to the worker. One that fails is no reason to let a connection through. */
   prepare(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void {
     const from = (at: number, note: unknown): void => {
       const next = this.#taps.findIndex(({ prepare }, index) => index >= at && prepare !== undefined);
-      if (next < 0) return admit(note);
-      let admitted = false;
-      this.#taps[next]?.prepare?.(client, (own) => {
-        if (admitted) return;
-        admitted = true;
-        from(next + 1, own ?? note);
-      }, drop);
+      const tap = this.#taps[next];
+      if (!tap?.prepare) return admit(note);
+      let decided = false;
+      const once = (then: () => void) => {
+        if (decided) return;
+        decided = true;
+        then();
+      };
+      const failed = (error: unknown) => once(() => {
+        this.#fault(tap, 'prepare', error);
+        client.close();
+        drop();
+      });
+      try {
+        const admitted = (own?: unknown) => once(() => from(next + 1, this.#noteOf(tap, own) ?? note));
+        const result: unknown = tap.prepare(client, admitted, () => once(drop));
+        if (result instanceof Promise) result.catch(failed);
+      } catch (error) {
+        failed(error);
+      }
     };
     from(0, undefined);
+  }
+
+  #noteOf(tap: Tap, note: unknown): unknown {
+    if (note === undefined) return undefined;
+    try {
+      const { length = 0 } = JSON.stringify(note) ?? '';
+      if (length <= LONGEST_NOTE) return note;
+      throw new Error(`a note has at most ${LONGEST_NOTE} characters of JSON, found ${length}`);
+    } catch (error) {
+      return this.#fault(tap, 'prepare', error);
+    }
+  }
+
+  #fault({ plugin }: Tap, where: string, cause: unknown): undefined {
+    const now = performance.now();
+    if (now < (this.#quietUntil.get(plugin) ?? 0)) return;
+    this.#quietUntil.set(plugin, now + QUIET);
+    const text = cause instanceof Error ? cause.message : String(cause);
+    this.#onFault(new ClusterError('ERR_CLUSTER_HOOK', `plugin "${plugin}" failed in ${where} of routeConnections: ${text}`, { cause }));
   }
 
   /**

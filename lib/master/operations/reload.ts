@@ -136,6 +136,6 @@ async function finished(core: Core, result: ReloadResult): Promise<ReloadResult>
   const { logger, hooks } = core;
   core.lastReload = result;
   if (result.ok) logger.info(`reloaded ${result.replaced} workers in ${result.took}ms (generation ${result.generation})`);
-  await hooks.reloaded.promise(result).catch((failure: Error) => logger.error(failure));
+  await hooks.reloaded.promise(result);
   return result;
 }

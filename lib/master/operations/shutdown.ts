@@ -30,7 +30,7 @@ export async function closeAndExit(core: Core, reason: string, options: CloseOpt
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {
   const { life, hooks, logger, tasks, spares, listeners, reaper, agent, workers, cleanup } = core;
   const gate = (passed: Promise<unknown>) => Promise.race([
-    passed.catch((error: Error) => logger.error(error)),
+    passed,
     life.hurried.then(() => delay(GATE_IN_A_HURRY, undefined, { ref: false })),
   ]);
   life.enter('close');

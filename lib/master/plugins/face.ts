@@ -1,8 +1,9 @@
 import type { HookName, Hooks } from '../../api/hooks.js';
-import type { Master, Plugin } from '../../api/plugin.js';
+import type { SlotView } from '../../api/child.js';
+import type { Master } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
-import { inTime } from '../../kit/time.js';
+import { isObject, show } from '../../kit/misuse.js';
 import { HeldSocket } from '../connections/held-socket.js';
 import type { Core } from '../core.js';
 import { reload } from '../operations/reload.js';
@@ -10,28 +11,32 @@ import { restart } from '../operations/restart.js';
 import { replaceWorker, scale } from '../operations/scale.js';
 import { close } from '../operations/shutdown.js';
 import type { Child } from '../processes/child.js';
+import type { Slot } from '../processes/slot.js';
 import { addressOf, buildStatus, formatAddress } from '../status-report.js';
-import { applyFailure } from './mistakes.js';
 
-/**
- * Shows a plugin its face of the master, once; the hooks of the face are closed when it is done.
- * @throws ClusterError ERR_CLUSTER_PLUGIN, ERR_CLUSTER_HOOK_TIMEOUT
- */
-export async function applyPlugin<Options>(core: Core, plugin: Plugin<Options>, options: Options): Promise<void> {
-  const { hookTimeout } = core.options;
-  const hooks = faceOfHooks(core.hooks, plugin.name);
-  const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
-  try {
-    await inTime(hookTimeout, async () => plugin.apply(faceOf(core, plugin.name, hooks.face), options), late);
-  } catch (error) {
-    throw applyFailure(plugin.name, error, hooks.missed, Object.keys(core.hooks));
-  } finally {
-    hooks.close();
-  }
+/** How a plugin applies another one: as the configuration would. */
+export type Apply = (plugin: unknown, options: unknown) => Promise<void>;
+
+/** What a plugin is shown of the master in its `apply`; `close` ends that time, `missed` are hooks it asked for that there are not. */
+export function makeFace(core: Core, name: string, apply: Apply): { face: Master; missed: string[]; close(): void } {
+  const hooks = faceOfHooks(core.hooks, name);
+  let closed = false;
+  const inApply: Apply = async (plugin, options) => {
+    if (closed) throw new ClusterError('ERR_CLUSTER_TAP_LATE', `plugin "${name}" applies another one after its own apply has returned`);
+    await apply(plugin, options);
+  };
+  return {
+    face: faceOf(core, name, hooks.face, inApply),
+    missed: hooks.missed,
+    close() {
+      closed = true;
+      hooks.close();
+    },
+  };
 }
 
 /** The master, as the plugin `name` sees it. */
-function faceOf(core: Core, name: string, hooks: Hooks): Master {
+function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
   const { life, releases, workers, agent, listeners, spares, shared } = core;
   return {
     hooks,
@@ -41,7 +46,7 @@ function faceOf(core: Core, name: string, hooks: Hooks): Master {
     routes: core.routes,
     inheritedSockets: core.inheritedSockets,
     startedAt: life.startedAt,
-    slots: workers.slots,
+    get slots() { return workers.slots.map(viewOf); },
     get config() { return releases.current.loaded.config; },
     get target() { return releases.current.loaded.target; },
     get files() { return releases.current.loaded.files; },
@@ -72,7 +77,7 @@ function faceOf(core: Core, name: string, hooks: Hooks): Master {
     },
     get fillsLeftSlots() { return workers.leftReturn; },
     set fillsLeftSlots(fills) { workers.leftReturn = fills; },
-    applyPlugin: (plugin, options) => applyPlugin(core, plugin, options),
+    applyPlugin: (plugin, options) => apply(plugin, options),
     share: (key, value) => {
       const holder = shared.get(key);
       if (holder) {
@@ -84,6 +89,24 @@ function faceOf(core: Core, name: string, hooks: Hooks): Master {
   };
 }
 
+const views = new WeakMap<Slot, SlotView>();
+
+/** A slot without what is the master's alone. */
+function viewOf(slot: Slot): SlotView {
+  const known = views.get(slot);
+  if (known) return known;
+  const view: SlotView = {
+    index: slot.index,
+    get current() { return slot.current; },
+    get successor() { return slot.successor; },
+    get ready() { return slot.ready; },
+    get left() { return slot.left; },
+    get restarts() { return slot.restarts; },
+  };
+  views.set(slot, view);
+  return view;
+}
+
 /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
 export function addressText({ workers }: Core): string | null {
   const address = addressOf(workers);
@@ -93,8 +116,12 @@ export function addressText({ workers }: Core): string | null {
 /** What `framework status` shows, with what plugins add to it. */
 export const status = async (core: Core) => core.hooks.collectStatus.call(buildStatus(core));
 
-const REGISTERS: ReadonlySet<PropertyKey> = new Set(['tap', 'tapPromise', 'tapAsync', 'withOptions', 'intercept']);
-type TapOptions = string | { name: string };
+const TAPS: ReadonlySet<PropertyKey> = new Set(['tap', 'tapPromise', 'tapAsync']);
+const REGISTERS: ReadonlySet<PropertyKey> = new Set([...TAPS, 'withOptions', 'intercept']);
+
+/** Whatever a tap calls itself, it is its plugin's; what is no tap's options tapable refuses. */
+const namedAs = (plugin: string, options: unknown): unknown =>
+  typeof options === 'string' ? plugin : isObject(options) ? { ...options, name: plugin } : options;
 
 /**
  * The hooks for one plugin: its taps bear its name, whatever it calls them, and those that come after `close` are refused with
@@ -110,13 +137,16 @@ function faceOfHooks(hooks: Hooks, plugin: string): { face: Hooks; missed: strin
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== 'function') return value;
       if (!REGISTERS.has(key)) return value.bind(target) as unknown;
-      return (first: TapOptions, ...rest: unknown[]) => {
+      return (first: unknown, ...rest: unknown[]) => {
         if (closed) {
           throw new ClusterError('ERR_CLUSTER_TAP_LATE',
             `plugin "${plugin}" taps hook ${name} after its apply has returned: tap in apply`);
         }
-        const named = typeof first === 'string' ? plugin : { ...first, name: plugin };
-        const result: unknown = Reflect.apply(value, target, [key === 'intercept' ? first : named, ...rest]);
+        if (TAPS.has(key) && typeof rest[0] !== 'function') {
+          throw new ClusterError('ERR_CLUSTER_PLUGIN',
+            `plugin "${plugin}": ${name}.${String(key)}: expected a name and a function, found ${show(first)}`);
+        }
+        const result: unknown = Reflect.apply(value, target, [key === 'intercept' ? first : namedAs(plugin, first), ...rest]);
         return key === 'withOptions' ? faceOfHook(result as object, name) : result;
       };
     },

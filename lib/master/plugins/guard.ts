@@ -24,7 +24,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
   const records: TapRecord[] = [];
   for (const name of Object.keys(hooks) as HookName[]) {
     const hook = hooks[name] as unknown as Interceptable;
-    const { kind } = noteOfHook(hook);
+    const { kind, goesOn } = noteOfHook(hook);
     const isAsync = hook.call === undefined;
     hook.intercept({
       register(tap) {
@@ -47,7 +47,8 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
               return await inTime(timeout, async () => fn(...args), () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
                 `plugin "${tap.name}" did not finish hook ${name} within ${timeout} ms`));
             } catch (error) {
-              throw named(error);
+              if (!goesOn || kind !== 'gate') throw named(error);
+              onError(named(error));
             } finally {
               timed(started);
             }

@@ -1,11 +1,12 @@
 import { createRequire } from 'node:module';
-import type { Plugin, StandardSchema } from '../../api/plugin.js';
+import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
 import { isPlugin, pluginDefaults } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
+import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
-import { applyPlugin } from './face.js';
+import { makeFace } from './face.js';
 
 interface Found {
   /** The key in the `plugins` map. */
@@ -38,10 +39,36 @@ async function loadPlugins(core: Core): Promise<void> {
   };
   for (const [key, value] of Object.entries(config.plugins)) {
     if (value === false) continue;
-    const plugin = await instantiate(key, pluginObjects[key] ?? await importPlugin(key, target.realDir, where), where);
-    const found = { key, plugin, options: value === true ? undefined : value };
-    await checkEngines(found);
-    await applyPlugin(core, plugin, await validate(found, where));
+    const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
+    await applied(core, key, plugin, value === true ? undefined : value, where);
+  }
+}
+
+/**
+ * Applies one plugin as if it stood in the configuration: checked, its options validated and filled in.
+ * @throws ClusterError ERR_CLUSTER_PLUGIN, _ENGINE, _HOOK_TIMEOUT
+ */
+export async function applyPlugin(core: Core, plugin: unknown, options: unknown): Promise<void> {
+  const { name } = (plugin ?? {}) as { name?: unknown };
+  const key = typeof name === 'string' ? name : 'a plugin without a name';
+  await applied(core, key, plugin, options, async (_, path = []) => ['applyPlugin', key, ...path].join(': '));
+}
+
+async function applied(core: Core, key: string, value: unknown, given: unknown, where: Where): Promise<void> {
+  const plugin = await instantiate(key, value, where);
+  const found = { key, plugin, options: given };
+  await checkEngines(found);
+  const options = await validate(found, where);
+  const { hookTimeout } = core.options;
+  const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its));
+  const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
+  try {
+    await inTime(hookTimeout, async () => plugin.apply(face, options), late);
+  } catch (error) {
+    const { applyFailure } = await import('./mistakes.js');
+    throw applyFailure(plugin.name, error, missed, Object.keys(core.hooks));
+  } finally {
+    close();
   }
 }
 
@@ -107,7 +134,13 @@ async function checkEngines({ key, plugin }: Found): Promise<void> {
 async function validate({ key, plugin, options }: Found, where: Where): Promise<never> {
   const schema: StandardSchema | undefined = plugin.schema;
   if (!schema) return (options ?? {}) as never;
-  const result = await schema['~standard'].validate(options ?? {});
+  let result: StandardResult<unknown>;
+  try {
+    result = await schema['~standard'].validate(options ?? {});
+  } catch (error) {
+    const { failure } = await import('./mistakes.js');
+    throw failure(`${await where(key)}: the schema of plugin "${plugin.name}" failed (it has to be a Standard Schema)`, error);
+  }
   if (!result.issues) return result.value as never;
   const { optionMistakes } = await import('./mistakes.js');
   const mistakes = await optionMistakes(schema, options ?? {}, result.issues, (path) => where(key, path));

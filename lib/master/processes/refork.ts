@@ -78,7 +78,7 @@ export class Refork {
       if (decision === 'exit') return life.giveUp('refork limit reached');
     }
     const decision = hooks.beforeRefork.call(child, exit);
-    if (decision !== 'leave') return this.after(decision?.delay ?? delay);
+    if (decision !== 'leave') return this.after(decision && isDelay(decision.delay) ? decision.delay : delay);
     this.left = true;
     logger.warn(`${slotName(this.#policy.role, this.#slot)} is left empty, as a beforeRefork tap says`);
   }
@@ -122,3 +122,6 @@ export class Refork {
     return this.#needs.releases.current.loaded.config.refork;
   }
 }
+
+/** A timer makes 1 ms of what is no time, or too long a one. */
+const isDelay = (delay: unknown): delay is number => typeof delay === 'number' && delay >= 0 && delay < 2 ** 31;

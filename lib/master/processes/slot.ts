@@ -166,8 +166,8 @@ export class Slot implements SlotView {
 
   /** Routes nothing more to it, tells it to close, and kills it at the deadline. */
   async drain(child: Child, reason: CloseReason): Promise<ExitInfo> {
-    const { hooks, logger, listeners, deadlines } = this.#needs;
-    if (this.policy.overlaps) await hooks.beforeDrain.promise(child, reason).catch((error: Error) => logger.error(error));
+    const { hooks, listeners, deadlines } = this.#needs;
+    if (this.policy.overlaps) await hooks.beforeDrain.promise(child, reason);
     listeners.leave(child);
     return child.close(reason, deadlines[this.policy.deadline]);
   }
