@@ -138,7 +138,7 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly started: boolean;
   /** A close has begun, or is done. */
   readonly closing: boolean;
-  /** Of configuration and code: 1 at the start, one more with each reload that succeeded. */
+  /** Of configuration and code: 1 at the start, higher after each reload that succeeded; one that is aborted uses a number up. */
   readonly generation: number;
   /** When the master was made. */
   readonly startedAt: Date;

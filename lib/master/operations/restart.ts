@@ -29,13 +29,14 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
   const { life, tasks, releases, listeners, workers } = core;
   return tasks.queue('restart', async () => {
     const report = reporter(reason);
-    const generation = releases.current.generation + 1;
     try {
       releases.change(await tasks.orClosed(replaceAll(core, options)));
       if (workers.complete) listeners.release();
       await allReady(core);
-      return core.lastReload = report(generation, workers.slots.length);
+      return core.lastReload = report(releases.current.generation, workers.slots.length);
     } catch (error) {
+      // What was being started, where it came that far.
+      const { generation } = releases.coming ?? releases.current;
       if (!life.closing) core.lastReload = report(generation, 0, error as Error);
       throw error;
     } finally {
