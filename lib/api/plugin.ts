@@ -79,9 +79,9 @@ export interface ConnectionRouting {
   /**
    * The slot of a connection; undefined: any worker may take it. Asked again when the slot cannot take it. `unavailable`
    * tells of slots that have not taken a connection for `patience` ms; one of them may be named when nobody else is left.
-   * Of all plugins one may pick.
+   * Of all plugins one may pick. `note` is what `prepare` gave: of a connection that a worker gives back the handle is another one.
    */
-  pick?(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined;
+  pick?(client: RawHandle, unavailable: (slot: number) => boolean, note?: unknown): number | undefined;
   /** Milliseconds that a slot without a worker, or with one that does not answer, keeps its connections; with `pick`. */
   patience?: number;
   /**

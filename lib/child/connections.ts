@@ -65,9 +65,9 @@ const LIMIT = 500;
 export async function giveBackIdle(runtime: Runtime): Promise<number> {
   if (runtime.config.balance !== 'round-robin' || !process.connected) return 0;
   const given: Promise<void>[] = [];
-  for (const server of plainServersOfMaster()) {
+  for (const [key, server] of plainServersOfMaster()) {
     for (const connection of httpConnections(server) ?? []) {
-      if (isMovable(connection)) given.push(giveBack(connection));
+      if (isMovable(connection)) given.push(giveBack(connection, key));
       else if (connection.response) onAnswered(connection.response, () => void giveBackIdle(runtime));
     }
   }
@@ -76,17 +76,18 @@ export async function giveBackIdle(runtime: Runtime): Promise<number> {
 }
 
 /** One that drains has no handle any more, and its connections still. */
-function* plainServersOfMaster(): Iterable<Server> {
-  for (const { server, handle } of listeners.values()) {
+function* plainServersOfMaster(): Iterable<[key: string, server: Server]> {
+  for (const [key, { server, handle }] of listeners) {
     const below = handleOf(server);
-    if ((below === handle || below === null) && !('setSecureContext' in server)) yield server;
+    if ((below === handle || below === null) && !('setSecureContext' in server)) yield [key, server];
   }
 }
 
-function giveBack(connection: HttpConnection): Promise<void> {
+/** With the address that it came to, and what plugins have noted of it: to the next worker it is the same connection. */
+function giveBack(connection: HttpConnection, key: string): Promise<void> {
   const handle = detach(connection);
   return new Promise((resolve) => {
-    sendHandle(process, { cmd: hatchery.connectionBack }, handle, () => {
+    sendHandle(process, { cmd: hatchery.connectionBack, key, note: notes.get(handle) }, handle, () => {
       handle.close();
       resolve();
     });

@@ -10,6 +10,7 @@ export class PageServer {
   readonly #https: Config['https'];
   readonly #app: string;
   readonly #waiting = new Set<ServerResponse>();
+  readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
   #failure: Failure | null = null;
 
@@ -31,10 +32,18 @@ export class PageServer {
     this.#waiting.clear();
   }
 
+  /** Somebody else can answer: connections that have asked nothing yet are to ask there. */
+  release(): void {
+    this.news();
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+  }
+
   /** Takes a raw connection. */
   take(handle: unknown): void {
     const socket = new Socket({ handle, allowHalfOpen: true, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
     socket.on('error', () => {});
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     this.#server?.emit('connection', socket);
   }
 

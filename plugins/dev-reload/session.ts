@@ -75,7 +75,7 @@ export class Session {
     this.#failure = null;
     this.#address();
     this.#master.takeUnserved(null);
-    this.#page.news();
+    this.#page.release();
   }
 
   /** Kept for the failure that is about to be told: the child knows more than the error that its end becomes. */

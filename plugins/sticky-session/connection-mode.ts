@@ -16,8 +16,9 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
 
   const routing: ConnectionRouting = {
     patience: options.patience,
-    pick(client, unavailable) {
-      const peer = proxied.get(client);
+    pick(client, unavailable, note) {
+      // One that a worker gave back has another handle, and what its header said goes along.
+      const peer = proxied.has(client) || !options.proxyProtocol ? proxied.get(client) : note as ProxiedPeer | undefined;
       const address = peer === undefined ? peerAddress(client) : peer?.address;
       // A unix socket's peer has no address, and one that was reset already has none any more.
       if (address === undefined) return undefined;

@@ -240,6 +240,6 @@ test('what waits may be given to another address; a connection that comes back i
   assert.equal(listening(), false);
   const a = worker(0);
   it.join(a.child);
-  it.acceptAgain(client('3'));
+  it.acceptAgain(client('3'), 'noted before');
   assert.deepEqual([a.clients(), prepared], [['3'], 2]);
 });

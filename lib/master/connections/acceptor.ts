@@ -39,6 +39,8 @@ export interface AcceptorOptions {
 
 /** Milliseconds until a worker that refused a connection (its server closes, or is full) is offered one again. */
 const REFUSED = 10;
+/** Milliseconds that an idle connection may wait longer than one that has just come. */
+const IDLE = 5_000;
 /** Milliseconds between two looks at what waits. */
 const LOOK = 1_000;
 
@@ -99,8 +101,9 @@ export class Acceptor {
   }
 
   /** A connection that a worker has had and gives back: there is nothing to prepare any more. */
-  acceptAgain(client: RawHandle): void {
-    this.#route({ client, slot: undefined, note: undefined, since: performance.now() });
+  acceptAgain(client: RawHandle, note: unknown): void {
+    // Idle, so nobody waits for an answer yet: the worker that fails to come has its deadline first.
+    this.#route({ client, slot: undefined, note, since: performance.now() + IDLE });
   }
 
   accept(client: RawHandle): void {
@@ -158,7 +161,7 @@ export class Acceptor {
 
   /** Finds the slot anew, as it may have been scaled away or have stalled since. `front`: it has waited already. */
   #route(pending: Pending, front = false): void {
-    const slot = this.#options.routing.pick(pending.client, this.#unavailable);
+    const slot = this.#options.routing.pick(pending.client, this.#unavailable, pending.note);
     pending.slot = slot;
     if (slot === undefined) {
       const [member] = this.#free;

@@ -124,10 +124,13 @@ export class Listeners {
   }
 
   /** A connection that its worker gives back goes on like a new one of its address. */
-  #takeBack(client: RawHandle): void {
+  #takeBack(client: RawHandle, { key, note }: ClusterMessage): void {
+    const acceptors = [...this.#acceptors.values()];
     const port = ownPort(client);
-    const acceptor = [...this.#acceptors.values()].find((one) => ownPort(one.handle) === port);
-    if (acceptor) acceptor.acceptAgain(client);
+    // Its address may have been opened anew since, but of two on one port the other one is a stranger to it.
+    const others = acceptors.filter((one) => ownPort(one.handle) === port);
+    const acceptor = acceptors.find((one) => one.key === key) ?? (others.length === 1 ? others[0] : undefined);
+    if (acceptor) acceptor.acceptAgain(client, note);
     else client.close();
   }
 
@@ -145,7 +148,7 @@ export class Listeners {
 
   /** A worker's message, before node:cluster sees it. */
   #heard(child: Child, message: ClusterMessage, handle?: RawHandle): void {
-    if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle);
+    if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle, message);
     if (!isClusters(message)) return;
     if (message.act === 'queryServer') {
       const key = addressKey(message);

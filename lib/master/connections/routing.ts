@@ -50,11 +50,11 @@ export class Routing {
   }
 
   /** Undefined, so that any worker may take it, also where the plugin fails or names what is no slot. */
-  pick(client: RawHandle, unavailable: (slot: number) => boolean): number | undefined {
+  pick(client: RawHandle, unavailable: (slot: number) => boolean, note?: unknown): number | undefined {
     if (!this.#picker?.pick) return undefined;
     let slot: unknown;
     try {
-      slot = this.#picker.pick(client, unavailable);
+      slot = this.#picker.pick(client, unavailable, note);
     } catch (error) {
       return this.#fault(this.#picker, 'pick', error);
     }
