@@ -16,6 +16,7 @@ export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } f
 export type { Status, ChildStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, Envelope, InternalMessages, PartSpec, Role, Waiting } from './ipc/messages.js';
+export { detach, isMovable, type HttpConnection } from './node/http-connections.js';
 export { startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';

@@ -105,8 +105,8 @@ export interface HeldSocket {
   close(): void;
 }
 
-/** Takes connections that no worker is there for. */
-export type TakeUnserved = (client: RawHandle) => void;
+/** Takes connections that no worker is there for. `again` gives one back that nothing was read from, once there is one. */
+export type TakeUnserved = (client: RawHandle, again: (client: RawHandle) => void) => void;
 
 /** Values that plugins share, by declaration merging: `declare module 'hatchery' { interface Shared { mine: Mine } }`. */
 export interface Shared {

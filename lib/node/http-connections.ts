@@ -1,4 +1,4 @@
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { listen } from '../kit/sockets.js';
 import { handleOf, letGo, type RawHandle } from './raw-sockets.js';
@@ -85,6 +85,8 @@ export const headOf = (response: ServerResponse): string | null =>
 
 /** Three connections: silent, answered, and being answered; the answered one is detached and read from anew. */
 export async function probe(): Promise<string | null> {
+  // Not above: a master that never serves does not load it.
+  const { default: http } = await import('node:http');
   let busy: ServerResponse | undefined;
   const server = http.createServer((request, response) => {
     if (request.url === '/slow') busy = response.writeHead(200, { 'X-Probe': 'yes' });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import type { Config } from '../../lib/index.js';
+import { detach, isMovable, type Config, type RawHandle } from '../../lib/index.js';
 import type { Failure } from './failure.js';
 import { NEWS, failureJson, failurePage } from './page.js';
 
@@ -10,7 +10,8 @@ export class PageServer {
   readonly #https: Config['https'];
   readonly #app: string;
   readonly #waiting = new Set<ServerResponse>();
-  readonly #sockets = new Set<Socket>();
+  /** Each with the way to who can answer it later, as long as it has asked nothing. */
+  readonly #sockets = new Map<Socket, (client: RawHandle) => void>();
   #server: Server | null = null;
   #failure: Failure | null = null;
 
@@ -32,17 +33,21 @@ export class PageServer {
     this.#waiting.clear();
   }
 
-  /** Somebody else can answer: connections that have asked nothing yet are to ask there. */
+  /** Somebody else can answer: connections that have asked nothing yet go there. TLS ones have begun here, and are closed. */
   release(): void {
     this.news();
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    for (const [socket, again] of this.#sockets) {
+      const connection = { socket, response: null, busy: socket.bytesRead > 0 };
+      if (!this.#https && isMovable(connection)) again(detach(connection));
+      else if (!connection.busy) socket.destroy();
+    }
   }
 
   /** Takes a raw connection. */
-  take(handle: unknown): void {
+  take(handle: RawHandle, again: (client: RawHandle) => void): void {
     const socket = new Socket({ handle, allowHalfOpen: true, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
     socket.on('error', () => {});
-    this.#sockets.add(socket);
+    this.#sockets.set(socket, again);
     socket.once('close', () => this.#sockets.delete(socket));
     this.#server?.emit('connection', socket);
   }

@@ -196,7 +196,7 @@ export class Session {
   async #show(failure: Failure): Promise<void> {
     await this.#page.show(failure);
     await this.#open();
-    if (this.#failure === failure || this.#failure === null) this.#master.takeUnserved((client) => this.#page.take(client));
+    if (this.#failure === failure || this.#failure === null) this.#master.takeUnserved((client, again) => this.#page.take(client, again));
   }
 
   /** Where no worker has come so far as to listen, nobody does. */

@@ -236,7 +236,7 @@ export class Acceptor {
 
   #wait(queue: Pending[], pending: Pending, front: boolean): void {
     const fallback = this.#members.size > 0 ? null : this.#options.fallback();
-    if (fallback) fallback(pending.client);
+    if (fallback) fallback(pending.client, (client) => this.acceptAgain(client, pending.note));
     else if (this.#members.size === 0 && !(this.#listening && this.#options.held())) pending.client.close();
     else {
       if (front) queue.unshift(pending);
