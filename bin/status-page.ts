@@ -16,7 +16,7 @@ export function statusPage(status: Status, now = Date.now()): string {
   if (agent) rows.unshift(row('agent', agent, now));
   const lines = [
     `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}`,
-    `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${bytes(master.rss)}, hatchery ${version}, node ${node}`,
+    `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${master.rss === null ? '-' : bytes(master.rss)}, hatchery ${version}, node ${node}`,
     '',
     table(HEAD, rows, NUMBERS),
   ];

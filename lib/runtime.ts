@@ -9,6 +9,7 @@ export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, InternalMessages, Waiting } from './ipc/messages.js';
 export { wire } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
+export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
 export { atMost, inTime } from './kit/time.js';
 export { openSockets } from './node/process.js';

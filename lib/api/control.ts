@@ -119,8 +119,8 @@ export interface Status {
   node: string;
   /** When the master started, ISO 8601. */
   startedAt: string;
-  /** `rss` in bytes. */
-  master: { pid: number; rss: number };
+  /** `rss` in bytes; null where the system does not tell. */
+  master: { pid: number; rss: number | null };
   /** Null where none is running. */
   agent: ChildStatus | null;
   /** Every process of every slot: two of one while it is replaced. */

@@ -36,12 +36,16 @@ export function takeConnections(): void {
 }
 
 function openPipe(end: RawHandle): void {
-  const pipe: HandlePipe = HandlePipe.of(end, (text, client) => { if (client) take(pipe, text, client); }, () => {});
+  const pipe: HandlePipe = HandlePipe.of(end, (text, client) => take(pipe, text, client), () => {});
   pipe.send(word.open);
 }
 
-/** As node:cluster does it, in the same order: the answer first, as the application may take long. */
-function take(pipe: HandlePipe, text: string, client: RawHandle): void {
+/**
+ * As node:cluster does it, in the same order: the answer first, as the application may take long. A process at its limit of
+ * descriptors gets the message and not the connection, which is the master's still (test/integration/figures-missing.test.ts).
+ */
+function take(pipe: HandlePipe, text: string, client: RawHandle | null): void {
+  if (!client) return void pipe.send(word.refused);
   const [key, note] = JSON.parse(text) as Handed;
   const listener = listeners.get(key);
   const handle = listener && handleOf(listener.server) === listener.handle && hasRoom(listener.server) ? listener.handle : null;

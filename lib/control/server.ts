@@ -90,7 +90,11 @@ export class ControlServer {
     response.on('error', (error) => debug('%s', error.message));
     response.setHeader('Connection', 'close');
     try {
-      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://control');
+      const target = `http://control${request.url ?? '/'}`;
+      if (!URL.canParse(target)) {
+        return send(response, { status: 400, body: { error: { name: 'Error', message: 'the path of the request cannot be read' } } });
+      }
+      const { pathname, searchParams } = new URL(target);
       const command = commands[pathname];
       if (command && request.method === 'POST') return await this.#stream(response, command, searchParams);
       send(response, await this.#plain(request.method ?? 'GET', pathname, searchParams, command !== undefined));

@@ -115,3 +115,15 @@ function secondsFromPs(pid: number): number | null {
     return null;
   }
 }
+
+/**
+ * Resident memory of this process, bytes. Null where the system does not tell: Node opens a file for it, which fails at the
+ * limit of descriptors and without /proc (docs/decisions/node-facts.md, 16), and a figure is no reason to fail.
+ */
+export function ownRss(): number | null {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return null;
+  }
+}

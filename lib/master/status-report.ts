@@ -1,6 +1,7 @@
 import type { ChildStatus, ReloadResult, Status } from '../api/control.js';
 import type { ServiceState } from '../api/plugin.js';
 import type { Address } from '../ipc/messages.js';
+import { ownRss } from '../kit/processes.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
@@ -45,7 +46,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
     version,
     node: process.versions.node,
     startedAt: life.startedAt.toISOString(),
-    master: { pid: process.pid, rss: process.memoryUsage.rss() },
+    master: { pid: process.pid, rss: ownRss() },
     agent: agent.current ? childStatus(agent.current, agent) : null,
     workers: workers.all.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
     refork: {

@@ -5,6 +5,22 @@ import { detach, isMovable, type Config, type RawHandle } from '../../lib/index.
 import type { Failure } from './failure.js';
 import { NEWS, failureJson, failurePage } from './page.js';
 
+const LOOPBACK = /^(?:::ffff:)?127\.|^::1$/;
+
+/**
+ * Sources and error output are for who runs the app: on a loopback address, or on a unix socket, and not sent on by a tunnel
+ * or proxy for somebody who is not.
+ */
+function isOwner({ socket, headers }: IncomingMessage): boolean {
+  const { 'x-forwarded-for': forwarded, forwarded: standard } = headers;
+  const sentOn = String(forwarded ?? '').split(',').map((peer) => peer.trim()).filter(Boolean);
+  return standard === undefined && [socket.remoteAddress ?? '::1', ...sentOn].every((peer) => LOOPBACK.test(peer));
+}
+
+/** What everybody else may know. */
+const forOthers = ({ title, who }: Failure): Failure =>
+  ({ title, who, name: '', message: 'Why is shown on the machine that it runs on.', stack: [] });
+
 /** Answers in the master while no worker can. It never listens: it is given connections. */
 export class PageServer {
   readonly #https: Config['https'];
@@ -70,7 +86,7 @@ export class PageServer {
       response.on('close', () => this.#waiting.delete(response));
       return;
     }
-    const failure = this.#failure as Failure;
+    const failure = isOwner(request) ? this.#failure as Failure : forOthers(this.#failure as Failure);
     const html = /\btext\/html\b/.test(request.headers.accept ?? '');
     response.statusCode = 500;
     response.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/json');

@@ -1,6 +1,6 @@
 import type { EventLoopUtilization, IntervalHistogram } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import type { Runtime } from '../../lib/runtime.js';
+import { ownRss, type Runtime } from '../../lib/runtime.js';
 import type { Sample } from './messages.js';
 
 /** What a role knows beyond what every process does. */
@@ -56,7 +56,7 @@ export class Heartbeat {
   #beat(now: number): void {
     this.#beatAt = now;
     this.#runtime.channel.send('health.sample', this.#sample(now));
-    void this.#figures.connections().then((count) => { this.#connections = count; });
+    void this.#figures.connections().then((count) => { this.#connections = count; }, () => {});
   }
 
   #sample(now: number): Sample {
@@ -70,7 +70,7 @@ export class Heartbeat {
     delays?.reset();
     return {
       at: now,
-      rss: process.memoryUsage.rss(),
+      rss: ownRss(),
       heapUsed,
       heapLimit,
       cpu: (user + system) / 1000,

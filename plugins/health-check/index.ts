@@ -1,4 +1,4 @@
-import { definePlugin, type ForkSpec, type Master } from '../../lib/index.js';
+import { definePlugin, type ForkSpec, type Master, type Status } from '../../lib/index.js';
 import { schema, type HealthCheckOptions } from './options.js';
 import { explainDeaths } from './out-of-memory.js';
 import { pulsesOf } from './pulses.js';
@@ -49,7 +49,8 @@ async function recycle(master: Master, options: HealthCheckOptions): Promise<voi
   master.hooks.closed.tap(NAME, await schedule(cron, () => recycler.recycleAll()));
 }
 
-async function answerProbes(master: Master, { port, host, quorum, checkTimeout }: HealthCheckOptions & { port: number }): Promise<void> {
+async function answerProbes(master: Master, options: HealthCheckOptions & { port: number }): Promise<void> {
+  const { port, host, hosts, quorum, checkTimeout } = options;
   const { hooks, logger } = master;
   let close = (): void => {};
   const { Readiness } = await import('./readiness.js');
@@ -59,16 +60,22 @@ async function answerProbes(master: Master, { port, host, quorum, checkTimeout }
     const verdict = await readiness.verdict();
     return { status: verdict.ready ? 200 : 503, body: verdict };
   } });
-  master.route({ method: 'GET', path: '/status', open: true, handler: async () => ({ body: await master.status() }) });
+  if (options.status) {
+    master.route({ method: 'GET', path: '/status', open: true, handler: async () => ({ body: withoutErrors(await master.status()) }) });
+  }
   if (master.origin('plugins', 'metrics').from === 'default') {
     const { default: metrics } = await import('../metrics/index.js');
-    await master.applyPlugin(metrics, { host });
+    await master.applyPlugin(metrics, { host, hosts });
   }
   hooks.beforeStart.tapPromise(NAME, async () => {
     const { openPort } = await import('./open-port.js');
-    const opened = await openPort(master, NAME, { port, host });
+    const opened = await openPort(master, NAME, { port, host, hosts });
     logger.info(`health checks on ${opened.url}`);
     close = opened.close;
   });
   hooks.closed.tap(NAME, () => close());
 }
+
+/** An error's text may have a path, a query or a secret in it: who reads the port need not be who may read the log. */
+const withoutErrors = (status: Status): Status =>
+  JSON.parse(JSON.stringify(status, (key, value: unknown) => key === 'error' ? undefined : value)) as Status;

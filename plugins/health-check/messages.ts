@@ -2,8 +2,8 @@
 export interface Sample {
   /** The child's own clock (performance.now()), ms. */
   at: number;
-  /** Bytes. */
-  rss: number;
+  /** Bytes; null where the system does not tell. */
+  rss: number | null;
   heapUsed: number;
   heapLimit: number;
   /** CPU time since the process began, ms. */

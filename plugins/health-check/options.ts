@@ -24,6 +24,10 @@ const bytes = (description: string) => v.optional(v.pipe(
 
 const ms = (min: number) => whole(min, `a number of milliseconds from ${min} up`);
 
+/** Of every port that answers for the master. */
+export const hosts = v.optional(v.pipe(v.array(v.string('expected a host name'), 'expected a list of host names'),
+  v.description('Names that a Host header may have there, beside addresses and localhost; none given: any, on a loopback address none.')));
+
 export const schema = v.strictObject({
   hangTimeout: v.optional(v.pipe(v.union([v.literal(false), ms(100)], expected('a number of milliseconds from 100 up, or false')),
     v.description('A ready child whose event loop has not answered for so long is killed and replaced, ms; `false`: never.')), 30_000),
@@ -40,8 +44,11 @@ export const schema = v.strictObject({
   heapSnapshotNearLimit: v.optional(v.pipe(whole(1, 'a whole number from 1 up'),
     v.description('A worker near its heap limit writes up to so many heap snapshots.'))),
   port: v.optional(v.pipe(whole(0, 'a port from 0 to 65535', 65_535),
-    v.description('Where the master answers /livez, /readyz, /status and /metrics.'))),
+    v.description('Where the master answers /livez, /readyz and /metrics.'))),
   host: v.optional(v.pipe(v.string('expected an address'), v.description('Address of that port.')), '127.0.0.1'),
+  hosts,
+  status: v.optional(v.pipe(v.boolean('expected true or false'),
+    v.description('Whether that port answers /status too, without error texts.')), false),
   quorum: v.optional(v.pipe(whole(1, 'a whole number from 1 up'), v.description('Ready as a whole when so many workers are.')), 1),
   checkTimeout: v.optional(v.pipe(ms(1), v.description('How long a readiness check may take, ms.')), 2_000),
 });

@@ -59,5 +59,5 @@ const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB
 function line({ at, rss, heapUsed, heapLimit, requests }: Sample, { last, heardAt }: Pulse): string {
   const age = performance.now() - heardAt + (last?.at ?? at) - at;
   const heap = `heap ${megabytes(heapUsed)} of ${megabytes(heapLimit)}`;
-  return `  ${(age / 1000).toFixed(1)} s before: rss ${megabytes(rss)}, ${heap}, ${requests} requests`;
+  return `  ${(age / 1000).toFixed(1)} s before: rss ${rss === null ? 'unknown' : megabytes(rss)}, ${heap}, ${requests} requests`;
 }

@@ -72,6 +72,6 @@ export class Requests {
 export async function countConnections(servers: ReadonlySet<Server>): Promise<number> {
   const counts = await Promise.all([...servers].map((server) => new Promise<number>((resolve) => {
     server.getConnections((error, count) => resolve(error ? 0 : count));
-  })));
+  }).catch(() => 0)));
   return counts.reduce((sum, count) => sum + count, 0);
 }

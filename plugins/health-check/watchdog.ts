@@ -120,6 +120,6 @@ export class Watchdog {
 /** How long (ms) a heap snapshot may take, for a child whose heap may have reached its limit meanwhile. */
 function snapshotTime({ last }: Pulse, rss: number): number {
   if (!last) return 0;
-  const heap = last.heapUsed + rss - last.rss;
+  const heap = last.heapUsed + rss - (last.rss ?? rss);
   return heap < last.heapLimit * SNAPSHOT_FROM ? 0 : heap / SNAPSHOT_SPEED;
 }

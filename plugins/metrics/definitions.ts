@@ -45,7 +45,7 @@ const perSlot = (name: string, help: string, value: (slot: Slot) => number): Def
 });
 const ofAgent = (name: string, help: string, value: (agent: ChildStatus) => number | null, type: Type = 'gauge'): Definition =>
   ({ name: `hatchery_agent_${name}`, help, type, values: ({ agent }) => agent ? [[[], value(agent)]] : [] });
-const single = (name: string, help: string, value: (status: Status, counts: Counts) => number, type: Type = 'gauge'): Definition =>
+const single = (name: string, help: string, value: (status: Status, counts: Counts) => number | null, type: Type = 'gauge'): Definition =>
   ({ name: `hatchery_${name}`, help, type, values: (status, counts) => [[[], value(status, counts)]] });
 
 const seconds = (ms: number | null): number | null => ms === null ? null : ms / 1000;

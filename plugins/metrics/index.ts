@@ -11,7 +11,7 @@ const NAME = 'metrics';
 export default definePlugin<MetricsOptions>({
   name: NAME,
   schema,
-  apply(master, { port, host }) {
+  apply(master, { port, host, hosts }) {
     const { hooks, logger } = master;
     const counts: Counts = { reloads: { ok: 0, aborted: 0 }, reforks: 0 };
     pulsesOf(master);
@@ -29,7 +29,7 @@ export default definePlugin<MetricsOptions>({
     let close = (): void => {};
     hooks.beforeStart.tapPromise(NAME, async () => {
       const { openPort } = await import('../health-check/open-port.js');
-      const opened = await openPort(master, NAME, { port, host }, (path) => path === '/metrics');
+      const opened = await openPort(master, NAME, { port, host, hosts, serves: (path) => path === '/metrics' });
       logger.info(`metrics on ${opened.url}/metrics`);
       close = opened.close;
     });

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { hosts } from '../health-check/options.js';
 
 const isPort = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535;
 
@@ -7,6 +8,7 @@ export const schema = v.strictObject({
     v.description('A port of its own for GET /metrics; '
       + 'without it /metrics is on health-check\'s port, and always on the control socket.'))),
   host: v.optional(v.pipe(v.string('expected an address'), v.description('Address of that port.')), '127.0.0.1'),
+  hosts,
 });
 
 export type MetricsOptions = v.InferOutput<typeof schema>;

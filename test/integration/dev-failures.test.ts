@@ -142,6 +142,24 @@ test('each failure is shown in the terminal and as a page, and the next save rec
     await dev.answer(/version 99/);
   });
 
+  await t.test('a request that a proxy sent on for another machine is told that, and no more', async () => {
+    dev.write('version.js', 'throw new Error("secret words");\n');
+    await dev.answer(/secret words/);
+    const sentOn: Record<string, string>[] = [
+      { 'X-Forwarded-For': '203.0.113.7' }, { Forwarded: 'for=203.0.113.7' }, { 'X-Forwarded-For': '127.0.0.1, 10.0.0.9' },
+    ];
+    for (const from of sentOn) {
+      for (const Accept of ['text/html', 'application/json']) {
+        const body = await dev.get('/', { Accept, ...from });
+        assert.match(body, /The app does not start/);
+        assert.doesNotMatch(body, /secret words|version\.js/);
+      }
+    }
+    assert.match(await dev.get('/', { 'X-Forwarded-For': '127.0.0.1' }), /secret words/);
+    dev.write('version.js', 'module.exports = 99;');
+    await dev.answer(/version 99/);
+  });
+
   await t.test('deleted with its directory, and put back', async () => {
     dev.write('app.js', "require('./deep/app.js');\n");
     await dev.answer(/Cannot find module/);

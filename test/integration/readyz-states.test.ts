@@ -8,7 +8,9 @@ import { withConfig } from '../helpers/with-config.js';
 test('/livez, /readyz and /status from the start to the end: 503 while starting and from the first moment of closing', async (t) => {
   const port = await freePort();
   const probe = `http://127.0.0.1:${port}`;
-  const config = withConfig(t, { workers: 2, plugins: { 'health-check': { port }, 'graceful-exit': { shutdownDelay: 500 } } });
+  const config = withConfig(t, {
+    workers: 2, plugins: { 'health-check': { port, status: true }, 'graceful-exit': { shutdownDelay: 500 } },
+  });
   const cluster = await startCluster(t, 'health-app', { flags: ['--config', config], ready: false, env: { SLOW_START: '600' } });
 
   await eventually(async () => (await get(`${probe}/livez`)).status === 200);
