@@ -4,7 +4,9 @@ import * as v from 'valibot';
 import { schema } from '../../plugins/health-check/options.js';
 
 test('health-check without options has the documented defaults', () => {
-  assert.deepEqual(v.parse(schema, {}), { hangTimeout: 30_000, jitter: 0.1, host: '127.0.0.1', quorum: 1, checkTimeout: 2_000 });
+  assert.deepEqual(v.parse(schema, {}), {
+    hangTimeout: 30_000, jitter: 0.1, host: '127.0.0.1', status: false, quorum: 1, checkTimeout: 2_000,
+  });
 });
 
 test('sizes are bytes or texts with a unit', () => {
