@@ -38,7 +38,7 @@ export class ConfigCommand extends Command {
     const { loaded } = bootstrap;
     const values = flatten(loaded);
     if (argv.json) {
-      const sources = Object.fromEntries(values.map(({ path, from, where }) => [path, where === undefined ? { from } : { from, where }]));
+      const sources = Object.fromEntries(values.map(({ path, from, where, counted }) => [path, { from, where, counted }]));
       const { config, files, profile, target } = loaded;
       print(JSON.stringify({ config, sources, files, profile, target }, null, 2));
       process.exit(0);
@@ -53,8 +53,8 @@ export class ConfigCommand extends Command {
       ...loaded.unused.map((file) => `unused     ${file}`),
     ].join('\n'));
     print();
-    print(table(['key', 'value', 'from'], values.map(({ path, value, from, where }) => {
-      const source = where === undefined || where === from ? from : `${from} ${where}`;
+    print(table(['key', 'value', 'from'], values.map(({ path, value, from, where, counted }) => {
+      const source = `${where === undefined || where === from ? from : `${from} ${where}`}${counted ? ` (${counted})` : ''}`;
       return [path, JSON.stringify(value) ?? String(value), from === 'default' ? style(source, 'dim') : source];
     })));
     // A plugin may have left a timer running.

@@ -2,11 +2,12 @@ import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
+import { autoWorkers } from './auto-workers.js';
 import { refuse } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
 import type { PluginObjects, WrittenLayer } from './layers.js';
-import { mergeLayers, whereWritten, type Provenance } from './provenance.js';
+import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
 import { findEntry, findPlace, logicalCwd, type Target } from './target.js';
@@ -94,6 +95,11 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   refuse(mistakes);
 
   const { values, provenance } = mergeLayers([builtIn(place, command), ...frameworkLayers, ...own]);
+  if (values.workers === 'auto') {
+    const { workers, counted } = autoWorkers(env);
+    values.workers = workers;
+    provenance.workers = { ...originOf(provenance, ['workers']), counted };
+  }
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
   const childDir = place.file ? realpathSync(cwd) : place.realDir;

@@ -7,6 +7,8 @@ export interface Origin {
   from: 'flag' | 'env' | 'profile' | 'file' | 'inline' | 'extends' | 'framework' | 'default' | 'hook';
   /** The file, the flag or the variable. */
   where?: string;
+  /** How a number came of the word that is written there: `auto: a quota of 1.5 processors`. */
+  counted?: string;
 }
 /** By the path of the value: `log.level`. */
 export type Provenance = Record<string, Origin>;

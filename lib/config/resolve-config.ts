@@ -1,6 +1,5 @@
 import { accessSync, constants } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
 import { ClusterError } from '../kit/errors.js';
@@ -28,7 +27,7 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
   const config: Config = {
     ...rest,
     title,
-    workers: workers === 'auto' ? os.availableParallelism() : Number(workers),
+    workers: Number(workers),
     port: https && portIsDefault ? HTTPS_PORT : port,
     ...(https ? { https: https as HttpsFiles } : {}),
     plugins: plugins as Config['plugins'],

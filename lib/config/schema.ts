@@ -83,7 +83,8 @@ const entries = {
   title: v.optional(v.pipe(text(),
     v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
   workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS),
-    v.description('How many workers; `auto`: one for each core; 1 in `dev`.')), 'auto'),
+    v.description('How many workers; `auto`: what WEB_CONCURRENCY says, else one for each processor that the machine '
+      + 'and the container\'s quota leave; 1 in `dev`.')), 'auto'),
   port: v.optional(v.pipe(whole(0, 65535), v.description('TCP port, 0 for a free one; 8443 with `https`.')), 7001),
   host: v.optional(v.pipe(text('a host name or an address'), v.description('Address to listen on; all of them when not set.'))),
   path: v.optional(v.pipe(text('a file path'), v.description('Unix socket to listen on, in place of a port.'))),

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
-import os from 'node:os';
 import test from 'node:test';
 import type { LoadRequest } from '../../lib/config/load.js';
+import { autoWorkers } from '../../lib/config/auto-workers.js';
 import { directory, load, refusal, withConfig } from '../helpers/config-dir.js';
 
+const AUTO = autoWorkers({}).workers;
 const file = { framework: './fw', workers: 5, profiles: { production: { workers: 6 } } };
 const framework = { 'fw/package.json': { cluster: { workers: 4 } }, 'fw/index.js': '' };
 
 /** Each step adds a source that beats all before it. */
 const steps: [from: string, where: string | undefined, workers: number, config: object, request: LoadRequest][] = [
-  ['default', undefined, os.availableParallelism(), {}, {}],
+  ['default', undefined, AUTO, {}, {}],
   ['framework', 'fw/package.json#cluster', 4, { framework: './fw' }, {}],
   ['file', '.clusterrc', 5, { ...file, profiles: {} }, {}],
   ['profile', '.clusterrc: profiles.production', 6, file, {}],
@@ -22,7 +23,9 @@ for (const [from, where, workers, config, request] of steps) {
   test(`${from} wins over what is below it`, async (t) => {
     const { config: { workers: found }, provenance } = await load(withConfig(t, config, framework), request);
     assert.equal(found, workers);
-    assert.deepEqual({ ...provenance.workers }, where ? { from, where } : { from });
+    const { counted, ...origin } = provenance.workers!;
+    assert.deepEqual(origin, where ? { from, where } : { from });
+    assert.equal(counted !== undefined, from === 'default');
   });
 }
 
@@ -34,7 +37,7 @@ test('every variable sets its key', async (t) => {
     },
   });
   assert.deepEqual([config.port, config.host, config.workers, config.title, config.log, config.balance, config.startTimeout],
-    [80, '::1', os.availableParallelism(), '42', { level: 'warn', format: 'json' }, 'os', 99]);
+    [80, '::1', AUTO, '42', { level: 'warn', format: 'json' }, 'os', 99]);
   assert.deepEqual(provenance['log.level'], { from: 'env', where: 'CLUSTER_LOG_LEVEL' });
 });
 
@@ -77,7 +80,7 @@ test('dev has one worker and dev-reload; the title is the package or the directo
   const dev = await load(dir, { command: 'dev' });
   assert.equal(start.config.title, '@scope/shop');
   assert.deepEqual([start.config.plugins['dev-reload'], dev.config.plugins['dev-reload']], [false, true]);
-  assert.deepEqual([start.config.workers, dev.config.workers], [os.availableParallelism(), 1]);
+  assert.deepEqual([start.config.workers, dev.config.workers], [AUTO, 1]);
   assert.deepEqual([start.profile, dev.profile], ['production', 'development']);
   const nameless = directory(t, { 'app.js': '' });
   assert.equal((await load(nameless)).config.title, nameless.split('/').pop());

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** Where the kernel shows what it is asked about; another directory in tests. */
+const ROOT = '/';
+
+/** What a container may use of memory, bytes. */
+export interface MemoryLimit {
+  limit: number;
+  /** In use, without what the kernel could give back at once (its cache of files): what counts when the limit is reached. */
+  workingSet: number;
+}
+
+interface Version {
+  /** Files of one control group; `none`: no limit. */
+  cpu(read: (file: string) => string | null): number | null;
+  memory(read: (file: string) => string | null): MemoryLimit | null;
+}
+
+const positive = (text: string | null | undefined): number | null => {
+  const number = Number(text ?? NaN);
+  return Number.isFinite(number) && number > 0 ? number : null;
+};
+const ratio = (quota: number | null, period: number | null): number | null => quota === null || period === null ? null : quota / period;
+/** Version 1 tells "no limit" as the largest number of pages. */
+const UNLIMITED = 2 ** 60;
+
+function memoryOf(limit: number | null, usage: number | null, stat: string | null, inactive: RegExp): MemoryLimit | null {
+  if (limit === null || limit >= UNLIMITED || usage === null) return null;
+  return { limit, workingSet: Math.max(0, usage - Number(inactive.exec(stat ?? '')?.[1] ?? 0)) };
+}
+
+/** https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/memory.html, scheduler/sched-bwc.html. */
+const VERSIONS: Readonly<Record<1 | 2, Version>> = {
+  1: {
+    cpu: (read) => ratio(positive(read('cpu.cfs_quota_us')), positive(read('cpu.cfs_period_us'))),
+    memory: (read) => memoryOf(positive(read('memory.limit_in_bytes')), positive(read('memory.usage_in_bytes')),
+      read('memory.stat'), /^total_inactive_file (\d+)$/m),
+  },
+  2: {
+    cpu(read) {
+      const [quota, period] = (read('cpu.max') ?? '').trim().split(' ');
+      return ratio(positive(quota), positive(period));
+    },
+    memory: (read) => memoryOf(positive(read('memory.max')), positive(read('memory.current')),
+      read('memory.stat'), /^inactive_file (\d+)$/m),
+  },
+};
+
+interface Group {
+  version: Version;
+  /** Its directory and those of the groups around it, as far as they can be seen: a limit of each holds. */
+  dirs: string[];
+}
+
+/** The control group of this process that governs a resource; null where there is none, or it cannot be seen. */
+function groupOf(controller: 'cpu' | 'memory', root: string): Group | null {
+  const lines = (read(path.join(root, 'proc/self/cgroup')) ?? '').split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
+  const mounts = (read(path.join(root, 'proc/self/mountinfo')) ?? '').split('\n').map(mountOf);
+  for (const kind of [1, 2] as const) {
+    const line = lines.find((one) => one && (kind === 2 ? one[1] === '' : one[1]?.split(',').includes(controller)));
+    const governs = ({ type, controllers }: Mount) =>
+      kind === 2 ? type === 'cgroup2' : type === 'cgroup' && controllers.includes(controller);
+    const mount = mounts.find((one) => one && governs(one));
+    if (line?.[2] === undefined || !mount) continue;
+    return { version: VERSIONS[kind], dirs: upwards(path.join(root, mount.at), insideMount(line[2], mount.root)) };
+  }
+  return null;
+}
+
+interface Mount { root: string; at: string; type: string; controllers: string[] }
+
+/** A line of /proc/self/mountinfo: `31 23 0:28 /docker/x /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory`. */
+function mountOf(line: string): Mount | null {
+  const [before, after] = line.split(' - ');
+  const [, , , root, at] = before?.split(' ') ?? [];
+  const [type = '', , options = ''] = after?.split(' ') ?? [];
+  return root === undefined || at === undefined ? null : { root, at, type, controllers: options.split(',') };
+}
+
+/** In a container the path may be the host's, and what is mounted its own part of it, or all there is to see. */
+function insideMount(group: string, mounted: string): string {
+  if (mounted === '/' || mounted.startsWith('/..')) return group.startsWith('/..') ? '/' : group;
+  return group === mounted || group.startsWith(`${mounted}/`) ? group.slice(mounted.length) : '/';
+}
+
+function upwards(top: string, inside: string): string[] {
+  const dirs = [path.join(top, inside)];
+  while (dirs.at(-1) !== path.join(top) && dirs.length < 64) dirs.push(path.dirname(dirs.at(-1) as string));
+  return dirs.map((dir) => path.join(dir));
+}
+
+function read(file: string): string | null {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return null;
+  }
+}
+
+const smallest = <T>(found: readonly (T | null)[], size: (one: T) => number): T | null =>
+  found.reduce((least, one) => one !== null && (least === null || size(one) < size(least)) ? one : least, null);
+
+/** How many processors a quota (cgroup v1, v2) leaves this process, such as 1.5; null where there is none. Linux. */
+export function cpuQuota(root = ROOT): number | null {
+  const group = groupOf('cpu', root);
+  return group && smallest(group.dirs.map((dir) => group.version.cpu((file) => read(path.join(dir, file)))), (cpus) => cpus);
+}
+
+/** The memory limit of this process's control group, the closest one to its end; null where there is none. Linux. */
+export function memoryLimit(root = ROOT): MemoryLimit | null {
+  const group = groupOf('memory', root);
+  return group && smallest(group.dirs.map((dir) => group.version.memory((file) => read(path.join(dir, file)))),
+    ({ limit, workingSet }) => limit - workingSet);
+}
