@@ -12,6 +12,18 @@ export function listen(server: Server, where: ListenOptions): Promise<void> {
   });
 }
 
+/** What keeps a server from listening there; null when nothing does. Listens for a moment. */
+export async function mayListen(where: ListenOptions): Promise<Error | null> {
+  const server = net.createServer((socket) => { socket.destroy(); });
+  try {
+    await listen(server, where);
+    await new Promise((resolve) => server.close(resolve));
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 const WORDS: Readonly<Record<string, (place: string, where: string) => string>> = {
   EADDRINUSE: (place) => `${place} is taken by another process`,
   EACCES: (place) => `${place} may not be used by this user`,

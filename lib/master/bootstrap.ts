@@ -12,7 +12,7 @@ import { createCore, type BootstrapOptions, type Core } from './core.js';
 import { orderReload, reload, type ReloadOptions } from './operations/reload.js';
 import { restart, type RestartOptions } from './operations/restart.js';
 import { replaceWorker, scale } from './operations/scale.js';
-import { close, closeAndExit, type CloseOptions } from './operations/shutdown.js';
+import { close, closeAndExit, ownProcess, type CloseOptions } from './operations/shutdown.js';
 import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
 import { addressText, status } from './plugins/face.js';
@@ -138,7 +138,7 @@ export class Bootstrap implements Controllable {
    */
   async start(): Promise<this> {
     const { options, cleanup } = this.#core;
-    if (options.ownsProcess) cleanup.push(listenToSignals(this.#core));
+    if (options.ownsProcess) cleanup.push(listenToSignals(this.#core), ownProcess(this.#core));
     try {
       await prepare(this.#core);
     } catch (error) {

@@ -1,6 +1,7 @@
-import cluster from 'node:cluster';
+import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import { freeClusterPort, removeStaleSocket } from '../../kit/sockets.js';
+import { freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
+import { schedule } from '../../node/cluster.js';
 import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/inspect.js';
@@ -17,13 +18,13 @@ export async function start(core: Core): Promise<void> {
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
   if (config.path !== undefined) await removeStaleSocket(config.path);
-  cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
   cleanup.push(core.post.listenToParent());
   life.enter('start');
   process.title = `${config.title}: master`;
   const count = `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
   logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
+    await takeBalance(core, config);
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
@@ -36,6 +37,19 @@ export async function start(core: Core): Promise<void> {
     await close(core, 'start failed', { code: 1, force: !wasClosing });
     throw wasClosing ? new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting') : error;
   }
+}
+
+/** What several clusters of one process, or of one machine, cannot have at the same time (test/integration/two-clusters.test.ts). */
+async function takeBalance({ inheritedSockets }: Core, { balance, host, port, path }: Config): Promise<void> {
+  if (balance !== 'reuse-port' && !schedule(balance === 'os')) {
+    const other = balance === 'os' ? 'round-robin' : 'os';
+    throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${balance}" cannot be had in a process that has had a cluster with `
+      + `"${other}": node:cluster keeps to the first; use the same for both, or another process`);
+  }
+  if (balance !== 'reuse-port' || path !== undefined || port === 0 || inheritedSockets[port] !== undefined) return;
+  // Two that share a port by SO_REUSEPORT would get each other's requests.
+  const failure = await mayListen({ host, port });
+  if (failure) throw new ClusterError('ERR_CLUSTER_START', listenErrorInWords(failure.message) ?? failure.message, { cause: failure });
 }
 
 async function startChildren(core: Core): Promise<void> {
