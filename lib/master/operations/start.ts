@@ -42,9 +42,8 @@ export async function start(core: Core): Promise<void> {
 /** What several clusters of one process, or of one machine, cannot have at the same time (test/integration/two-clusters.test.ts). */
 async function takeBalance({ inheritedSockets }: Core, { balance, host, port, path }: Config): Promise<void> {
   if (balance !== 'reuse-port' && !schedule(balance === 'os')) {
-    const other = balance === 'os' ? 'round-robin' : 'os';
-    throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${balance}" cannot be had in a process that has had a cluster with `
-      + `"${other}": node:cluster keeps to the first; use the same for both, or another process`);
+    throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${balance}" cannot be had in a process whose first cluster had another, `
+      + 'as node:cluster keeps to that: use the same for both, or two processes');
   }
   if (balance !== 'reuse-port' || path !== undefined || port === 0 || inheritedSockets[port] !== undefined) return;
   // Two that share a port by SO_REUSEPORT would get each other's requests.
