@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { speakingThrough } from '../ipc/declarations.js';
 import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
 import { requireFile } from '../node/modules.js';
@@ -18,9 +19,10 @@ type Part = (runtime: ChildRuntime, options: unknown) => unknown;
 export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]): Promise<void> {
   for (const part of parts) {
     try {
-      await runPart(runtime, part);
+      await speakingThrough(part.plugin, () => runPart(runtime, part));
     } catch (error) {
-      if (error instanceof Error) reword(error, `plugin "${part.plugin}": ${error.message}`);
+      const whose = `plugin "${part.plugin}"`;
+      if (error instanceof Error && !error.message.startsWith(whose)) reword(error, `${whose}: ${error.message}`);
       throw error;
     }
   }

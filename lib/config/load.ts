@@ -3,10 +3,11 @@ import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
 import { autoWorkers } from './auto-workers.js';
-import { refuse } from './check.js';
+import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
-import type { PluginObjects, WrittenLayer } from './layers.js';
+import type { WrittenLayer } from './layers.js';
+import { offForNothing, type PluginObjects } from './plugin-objects.js';
 import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
@@ -103,7 +104,12 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
   const childDir = place.file ? realpathSync(cwd) : place.realDir;
-  refuse(missingPreloads(config, childDir, (at) => whereWritten(provenance, at)));
+  const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
+  const where = (at: Path) => whereWritten(provenance, at);
+  refuse([
+    ...missingPreloads(config, childDir, where),
+    ...offForNothing(config.plugins, pluginObjects, [...frameworkChain, ...chain], place.realDir, where),
+  ]);
   return {
     config,
     provenance,
@@ -111,7 +117,7 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     unused: found.filter((other) => other !== file && configFlag === undefined),
     profile,
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
-    pluginObjects: { ...frameworkPlugins, ...ownPlugins },
+    pluginObjects,
   };
 }
 

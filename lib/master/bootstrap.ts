@@ -62,7 +62,7 @@ export class Bootstrap implements Controllable {
 
   /** Paths that the control socket answers, and the health port those that are `open`. */
   get routes(): readonly Route[] {
-    return this.#core.routes;
+    return this.#core.routes.list;
   }
 
   /** As it is now: a reload may change it. */

@@ -1,4 +1,4 @@
-import type { InstanceFiles, Route, ReloadResult } from '../api/control.js';
+import type { InstanceFiles, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
@@ -10,6 +10,7 @@ import { createDeadlines, Life } from './life.js';
 import { Tasks } from './operations/tasks.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
+import { Routes } from './plugins/routes.js';
 import { Post } from './post.js';
 import { Forker, type StartProcess } from './processes/forker.js';
 import { Reaper } from './processes/reaper.js';
@@ -51,10 +52,12 @@ export interface Core {
   readonly releases: Releases;
   /** The plugins' parts for the other processes. */
   readonly parts: Parts;
+  /** Plugins that are applied, or about to be, by name, and where each is written. */
+  readonly plugins: Map<string, string>;
   /** What plugins share with each other. */
   readonly shared: Map<string, { plugin: string; value: Shared[string] }>;
   /** Paths that the control socket answers, and the health port those that are `open`. */
-  readonly routes: Route[];
+  readonly routes: Routes;
   readonly inheritedSockets: Record<string, number>;
   readonly routing: Routing;
   readonly listeners: Listeners;
@@ -80,7 +83,10 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const logFiles = new LogFiles(options.logFiles);
   const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
   const hooks = createHooks();
-  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => logger.error(error) });
+  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => {
+    logger.error(error);
+    life.fault(error);
+  } });
   const routing = new Routing((error) => logger.error(error), (): number => workers.slots.length);
   const base = {
     options,
@@ -94,8 +100,9 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     deadlines: createDeadlines(),
     releases: new Releases(loaded, hooks, options.reloadConfig),
     parts: new Parts(),
+    plugins: new Map(),
     shared: new Map(),
-    routes: [],
+    routes: new Routes(),
     inheritedSockets: {},
     routing,
     listeners: new Listeners(config.startTimeout, routing),

@@ -119,7 +119,7 @@ test('routes, connections and parts are the plugin\'s own', async (t) => {
   const { core, master } = await face(t);
   master.route({ method: 'GET', path: '/mine', open: true, handler: () => ({ body: 'x' }) });
   master.routeConnections({ pick: () => 0 });
-  assert.equal(core.routes[0]!.path, '/mine');
+  assert.equal(core.routes.list[0]!.path, '/mine');
   assert.throws(() => core.routing.add('other', { pick: () => 1 }), /"mine" and "other"/);
   assert.throws(() => master.inject('worker', import.meta.url, { fn: () => {} }),
     { code: 'ERR_CLUSTER_NOT_CLONEABLE', message: /plugin "mine"/ });

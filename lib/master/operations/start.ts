@@ -60,10 +60,10 @@ async function startChildren(core: Core): Promise<void> {
       const ready = agent.start(releases.current);
       // After the agent's own fork, which comes in this turn of the event loop.
       setImmediate(() => { if (!life.closing && !workers.pending) forker.warm(count, releases.current); });
-      await tasks.orClosed(ready);
+      await tasks.orClosed(Promise.race([ready, life.mistaken]));
     }
     life.enter('agentReady');
-    await tasks.orClosed(workers.grow(count, releases.current));
+    await tasks.orClosed(Promise.race([workers.grow(count, releases.current), life.mistaken]));
   } catch (error) {
     if (life.closing || hooks.startFailed.call(error as Error) !== 'stay') throw error;
     failure = error as Error;

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
+import { isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
 import { isPlugin, pluginDefaults } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
@@ -40,7 +41,7 @@ async function loadPlugins(core: Core): Promise<void> {
   for (const [key, value] of Object.entries(config.plugins)) {
     if (value === false) continue;
     const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
-    await applied(core, key, plugin, value === true ? undefined : value, where);
+    await applied(core, { key, value: plugin, options: value === true ? undefined : value, ours: isBuiltIn(key) }, where);
   }
 }
 
@@ -48,19 +49,29 @@ async function loadPlugins(core: Core): Promise<void> {
  * Applies one plugin as if it stood in the configuration: checked, its options validated and filled in.
  * @throws ClusterError ERR_CLUSTER_PLUGIN, _ENGINE, _HOOK_TIMEOUT
  */
-export async function applyPlugin(core: Core, plugin: unknown, options: unknown): Promise<void> {
+export async function applyPlugin(core: Core, plugin: unknown, options: unknown, ours = false): Promise<void> {
   const { name } = (plugin ?? {}) as { name?: unknown };
   const key = typeof name === 'string' ? name : 'a plugin without a name';
-  await applied(core, key, plugin, options, async (_, path = []) => ['applyPlugin', key, ...path].join(': '));
+  await applied(core, { key, value: plugin, options, ours }, async (_, path = []) => ['applyPlugin', key, ...path].join(': '));
 }
 
-async function applied(core: Core, key: string, value: unknown, given: unknown, where: Where): Promise<void> {
+interface Wanted {
+  key: string;
+  /** What should be a plugin. */
+  value: unknown;
+  options: unknown;
+  /** A built-in one, or one that a built-in one applies. */
+  ours: boolean;
+}
+
+async function applied(core: Core, { key, value, options: given, ours }: Wanted, where: Where): Promise<void> {
   const plugin = await instantiate(key, value, where);
   const found = { key, plugin, options: given };
   await checkEngines(found);
   const options = await validate(found, where);
+  await enter(core, found, ours, where);
   const { hookTimeout } = core.options;
-  const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its));
+  const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its, ours));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
   try {
     await inTime(hookTimeout, async () => plugin.apply(face, options), late);
@@ -70,6 +81,16 @@ async function applied(core: Core, key: string, value: unknown, given: unknown, 
   } finally {
     close();
   }
+}
+
+/** A name belongs to one plugin: taps, faults and what plugins share with each other go by it. */
+async function enter({ plugins }: Core, { key, plugin: { name } }: Found, ours: boolean, where: Where): Promise<void> {
+  const place = await where(key);
+  const refused = (what: string) => new ClusterError('ERR_CLUSTER_PLUGIN', `${place}: ${what}`);
+  if (!ours && isBuiltIn(name)) throw refused(`a plugin of one's own cannot have the name of the built-in plugin "${name}"`);
+  const first = plugins.get(name);
+  if (first !== undefined) throw refused(`a second plugin with the name "${name}", which ${first} has: one of them needs another`);
+  plugins.set(name, place);
 }
 
 /** Not imported: what is imported first starts the ES module loader, which costs 5 ms. */
@@ -103,14 +124,16 @@ async function instantiate(key: string, value: unknown, where: Where): Promise<P
     throw new ClusterError('ERR_CLUSTER_PLUGIN',
       `${await where(key)}: exports no plugin: expected { name, apply } or a class of that shape`);
   }
+  let fault: string | undefined;
   try {
     const plugin = typeof value === 'function' ? new (value as new () => Plugin<never>)() : value as Plugin<never>;
-    if (typeof plugin.name === 'string' && plugin.name !== '') return plugin;
+    fault = pluginFault(plugin);
+    if (fault === undefined) return plugin;
   } catch (error) {
     const { failure } = await import('./mistakes.js');
     throw failure(`${await where(key)}: cannot be made`, error);
   }
-  throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: expected a plugin with a name, found one without`);
+  throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: ${fault}`);
 }
 
 async function checkEngines({ key, plugin }: Found): Promise<void> {

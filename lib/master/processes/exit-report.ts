@@ -32,6 +32,8 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
       `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
+  // A mistake of the user's, which shows in a child alone: no output of its own says more.
+  if (own?.error.code === 'ERR_CLUSTER_PLUGIN') return new ClusterError('ERR_CLUSTER_PLUGIN', `${name}: ${own.error.message}`);
   const { code, signal } = child.exit ?? { code: null, signal: null };
   const how = own?.error.message ? `failed: ${own.error.message}`
     : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
