@@ -1,8 +1,10 @@
 import type { LoadRequest } from '../../lib/config/load.js';
+import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
 import { configFlags, configFrom, type Flags } from '../flags.js';
 import { print, style, table } from '../output.js';
+import { masked } from '../secrets.js';
 
 /** Flags of a command that reads the configuration and starts nothing. */
 export const readFlags: Flags = {
@@ -24,7 +26,12 @@ export class ConfigCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
-  override get flags(): Flags { return readFlags; }
+  override get flags(): Flags {
+    return {
+      ...readFlags,
+      'show-secrets': { kind: 'switch', description: 'print what looks like a secret as it is', standard: 'off' },
+    };
+  }
 
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
@@ -36,10 +43,11 @@ export class ConfigCommand extends Command {
     bootstrap.logger.level = 'silent';
     await bootstrap.prepare();
     const { loaded } = bootstrap;
-    const values = flatten(loaded);
+    const config = (argv['show-secrets'] ? loaded.config : masked(loaded.config)) as Config;
+    const values = flatten({ config, provenance: loaded.provenance });
     if (argv.json) {
       const sources = Object.fromEntries(values.map(({ path, from, where, counted }) => [path, { from, where, counted }]));
-      const { config, files, profile, target } = loaded;
+      const { files, profile, target } = loaded;
       print(JSON.stringify({ config, sources, files, profile, target }, null, 2));
       process.exit(0);
     }

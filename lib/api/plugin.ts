@@ -186,7 +186,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   routeConnections(routing: ConnectionRouting): void;
   /**
    * Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions.
-   * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write
+   * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write; ERR_CLUSTER_PLUGIN: no
+   * path that a socket can have, or no mode
    */
   holdSocket(file: string, mode: number): Promise<HeldSocket>;
   /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */

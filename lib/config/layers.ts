@@ -4,6 +4,7 @@ import { isObject, nearest } from '../kit/misuse.js';
 import { check, pathText, schemaAt, type Label, type Path } from './check.js';
 import { configOfFolder, readChain, type ConfigFile } from './files.js';
 import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';
+import { plainCopy } from './plain.js';
 import { separatePlugins, type PluginObjects } from './plugin-objects.js';
 import { whereWritten, type Layer, type Origin } from './provenance.js';
 import { defaults, pluginDefaults, profileSchema } from './schema.js';
@@ -109,12 +110,14 @@ export function fromFlags(flags: Record<string, unknown>): Source {
   return { values, typed: true, origin: (at) => ({ from: 'flag', where: flagName(at) }), mistakes };
 }
 
-export function fromInline(inline: Record<string, unknown>): Source {
+export function fromInline(given: Record<string, unknown>): Source {
+  const label: Label = (at) => at.length > 0 ? `options: ${pathText(at)}` : 'options';
+  const inline = plainCopy(given, label) as Record<string, unknown>;
   return {
     values: inline,
     typed: false,
     origin: () => ({ from: 'inline' }),
-    mistakes: check(profileSchema, inline, (at) => `options: ${pathText(at)}`),
+    mistakes: check(profileSchema, inline, label),
   };
 }
 

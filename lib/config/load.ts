@@ -55,12 +55,36 @@ export interface LoadedConfig {
  */
 export async function loadConfig(request: LoadRequest = {}): Promise<LoadedConfig> {
   if (!isObject(request)) throw misuse(loadConfig, 'an object', request);
-  const { target = '' } = request;
-  if (typeof target !== 'string') throw misuse(loadConfig, 'a file path as target', target);
+  assertRequest(request);
   try {
     return await load(request);
   } catch (error) {
     throw atCaller(error, loadConfig);
+  }
+}
+
+/** Of the fields of a request, what each may be. */
+const FIELDS: Readonly<Record<keyof LoadRequest, [expected: string, fits: (value: unknown) => boolean]>> = {
+  target: ['a file path', isPathText],
+  cwd: ['a file path', isPathText],
+  command: ['"start" or "dev"', (value) => value === 'start' || value === 'dev'],
+  flags: ['an object of flags', isObject],
+  env: ['an object of variables', isObject],
+  inline: ['an object of keys', isObject],
+};
+
+function isPathText(value: unknown): boolean {
+  return typeof value === 'string' && !value.includes('\0');
+}
+
+function assertRequest(request: LoadRequest): void {
+  for (const [name, [expected, fits]] of Object.entries(FIELDS)) {
+    const value = request[name as keyof LoadRequest];
+    if (value !== undefined && !fits(value)) throw misuse(loadConfig, `${expected} as ${name}`, value);
+  }
+  for (const name of ['config', 'profile'] as const) {
+    const value = request.flags?.[name];
+    if (value !== undefined && !isPathText(value)) throw misuse(loadConfig, `a text as flags.${name}`, value);
   }
 }
 

@@ -56,7 +56,7 @@ export function separatePlugins(
       objects[name] = plugin;
       map[name] = options;
     } catch (error) {
-      const shown = (given as { name?: string }).name || 'a class';
+      const shown = typeof given === 'function' ? given.name || 'a class' : 'a plugin';
       wrong(at, `${shown} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
     }
   };

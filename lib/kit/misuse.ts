@@ -8,10 +8,19 @@ export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
+  const text = json(value);
   if (typeof value === 'number' && text === 'null') return String(value);
   if (text.length <= 60) return text;
   return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
+}
+
+/** A value may go round in a circle, or have a getter that throws. */
+function json(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Array.isArray(value) ? 'a list' : 'an object';
+  }
 }
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -68,9 +68,9 @@ async function applied(core: Core, { key, value, options: given, ours }: Wanted,
   const plugin = await instantiate(key, value, where);
   const found = { key, plugin, options: given };
   await checkEngines(found);
-  const options = await validate(found, where);
-  await enter(core, found, ours, where);
   const { hookTimeout } = core.options;
+  const options = await validate(found, hookTimeout, where);
+  await enter(core, found, ours, where);
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its, ours));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
   try {
@@ -154,13 +154,16 @@ async function checkEngines({ key, plugin }: Found): Promise<void> {
   }
 }
 
-async function validate({ key, plugin, options }: Found, where: Where): Promise<never> {
+async function validate({ key, plugin, options }: Found, limit: number, where: Where): Promise<never> {
   const schema: StandardSchema | undefined = plugin.schema;
   if (!schema) return (options ?? {}) as never;
   let result: StandardResult<unknown>;
   try {
-    result = await schema['~standard'].validate(options ?? {});
+    const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
+      `the schema of plugin "${plugin.name}" did not finish within ${limit} ms`);
+    result = await inTime(limit, async () => schema['~standard'].validate(options ?? {}), late);
   } catch (error) {
+    if (error instanceof ClusterError) throw error;
     const { failure } = await import('./mistakes.js');
     throw failure(`${await where(key)}: the schema of plugin "${plugin.name}" failed (it has to be a Standard Schema)`, error);
   }

@@ -243,6 +243,7 @@ const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 
 function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | null): ExitCause {
   if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
   if (child.intent && REQUESTED.has(child.intent)) return 'requested';
-  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart.
-  return child.explain?.({ code, signal }) ?? (signal === 'SIGABRT' || signal === 'SIGTRAP' ? 'outOfMemory' : 'crash');
+  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart, and a native module that does not load.
+  const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
+  return child.explain?.({ code, signal }) ?? (isAbort ? 'outOfMemory' : 'crash');
 }
