@@ -35,6 +35,9 @@ const MISTAKES: Record<string, string> = {
   'h.definePlugin({ name: "mine" })': 'definePlugin: expected an object with `name` and `apply`, found {"name":"mine"}',
   'h.definePlugin({ name: "mine", apply() {}, engine: {} })':
     'definePlugin: plugin "mine" has an unknown key "engine", did you mean "engines"?',
+  'new (class P extends cli.Program { constructor() { super([]); this.add("mine", class Foo {}); } })()':
+    'add("mine"): expected a class that extends Command of hatchery/cli, found class Foo',
+  'new cli.Program([]).alias("a", "b")': 'alias("a"): there is no command "b"',
   'new cli.StartCommand("start")': 'StartCommand: expected a list of words, found "start"',
 };
 

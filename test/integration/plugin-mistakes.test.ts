@@ -110,6 +110,25 @@ test('a part that throws in a worker: the plugin is named, the start fails with 
   }
 });
 
+test('a part that does not parse: plugin, file and line; one that does not finish: plugin and file', async (t) => {
+  const mine = plugin(t, 'export default { name: "mine", apply(b, { part }) { b.inject("worker", new URL(part, import.meta.url)); } };');
+  const dir = path.dirname(mine);
+  for (const [part, source, says] of [
+    ['./part.mjs', 'export default () => {\n  const a = ;\n};', /failed: plugin "mine": \S+part\.mjs:2: Unexpected token ';'$/m],
+    ['./part.cjs', 'module.exports = () => {\n  const a = ;\n};', /failed: plugin "mine": \S+part\.cjs:2: Unexpected token ';'$/m],
+    ['./outer.mjs', 'import "./part.mjs";', /failed: plugin "mine": \S+part\.mjs:2: Unexpected token ';'$/m],
+    ['./hang.mjs', 'export default () => new Promise(() => {});',
+      /\(startTimeout\): the part \S+hang\.mjs of plugin "mine" does not finish$/m],
+    ['./loop.mjs', 'for (;;);', /\(startTimeout\): the part \S+loop\.mjs of plugin "mine" does not finish$/m],
+  ] as const) {
+    writeFileSync(path.join(dir, part), source);
+    writeFileSync(path.join(dir, 'cluster.json'), JSON.stringify({ plugins: { [mine]: { part } }, startTimeout: 1_500 }));
+    const { code, stderr } = await run(['start', fixture('life'), '-p', '0', '-w', '1', '--config', path.join(dir, 'cluster.json')]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, says);
+  }
+});
+
 test('two plugins of one name, wherever they come from: both places, exit 2', async (t) => {
   const source = 'export default { name: "same", apply() {} };';
   const [one, other] = [plugin(t, source), plugin(t, source)];

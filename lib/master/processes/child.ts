@@ -70,6 +70,8 @@ export class Child implements ChildView {
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
   waiting: Waiting | null = null;
+  /** What its start waits for, beside the app. */
+  step: string | null = null;
   /** What its Node does not have, a line each. */
   readonly slowPaths = new Set<string>();
   exit: ExitInfo | null = null;
@@ -123,6 +125,7 @@ export class Child implements ChildView {
     channel.on('child.failed', (failure) => { this.failure = failure; });
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
     channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
+    channel.on('child.step', (step) => { this.step = step; });
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));

@@ -28,7 +28,8 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const own = child.failure;
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
-    const hint = own ? '' : child.role === 'agent' ? ': its start hangs' : ': it never listened, or its start hangs';
+    const hangs = child.role === 'agent' ? 'its start hangs' : 'it never listened, or its start hangs';
+    const hint = own ? '' : child.step ? `: ${child.step} does not finish` : `: ${hangs}`;
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
       `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
