@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describeError, wire } from './errors.js';
+import { visible } from './misuse.js';
 
 /** From the least to the most important; `silent` prints nothing. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -58,9 +59,10 @@ export class Logger {
     if (this.#options.format === 'json') {
       const data = (value: unknown): unknown => value instanceof Error ? wire(value) : value;
       const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, data(value)]));
-      line = JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label, message, ...plain });
+      const common = { time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label };
+      line = visible(JSON.stringify({ ...common, message, ...plain }));
     } else {
-      line = `${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`;
+      line = visible(`${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`);
     }
     const { out, err } = this.#options.output ?? { out: 1, err: 2 };
     writeWhole(level >= 2 ? err : out, line + '\n');
@@ -69,7 +71,8 @@ export class Logger {
 
 function text(fields: object): string {
   const { error, ...rest } = fields as { error?: unknown };
-  const pairs = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('');
+  const shown = (value: unknown) => typeof value === 'string' ? value.replace(/\r?\n/g, '\\n') : JSON.stringify(value);
+  const pairs = Object.entries(rest).map(([key, value]) => ` ${key}=${shown(value)}`).join('');
   return error === undefined ? pairs : `${pairs}\n${describeError(error)}`;
 }
 
