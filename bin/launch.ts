@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { loadConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
 import { findInstances, alreadyRunning, type InstanceRecord } from '../lib/control/registry.js';
-import type { LogPaths } from '../lib/kit/logger.js';
+import type { LogPaths } from '../lib/kit/log-files.js';
 import { chooseLogs, type LogWishes } from './log-files.js';
 import { REPORT_FD, type DaemonOrder, type DaemonReport, type MasterRequest } from './master.js';
 import { print, printError, write } from './output.js';

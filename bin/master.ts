@@ -4,9 +4,9 @@ import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/l
 import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
-import type { LogPaths } from '../lib/kit/logger.js';
+import type { LogPaths } from '../lib/kit/log-files.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
-import { printError } from './output.js';
+import { isTerminal, printError } from './output.js';
 
 /** What there is to run. */
 export interface MasterRequest {
@@ -34,7 +34,7 @@ const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLU
 /** Runs the master in this process; resolves with the exit code. */
 export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
-  endBySignals();
+  const hungUp = takeSignals();
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
@@ -58,7 +58,10 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });
-    await bootstrap.start();
+    const started = bootstrap.start();
+    // What the signal tells of may have come after the configuration was read. What becomes of the reload is in the log.
+    if (hungUp()) bootstrap.reload('SIGHUP', { queue: true }).catch(() => {});
+    await started;
     // Other libraries in the master may write through the streams, and nobody may be reading any more.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: config.workers } });
@@ -78,13 +81,23 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
 
 /**
  * Before Bootstrap listens to signals, and when it does no more, one would kill the process where it stands and leave its
- * record behind; an exit takes it along.
+ * record behind; an exit takes it along. A SIGHUP that asks for a reload waits: returns whether there was one.
  */
-function endBySignals(): void {
-  const end = (signal: NodeJS.Signals) => { if (process.listenerCount(signal) === 1) process.exit(); };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, end);
-  // They would stop it where it stands, for ever; Windows does not know them.
-  if (process.platform !== 'win32') for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
+function takeSignals(): () => boolean {
+  const early = (signal: NodeJS.Signals) => process.listenerCount(signal) === 1;
+  const end = (signal: NodeJS.Signals) => { if (early(signal)) process.exit(); };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, end);
+  // A terminal says by it that it is gone; looked at now, as one that is gone is no terminal any more.
+  const inTerminal = ([0, 1, 2] as const).some(isTerminal);
+  let hungUp = false;
+  process.on('SIGHUP', (signal) => {
+    if (inTerminal) end(signal);
+    else hungUp ||= early(signal);
+  });
+  // They would stop it or end it where it stands, SIGUSR1 open a debugger; Windows does not know them.
+  const nothing = ['SIGTTIN', 'SIGTTOU', 'SIGUSR1', 'SIGUSR2'] as const;
+  if (process.platform !== 'win32') for (const signal of nothing) process.on(signal, () => {});
+  return () => hungUp;
 }
 
 /** Read once and taken out of the environment, which the children inherit. */

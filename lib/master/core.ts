@@ -2,7 +2,8 @@ import type { InstanceFiles, Route, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
-import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
+import { LogFiles, type LogPaths } from '../kit/log-files.js';
+import { Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';
@@ -72,6 +73,16 @@ export interface Core {
   prepared: Promise<void> | null;
 }
 
+/** For the first time, or anew. A failure is told where the lines go on, and once while it stays the same. */
+export function openLogs(logFiles: LogFiles, logger: Logger): void {
+  const before = logFiles.failure;
+  logFiles.reopen();
+  const { failure } = logFiles;
+  if (failure === before) return;
+  if (failure === null) logger.info('log files can be opened again');
+  else logger.warn(`log files cannot be opened: ${failure}; lines go on to those that are open`);
+}
+
 /** `start`: how processes come to be, where they are no real ones. */
 export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?: StartProcess): Core {
   const { config } = loaded;
@@ -79,6 +90,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const life = new Life();
   const logFiles = new LogFiles(options.logFiles);
   const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
+  openLogs(logFiles, logger);
   const hooks = createHooks();
   const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => logger.error(error) });
   const routing = new Routing((error) => logger.error(error), (): number => workers.slots.length);

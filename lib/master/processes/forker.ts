@@ -5,7 +5,7 @@ import type { Deadlines } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
-import type { LogFiles } from '../../kit/logger.js';
+import type { LogFiles } from '../../kit/log-files.js';
 import { built } from '../../kit/package.js';
 import { killTree } from '../../kit/processes.js';
 import type { Listeners } from '../connections/listeners.js';
@@ -70,7 +70,9 @@ export class Forker {
     // Where descriptors are used up there is not even a channel to watch.
     if (role === 'worker' && pid !== undefined) listeners.watch(child);
     if (key !== null) {
-      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => this.#spare(spec, place, release)));
+      // Its place is looked up when it comes to be: log files may have been opened anew by then.
+      const spare = () => this.#spare(spec, this.#place(release), release);
+      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, spare));
     }
     if (pid !== undefined) void child.exited.then(() => reaper.drop(pid));
     (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
