@@ -1,17 +1,21 @@
 import { closeSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { Environment } from '../lib/config/environment.js';
 import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
+import type { LogWishes } from './log-files.js';
 import { isTerminal, printError } from './output.js';
 
 /** What there is to run. */
-export interface MasterRequest {
+export interface MasterRequest extends LogWishes {
   mode: 'start' | 'dev';
   load: LoadRequest;
+  /** Files of variables. */
+  envFiles: readonly string[];
   /** The bin, the command and its words, for `restart`. */
   argv: string[];
 }
@@ -20,6 +24,9 @@ export interface MasterRequest {
 export interface DaemonOrder {
   log: LogPaths;
 }
+
+/** In place of the order: the start is only to be rehearsed. Older versions end at once, as it is no JSON. */
+export const REHEARSE = 'rehearse';
 
 /** Descriptor on which a daemon answers its launcher: not the IPC channel, which is the application's to a parent. */
 export const REPORT_FD = 3;
@@ -32,9 +39,11 @@ export interface DaemonReport {
 const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLUSTER_START_TIMEOUT']);
 
 /** Runs the master in this process; resolves with the exit code. */
-export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
+export async function runMaster({ mode, load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
   const hungUp = takeSignals();
+  const environment = new Environment(envFiles);
+  if (daemon === REHEARSE) return (await import('./rehearse.js')).rehearse(load, wishes, REPORT_FD);
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
@@ -54,7 +63,7 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
     cwd: logicalCwd(),
     log: daemon?.log ?? null,
   }, printError);
-  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, files: instance.files });
+  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files });
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });
@@ -101,9 +110,10 @@ function takeSignals(): () => boolean {
 }
 
 /** Read once and taken out of the environment, which the children inherit. */
-function takeOrder(): DaemonOrder | undefined {
+function takeOrder(): DaemonOrder | typeof REHEARSE | undefined {
   const { HATCHERY_DAEMON } = process.env;
   delete process.env.HATCHERY_DAEMON;
+  if (HATCHERY_DAEMON === REHEARSE) return REHEARSE;
   return HATCHERY_DAEMON ? JSON.parse(HATCHERY_DAEMON) as DaemonOrder : undefined;
 }
 

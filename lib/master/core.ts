@@ -1,6 +1,7 @@
 import type { InstanceFiles, Route, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
+import type { Environment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import { LogFiles, type LogPaths } from '../kit/log-files.js';
 import { Logger } from '../kit/logger.js';
@@ -24,8 +25,10 @@ import { Releases } from './releases.js';
 export interface BootstrapOptions {
   /** Reads the configuration afresh; a reload uses it. Without it a reload takes new code with the old configuration. */
   reloadConfig?: () => Promise<LoadedConfig>;
-  /** A daemon's log files, opened anew at SIGHUP. */
+  /** A daemon's log files, opened anew at SIGHUP, SIGUSR1 and SIGUSR2. */
   logFiles?: LogPaths;
+  /** The variables that the process was started with; made here by itself. */
+  environment?: Environment;
   /** What a SIGKILLed master would leave behind of its entry in the registry. */
   files?: InstanceFiles | null;
   /** Milliseconds a tap of a gate hook may take; 30,000 by default. */
@@ -104,7 +107,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     taps,
     tasks: new Tasks(logger),
     deadlines: createDeadlines(),
-    releases: new Releases(loaded, hooks, options.reloadConfig),
+    releases: new Releases(loaded, hooks, options.reloadConfig, options.environment),
     parts: new Parts(),
     shared: new Map(),
     routes: [],

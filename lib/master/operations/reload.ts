@@ -1,6 +1,7 @@
 import type { ReloadResult } from '../../api/control.js';
 import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
+import type { Variables } from '../../config/environment.js';
 import type { Core } from '../core.js';
 import type { Child } from '../processes/child.js';
 import { lostSuccessor } from '../processes/exit-report.js';
@@ -12,6 +13,8 @@ export interface ReloadOptions {
   agent?: boolean;
   /** Wait for what is under way, in place of ERR_CLUSTER_BUSY. */
   queue?: boolean;
+  /** Takes the place of the environment that the master was started with. */
+  env?: Variables;
 }
 
 /**
@@ -19,8 +22,8 @@ export interface ReloadOptions {
  * ready (and stay so for `reload.soak` ms) before the first old worker drains. @throws ClusterError ERR_CLUSTER_BUSY,
  * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG
  */
-export function reload(core: Core, reason: string, { agent = true, queue = false }: ReloadOptions = {}): Promise<ReloadResult> {
-  const task = () => reloadNow(core, reason, agent);
+export function reload(core: Core, reason: string, { agent = true, queue = false, env }: ReloadOptions = {}): Promise<ReloadResult> {
+  const task = () => reloadNow(core, reason, agent, env);
   return queue ? inTurn(core, reason, task) : core.tasks.run('reload', task);
 }
 
@@ -36,7 +39,7 @@ function inTurn(core: Core, reason: string, task: () => Promise<ReloadResult>, o
   return tasks.queue('reload', task, once);
 }
 
-async function reloadNow(core: Core, reason: string, withAgent: boolean): Promise<ReloadResult> {
+async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: Variables): Promise<ReloadResult> {
   const { hooks, life, logger, tasks, releases, workers, agent, forker, listeners } = core;
   const report = reporter(reason);
   const done = { replaced: 0 };
@@ -45,11 +48,11 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
   try {
     const veto = await hooks.beforeReload.promise(reason);
     if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
-    release = await releases.next(workers.slots.length);
+    release = await releases.next(workers.slots.length, env);
     releases.coming = release;
     tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
     await replaceWorkers(core, release, done);
-    releases.change(release);
+    releases.take(release);
     // The new code may listen elsewhere. One that has just died is about to listen on what nobody seems to want.
     if (workers.complete) listeners.release();
     if (withAgent && !forker.wantsAgent(release) && agent.children().length > 0) {
@@ -67,7 +70,7 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     await finished(core, report(release.generation, done.replaced, error as Error));
     throw error;
   } finally {
-    releases.coming = null;
+    releases.settle();
     life.enter('reloadDone');
   }
 }

@@ -30,7 +30,7 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
   return tasks.queue('restart', async () => {
     const report = reporter(reason);
     try {
-      releases.change(await tasks.orClosed(replaceAll(core, options)));
+      releases.take(await tasks.orClosed(replaceAll(core, options)));
       if (workers.complete) listeners.release();
       await allReady(core);
       return core.lastReload = report(releases.current.generation, workers.slots.length);
@@ -40,7 +40,7 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
       if (!life.closing) core.lastReload = report(generation, 0, error as Error);
       throw error;
     } finally {
-      releases.coming = null;
+      releases.settle();
     }
   });
 }
