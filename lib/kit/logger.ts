@@ -26,7 +26,7 @@ export class Logger {
   #level: number;
 
   constructor(options: LoggerOptions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#level = LOG_LEVELS.indexOf(options.level);
   }
 
@@ -43,6 +43,11 @@ export class Logger {
   /** Least important level that is printed from now on. */
   set level(level: LogLevel) {
     this.#level = LOG_LEVELS.indexOf(level);
+  }
+
+  /** How lines look from now on. */
+  set format(format: LoggerOptions['format']) {
+    this.#options.format = format;
   }
 
   /** The same with another label. */

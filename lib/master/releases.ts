@@ -1,6 +1,8 @@
 import type { Hooks } from '../api/hooks.js';
 import { assign, Environment, type Variables } from '../config/environment.js';
+import { renewed } from '../config/in-force.js';
 import type { LoadedConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import { removeStaleSocket } from '../kit/sockets.js';
 
 /** What the processes of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
@@ -11,6 +13,8 @@ export interface Release {
   clusterPort?: number;
   /** What its processes have otherwise than the master's environment has it, where that is of another release. */
   environment?: Variables;
+  /** What its configuration says and only a restart does, a line each. */
+  waiting: readonly string[];
 }
 
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
@@ -26,13 +30,16 @@ export class Releases {
   readonly #read: (() => Promise<LoadedConfig>) | undefined;
   /** Of the last release that was made: one whose reload was aborted has had its number. */
   #generation = 1;
+  /** What the master was made with. */
+  #inForce: Config;
   /** The number of workers as the configuration last said it; `scale` may have changed it since. */
   #workers: number;
 
   /** `read` reads the configuration afresh; without it a reload takes new code with the old configuration. */
   constructor(loaded: LoadedConfig, hooks: Hooks, read?: () => Promise<LoadedConfig>, environment = new Environment()) {
     this.environment = environment;
-    this.current = { generation: 1, loaded };
+    this.current = { generation: 1, loaded, waiting: [] };
+    this.#inForce = loaded.config;
     this.#hooks = hooks;
     this.#read = read;
     this.#workers = loaded.config.workers;
@@ -42,6 +49,7 @@ export class Releases {
   async first(): Promise<void> {
     const loaded = await this.#resolve(this.current.loaded);
     this.#workers = loaded.config.workers;
+    this.#inForce = loaded.config;
     this.change({ loaded });
   }
 
@@ -50,7 +58,9 @@ export class Releases {
    * `given` takes the place of the environment that the master was started with.
    */
   async next(workers: number, given?: Variables): Promise<Release> {
-    return this.#with(await this.#fresh(given), workers);
+    const loaded = await this.#fresh(given);
+    const { config, waiting } = renewed(loaded.config, this.#inForce, workers);
+    return this.#with({ ...loaded, config }, workers, waiting);
   }
 
   /** For a restart in development: a number of workers that was edited counts. */
@@ -116,10 +126,10 @@ export class Releases {
     } };
   }
 
-  #with(loaded: LoadedConfig, workers: number): Release {
+  #with(loaded: LoadedConfig, workers: number, waiting: readonly string[] = []): Release {
     const { clusterPort } = this.current;
     const next = { ...loaded, config: { ...loaded.config, workers } };
-    return { generation: ++this.#generation, clusterPort, environment: undefined, loaded: next };
+    return { generation: ++this.#generation, clusterPort, environment: undefined, waiting, loaded: next };
   }
 
   /** What the taps make of it is validated again, also where they changed it in place. */

@@ -3,6 +3,7 @@ import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Variables } from '../../config/environment.js';
 import type { Core } from '../core.js';
+import { checkPlugins } from '../plugins/load.js';
 import type { Child } from '../processes/child.js';
 import { lostSuccessor } from '../processes/exit-report.js';
 import type { Slot } from '../processes/slot.js';
@@ -20,7 +21,7 @@ export interface ReloadOptions {
 /**
  * Replaces all workers without a lost request, then the agent. Configuration and code are read afresh; one canary must be
  * ready (and stay so for `reload.soak` ms) before the first old worker drains. @throws ClusterError ERR_CLUSTER_BUSY,
- * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG
+ * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG, _PLUGIN
  */
 export function reload(core: Core, reason: string, { agent = true, queue = false, env }: ReloadOptions = {}): Promise<ReloadResult> {
   const task = () => reloadNow(core, reason, agent, env);
@@ -48,11 +49,14 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: V
   try {
     const veto = await hooks.beforeReload.promise(reason);
     if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
+    const before = releases.current.loaded.config;
     release = await releases.next(workers.slots.length, env);
+    await checkPlugins(release.loaded, before);
     releases.coming = release;
     tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
+    for (const line of release.waiting) tasks.step('reload', line);
     await replaceWorkers(core, release, done);
-    releases.take(release);
+    takeOver(core, release);
     // The new code may listen elsewhere. One that has just died is about to listen on what nobody seems to want.
     if (workers.complete) listeners.release();
     if (withAgent && !forker.wantsAgent(release) && agent.children().length > 0) {
@@ -73,6 +77,15 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: V
     releases.settle();
     life.enter('reloadDone');
   }
+}
+
+/** From here on this release is the one that others are forked from; the master's own lines follow what it has changed. */
+export function takeOver({ releases, logger }: Core, release: Release): void {
+  const before = releases.current.loaded.config.log;
+  releases.take(release);
+  const { level, format } = release.loaded.config.log;
+  if (level !== before.level) logger.level = level;
+  if (format !== before.format) logger.format = format;
 }
 
 /**

@@ -1,7 +1,9 @@
 import { createRequire } from 'node:module';
 import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
-import { isPlugin, pluginDefaults } from '../../config/schema.js';
+import { sameValue } from '../../config/in-force.js';
+import type { LoadedConfig } from '../../config/load.js';
+import { isPlugin, pluginDefaults, type Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
 import { inTime } from '../../kit/time.js';
@@ -32,17 +34,33 @@ export function prepare(core: Core): Promise<void> {
  * @throws ClusterError ERR_CLUSTER_PLUGIN (not found, no plugin, wrong options, failed in `apply`), ERR_CLUSTER_ENGINE
  */
 async function loadPlugins(core: Core): Promise<void> {
-  const { config, provenance, pluginObjects, target } = core.releases.current.loaded;
-  const where: Where = async (key, path = []) => {
-    const { whereWritten } = await import('../../config/provenance.js');
-    return whereWritten(provenance, ['plugins', key, ...path]);
-  };
+  const { config, pluginObjects, target } = core.releases.current.loaded;
+  const where = whereIn(core.releases.current.loaded);
   for (const [key, value] of Object.entries(config.plugins)) {
     if (value === false) continue;
     const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
     await applied(core, key, plugin, value === true ? undefined : value, where);
   }
 }
+
+/**
+ * Looks at the plugins of a configuration that was read anew as at its other keys; none is applied, as that is done once. Those
+ * about which nothing has changed are not looked at: what is in force has been.
+ * @throws ClusterError ERR_CLUSTER_PLUGIN, _ENGINE
+ */
+export async function checkPlugins({ config, pluginObjects, target, provenance }: LoadedConfig, before: Config): Promise<void> {
+  const where = whereIn({ provenance });
+  for (const [key, value] of Object.entries(config.plugins)) {
+    const object = pluginObjects[key];
+    if (value === false || (!object && sameValue(value, before.plugins[key]))) continue;
+    await checked(key, object ?? await importPlugin(key, target.realDir, where), value === true ? undefined : value, where);
+  }
+}
+
+const whereIn = ({ provenance }: Pick<LoadedConfig, 'provenance'>): Where => async (key, path = []) => {
+  const { whereWritten } = await import('../../config/provenance.js');
+  return whereWritten(provenance, ['plugins', key, ...path]);
+};
 
 /**
  * Applies one plugin as if it stood in the configuration: checked, its options validated and filled in.
@@ -55,10 +73,7 @@ export async function applyPlugin(core: Core, plugin: unknown, options: unknown)
 }
 
 async function applied(core: Core, key: string, value: unknown, given: unknown, where: Where): Promise<void> {
-  const plugin = await instantiate(key, value, where);
-  const found = { key, plugin, options: given };
-  await checkEngines(found);
-  const options = await validate(found, where);
+  const { plugin, options } = await checked(key, value, given, where);
   const { hookTimeout } = core.options;
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
@@ -70,6 +85,14 @@ async function applied(core: Core, key: string, value: unknown, given: unknown, 
   } finally {
     close();
   }
+}
+
+/** A plugin as it is to be applied: its options validated and filled in. */
+async function checked(key: string, value: unknown, given: unknown, where: Where): Promise<{ plugin: Plugin<never>; options: never }> {
+  const plugin = await instantiate(key, value, where);
+  const found = { key, plugin, options: given };
+  await checkEngines(found);
+  return { plugin, options: await validate(found, where) };
 }
 
 /** Not imported: what is imported first starts the ES module loader, which costs 5 ms. */
