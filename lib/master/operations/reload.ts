@@ -3,7 +3,7 @@ import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Variables } from '../../config/environment.js';
 import type { Core } from '../core.js';
-import { checkPlugins } from '../plugins/load.js';
+import { checkPlugins } from '../plugins/check.js';
 import type { Child } from '../processes/child.js';
 import { lostSuccessor } from '../processes/exit-report.js';
 import type { Slot } from '../processes/slot.js';
