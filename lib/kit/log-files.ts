@@ -15,15 +15,22 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (co
  * `recursive` never returns for a path in /proc. Throws the file system's error.
  */
 export function openLog(file: string): number {
+  let noDirectory: unknown;
   try {
     mkdirSync(path.dirname(file));
   } catch (error) {
-    // Read-only, or nobody else's to write: a directory that is there will do.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw error;
+    // One that is there will do.
+    noDirectory = error;
   }
-  return openSync(file, APPEND, 0o666);
+  try {
+    return openSync(file, APPEND, 0o666);
+  } catch (error) {
+    const isMissing = codeOf(error) === 'ENOENT' && noDirectory !== undefined && codeOf(noDirectory) !== 'EEXIST';
+    throw isMissing ? noDirectory : error;
+  }
 }
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 /**
  * Where lines go: the master's own streams, or a daemon's files. Children get the descriptors themselves, so nothing of
