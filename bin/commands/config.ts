@@ -1,8 +1,9 @@
+import { Environment } from '../../lib/config/environment.js';
 import type { LoadRequest } from '../../lib/config/load.js';
 import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, type Flags } from '../flags.js';
+import { configFlags, configFrom, envFilesIn, type Flags } from '../flags.js';
 import { print, style, table } from '../output.js';
 import { masked } from '../secrets.js';
 
@@ -16,6 +17,7 @@ export const readFlags: Flags = {
 /** What `start`, or `dev`, would load. */
 export function readRequest(argv: Argv): LoadRequest {
   const command = argv.dev ? 'dev' : 'start';
+  void new Environment(envFilesIn(argv));
   // The environment of the children decides the profile, as it would at a start.
   const env = { ...process.env, NODE_ENV: process.env.NODE_ENV || (argv.dev ? 'development' : 'production') };
   return { target: argv._[0], command, env, flags: configFrom(readFlags, argv) };

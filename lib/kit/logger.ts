@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describeError, wire } from './errors.js';
 import { visible } from './misuse.js';
@@ -27,7 +27,7 @@ export class Logger {
   #level: number;
 
   constructor(options: LoggerOptions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#level = LOG_LEVELS.indexOf(options.level);
   }
 
@@ -44,6 +44,11 @@ export class Logger {
   /** Least important level that is printed from now on. */
   set level(level: LogLevel) {
     this.#level = LOG_LEVELS.indexOf(level);
+  }
+
+  /** How lines look from now on. */
+  set format(format: LoggerOptions['format']) {
+    this.#options.format = format;
   }
 
   /** The same with another label. */
@@ -109,37 +114,3 @@ type Debug = (format: string, ...values: unknown[]) => void;
 /** `debug`, where DEBUG is set. Elsewhere it is not even loaded: it brings the terminal's streams, some ms of a start. */
 export const createDebug = (namespace: string): Debug =>
   process.env.DEBUG ? (createRequire(import.meta.filename)('debug') as (namespace: string) => Debug)(namespace) : () => {};
-
-/** Absolute paths of the files that a daemon's lines go to: the normal ones, and warnings and errors; both may be one. */
-export interface LogPaths {
-  out: string;
-  err: string;
-}
-
-/**
- * Where lines go: the master's own streams, or a daemon's files. Children get the descriptors themselves, so nothing of
- * theirs passes through the master and nothing is lost with it.
- */
-export class LogFiles {
-  readonly output: { out: number; err: number } = { out: 1, err: 2 };
-  readonly #paths: LogPaths | undefined;
-
-  constructor(paths?: LogPaths) {
-    this.#paths = paths;
-    if (paths) this.reopen();
-  }
-
-  stdio(): { out: number; err: number } {
-    return { ...this.output };
-  }
-
-  /** After a rotation: new lines, and new children's, go to new files of the same names. */
-  reopen(): void {
-    if (!this.#paths) return;
-    const { out, err } = this.#paths;
-    const before = [this.output.out, this.output.err];
-    this.output.out = openSync(out, 'a');
-    this.output.err = err === out ? this.output.out : openSync(err, 'a');
-    for (const fd of new Set(before)) if (fd > 2) closeSync(fd);
-  }
-}

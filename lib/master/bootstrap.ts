@@ -1,5 +1,5 @@
 import type { ChildView } from '../api/child.js';
-import type { Controllable, Progress, Route, ReloadResult, Status } from '../api/control.js';
+import type { Controllable, Launch, Progress, Route, ReloadResult, Status } from '../api/control.js';
 import type { Hooks, TapRecord } from '../api/hooks.js';
 import type { Messenger } from '../api/messenger.js';
 import type { Deadlines, ServiceState, Plugin } from '../api/plugin.js';
@@ -19,6 +19,7 @@ import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
 import { addressText, status } from './plugins/face.js';
 import { applyPlugin, prepare } from './plugins/load.js';
+import { launch } from './status-report.js';
 
 export type { BootstrapOptions } from './core.js';
 
@@ -195,6 +196,11 @@ export class Bootstrap implements Controllable {
   /** What `framework status` shows. */
   status(): Promise<Status> {
     return status(this.#core);
+  }
+
+  /** What a restart has to know; for the control socket, as it holds secrets. */
+  launch(): Launch {
+    return launch(this.#core);
   }
 
   /** Told of each step of a start, reload, scale or close; returns a function that ends it. */

@@ -48,6 +48,7 @@ const anObject: Field = ['an object', (value) => value === null || isObject(valu
 const OPTIONS: Readonly<Record<keyof BootstrapOptions, Field>> = {
   reloadConfig: ['a function', (value) => typeof value === 'function'],
   logFiles: anObject,
+  environment: anObject,
   files: anObject,
   hookTimeout: milliseconds,
   checkInterval: milliseconds,

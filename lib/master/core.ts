@@ -1,8 +1,10 @@
 import type { InstanceFiles, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
+import type { Environment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
-import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
+import { LogFiles, type LogPaths } from '../kit/log-files.js';
+import { Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';
@@ -24,8 +26,10 @@ import { Releases } from './releases.js';
 export interface BootstrapOptions {
   /** Reads the configuration afresh; a reload uses it. Without it a reload takes new code with the old configuration. */
   reloadConfig?: () => Promise<LoadedConfig>;
-  /** A daemon's log files, opened anew at SIGHUP. */
+  /** A daemon's log files, opened anew at SIGHUP, SIGUSR1 and SIGUSR2. */
   logFiles?: LogPaths;
+  /** The variables that the process was started with; made here by itself. */
+  environment?: Environment;
   /** What a SIGKILLed master would leave behind of its entry in the registry. */
   files?: InstanceFiles | null;
   /** Milliseconds a tap of a gate hook may take; 30,000 by default. */
@@ -75,6 +79,16 @@ export interface Core {
   prepared: Promise<void> | null;
 }
 
+/** For the first time, or anew. A failure is told where the lines go on, and once while it stays the same. */
+export function openLogs(logFiles: LogFiles, logger: Logger): void {
+  const before = logFiles.failure;
+  logFiles.reopen();
+  const { failure } = logFiles;
+  if (failure === before) return;
+  if (failure === null) logger.info('log files can be opened again');
+  else logger.warn(`log files cannot be opened: ${failure}; lines go on to those that are open`);
+}
+
 /** `start`: how processes come to be, where they are no real ones. */
 export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?: StartProcess): Core {
   const { config } = loaded;
@@ -82,6 +96,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const life = new Life();
   const logFiles = new LogFiles(options.logFiles);
   const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
+  openLogs(logFiles, logger);
   const hooks = createHooks();
   const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => {
     logger.error(error);
@@ -98,7 +113,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     taps,
     tasks: new Tasks(logger),
     deadlines: createDeadlines(),
-    releases: new Releases(loaded, hooks, options.reloadConfig),
+    releases: new Releases(loaded, hooks, options.reloadConfig, options.environment),
     parts: new Parts(),
     plugins: new Map(),
     shared: new Map(),

@@ -1,23 +1,9 @@
-import { createRequire } from 'node:module';
-import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
-import type { Path } from '../../config/check.js';
-import { isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
-import { isPlugin, pluginDefaults } from '../../config/schema.js';
+import { isBuiltIn } from '../../config/plugin-objects.js';
 import { ClusterError } from '../../kit/errors.js';
-import { built, ownVersion, packageRoot } from '../../kit/package.js';
 import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
+import { checked, importPlugin, whereIn, type Found, type Given, type Where } from './check.js';
 import { makeFace } from './face.js';
-
-interface Found {
-  /** The key in the `plugins` map. */
-  key: string;
-  plugin: Plugin<never>;
-  options: unknown;
-}
-
-/** Names the place in the configuration, for a message. */
-type Where = (key: string, path?: Path) => Promise<string>;
 
 /** Applies the plugins, once, and lets them see the configuration; `framework config` wants no more. */
 export function prepare(core: Core): Promise<void> {
@@ -33,11 +19,8 @@ export function prepare(core: Core): Promise<void> {
  * @throws ClusterError ERR_CLUSTER_PLUGIN (not found, no plugin, wrong options, failed in `apply`), ERR_CLUSTER_ENGINE
  */
 async function loadPlugins(core: Core): Promise<void> {
-  const { config, provenance, pluginObjects, target } = core.releases.current.loaded;
-  const where: Where = async (key, path = []) => {
-    const { whereWritten } = await import('../../config/provenance.js');
-    return whereWritten(provenance, ['plugins', key, ...path]);
-  };
+  const { config, pluginObjects, target } = core.releases.current.loaded;
+  const where = whereIn(core.releases.current.loaded);
   for (const [key, value] of Object.entries(config.plugins)) {
     if (value === false) continue;
     const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
@@ -55,21 +38,11 @@ export async function applyPlugin(core: Core, plugin: unknown, options: unknown,
   await applied(core, { key, value: plugin, options, ours }, async (_, path = []) => ['applyPlugin', key, ...path].join(': '));
 }
 
-interface Wanted {
-  key: string;
-  /** What should be a plugin. */
-  value: unknown;
-  options: unknown;
-  /** A built-in one, or one that a built-in one applies. */
-  ours: boolean;
-}
-
-async function applied(core: Core, { key, value, options: given, ours }: Wanted, where: Where): Promise<void> {
-  const plugin = await instantiate(key, value, where);
-  const found = { key, plugin, options: given };
-  await checkEngines(found);
+/** `ours`: a built-in one, or one that a built-in one applies. */
+async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }, where: Where): Promise<void> {
   const { hookTimeout } = core.options;
-  const options = await validate(found, hookTimeout, where);
+  const found = await checked(given, hookTimeout, where);
+  const { plugin, options } = found;
   await enter(core, found, ours, where);
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its, ours));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
@@ -91,84 +64,4 @@ async function enter({ plugins }: Core, { key, plugin: { name } }: Found, ours: 
   const first = plugins.get(name);
   if (first !== undefined) throw refused(`a second plugin with the name "${name}", which ${first} has: one of them needs another`);
   plugins.set(name, place);
-}
-
-/** Not imported: what is imported first starts the ES module loader, which costs 5 ms. */
-const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plugin(name: string): { default?: unknown } };
-
-async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
-  if (Object.hasOwn(pluginDefaults('start'), key)) return exported(core().plugin(key));
-  const { resolveModule, isPath } = await import('../../config/modules.js');
-  const file = resolveModule(key, dir);
-  if (!file) {
-    const { nearest } = await import('../../kit/misuse.js');
-    const near = nearest(key, Object.keys(pluginDefaults('start')));
-    const what = isPath(key) ? 'file' : 'package';
-    const hint = near ? `; did you mean "${near}"?` : '';
-    throw new ClusterError('ERR_CLUSTER_PLUGIN',
-      `${await where(key)}: "${key}" is no built-in plugin, and no ${what} of that name is found from ${dir}${hint}`);
-  }
-  try {
-    const { freshImport } = await import('../../config/modules.js');
-    return await freshImport(file);
-  } catch (error) {
-    const { failure } = await import('./mistakes.js');
-    throw failure(`${await where(key)}: ${file} could not be loaded`, error);
-  }
-}
-
-const exported = (namespace: { default?: unknown }): unknown => namespace.default ?? namespace;
-
-async function instantiate(key: string, value: unknown, where: Where): Promise<Plugin<never>> {
-  if (!isPlugin(value)) {
-    throw new ClusterError('ERR_CLUSTER_PLUGIN',
-      `${await where(key)}: exports no plugin: expected { name, apply } or a class of that shape`);
-  }
-  let fault: string | undefined;
-  try {
-    const plugin = typeof value === 'function' ? new (value as new () => Plugin<never>)() : value as Plugin<never>;
-    fault = pluginFault(plugin);
-    if (fault === undefined) return plugin;
-  } catch (error) {
-    const { failure } = await import('./mistakes.js');
-    throw failure(`${await where(key)}: cannot be made`, error);
-  }
-  throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: ${fault}`);
-}
-
-async function checkEngines({ key, plugin }: Found): Promise<void> {
-  const { engines } = plugin;
-  if (!engines) return;
-  const { default: satisfies } = await import('semver/functions/satisfies.js');
-  const { default: validRange } = await import('semver/ranges/valid.js');
-  const versions: Record<string, string> = { node: process.versions.node, hatchery: ownVersion() };
-  for (const [engine, range] of Object.entries(engines)) {
-    const version = versions[engine];
-    if (version === undefined || range === undefined) continue;
-    if (validRange(range) === null) {
-      throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}": engines.${engine}: "${range}" is no version range`);
-    }
-    if (!satisfies(version, range, { includePrerelease: true })) {
-      throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}" needs ${engine} ${range}, this is ${version}`);
-    }
-  }
-}
-
-async function validate({ key, plugin, options }: Found, limit: number, where: Where): Promise<never> {
-  const schema: StandardSchema | undefined = plugin.schema;
-  if (!schema) return (options ?? {}) as never;
-  let result: StandardResult<unknown>;
-  try {
-    const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
-      `the schema of plugin "${plugin.name}" did not finish within ${limit} ms`);
-    result = await inTime(limit, async () => schema['~standard'].validate(options ?? {}), late);
-  } catch (error) {
-    if (error instanceof ClusterError) throw error;
-    const { failure } = await import('./mistakes.js');
-    throw failure(`${await where(key)}: the schema of plugin "${plugin.name}" failed (it has to be a Standard Schema)`, error);
-  }
-  if (!result.issues) return result.value as never;
-  const { optionMistakes } = await import('./mistakes.js');
-  const mistakes = await optionMistakes(schema, options ?? {}, result.issues, (path) => where(key, path));
-  throw new ClusterError('ERR_CLUSTER_PLUGIN', mistakes.join('\n'));
 }

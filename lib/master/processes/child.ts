@@ -3,6 +3,7 @@ import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
+import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
@@ -23,6 +24,8 @@ export interface ForkPlace {
   cwd: string;
   /** Standard output and error of the child: the master's own, or a log file's descriptors. */
   stdio: { out: number; err: number };
+  /** What it has otherwise than the master's environment. */
+  environment?: Variables;
 }
 
 /** A process that has just been started. */

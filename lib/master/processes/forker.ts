@@ -5,7 +5,7 @@ import type { Deadlines } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
-import type { LogFiles } from '../../kit/logger.js';
+import type { LogFiles } from '../../kit/log-files.js';
 import { built } from '../../kit/package.js';
 import { killTree } from '../../kit/processes.js';
 import type { Listeners } from '../connections/listeners.js';
@@ -70,7 +70,9 @@ export class Forker {
     // Where descriptors are used up there is not even a channel to watch.
     if (role === 'worker' && pid !== undefined) listeners.watch(child);
     if (key !== null) {
-      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, () => this.#spare(spec, place, release)));
+      // Its place is looked up when it comes to be: log files may have been opened anew by then.
+      const spare = () => this.#spare(spec, this.#place(release), release);
+      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, spare));
     }
     if (pid !== undefined) void child.exited.then(() => reaper.drop(pid));
     (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
@@ -99,8 +101,8 @@ export class Forker {
     return this.#start({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
   }
 
-  #place({ loaded: { target } }: Release): ForkPlace {
-    return { cwd: target.cwd, stdio: this.#needs.logFiles.stdio() };
+  #place({ loaded: { target }, environment }: Release): ForkPlace {
+    return { cwd: target.cwd, stdio: this.#needs.logFiles.stdio(), environment };
   }
 
   /** All that a child is told, but for its number. */
@@ -172,13 +174,13 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
     // node:cluster counts debug ports up by itself unless it is told one.
     inspectPort: inspectPort(spec.execArgv),
   });
-  const worker = cluster.fork(spec.env);
+  const worker = cluster.fork({ ...place.environment, ...spec.env });
   return { process: worker.process, worker, kill: () => void killTree(worker.process.pid) };
 }
 
 function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
   const agent = forkProcess(built('lib/child/agent-main.cjs'), [], {
-    env: { ...process.env, ...spec.env },
+    env: { ...process.env, ...place.environment, ...spec.env },
     execArgv: spec.execArgv,
     cwd: place.cwd,
     stdio: streams(place),
@@ -186,9 +188,12 @@ function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
   return { process: agent, worker: null, kill: () => void killTree(agent.pid) };
 }
 
-/** Flags of the master's own Node that a child must not get: the code it was given, and its debug port. */
-const OWN = /^(?:--inspect|--debug-port|--test|--watch)/;
-const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe']);
+/**
+ * Flags of the master's own Node that a child must not get: the code it was given, its debug port, and files of variables,
+ * which a child inherits as the master has read them; such a file may be gone when one is forked again.
+ */
+const OWN = /^(?:--inspect|--debug-port|--test|--watch|--env-file)/;
+const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe', '--env-file', '--env-file-if-exists']);
 
 /** The master's Node flags, as children of node:cluster get them by default, less those that are the master's alone. */
 export function inheritedExecArgv(argv: readonly string[] = process.execArgv): string[] {
