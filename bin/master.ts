@@ -5,8 +5,11 @@ import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/logger.js';
+import { hasControllingTerminal, outliveTerminal } from '../lib/kit/terminal.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
-import { printError } from './output.js';
+import { mindTerminal } from '../lib/master/job-control.js';
+import { outletOf, takeStreams } from '../lib/master/outlet.js';
+import { printError, writeBy } from './output.js';
 
 /** What there is to run. */
 export interface MasterRequest {
@@ -35,6 +38,8 @@ const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLU
 export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
   endBySignals();
+  takeStreams();
+  writeBy((fd, text) => outletOf(fd).write(text, (words) => `${words}\n`));
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
@@ -59,8 +64,6 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });
     await bootstrap.start();
-    // Other libraries in the master may write through the streams, and nobody may be reading any more.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: config.workers } });
     return await bootstrap.exited;
   } catch (error) {
@@ -81,10 +84,12 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
  * record behind; an exit takes it along.
  */
 function endBySignals(): void {
+  outliveTerminal();
   const end = (signal: NodeJS.Signals) => { if (process.listenerCount(signal) === 1) process.exit(); };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, end);
-  // They would stop it where it stands, for ever; Windows does not know them.
-  if (process.platform !== 'win32') for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
+  // They would stop it where it stands, for ever; Windows does not know them. A terminal's own are another matter.
+  if (hasControllingTerminal()) mindTerminal();
+  else if (process.platform !== 'win32') for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
 }
 
 /** Read once and taken out of the environment, which the children inherit. */

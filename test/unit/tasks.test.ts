@@ -10,7 +10,7 @@ const closing = new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing 
 
 /** Tasks that are open, and work whose end the test decides. */
 function queue({ open = true } = {}) {
-  const tasks = new Tasks(new Logger({ label: 'test', level: 'silent', format: 'text' }));
+  const tasks = new Tasks(new Logger({ label: 'test', level: 'silent', format: 'text', output: { write() {} } }));
   if (open) tasks.open();
   const began: string[] = [];
   const work = (name: string) => {

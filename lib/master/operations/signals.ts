@@ -1,4 +1,6 @@
+import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../../kit/terminal.js';
 import type { Core } from '../core.js';
+import { mindTerminal } from '../job-control.js';
 import { orderReload } from './reload.js';
 import { orderScale } from './scale.js';
 import { close, closeAndExit } from './shutdown.js';
@@ -8,8 +10,12 @@ const ONE_PRESS = 500;
 /** Windows knows neither the job-control signals nor SIGQUIT. */
 const ON_WINDOWS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
+/** A terminal that goes takes what runs in it along; of a daemon nothing does. */
+const hangsUp = ({ options }: Core): boolean => startedAtTerminal && options.logFiles === undefined;
+
 /** Signals become calls, nothing more happens in a handler. Returns what takes the handlers off again. */
 export function listenToSignals(core: Core): () => void {
+  outliveTerminal();
   let closedAt = -Infinity;
   const end = (signal: NodeJS.Signals): void => {
     const now = performance.now();
@@ -27,13 +33,18 @@ export function listenToSignals(core: Core): () => void {
     SIGTERM: end,
     SIGINT: end,
     SIGQUIT: end,
-    SIGHUP: () => {
-      core.logFiles.reopen();
-      orderReload(core, 'SIGHUP');
+    SIGHUP: (signal) => {
+      if (!hangsUp(core)) {
+        core.logFiles.reopen();
+        orderReload(core, 'SIGHUP');
+      // A shell says it as well: that is no hurry.
+      } else if (!core.life.closing) end(signal);
     },
-    SIGTTIN: () => orderScale(core, 1),
-    SIGTTOU: () => orderScale(core, -1),
+    ...(hasControllingTerminal() ? {} : { SIGTTIN: () => orderScale(core, 1), SIGTTOU: () => orderScale(core, -1) }),
   };
+  if (hasControllingTerminal()) {
+    mindTerminal((signal) => core.logger.warn(`${signal} is the terminal's here: \`framework scale\` changes the number of workers`));
+  }
   const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
     .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name));
   for (const [name, handler] of known) process.on(name, handler);

@@ -1,0 +1,72 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { isatty } from 'node:tty';
+import { UNWAITING, isControlling } from '../kit/terminal.js';
+
+/** A way to write to what a descriptor stands for, without ever waiting for who reads it: a full pipe is EAGAIN there. */
+export interface OwnOutput {
+  readonly fd: number;
+  /** Before each write. */
+  ready(): void;
+  /** What was opened for it; the descriptor itself stays. */
+  close(): void;
+}
+
+type Blocking = { setBlocking?(wait: boolean): number };
+
+/**
+ * Whether a write waits is said once for all who share a pipe or a terminal: the shell, the children, a pipeline's other
+ * programs. So they are opened once more, for us alone. A socket (of a parent that is Node, of journald) cannot be: Node makes
+ * it non-blocking for all, as it does for `process.stdout`, and as each fork undoes that, it is said before each write.
+ * Null: a file, which knows no other way, or a pipe that nobody reads.
+ */
+export function ownOutput(fd: number): OwnOutput | null {
+  const stat = fstatSync(fd);
+  const terminal = isatty(fd);
+  if (stat.isFIFO() || terminal) {
+    const again = reopened(fd, terminal && isControlling(stat.rdev));
+    if (typeof again === 'number') return { fd: again, ready() {}, close: () => closeSync(again) };
+    // Nobody reads: it says so at once, and somebody may come.
+    if (again === 'ENXIO') return null;
+  }
+  return fd <= 2 && (stat.isFIFO() || stat.isSocket()) ? unblocked(fd) : null;
+}
+
+function reopened(fd: number, controlling: boolean): number | string {
+  let code = '';
+  // A terminal that belongs to somebody else (`su`) can be opened by its name alone.
+  for (const path of process.platform === 'linux' ? [`/proc/self/fd/${fd}`, '/dev/tty'] : ['/dev/tty']) {
+    if (path === '/dev/tty' && !controlling) continue;
+    try {
+      return openSync(path, constants.O_WRONLY | UNWAITING);
+    } catch (error) {
+      code ||= (error as NodeJS.ErrnoException).code ?? '';
+    }
+  }
+  return code;
+}
+
+/** Kept for ever: a socket that is forgotten closes its descriptor. */
+const kept = new Map<number, Socket>();
+
+function unblocked(fd: number): OwnOutput | null {
+  try {
+    const socket = kept.get(fd) ?? new Socket({ fd, readable: false, writable: true });
+    kept.set(fd, socket);
+    const handle = (socket as unknown as { _handle: Blocking | null })._handle;
+    if (!handle?.setBlocking) return null;
+    return { fd, ready: () => { handle.setBlocking?.(false); }, close() {} };
+  } catch {
+    return null;
+  }
+}
+
+/** O_NONBLOCK is set, by what Node keeps of its own output. */
+export async function probe(): Promise<string | null> {
+  if (process.platform !== 'linux' || !fstatSync(1).isSocket()) return null;
+  const way = unblocked(1);
+  if (!way) return '`setBlocking` of a stream\'s handle is gone: lines to a socket that nobody reads make the master wait';
+  way.ready();
+  const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(readFileSync('/proc/self/fdinfo/1', 'latin1'))?.[1] ?? '0', 8);
+  return (flags & constants.O_NONBLOCK) === 0 ? '`setBlocking(false)` leaves a socket blocking' : null;
+}
