@@ -61,6 +61,34 @@ function unblocked(fd: number): OwnOutput | null {
   }
 }
 
+/** Descriptors for a child's standard output and error. */
+interface Stdio { out: number; err: number }
+
+/**
+ * Starts a child whose pipes are its own: a fork makes those that it is given waiting ones (libuv does, in the child), for all
+ * who share them, and a worker that prints would sleep in its next line until somebody reads.
+ */
+export function withOwnPipes<T>(stdio: Stdio, start: (own: Stdio) => T): T {
+  const opened: number[] = [];
+  const own = (fd: number): number => {
+    if (process.platform !== 'linux') return fd;
+    try {
+      if (!fstatSync(fd).isFIFO()) return fd;
+      opened.push(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | UNWAITING));
+      return opened.at(-1) as number;
+    } catch {
+      // Nobody reads it, it is another user's, or no descriptor is left.
+      return fd;
+    }
+  };
+  try {
+    return start({ out: own(stdio.out), err: own(stdio.err) });
+  } finally {
+    for (const fd of opened) closeSync(fd);
+    for (const fd of kept.keys()) unblocked(fd)?.ready();
+  }
+}
+
 /** O_NONBLOCK is set, by what Node keeps of its own output. */
 export async function probe(): Promise<string | null> {
   if (process.platform !== 'linux' || !fstatSync(1).isSocket()) return null;

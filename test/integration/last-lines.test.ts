@@ -29,7 +29,8 @@ const app = {
 
 interface Given { burst?: string; files?: Record<string, string | object>; ready?: boolean; err?: UnreadPipe }
 
-async function start(t: TestContext, pipe: UnreadPipe, { burst = '', files = {}, ready = true, err = pipe }: Given = {}): Promise<TestCluster> {
+async function start(t: TestContext, pipe: UnreadPipe, given: Given = {}): Promise<TestCluster> {
+  const { burst = '', files = {}, ready = true, err = pipe } = given;
   const cluster = await startCluster(t, ownApp(t, { ...app, ...files }).dir, {
     flags: ['-w', '1'], ready: false, stdio: ['ignore', pipe.fd, err.fd], env: { BURST: burst },
   });

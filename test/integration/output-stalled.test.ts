@@ -73,6 +73,26 @@ test('as JSON too', { skip }, async (t) => {
   await endsSoon(t, cluster);
 });
 
+test('workers that print a line for each request answer, and are replaced and stopped', { skip }, async (t) => {
+  const pipe = new UnreadPipe(t);
+  const app = ownApp(t, { 'server.js': `require('node:http').createServer((_, response) => {
+    console.log('a'.repeat(1_000)); console.error('b'.repeat(1_000)); response.end('ok');
+  }).listen(process.env.PORT);` });
+  const cluster = await startCluster(t, app.dir, { flags: ['-w', '2'], ready: false, stdio: ['ignore', pipe.fd, pipe.fd] });
+  await pipe.seen(READY);
+  pipe.fill();
+  for (let i = 0; i < 20; i++) assert.equal((await get(cluster.url, { deadline: 1_000 })).text, 'ok');
+  const reload = cluster.run('reload');
+  for (let i = 0; i < 20; i++) assert.equal((await get(cluster.url, { deadline: 1_000 })).text, 'ok');
+  // Its old workers wait for the reader, six seconds.
+  assert.equal((await reload).code, 0);
+  for (let i = 0; i < 20; i++) assert.equal((await get(cluster.url, { deadline: 1_000 })).text, 'ok');
+  await pipe.seen(/lines? dropped here/);
+  cluster.signal('SIGTERM');
+  await pipe.seen(/exit with code:0/);
+  assert.equal((await cluster.ended()).code, 0);
+});
+
 /** A plugin that prints on and on, in the master. */
 const chatty = {
   'server.js': 'require("node:http").createServer((_, response) => response.end("ok")).listen(process.env.PORT);',
