@@ -9,8 +9,8 @@ export const startedAtTerminal = terminals.length > 0;
 let outlives = false;
 
 /**
- * Node puts a terminal back at its exit as it was, and aborts where the terminal is gone meanwhile (20 to 24; SIGABRT or
- * SIGSEGV in place of the exit code, with a core file). What was opened in its place it leaves alone.
+ * Node puts a terminal back at its exit as it was, and Node 20 aborts where the terminal is gone meanwhile (SIGABRT or SIGSEGV
+ * in place of the exit code, and a core file). What was opened in its place it leaves alone.
  */
 export function outliveTerminal(): void {
   if (outlives || !startedAtTerminal || process.platform === 'win32') return;

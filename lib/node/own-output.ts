@@ -46,6 +46,8 @@ function reopened(fd: number, controlling: boolean): number | string {
   return code;
 }
 
+const handleOf = (socket: Socket): Blocking | null => (socket as unknown as { _handle: Blocking | null })._handle;
+
 /** Kept for ever: a socket that is forgotten closes its descriptor. */
 const kept = new Map<number, Socket>();
 
@@ -53,7 +55,7 @@ function unblocked(fd: number): OwnOutput | null {
   try {
     const socket = kept.get(fd) ?? new Socket({ fd, readable: false, writable: true });
     kept.set(fd, socket);
-    const handle = (socket as unknown as { _handle: Blocking | null })._handle;
+    const handle = handleOf(socket);
     if (!handle?.setBlocking) return null;
     return { fd, ready: () => { handle.setBlocking?.(false); }, close() {} };
   } catch {
@@ -89,12 +91,19 @@ export function withOwnPipes<T>(stdio: Stdio, start: (own: Stdio) => T): T {
   }
 }
 
-/** O_NONBLOCK is set, by what Node keeps of its own output. */
+/** The handle of an output sets O_NONBLOCK and takes it away. */
 export async function probe(): Promise<string | null> {
   if (process.platform !== 'linux' || !fstatSync(1).isSocket()) return null;
   const way = unblocked(1);
   if (!way) return '`setBlocking` of a stream\'s handle is gone: lines to a socket that nobody reads make the master wait';
+  handleOf(kept.get(1) as Socket)?.setBlocking?.(true);
+  const before = unblocks(1);
   way.ready();
-  const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(readFileSync('/proc/self/fdinfo/1', 'latin1'))?.[1] ?? '0', 8);
-  return (flags & constants.O_NONBLOCK) === 0 ? '`setBlocking(false)` leaves a socket blocking' : null;
+  return !before && unblocks(1) ? null : '`setBlocking` of a stream\'s handle does not say whether a write waits';
+}
+
+/** Whether a write does not wait (Linux). */
+function unblocks(fd: number): boolean {
+  const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? '0';
+  return (Number.parseInt(flags, 8) & constants.O_NONBLOCK) !== 0;
 }
