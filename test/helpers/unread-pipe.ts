@@ -12,6 +12,7 @@ export class UnreadPipe {
   /** All that was read. */
   text = '';
   readonly #both: number;
+  #left = false;
 
   constructor(scope: Scope) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-pipe-'));
@@ -21,9 +22,15 @@ export class UnreadPipe {
     this.fd = openSync(file, 'w');
     rmSync(dir, { recursive: true });
     scope.after(() => {
-      closeSync(this.#both);
+      this.leave();
       closeSync(this.fd);
     });
+  }
+
+  /** Nobody reads any more. */
+  leave(): void {
+    if (!this.#left) closeSync(this.#both);
+    this.#left = true;
   }
 
   /** Fills it to the last byte. */
