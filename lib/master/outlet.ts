@@ -13,6 +13,7 @@ const PATIENCE = 50;
 const WINDOW = 1_000;
 /** How often a reader who has stalled is looked for, ms. */
 const AGAIN = 250;
+const LOOK = 10;
 
 const NOTHING = Buffer.alloc(0);
 const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -50,6 +51,11 @@ export class Outlet {
     const rest = this.#recovered() ? this.#put(bytes) : bytes;
     if (rest.length === bytes.length) this.#dropped += lines(bytes);
     else this.#rest = rest;
+  }
+
+  /** Whether all is written that can be: false while somebody has not read what came before. */
+  get settled(): boolean {
+    return this.#why !== 'EAGAIN' || this.#recovered();
   }
 
   close(): void {
@@ -106,8 +112,8 @@ export class Outlet {
         return writeSync(this.#way?.fd ?? this.#fd, bytes);
       } catch (error) {
         const waited = performance.now() - began;
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || waited >= patience) throw error;
         this.#window.spent = PATIENCE - patience + waited;
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || waited >= patience) throw error;
         Atomics.wait(pause, 0, 0, 1);
       }
     }
@@ -143,6 +149,14 @@ export function outletOf(fd: number): Outlet {
   outlets.set(fd, { what, outlet });
   if (known && [...outlets.values()].every((one) => one.outlet !== known.outlet)) known.outlet.close();
   return outlet;
+}
+
+/** Before the process ends, in time (ms): the rest of a line, and how many were dropped. */
+export async function outletsSettled(limit: number): Promise<void> {
+  const until = performance.now() + limit;
+  for (const { outlet } of outlets.values()) {
+    while (!outlet.settled && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, LOOK));
+  }
 }
 
 function identity(fd: number): string {

@@ -50,14 +50,14 @@ test('it says so by itself where no line comes', { skip }, async (t) => {
 test('a reader who is always late costs 50 ms a second', { skip }, (t) => {
   const { pipe, write } = outlet(t);
   let spent = 0;
-  for (const until = performance.now() + 700; performance.now() < until;) {
+  for (const until = performance.now() + 1_000; performance.now() < until;) {
     pipe.fill();
     const took = write('late\n');
     if (took > 1) spent += took;
     pipe.read();
     write('in time\n');
   }
-  assert.ok(spent < 160, `${spent} ms`);
+  assert.ok(spent < 300, `${spent} ms`);
 });
 
 test('a line that is begun is ended before the next one', { skip }, (t) => {
