@@ -6,9 +6,12 @@ import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
+import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
+import { mindTerminal } from '../lib/master/job-control.js';
+import { outletOf, takeStreams } from '../lib/master/outlet.js';
 import type { LogWishes } from './log-files.js';
-import { isTerminal, printError } from './output.js';
+import { printError, writeBy } from './output.js';
 
 /** What there is to run. */
 export interface MasterRequest extends LogWishes {
@@ -42,6 +45,8 @@ const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLU
 export async function runMaster({ mode, load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
   const hungUp = takeSignals();
+  takeStreams();
+  writeBy((fd, text) => outletOf(fd).write(text, (words) => `${words}\n`));
   const environment = new Environment(envFiles);
   if (daemon === REHEARSE) return (await import('./rehearse.js')).rehearse(load, wishes, REPORT_FD);
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
@@ -71,8 +76,6 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
     // What the signal tells of may have come after the configuration was read. What becomes of the reload is in the log.
     if (hungUp()) bootstrap.reload('SIGHUP', { queue: true }).catch(() => {});
     await started;
-    // Other libraries in the master may write through the streams, and nobody may be reading any more.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: config.workers } });
     return await bootstrap.exited;
   } catch (error) {
@@ -93,19 +96,22 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
  * record behind; an exit takes it along. A SIGHUP that asks for a reload waits: returns whether there was one.
  */
 function takeSignals(): () => boolean {
+  outliveTerminal();
   const early = (signal: NodeJS.Signals) => process.listenerCount(signal) === 1;
   const end = (signal: NodeJS.Signals) => { if (early(signal)) process.exit(); };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, end);
-  // A terminal says by it that it is gone; looked at now, as one that is gone is no terminal any more.
-  const inTerminal = ([0, 1, 2] as const).some(isTerminal);
+  // A terminal says by it that it is gone.
   let hungUp = false;
   process.on('SIGHUP', (signal) => {
-    if (inTerminal) end(signal);
+    if (startedAtTerminal) end(signal);
     else hungUp ||= early(signal);
   });
-  // They would stop it or end it where it stands, SIGUSR1 open a debugger; Windows does not know them.
-  const nothing = ['SIGTTIN', 'SIGTTOU', 'SIGUSR1', 'SIGUSR2'] as const;
-  if (process.platform !== 'win32') for (const signal of nothing) process.on(signal, () => {});
+  if (process.platform === 'win32') return () => hungUp;
+  // SIGUSR1 would open a debugger, the others stop it or end it where it stands. A terminal's own are another matter.
+  const ignored: NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2'];
+  if (hasControllingTerminal()) mindTerminal();
+  else ignored.push('SIGTTIN', 'SIGTTOU');
+  for (const signal of ignored) process.on(signal, () => {});
   return () => hungUp;
 }
 

@@ -5,11 +5,22 @@ import { visible } from '../lib/kit/misuse.js';
 /** Waits for a reader that is slow, without spinning. */
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
+let another: ((fd: 1 | 2, text: string | Buffer) => void) | undefined;
+
+/** From here on this process is a master, which must not wait for who reads. */
+export function writeBy(way: typeof another): void {
+  another = way;
+}
+
 /**
  * Writes to a descriptor at once. False when nobody reads any more (EPIPE): what the command does goes on all the same,
  * as `framework stop | head -1` must still stop.
  */
 export function write(fd: 1 | 2, text: string | Buffer): boolean {
+  if (another) {
+    another(fd, text);
+    return true;
+  }
   let rest = typeof text === 'string' ? Buffer.from(text) : text;
   while (rest.length > 0) {
     try {

@@ -31,7 +31,10 @@ async function findLogs(wanted: { target?: string; title?: string }): Promise<st
   try {
     const { title, pid, log } = await locate(wanted);
     if (!log) throw new ClusterError('ERR_CLUSTER_CONTROL', `${title} (pid ${pid}) is no daemon: its log goes where it was started`);
-    return [...new Set([log.out, log.err])];
+    const files = [...new Set([log.out, log.err])];
+    const pipe = files.find((file) => statSync(file, { throwIfNoEntry: false })?.isFIFO());
+    if (pipe) throw new ClusterError('ERR_CLUSTER_CONTROL', `${title} (pid ${pid}) logs to the pipe ${pipe}: its reader has the lines`);
+    return files;
   } catch (error) {
     if (!(error instanceof ClusterError) || error.code !== 'ERR_CLUSTER_NOT_RUNNING') throw error;
     const { loadConfig } = await import('../../lib/config/load.js');

@@ -198,6 +198,11 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   listenForWorkers(): Promise<void>;
   /** Processes that wait, empty, to become workers: one a slot while `enabled`, some 40 MB each. `discard` ends those that wait. */
   readonly spares: { enabled: boolean; discard(): void };
+  /**
+   * Called for each line that a person types at the master's terminal, while the master is in the foreground there, or that
+   * comes through a pipe. Returns what ends it.
+   */
+  onLine(listener: (line: string) => void): () => void;
   /** Slots that a `beforeRefork` tap leaves empty, or a failed start, will be filled again by this plugin: nobody gives up meanwhile. */
   fillsLeftSlots: boolean;
 

@@ -1,7 +1,8 @@
 import cluster from 'node:cluster';
 import type { Channel } from '../ipc/channel.js';
-import type { ChildRole, CloseReason } from '../ipc/messages.js';
+import { LAST_LINES, type ChildRole, type CloseReason } from '../ipc/messages.js';
 import { atMost } from '../kit/time.js';
+import { outputRead, outputWaits } from './output.js';
 import type { ChildRuntime } from './runtime.js';
 import type { Signals } from './signals.js';
 
@@ -42,16 +43,43 @@ export async function closeDown(runtime: ChildRuntime, signals: Signals, { reaso
     }
     runtime.waiting.tasks.delete(name);
   }
+  // The app's handlers exit, as a rule, where they stand.
+  await lastLines(runtime);
   if (runtime.ready) {
     runtime.waiting.tasks.add('the signal handlers of the app');
     await signals.release(runtime);
   }
+  await lastLines(runtime);
   return farewell(code);
 }
 
 /** What a closing child waits for is shown by `stop` and `status`. */
 function tell({ channel, waiting }: ChildRuntime): void {
   channel.send('child.waiting', { ...waiting, tasks: [...waiting.tasks] });
+}
+
+let waitsUntil: number | undefined;
+
+/**
+ * Who reads slowly gets the last lines all the same: what a pipe does not take is kept by Node in this process, and goes with
+ * it (test/integration/last-lines.test.ts).
+ */
+async function lastLines(runtime: ChildRuntime): Promise<void> {
+  if (!outputWaits()) return;
+  const { channel, waiting: { tasks } } = runtime;
+  if (waitsUntil === undefined) channel.send('child.lastLines', null);
+  waitsUntil ??= performance.now() + LAST_LINES;
+  tasks.add('its output to be read');
+  tell(runtime);
+  await outputRead(waitsUntil - performance.now());
+  tasks.delete('its output to be read');
+}
+
+/** An end without a farewell, at once but for the last lines. */
+export async function end(code: number): Promise<never> {
+  waitsUntil ??= performance.now() + LAST_LINES;
+  await outputRead(waitsUntil - performance.now());
+  process.exit(code);
 }
 
 /** The master's acknowledgement comes after every connection that was under way to this worker. */
@@ -67,7 +95,7 @@ async function farewell(code: number): Promise<never> {
 
 /** Without a master nobody else ends a drain that hangs (but a loop: that is the reaper's). */
 function endAt(deadline: number, code: number): void {
-  setTimeout(() => process.exit(code), Math.max(0, deadline - performance.now())).unref();
+  setTimeout(() => void end(code), Math.max(0, deadline - performance.now())).unref();
 }
 
 /** Both channels end with the master, in either order; this long (ms) the other one may take. */
@@ -96,7 +124,7 @@ export function masterGone(channel: Channel<ChildRole, 'master'>, gone: () => vo
     worker.exitedAfterDisconnect = true;
     setTimeout(() => {
       if (!channel.open) once();
-      else if (!wanted) process.exit(0);
+      else if (!wanted) void end(0);
     }, APART);
   });
 }

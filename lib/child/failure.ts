@@ -4,8 +4,21 @@ import { pathToFileURL } from 'node:url';
 import { wire } from '../kit/errors.js';
 import { listenErrorInWords } from '../kit/sockets.js';
 import { whenMade } from '../node/process.js';
+import { end } from './closing.js';
 import { isTypeScript, stripsTypes } from './load.js';
 import type { ChildRuntime } from './runtime.js';
+
+/** Marks listeners that are the product's, not the app's; the parts of plugins have a copy of it. */
+const OWN = Symbol.for('hatchery.own');
+const isLeftToApp = (): boolean => process.listeners('uncaughtException').some((listener) => !Reflect.get(listener, OWN));
+
+interface LastWords {
+  /** Tells the master and ends this process, its last lines read. */
+  fail(error: unknown): void;
+  /** It is ready. */
+  forget(): void;
+  readonly failed: boolean;
+}
 
 /** Bytes of error output that are kept while a child starts. */
 const KEPT = 8_192;
@@ -15,7 +28,7 @@ const KEPT = 8_192;
  * fails: `start --daemon` and `reload` show it to the one who waits. The stream itself is only wrapped when it is used, as
  * making it costs a worker's start a millisecond.
  */
-export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): never; forget(): void } {
+export function keepLastWords(runtime: ChildRuntime): LastWords {
   let words = '';
   let restore = () => {};
   const unwrap = whenMade('stderr', (stream) => {
@@ -36,32 +49,33 @@ export function keepLastWords(runtime: ChildRuntime): { fail(error: unknown): ne
     first?.(error);
     runtime.channel.sendLast('child.failed', { phase: 'boot', error: wire(error), ...(words ? { output: words } : {}) });
   };
-  const fail = (error: unknown): never => {
+  let failed = false;
+  const fail = (error: unknown): void => {
     tell(error, clarify);
+    if (failed) return;
+    failed = true;
     if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
-    process.exit(1);
+    void end(1);
   };
-  const uncaught = (error: unknown) => {
-    // Where the app listens for uncaught exceptions itself, it decides, as in a plain process.
-    if (process.listenerCount('uncaughtException') === 0) fail(error);
-    else tell(error);
-  };
+  // Where the app listens for uncaught exceptions itself, it decides, as in a plain process.
+  const uncaught = (error: unknown) => (isLeftToApp() ? tell(error) : fail(error));
+  Reflect.set(uncaught, OWN, true);
   const exited = (code: number) => {
     if (runtime.closing) return;
     const error = new Error(`the app ended the process with code ${code} before it was ready`);
     error.stack = undefined;
     tell(error);
   };
-  process.on('uncaughtExceptionMonitor', uncaught);
+  process.prependListener('uncaughtException', uncaught);
   process.on('exit', exited);
   const forget = () => {
-    process.off('uncaughtExceptionMonitor', uncaught);
+    process.off('uncaughtException', uncaught);
     process.off('exit', exited);
     unwrap();
     restore();
     words = '';
   };
-  return { fail, forget };
+  return { fail, forget, get failed() { return failed; } };
 }
 
 /** Our own code, seen from dist/lib/child. */

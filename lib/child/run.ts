@@ -1,8 +1,9 @@
 import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
-import { whenMade } from '../node/process.js';
+import { outliveTerminal } from '../kit/terminal.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
+import { watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { ChildRuntime, openChannel } from './runtime.js';
 import { Signals } from './signals.js';
@@ -12,9 +13,8 @@ export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<void>;
 
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
 export function run(load: Load): void {
-  // A server whose output nobody reads any more (`| head`, a terminal that was closed) serves on: EPIPE would end each worker
-  // at its next line.
-  for (const name of ['stdout', 'stderr'] as const) whenMade(name, (stream) => { stream.on('error', () => {}); });
+  watchOutput();
+  outliveTerminal();
   let runtime: ChildRuntime | null = null;
   const channel = openChannel();
 
@@ -60,7 +60,7 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   } catch (error) {
     lastWords.fail(error);
   }
-  if (runtime.closing) return;
+  if (runtime.closing || lastWords.failed) return;
   runtime.ready = true;
   lastWords.forget();
   // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.

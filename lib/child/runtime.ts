@@ -7,6 +7,7 @@ import { ProcessMessenger } from '../messenger/messenger.js';
 import { openWire } from '../node/handle-pipe.js';
 import { onSlowPath } from '../node/slow-paths.js';
 import { giveBackIdle, noteOf } from './connections.js';
+import { logOutput } from './output.js';
 
 interface Tap<Args extends unknown[]> {
   name: string;
@@ -90,7 +91,7 @@ export class ChildRuntime implements Runtime {
     this.config = boot.config;
     this.channel = channel;
     const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
-    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format });
+    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output: logOutput });
     this.messenger = new ProcessMessenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);

@@ -30,6 +30,9 @@ export interface Waiting {
   tasks: string[];
 }
 
+/** Milliseconds that the end of a child waits for those who read its output, beyond its deadline to close. */
+export const LAST_LINES = 6_000;
+
 /** A plugin's part for a child: its default export is called with `(runtime, options)` before the app is loaded. */
 export interface PartSpec {
   plugin: string;
@@ -131,6 +134,8 @@ export interface InternalMessages {
   'child.slowPath': { from: 'agent' | 'worker'; to: 'master'; data: string };
   /** What a start waits for now, where it may be somebody else's to hang; null: for the app. */
   'child.step': { from: 'agent' | 'worker'; to: 'master'; data: string | null };
+  /** It has closed all, but its last lines are not read yet: it waits LAST_LINES ms for that at most. Counts once. */
+  'child.lastLines': { from: 'agent' | 'worker'; to: 'master'; data: null };
   /** While it closes, when it changes. */
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
   /** A public message, on its way through the master. */

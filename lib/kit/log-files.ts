@@ -1,5 +1,6 @@
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
+import { UNWAITING } from './terminal.js';
 
 /** Absolute paths of the files that a daemon's lines go to: the normal ones, and warnings and errors; both may be one. */
 export interface LogPaths {
@@ -8,7 +9,7 @@ export interface LogPaths {
 }
 
 /** A pipe by that name without a reader is an error (ENXIO): opened as usual it would block until somebody reads. */
-const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0);
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | UNWAITING;
 
 /**
  * Opens a log file to append, its directory made where it is missing. One level, as a longer way is rather a mistake; and

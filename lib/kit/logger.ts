@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describeError, wire } from './errors.js';
 import { visible } from './misuse.js';
@@ -6,21 +5,31 @@ import { visible } from './misuse.js';
 /** From the least to the most important; `silent` prints nothing. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+const WARN = LOG_LEVELS.indexOf('warn');
+
+/** Where the lines of a process go. */
+export interface LogOutput {
+  /**
+   * One line, or several that belong together; `urgent` are warnings and errors. Never throws. What is dropped is counted, and
+   * said in a line that `lost` makes of the words for it.
+   */
+  write(line: string, urgent: boolean, lost: (words: string) => string): void;
+}
 
 export interface LoggerOptions {
   /** `master`, `agent`, `worker#0`. */
   label: string;
   level: LogLevel;
   format: 'text' | 'json';
-  /** Descriptors for normal lines and for warnings and errors; read at each line, as a log file may be reopened. */
-  output?: { out: number; err: number };
+  output: LogOutput;
 }
 
 /**
  * The log of one process: one line an event, in the shape of Egg's (`2021-04-07 21:17:57,857 INFO 61376 [master] text`) or
- * as JSON. Written synchronously, so that the last lines before an exit are not lost, and own code, because loading the
- * smallest of the known loggers costs more than a whole worker may (docs/decisions/own-logger.md). It never throws and never
- * waits for a reader longer than 50 ms.
+ * as JSON. Written at once, so that the last lines before an exit are not lost, and own code, because loading the smallest of
+ * the known loggers costs more than a whole worker may (docs/decisions/own-logger.md). It never throws. Who reads is not waited
+ * for: in the master lines are dropped after 50 ms and counted (lib/master/outlet.ts), in a child they queue behind the app's
+ * own (lib/child/output.ts).
  */
 export class Logger {
   readonly #options: LoggerOptions;
@@ -56,21 +65,29 @@ export class Logger {
     return new Logger({ ...this.#options, label });
   }
 
+  /** A text as it is, for a person at a terminal. */
+  print(text: string): void {
+    this.#put(`${text}\n`, 0);
+  }
+
   #write(level: number, message: string, fields?: object): void {
-    if (level < this.#level) return;
+    if (level >= this.#level) this.#put(this.#line(level, message, fields), level);
+  }
+
+  #put(line: string, level: number): void {
+    this.#options.output.write(line, level >= WARN, (words) => this.#line(WARN, words));
+  }
+
+  #line(level: number, message: string, fields?: object): string {
     const name = (LOG_LEVELS[level] as string).toUpperCase();
     const now = new Date();
-    let line: string;
-    if (this.#options.format === 'json') {
-      const data = (value: unknown): unknown => value instanceof Error ? wire(value) : value;
-      const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, data(value)]));
-      const common = { time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label };
-      line = visible(JSON.stringify({ ...common, message, ...plain }));
-    } else {
-      line = visible(`${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`);
+    const { format, label } = this.#options;
+    if (format === 'text') {
+      return `${visible(`${timestamp(now)} ${name} ${process.pid} [${label}] ${message}${fields ? text(fields) : ''}`)}\n`;
     }
-    const { out, err } = this.#options.output ?? { out: 1, err: 2 };
-    writeWhole(level >= 2 ? err : out, line + '\n');
+    const data = (value: unknown): unknown => value instanceof Error ? wire(value) : value;
+    const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, data(value)]));
+    return `${visible(JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: label, message, ...plain }))}\n`;
   }
 }
 
@@ -89,24 +106,6 @@ export function timestamp(date: Date): string {
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return `${day} ${time},${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
-
-/** A closed reader (EPIPE) must not end a server, and a full pipe (EAGAIN) must not spin: what does not fit is dropped. */
-function writeWhole(fd: number, line: string): void {
-  try {
-    let rest = Buffer.from(line);
-    for (let tries = 0; rest.length > 0 && tries < 50; tries++) {
-      try {
-        rest = rest.subarray(writeSync(fd, rest));
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-        Atomics.wait(pause, 0, 0, 1);
-      }
-    }
-  } catch {
-    // Nobody reads any more.
-  }
-}
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** What `createDebug` gives. Not the library's own type, which a user of the published types does not have. */
 type Debug = (format: string, ...values: unknown[]) => void;

@@ -10,6 +10,7 @@ import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';
 import { createDeadlines, Life } from './life.js';
 import { Tasks } from './operations/tasks.js';
+import { toDescriptors } from './outlet.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
 import { Routes } from './plugins/routes.js';
@@ -95,7 +96,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, ...given };
   const life = new Life();
   const logFiles = new LogFiles(options.logFiles);
-  const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
+  const logger = new Logger({ label: 'master', ...config.log, output: toDescriptors(logFiles.output) });
   openLogs(logFiles, logger);
   const hooks = createHooks();
   const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => {

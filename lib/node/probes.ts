@@ -4,6 +4,7 @@ import * as events from './events.js';
 import * as handlePipe from './handle-pipe.js';
 import * as httpConnections from './http-connections.js';
 import * as modules from './modules.js';
+import * as ownOutput from './own-output.js';
 import * as ofProcess from './process.js';
 import * as rawSockets from './raw-sockets.js';
 
@@ -16,6 +17,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   'handle-pipe': handlePipe.probe,
   'http-connections': httpConnections.probe,
   modules: modules.probe,
+  'own-output': ownOutput.probe,
   process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
   // Last, as it stands before every signal and every emitter.

@@ -2,7 +2,7 @@ import { definePlugin } from '../../lib/index.js';
 import { schema, type DevReloadOptions } from './options.js';
 import { PageServer } from './page-server.js';
 import { Session } from './session.js';
-import { createTerminal, onLine } from './terminal.js';
+import { createTerminal } from './terminal.js';
 import { Watcher } from './watcher.js';
 
 export type { DevReloadOptions } from './options.js';
@@ -54,7 +54,7 @@ export default definePlugin<DevReloadOptions>({
       Object.assign(master.deadlines, { drain: DRAIN, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
       session.expectReady();
       setTimeout(watch, WATCH_AFTER).unref();
-      closeKeys = onLine((line) => { if (line === 'rs') session.ask('rs'); });
+      closeKeys = master.onLine((line) => { if (line === 'rs') session.ask('rs'); });
     });
     hooks.workerReady.tap('dev-reload', () => {
       session.recovered();

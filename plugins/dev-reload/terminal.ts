@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { visible, type Master } from '../../lib/index.js';
 
@@ -26,13 +25,7 @@ export function createTerminal(master: Master): Terminal {
   // The life of each process is for those who ask for it.
   if (master.origin('log', 'level').from === 'default') logger.level = 'warn';
   const paint = (text: string, code: string) => process.env.NO_COLOR ? visible(text) : `\u001b[${code}m${visible(text)}\u001b[0m`;
-  const line = (text: string) => {
-    try {
-      writeSync(1, `${text}\n`);
-    } catch {
-      // The terminal is gone or cannot keep up.
-    }
-  };
+  const line = (text: string) => logger.print(text);
   return {
     ready: (address, took) => line([
       '',
@@ -44,23 +37,5 @@ export function createTerminal(master: Master): Terminal {
     good: (text) => line(paint(text, '32')),
     warn: (text) => line(paint(text, '33')),
     bad: (text) => line(visible(text).replace(/^.*/, (head) => paint(head, '31;1'))),
-  };
-}
-
-/** Calls back for each line typed. Nothing is read in the background: the terminal would stop the process, or signal it. */
-export function onLine(listener: (line: string) => void): () => void {
-  const { stdin } = process;
-  let rest = '';
-  const read = (chunk: Buffer) => {
-    const lines = (rest + chunk.toString()).split(/\r?\n/);
-    rest = (lines.pop() ?? '').slice(-100);
-    for (const line of lines) listener(line.trim());
-  };
-  stdin.on('error', () => {});
-  stdin.on('data', read);
-  stdin.unref?.();
-  return () => {
-    stdin.off('data', read);
-    stdin.pause();
   };
 }

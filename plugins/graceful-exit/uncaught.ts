@@ -5,7 +5,7 @@ const installed = new WeakSet<object>();
 /**
  * An uncaught exception, or a rejection that nobody handles, closes this child in order: its replacement is forked at
  * once, what is in flight is answered within `timeout` ms, the exit code is 1. An app that listens to the event itself
- * decides itself, as in plain Node. Before the child serves, the failure belongs to its start.
+ * decides itself, as in plain Node. Before the child serves, the failure is its start's, which ends it.
  */
 export function onUncaught(runtime: Runtime, timeout: number): void {
   if (installed.has(runtime)) return;
@@ -13,10 +13,7 @@ export function onUncaught(runtime: Runtime, timeout: number): void {
   let leaving = false;
   const listener = (error: unknown, origin: NodeJS.UncaughtExceptionOrigin): void => {
     if (process.listeners('uncaughtException').some((other) => other !== listener && !Reflect.get(other, OURS))) return;
-    if (!runtime.ready) {
-      runtime.logger.error('failed to start', { error });
-      process.exit(1);
-    }
+    if (!runtime.ready) return;
     const what = origin === 'unhandledRejection' ? 'unhandled rejection' : 'uncaught exception';
     runtime.logger.error(leaving ? `another ${what} while closing` : `${what}: answering what is in flight, then exiting`, { error });
     if (leaving) return;

@@ -35,7 +35,7 @@ export interface ClusterOptions {
   deadline?: number;
   cwd?: string;
   /** Descriptors of the process; default: stdin closed, stdout and stderr collected. */
-  stdio?: ('ignore' | 'pipe' | 'ipc' | 'inherit')[];
+  stdio?: ('ignore' | 'pipe' | 'ipc' | 'inherit' | number)[];
 }
 
 let serial = 0;

@@ -46,6 +46,10 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
       const { runMain } = M;
       M.runMain = (file) => String(file).endsWith("main.mjs") ? undefined : runMain(file);`, /no answer/],
   ],
+  'own-output': [
+    ['process.binding("pipe_wrap").Pipe.prototype.setBlocking = undefined;', /`setBlocking` of a stream's handle is gone/],
+    ['process.binding("pipe_wrap").Pipe.prototype.setBlocking = () => 0;', /does not say whether/],
+  ],
   process: [
     ['Object.defineProperty(process, "stderr", { value: process.stderr });', /`process\.stderr` is no configurable getter/],
     ['delete process._getActiveHandles;', /`process\._getActiveHandles` is gone/],

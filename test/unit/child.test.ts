@@ -216,3 +216,24 @@ test('a kill keeps the reason of a close before it, but for a hang', (t) => {
   void child.kill('unresponsive');
   assert.equal(child.intent, 'unresponsive');
 });
+
+test('one that is done but for who reads its output gets six seconds more, once', async (t) => {
+  const it = forked(t);
+  for (const step of ['hello', 'ready', 'close'] as const) happens(step, it);
+  t.mock.timers.tick(900);
+  it.fake.channel.send('child.lastLines', null);
+  t.mock.timers.tick(6_400);
+  assert.equal(it.child.state, 'draining');
+  it.fake.channel.send('child.lastLines', null);
+  t.mock.timers.tick(200);
+  assert.equal(it.child.state, 'killing');
+});
+
+test('it says so while it has more time than that: the time stays', async (t) => {
+  const it = forked(t);
+  for (const step of ['hello', 'ready'] as const) happens(step, it);
+  void it.child.close('stop', 30_000);
+  it.fake.channel.send('child.lastLines', null);
+  t.mock.timers.tick(30_000);
+  assert.equal(it.child.state, 'draining');
+});

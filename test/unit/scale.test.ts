@@ -149,3 +149,21 @@ test('replacing one worker: false while something is under way, when it is not i
   starting.forks.last.ready();
   assert.equal(await replaceWorker(starting.core, slot!.current!, 'recycle'), false, 'the start is under way');
 });
+
+test('signals that come while something is under way are one order, however many', async (t) => {
+  const { core, forks, changes } = await cluster(t);
+  let end!: () => void;
+  const busy = core.tasks.run('reload', () => new Promise<void>((resolve) => { end = resolve; }));
+  for (let i = 0; i < 500; i++) orderScale(core, 1);
+  for (let i = 0; i < 498; i++) orderScale(core, -1);
+  end();
+  await busy;
+  await turns();
+  for (const fake of forks.all.slice(2)) fake.ready();
+  await turns();
+  assert.deepEqual(changes, ['2 to 4']);
+  assert.equal(core.tasks.busy, false);
+  orderScale(core, -1);
+  await turns();
+  assert.deepEqual(changes, ['2 to 4', '4 to 3']);
+});

@@ -10,7 +10,7 @@ const closing = new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing 
 
 /** Tasks that are open, and work whose end the test decides. */
 function queue({ open = true } = {}) {
-  const tasks = new Tasks(new Logger({ label: 'test', level: 'silent', format: 'text' }));
+  const tasks = new Tasks(new Logger({ label: 'test', level: 'silent', format: 'text', output: { write() {} } }));
   if (open) tasks.open();
   const began: string[] = [];
   const work = (name: string) => {
@@ -209,4 +209,16 @@ test('steps are told to those who listen, and to nobody who has stopped', () => 
   stop();
   tasks.step('reload', 'two');
   assert.deepEqual(heard, ['reload one 1']);
+});
+
+test('a hundred wait, no more: the next one is busy', async () => {
+  const { tasks, began, work } = queue();
+  const one = work('one');
+  const first = tasks.queue('reload', one.task);
+  const others = Array.from({ length: 100 }, () => tasks.queue('scale', async () => {}));
+  const message = 'reload refused: 100 operations wait already';
+  await assert.rejects(tasks.queue('reload', work('late').task), { code: 'ERR_CLUSTER_BUSY', message });
+  one.end();
+  await Promise.all([first, ...others]);
+  assert.deepEqual(began, ['one']);
 });

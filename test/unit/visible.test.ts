@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
@@ -34,7 +34,7 @@ for (const format of ['text', 'json'] as const) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-'));
     t.after(() => rmSync(dir, { recursive: true }));
     const fd = openSync(path.join(dir, 'log'), 'a');
-    const logger = new Logger({ label: 'master', level: 'info', format, output: { out: fd, err: fd } });
+    const logger = new Logger({ label: 'master', level: 'info', format, output: { write: (line) => void writeSync(fd, line) } });
     logger.error(`failed: ${HOSTILE}`, { field: `${HOSTILE}\n2021-04-07 21:17:57,857 INFO 1 [master] forged`, error: new Error(HOSTILE) });
     closeSync(fd);
     const log = readFileSync(path.join(dir, 'log'), 'utf8');

@@ -10,9 +10,18 @@ export async function scale(core: Core, change: number | string): Promise<{ from
   return core.tasks.run('scale', () => scaleNow(core, change));
 }
 
-/** For signals: each counts, in its turn. */
+/** What signals ask for and has not had its turn yet. */
+const ordered = new WeakMap<Core, number>();
+
+/** For signals: each counts, and those that wait are one order, however many they are. */
 export function orderScale(core: Core, by: 1 | -1): void {
-  core.tasks.queue('scale', () => scaleNow(core, by > 0 ? '+1' : '-1')).catch((error: Error) => {
+  const sum = (ordered.get(core) ?? 0) + by;
+  ordered.set(core, Math.max(-MOST_WORKERS, Math.min(MOST_WORKERS, sum)));
+  core.tasks.queue('scale', async () => {
+    const change = ordered.get(core) ?? 0;
+    ordered.delete(core);
+    return scaleNow(core, change < 0 ? String(change) : `+${change}`);
+  }, 'scale by signals').catch((error: Error) => {
     if (!core.life.closing) core.logger.error(error);
   });
 }

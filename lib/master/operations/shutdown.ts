@@ -2,9 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
+import { outletsSettled } from '../outlet.js';
 
 /** What the taps of a gate still get when somebody is in a hurry, ms. */
 const GATE_IN_A_HURRY = 1_000;
+
+/** For a reader who has stalled, ms: the end says how many lines it has not got. */
+const LAST_WORDS = 300;
 
 export interface CloseOptions {
   /** Hurries: everything is killed. */
@@ -62,6 +66,7 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   for (const undo of cleanup.reverse()) undo();
   life.enter('closed');
   logger.info(`exit with code:${code}`);
+  await outletsSettled(LAST_WORDS);
   life.end(code);
   return code;
 }

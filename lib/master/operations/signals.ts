@@ -1,4 +1,6 @@
+import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../../kit/terminal.js';
 import { openLogs, type Core } from '../core.js';
+import { mindTerminal } from '../job-control.js';
 import { orderReload } from './reload.js';
 import { orderScale } from './scale.js';
 import { close, closeAndExit } from './shutdown.js';
@@ -29,9 +31,12 @@ function rotated(core: Core, signal: NodeJS.Signals): void {
  * somebody always does.
  */
 function ignore(): void {}
+/** A terminal that goes takes what runs in it along; of a daemon nothing does. */
+const hangsUp = ({ options }: Core): boolean => startedAtTerminal && options.logFiles === undefined;
 
 /** Signals become calls, nothing more happens in a handler. Returns what takes the handlers off again. */
 export function listenToSignals(core: Core): () => void {
+  outliveTerminal();
   let closedAt = -Infinity;
   const end = (signal: NodeJS.Signals): void => {
     const now = performance.now();
@@ -49,15 +54,20 @@ export function listenToSignals(core: Core): () => void {
     SIGTERM: end,
     SIGINT: end,
     SIGQUIT: end,
-    SIGHUP: () => {
-      reopenLogs(core);
-      orderReload(core, 'SIGHUP');
+    SIGHUP: (signal) => {
+      if (!hangsUp(core)) {
+        reopenLogs(core);
+        orderReload(core, 'SIGHUP');
+      // A shell says it as well: that is no hurry.
+      } else if (!core.life.closing) end(signal);
     },
     SIGUSR1: (signal) => rotated(core, signal),
     SIGUSR2: (signal) => rotated(core, signal),
-    SIGTTIN: () => orderScale(core, 1),
-    SIGTTOU: () => orderScale(core, -1),
+    ...(hasControllingTerminal() ? {} : { SIGTTIN: () => orderScale(core, 1), SIGTTOU: () => orderScale(core, -1) }),
   };
+  if (hasControllingTerminal()) {
+    mindTerminal((signal) => core.logger.warn(`${signal} is the terminal's here: \`framework scale\` changes the number of workers`));
+  }
   const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
     .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name));
   for (const [name, handler] of known) process.on(name, handler);

@@ -11,6 +11,9 @@ interface Waiting {
   refuse(error: Error): void;
 }
 
+/** Operations that wait for their turn. */
+const MOST_WAITING = 100;
+
 /**
  * Whatever is done to a running cluster is a task; one runs at a time, those that wait have their turn in the order in which
  * they came, and a close wins over all: it ends every wait and refuses what comes later. Tasks run once `open` was called,
@@ -60,12 +63,15 @@ export class Tasks {
 
   /**
    * In its turn. With `once`, one that waits under the same word is the same one: its result is given. Rejects with what the
-   * task rejects with, or with ERR_CLUSTER_CLOSING when a close comes first.
+   * task rejects with, with ERR_CLUSTER_BUSY where too many wait, or with ERR_CLUSTER_CLOSING when a close comes first.
    */
   queue<T>(name: string, task: () => Promise<T>, once?: string): Promise<T> {
     if (this.#closed) return Promise.reject(refusal(name, this.#closed));
     const same = once === undefined ? undefined : this.#queue.find((one) => one.once === once);
     if (same) return same.done as Promise<T>;
+    if (this.#queue.length >= MOST_WAITING) {
+      return Promise.reject(new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: ${MOST_WAITING} operations wait already`));
+    }
     let waiting!: Pick<Waiting, 'start' | 'refuse'>;
     const done = new Promise<T>((resolve, reject) => {
       waiting = { start: () => this.#perform(name, task).then(resolve, reject), refuse: reject };

@@ -4,6 +4,7 @@ import type { Master } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
+import { onLine } from '../keyboard.js';
 import { HeldSocket } from '../connections/held-socket.js';
 import { aFunction, closeOptions, ownChild } from '../checked-calls.js';
 import type { Core } from '../core.js';
@@ -75,6 +76,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
       set enabled(enabled) { spares.enabled = enabled; },
       discard: () => spares.discard(),
     },
+    onLine: (listener) => onLine(listener),
     get fillsLeftSlots() { return workers.leftReturn; },
     set fillsLeftSlots(fills) { workers.leftReturn = fills; },
     applyPlugin: (plugin, options) => apply(plugin, options),

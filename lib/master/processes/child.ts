@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
 import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
-import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
+import { LAST_LINES, type Address, type BootInfo, type ChildRole, type CloseReason, type Waiting } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
@@ -87,6 +87,9 @@ export class Child implements ChildView {
   readonly #listener: ChildListener;
   readonly #startedTick = performance.now();
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires (performance.now()). */
+  #deadline = 0;
+  #speaksLast = false;
   #resolveExit!: (exit: ExitInfo) => void;
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
@@ -129,6 +132,7 @@ export class Child implements ChildView {
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
     channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
     channel.on('child.step', (step) => { this.step = step; });
+    channel.on('child.lastLines', () => this.#waitForReader());
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));
@@ -232,8 +236,17 @@ export class Child implements ChildView {
     return true;
   }
 
+  /** It has done its part: who reads its output slowly is no reason to kill it sooner. */
+  #waitForReader(): void {
+    if (this.state !== 'draining' || this.#speaksLast) return;
+    this.#speaksLast = true;
+    const left = this.#deadline - performance.now();
+    this.#arm(Math.max(left, LAST_LINES + MARGIN), () => this.kill(this.intent ?? 'signal'));
+  }
+
   #arm(ms: number, then: () => void): void {
     this.#disarm();
+    this.#deadline = performance.now() + ms;
     this.#timer = setTimeout(then, ms);
   }
 

@@ -8,6 +8,7 @@ import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messa
 import type { LogFiles } from '../../kit/log-files.js';
 import { built } from '../../kit/package.js';
 import { killTree } from '../../kit/processes.js';
+import { withOwnPipes } from '../../node/own-output.js';
 import type { Listeners } from '../connections/listeners.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
@@ -161,7 +162,10 @@ const chosenPort = ({ config: { port }, provenance }: Release['loaded']): number
 /** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
 const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];
 
-const startProcess: StartProcess = (spec, place) => spec.role === 'agent' ? forkAgent(spec, place) : forkWorker(spec, place);
+const startProcess: StartProcess = (spec, place) => withOwnPipes(place.stdio, (stdio) => {
+  const fork = spec.role === 'agent' ? forkAgent : forkWorker;
+  return fork(spec, { ...place, stdio });
+});
 
 function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
   cluster.setupPrimary({

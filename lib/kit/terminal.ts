@@ -1,0 +1,72 @@
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+/** Standard descriptors that were a terminal when this process began; one that is gone is no terminal any more. */
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+
+export const startedAtTerminal = terminals.length > 0;
+
+let outlives = false;
+
+/**
+ * Node puts a terminal back at its exit as it was, and Node 20 aborts where the terminal is gone meanwhile (SIGABRT or SIGSEGV
+ * in place of the exit code, and a core file). What was opened in its place it leaves alone.
+ */
+export function outliveTerminal(): void {
+  if (outlives || !startedAtTerminal || process.platform === 'win32') return;
+  outlives = true;
+  process.on('exit', () => {
+    for (const fd of terminals.filter((one) => !isatty(one))) {
+      closeSync(fd);
+      // The lowest number that is free.
+      openSync('/dev/null', 'r+');
+    }
+  });
+}
+
+/** Opens a terminal, or a pipe, beside those who have it open: reads and writes of this descriptor wait for nobody. */
+export const UNWAITING = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+
+interface Job {
+  /** Process group. */
+  group: number;
+  /** Device number of the controlling terminal; 0: there is none. */
+  terminal: number;
+  /** The process group that the terminal is for at the moment. */
+  foreground: number;
+}
+
+/** What the kernel says of this process and its terminal; null where there is no /proc. */
+function job(): Job | null {
+  try {
+    // The name in brackets may hold spaces and brackets itself: state is the first field after it.
+    const [, , group, , terminal, foreground] = readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ').map(Number);
+    return { group: group!, terminal: terminal!, foreground: foreground! };
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a terminal may stop this process, or signal it: `setsid`, a service manager and `--daemon` leave none. */
+export function hasControllingTerminal(): boolean {
+  const known = job();
+  if (known) return known.terminal !== 0;
+  try {
+    closeSync(openSync('/dev/tty', constants.O_RDONLY | UNWAITING));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether `device` (`fstat`'s `rdev`) is the terminal that controls this process, as far as that can be known. */
+export const isControlling = (device: number): boolean => (job()?.terminal ?? device) === device;
+
+/**
+ * Whether the terminal that controls this process is for it at the moment: false in the background (`&`, Ctrl-Z and `bg`) and
+ * without such a terminal; undefined where nothing tells at once.
+ */
+export function inForeground(): boolean | undefined {
+  const known = job();
+  return known ? known.terminal !== 0 && known.group === known.foreground : undefined;
+}
