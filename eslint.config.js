@@ -17,7 +17,7 @@ const CHILD = 'lib/runtime.ts';
 const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'graceful-exit/(?:connection-close|drain|event-stream|http2-sessions|server-drain|uncaught)',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
-  'sticky-session/(?:engine-io|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
+  'sticky-session/(?:engine-io|entrance|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
   'sticky-session/(?:requests|sample|tunnel)',
 ].join('|')})\\.ts$`);
 

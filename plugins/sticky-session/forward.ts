@@ -14,7 +14,6 @@ export interface Forwarding {
   next: NextOwner;
   /** The owner turned out to be this process. */
   here(): void;
-  forwardedFor: boolean;
 }
 
 /** Nothing of such a request changes anything, so it may be sent a second time. */
@@ -81,9 +80,9 @@ export async function forward(request: IncomingMessage, response: ServerResponse
 
 async function send(
   request: IncomingMessage, response: ServerResponse, agents: Agents,
-  { server, from, socketOf, next, here, forwardedFor }: Forwarding,
+  { server, from, socketOf, next, here }: Forwarding,
 ): Promise<void> {
-  const headers = requestHeaders(request, describeHop(server, from, request.socket), forwardedFor);
+  const headers = requestHeaders(request, describeHop(server, from, request.socket));
   let gone = false;
   const leaves = () => { gone = true; };
   response.once('close', leaves);
@@ -211,22 +210,15 @@ function relay(answer: IncomingMessage, response: ServerResponse): void {
 const present = (trailers: NodeJS.Dict<string>): Record<string, string> =>
   Object.fromEntries(Object.entries(trailers).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
-function requestHeaders(request: IncomingMessage, hop: string, forwardedFor: boolean): string[] {
+function requestHeaders(request: IncomingMessage, hop: string): string[] {
   const headers = endToEnd(request.rawHeaders);
   const { host, ':authority': authority } = request.headers;
   if (host === undefined && authority !== undefined) headers.push('Host', String(authority));
   // A body of HTTP/2 needs neither; in HTTP/1 one of them says where it ends.
   const framed = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   if (!framed && hasBody(request)) headers.push('Transfer-Encoding', 'chunked');
-  if (forwardedFor) addForwardedFor(headers, request.socket.remoteAddress ?? 'unknown');
   headers.push(HOP_HEADER, hop);
   return headers;
-}
-
-function addForwardedFor(headers: string[], address: string): void {
-  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'x-forwarded-for');
-  if (at < 0) headers.push('X-Forwarded-For', address);
-  else headers[at + 1] += `, ${address}`;
 }
 
 function unavailable(response: ServerResponse, status: 502 | 503, reason: string): void {

@@ -55,7 +55,7 @@ export const schema = v.pipe(
       v.description('Give clients a signed cookie that binds them to the worker they met first.')), false),
     secret: v.optional(v.pipe(v.string('expected a text'), v.minLength(16, 'expected 16 characters or more'),
       v.description('Signs the cookie. By itself a new one at each start, and clients get new cookies then.'))),
-    forwardedFor: flag('Add the client\'s address to `X-Forwarded-For` of forwarded requests.'),
+    forwardedFor: flag('Add the client\'s address, as this server sees it, at the end of `X-Forwarded-For` of each request.'),
     perSlotSocket: v.optional(v.pipe(v.union([v.boolean(switchOr), sockets], switchOr),
       v.description('Listen on one unix socket for each slot besides, '
         + 'for a proxy that balances by itself (`framework proxy-config`).')), false),

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Address, Runtime } from '../../lib/runtime.js';
 import { endPolling, keepPoll, markSessions, sessionOwner } from './engine-io.js';
+import { enter } from './entrance.js';
 import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
 import { IssuedCookie } from './issued-cookie.js';
 import type { StickyOptions } from './options.js';
@@ -106,6 +107,7 @@ export class Requests {
   /** False: it is ours. */
   #answer(server: Server, event: string | symbol, request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#local.has(request)) return false;
+    enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
     if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) {
       this.#cookie.add(response, owner.slot, isEncrypted(request.socket));
@@ -123,6 +125,7 @@ export class Requests {
 
   #tunnel(server: Server, event: string | symbol, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     if (this.#local.has(request)) return false;
+    enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
     if (this.#where(owner) === 'here') return false;
     this.forwarded++;
@@ -140,7 +143,6 @@ export class Requests {
       socketOf: (id) => this.#socketOf(id),
       next: this.#next(owner),
       here,
-      forwardedFor: this.#options.forwardedFor,
     };
   }
 
