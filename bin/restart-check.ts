@@ -101,6 +101,7 @@ async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string):
   } finally {
     stop();
     process.off('exit', stop);
+    for (const stream of child.stdio) stream?.destroy();
   }
 }
 
@@ -108,7 +109,7 @@ async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string):
 function exitOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', reject).once('close', (code) => resolve(code ?? 1));
-    child.once('exit', (code) => setTimeout(() => resolve(code ?? 1), LAST_WORDS));
+    child.once('exit', (code) => setTimeout(() => resolve(code ?? 1), LAST_WORDS).unref());
   });
 }
 
