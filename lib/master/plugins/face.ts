@@ -64,7 +64,8 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     close: (reason, options) => close(core, reason, options),
     replace: (child, reason) => replaceWorker(core, child, reason),
     kill: async (child, reason) => { await (child as Child).kill(reason); },
-    inject: (role, url, options = {}, { passive = false } = {}) => core.parts.add(name, role, String(url), options, passive),
+    inject: (role, url, options = {}, { passive = false } = {}) =>
+      core.parts.add({ plugin: name, url: String(url), options, passive }, role, releases.current.loaded.target.realDir),
     route: (route) => { core.routes.push(route); },
     routeConnections: (routing) => core.routing.add(name, routing),
     holdSocket: (file, mode) => HeldSocket.open(file, mode),
