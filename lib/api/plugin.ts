@@ -182,6 +182,12 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write
    */
   holdSocket(file: string, mode: number): Promise<HeldSocket>;
+  /**
+   * Path of a folder of this plugin and this user alone (0700), for sockets and files that end with the master. A cleaner of
+   * temporary files may take it: ask each time before it is needed, and it is made anew, elsewhere if need be. Throws what the
+   * file system says where no place can be written to.
+   */
+  privateDir(): string;
   /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */
   readonly inheritedSockets: Record<string, number>;
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */

@@ -68,6 +68,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
       core.parts.add({ plugin: name, url: String(url), options, passive }, role, releases.current.loaded.target.realDir),
     route: (route) => { core.routes.push(route); },
     routeConnections: (routing) => core.routing.add(name, routing),
+    privateDir: () => core.dir.folder(name.replaceAll(/[^\w.@-]+/g, '-')),
     holdSocket: (file, mode) => HeldSocket.open(file, mode),
     takeUnserved: (take) => { listeners.fallback = take; },
     listenForWorkers: () => listeners.open(releases.current.loaded.config),
