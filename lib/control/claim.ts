@@ -1,4 +1,4 @@
-import { linkSync, lutimesSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, lutimesSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -89,7 +89,11 @@ export class Claim {
     return inFirstPlace(places, async (dir) => {
       const record = { ...this.#record, socket: socketPath(dir, this.#record.id) };
       makeOwnDirectory(dir);
-      if (!isSame(readRecord(fileOf(dir, record)), record) && !await write(record, dir)) return false;
+      const file = fileOf(dir, record);
+      if (!isSame(readRecord(file), record) && !await write(record, dir)) {
+        removeUnreadable(file);
+        return false;
+      }
       this.#record = record;
       this.#dir = dir;
       return true;
@@ -200,9 +204,9 @@ function link(from: string, to: string): boolean {
   }
 }
 
-/** Half a record, from a disk that was full: told from one that is being replaced by staying as it is. */
+/** Half a record, from a disk that was full, or nothing that is one: told from one that is being replaced by staying as it is. */
 function removeUnreadable(file: string): void {
-  const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+  const age = Date.now() - (lstatSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
   if (age > UNREADABLE && !readRecord(file)) rmSync(file, { force: true });
 }
 

@@ -11,6 +11,7 @@ const LOOK = 5_000;
 export class Instance {
   readonly #claim: Claim | null;
   readonly #warn: (message: string) => void;
+  readonly #every: number;
   #server: ControlServer | null = null;
   #looking: NodeJS.Timeout | undefined;
   /** What cannot be mended is said once. */
@@ -19,7 +20,8 @@ export class Instance {
   /** They lie elsewhere now. */
   onMoved: (files: InstanceFiles) => void = () => {};
 
-  private constructor(claimed: Claim | null, warn: (message: string) => void) {
+  private constructor(claimed: Claim | null, warn: (message: string) => void, every: number) {
+    this.#every = every;
     this.#claim = claimed;
     this.#warn = warn;
     // Whatever ends the process without close() must not leave a record behind.
@@ -28,15 +30,15 @@ export class Instance {
 
   /**
    * Enters this process in the registry. Rejects with ERR_CLUSTER_ALREADY_RUNNING; where nothing can be written, as in a
-   * read-only container, the server runs all the same and says so once.
+   * read-only container, the server runs all the same and says so once. `every`: milliseconds between two looks.
    */
-  static async enter(info: InstanceInfo, warn: (message: string) => void): Promise<Instance> {
+  static async enter(info: InstanceInfo, warn: (message: string) => void, every = LOOK): Promise<Instance> {
     try {
-      return new Instance(await Claim.make(info), warn);
+      return new Instance(await Claim.make(info), warn, every);
     } catch (error) {
       if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_ALREADY_RUNNING') throw error;
       warn(withoutControl(error));
-      return new Instance(null, warn);
+      return new Instance(null, warn, every);
     }
   }
 
@@ -90,7 +92,7 @@ export class Instance {
   #lookLater(): void {
     this.#looking = setTimeout(() => {
       void this.#look().finally(() => { if (this.#server) this.#lookLater(); });
-    }, LOOK).unref();
+    }, this.#every).unref();
   }
 
   /** Makes anew what was taken away. Never rejects. */

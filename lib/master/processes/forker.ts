@@ -1,5 +1,6 @@
 import { fork as forkProcess } from 'node:child_process';
 import cluster from 'node:cluster';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
@@ -101,9 +102,11 @@ export class Forker {
     return this.#start({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
   }
 
+  /** An entry file runs where it was started, as long as that is there. */
   #place({ loaded: { target } }: Release): ForkPlace {
     const { installation, logFiles } = this.#needs;
-    return { cwd: target.cwd, root: installation.root(target.realDir), stdio: logFiles.stdio() };
+    const cwd = target.cwd === target.realDir || existsSync(target.cwd) ? target.cwd : target.realDir;
+    return { cwd, root: installation.root(target.realDir), stdio: logFiles.stdio() };
   }
 
   /** All that a child is told. */
