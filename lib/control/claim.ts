@@ -6,7 +6,7 @@ import { ClusterError } from '../kit/errors.js';
 import { makeOwnDirectory, noPlace, placesToWrite } from '../kit/own-places.js';
 import { ownIdentity } from '../kit/processes.js';
 import {
-  TOUCH, isAlive, listInstances, readRecord, recordId, removeEmpty, samePlace, socketPath, standsIn, takeAway, type InstanceInfo,
+  TOUCH, allPlaces, isAlive, listInstances, readRecord, recordId, removeEmpty, samePlace, socketPath, standsIn, takeAway, type InstanceInfo,
   type InstanceRecord,
 } from './registry.js';
 
@@ -151,7 +151,7 @@ async function enter(record: InstanceRecord, dir: string): Promise<InstanceRecor
   const started = Date.now();
   for (;;) {
     // A start with another HOME, XDG_RUNTIME_DIR or TMPDIR left its record elsewhere; so did one of 0.1.0.
-    for (const other of await listInstances()) if (isSameService(record, other)) throw alreadyRunning(other);
+    for (const other of await listInstances(allPlaces())) if (isSameService(record, other)) throw alreadyRunning(other);
     makeOwnDirectory(dir);
     if (await write(record, dir)) return record;
     const waited = Date.now() - started;

@@ -63,7 +63,7 @@ export interface InstanceQuery {
 /** The running instances that a query means: by the path that was typed at their start, by where that leads now, or led then. */
 export async function findInstances(query: InstanceQuery): Promise<InstanceRecord[]> {
   const found = meant(query, await listInstances());
-  return found.length > 0 ? found : meant(query, await listInstances(placesOfSockets()));
+  return found.length > 0 ? found : meant(query, await listInstances(allPlaces()));
 }
 
 function meant({ target, title }: InstanceQuery, all: InstanceRecord[]): InstanceRecord[] {
@@ -80,14 +80,15 @@ function meant({ target, title }: InstanceQuery, all: InstanceRecord[]): Instanc
 export const standsIn = ({ dir, place = dir }: InstanceInfo, other: string): boolean =>
   dir === realpath(other) || dir === other || samePlace(place, other);
 
-/** Where a master has its socket that was started with another TMPDIR than ours: the kernel knows (Linux). */
-function placesOfSockets(): string[] {
+/** Also where a master has its socket that was started with another HOME or TMPDIR than ours: the kernel knows (Linux). */
+export function allPlaces(): string[] {
+  const places = placesToRead();
   try {
-    const known = new Set(placesToRead());
     const sockets = readFileSync('/proc/net/unix', 'utf8').matchAll(/ (\/\S*\/(?:\.?hatchery|hatchery-\d+))\/[0-9a-z]{16}\.\S+$/gm);
-    return [...new Set([...sockets].map(([, dir = '']) => dir))].filter((dir) => !known.has(dir) && isOwnDirectory(dir));
+    const others = new Set([...sockets].map(([, dir = '']) => dir));
+    return [...places, ...[...others].filter((dir) => !places.includes(dir) && isOwnDirectory(dir))];
   } catch {
-    return [];
+    return places;
   }
 }
 

@@ -43,10 +43,12 @@ export class ProcessDir {
     throw reason ?? new Error('no directory has a path short enough for a socket');
   }
 
-  /** A folder in it. */
+  /** A folder in it. Nobody else can write here: what stands in its place is a cleaner's doing. */
   folder(name: string): string {
     const dir = path.join(this.path, name);
-    if (!isOwnDirectory(dir)) mkdirSync(dir, { mode: 0o700 });
+    if (isOwnDirectory(dir)) return dir;
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { mode: 0o700 });
     return dir;
   }
 
