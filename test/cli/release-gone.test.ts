@@ -143,6 +143,23 @@ test('the release that the master was started from is deleted: it forks, reloads
   assert.deepEqual(site.sandbox.files(), []);
 });
 
+test('what is printed for other services names the link, not the release that it leads to', { skip }, (t) => {
+  const site = new Site(new Sandbox(t));
+  writeFileSync(path.join(site.release(1), '.clusterrc'), '{"plugins":{"sticky-session":{"perSlotSocket":true}}}');
+  site.switchTo(1);
+  const bin = path.join(site.current, 'node_modules/hatchery/dist/bin/framework.js');
+  const unit = site.framework(['systemd']).stdout;
+  assert.match(unit, new RegExp(`^WorkingDirectory=${site.current}$`, 'm'));
+  assert.match(unit, new RegExp(`^ExecStart=\\S+ ${bin} start ${site.current}$`, 'm'));
+  const proxy = site.framework(['proxy-config', 'nginx']).stdout;
+  assert.match(proxy, new RegExp(`unix:${site.current}/run/shop-0.sock`));
+  for (const text of [unit, proxy]) assert.doesNotMatch(text, /releases/);
+  // From elsewhere, by the release's own bin, the directory that is typed says it.
+  const own = path.join(site.dir, 'releases/1/node_modules/hatchery/dist/bin/framework.js');
+  const elsewhere = site.framework(['systemd', site.current], site.sandbox.dir, own);
+  assert.doesNotMatch(elsewhere.stdout, /releases/);
+});
+
 test('the package is replaced by another version: children are of the master\'s, from a copy that goes with it', { skip }, async (t) => {
   const site = new Site(new Sandbox(t));
   const folder = path.join(site.release(1), 'node_modules/hatchery');

@@ -167,3 +167,30 @@ test('a directory that is met by two paths, TMPDIR being a link to /tmp, holds e
   t.after(() => one.release());
   assert.deepEqual(await listed(), ['one']);
 });
+
+test('a master of 0.1.0 is found where it recorded itself, and no second one starts beside it', async () => {
+  const old = path.join(home, 'hatchery');
+  mkdirSync(old, { mode: 0o700 });
+  const socket = path.join(old, '0123456789abcdef.sock');
+  const record = { ...info('one'), ...ownIdentity(), id: '0123456789abcdef', startedAt: '2020', socket };
+  writeFileSync(path.join(old, `${record.id}.json`), JSON.stringify(record), { mode: 0o600 });
+  assert.deepEqual((await findInstances({ target: app })).map(({ socket: found }) => found), [socket]);
+  await assert.rejects(Claim.make(info('one')), { code: 'ERR_CLUSTER_ALREADY_RUNNING' });
+});
+
+test('an instance that was started through a link is found by it, by where it led and where it leads; no second one starts', async (t) => {
+  const link = path.join(home, 'current');
+  const next = path.join(home, 'next');
+  mkdirSync(next);
+  symlinkSync(app, link);
+  const one = await Claim.make({ ...info('one'), place: link, target: link });
+  t.after(() => one.release());
+  rmSync(link);
+  symlinkSync(next, link);
+  for (const target of [link, app, next]) assert.equal((await findInstances({ target })).length, 1, target);
+  rmSync(app, { recursive: true });
+  assert.equal((await findInstances({ target: app })).length, 1, 'also when that is gone');
+  await assert.rejects(Claim.make({ ...info('one', next), place: link, target: link }), {
+    code: 'ERR_CLUSTER_ALREADY_RUNNING', message: new RegExp(`already running in ${link} `),
+  });
+});
