@@ -30,14 +30,19 @@ const present = (files) => files.filter((file) => existsSync(path.join(root, fil
 const VENDOR = ['chokidar', 'cosmiconfig', 'croner', 'prom-client', 'semver/functions/satisfies.js', 'semver/ranges/valid.js', 'ws'];
 const vendorName = (name) => name.replace(/\.js$/, '').replaceAll('/', '-');
 
-const vendored = (to) => ({
+/** In the master's own bundle, which runs on when its folder was deleted: lib/kit/package.ts finds what is loaded later. */
+const later = (file) => ({
+  contents: `import { requireBuilt } from './lib/kit/package.ts';\nmodule.exports = requireBuilt('${file}');`,
+  resolveDir: root,
+  loader: 'js',
+});
+
+const vendored = (load) => ({
   name: 'vendored',
   setup(bundle) {
     bundle.onResolve({ filter: new RegExp(`^(?:${VENDOR.join('|')})$`) }, ({ path: name, importer }) =>
       importer.includes('node_modules') ? undefined : { path: name, namespace: 'vendor' });
-    bundle.onLoad({ filter: /.*/, namespace: 'vendor' }, ({ path: name }) => ({
-      contents: `module.exports = require('${to}/${vendorName(name)}.cjs')`,
-    }));
+    bundle.onLoad({ filter: /.*/, namespace: 'vendor' }, ({ path: name }) => load(`vendor/${vendorName(name)}.cjs`));
     bundle.onResolve({ filter: /^[./]+\/vendor\// }, ({ path: file }) => ({ path: file, external: true }));
   },
 });
@@ -63,16 +68,22 @@ const located = (dir) => ({
 });
 
 /** What code that is kept compiled cannot do itself; loaded when it is first needed. */
-const outside = (file) => ({
+const outside = (load) => ({
   name: 'outside',
   setup(bundle) {
-    bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: file, namespace: 'outside' }));
-    bundle.onLoad({ filter: /.*/, namespace: 'outside' }, () => ({
-      contents: `exports.importModule = (url) => require('${file}').importModule(url)`,
-    }));
-    bundle.onResolve({ filter: /\/import-module\.cjs$/ }, () => ({ path: file, external: true }));
+    bundle.onResolve({ filter: /\/import-module\.js$/ }, () => ({ path: 'import-module', namespace: 'outside' }));
+    bundle.onLoad({ filter: /.*/, namespace: 'outside' }, () => load);
+    bundle.onResolve({ filter: /\/import-module\.cjs$/ }, ({ path: file }) => ({ path: file, external: true }));
   },
 });
+
+const IMPORT_BESIDE = { contents: "exports.importModule = (url) => require('../kit/import-module.cjs').importModule(url)" };
+const IMPORT_LATER = {
+  contents: `import { requireBuilt } from './lib/kit/package.ts';
+    export const importModule = (url) => requireBuilt('lib/kit/import-module.cjs').importModule(url);`,
+  resolveDir: root,
+  loader: 'js',
+};
 
 /** What is in worker.cjs and agent.cjs, and what is not: every child loads the parts of plugins that are on, few the bridge. */
 const runtime = (role) => ({
@@ -139,13 +150,13 @@ const results = await Promise.all([
     stdin: { contents: CORE, resolveDir: root, loader: 'ts' },
     outdir: undefined,
     outfile: path.join(dist, 'core.cjs'),
-    plugins: [leanCommonBin, outside('./lib/kit/import-module.cjs'), vendored('./vendor'), located((name) => `plugins/${name}`)],
+    plugins: [leanCommonBin, outside(IMPORT_LATER), vendored(later), located((name) => `plugins/${name}`)],
   }),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({
     ...shared,
     entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`),
-    plugins: [linked, vendored('../../vendor'), located(() => '.')],
+    plugins: [linked, vendored((file) => ({ contents: `module.exports = require('../../${file}')` })), located(() => '.')],
   }),
   build({
     ...shared,
@@ -177,7 +188,7 @@ const results = await Promise.all([
     stdin: { contents: `import { ${role} } from './lib/child/roles.ts';\n${role}();\n`, resolveDir: root, loader: 'ts' },
     outdir: undefined,
     outfile: path.join(dist, `lib/child/${role}.cjs`),
-    plugins: [runtime(role), outside('../kit/import-module.cjs')],
+    plugins: [runtime(role), outside(IMPORT_BESIDE)],
   })),
   build({
     ...shared,

@@ -21,6 +21,7 @@ export const usageError = (message: string): ClusterError => new ClusterError('E
 export class Command extends CommonBin {
   constructor(rawArgv?: string[]) {
     if (rawArgv !== undefined && !Array.isArray(rawArgv)) throw misuse(new.target, 'a list of words', rawArgv);
+    standSomewhere();
     super(rawArgv);
     this.#words = this.rawArgv;
     this.rawArgv = this.rawArgv.map((word) => this.#isBare(word) ? `${word}=` : word);
@@ -160,6 +161,23 @@ export class Command extends CommonBin {
       if (!flag.negatable) throw usageError(`--no-${name}: unknown flag, did you mean "--${name}"?`);
     } else if (flag.kind !== 'maybe' && values.includes('')) {
       throw usageError(`--${name}: a value is missing (${flag.description})`);
+    }
+  }
+}
+
+/**
+ * A shell may stand in a directory that was deleted, such as a release, by a path that leads to another one now: there we go.
+ * Nothing works where there is no such path, as every file is found from the working directory.
+ */
+function standSomewhere(): void {
+  try {
+    process.cwd();
+  } catch {
+    try {
+      process.chdir(process.env.PWD ?? '');
+    } catch {
+      printError('the working directory was deleted: cd to one that is there');
+      process.exit(2);
     }
   }
 }

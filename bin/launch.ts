@@ -4,7 +4,8 @@ import type { Readable } from 'node:stream';
 import { Environment } from '../lib/config/environment.js';
 import { loadConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
-import { findInstances, alreadyRunning, type InstanceRecord } from '../lib/control/registry.js';
+import { alreadyRunning } from '../lib/control/claim.js';
+import { findInstances, type InstanceRecord } from '../lib/control/registry.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { chooseLogs } from './log-files.js';
 import { REPORT_FD, type DaemonOrder, type DaemonReport, type MasterRequest } from './master.js';
@@ -20,7 +21,7 @@ export async function launch({ load, argv, envFiles, ...wishes }: MasterRequest)
   void new Environment(envFiles);
   // Read here first: what is wrong with the configuration is told at once, and nothing is started.
   const { config, target } = await loadConfig(load);
-  const [running] = (await findInstances({ target: target.realDir, title: config.title })).filter(({ dir }) => dir === target.realDir);
+  const [running] = await findInstances({ target: target.dir, title: config.title });
   if (running) throw alreadyRunning(running);
   const log = chooseLogs(wishes, { title: config.title, dir: target.dir, realDir: target.realDir });
   return startDaemon({ title: config.title, argv, execArgv: process.execArgv, cwd: logicalCwd(), log, env });

@@ -25,7 +25,7 @@ export async function locate({ target, title }: Wanted): Promise<InstanceRecord>
   return only;
 }
 
-const named = ({ title, dir, pid }: InstanceRecord): string => `"${title}" in ${dir} (pid ${pid})`;
+const named = ({ title, dir, place = dir, pid }: InstanceRecord): string => `"${title}" in ${place} (pid ${pid})`;
 
 async function notRunning(here: string, { target, title }: Wanted): Promise<string> {
   const everywhere = target === undefined && title !== undefined;

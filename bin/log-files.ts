@@ -1,9 +1,9 @@
 import { closeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { makeInstanceDir } from '../lib/control/instance-dir.js';
 import { instanceId } from '../lib/control/registry.js';
 import { openLog, type LogPaths } from '../lib/kit/log-files.js';
+import { makeOwnPlace } from '../lib/kit/own-places.js';
 import { usageError } from './command.js';
 
 export interface LogWishes {
@@ -15,7 +15,7 @@ export interface LogWishes {
 export function logPlaces({ title, dir, realDir }: { title: string; dir: string; realDir: string }): string[] {
   const places = [path.join(dir, 'logs', `${title.replace(/[^\w.@-]+/g, '-')}.log`)];
   try {
-    places.push(path.join(makeInstanceDir(), `${instanceId(realDir, title)}.log`));
+    places.push(path.join(makeOwnPlace(), `${instanceId(realDir, title)}.log`));
   } catch {
     // Nothing can be written there either.
   }

@@ -2,7 +2,7 @@ import { closeSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { Environment } from '../lib/config/environment.js';
 import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
-import { logicalCwd } from '../lib/config/target.js';
+import { logicalCwd, throughLinks } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
@@ -61,14 +61,17 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
   const instance = await Instance.enter({
     title: config.title,
     dir: target.realDir,
+    place: target.dir,
     target: load.target === undefined ? target.dir : path.resolve(logicalCwd(), load.target),
     command: mode,
-    argv,
+    argv: [throughLinks(argv[0] ?? '', [logicalCwd(), target.dir]), ...argv.slice(1)],
     execArgv: process.execArgv,
     cwd: logicalCwd(),
     log: daemon?.log ?? null,
   }, printError);
-  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files });
+  const onFilesMoved = (tell: typeof instance.onMoved) => { instance.onMoved = tell; };
+  const bootstrap = new Bootstrap(loaded,
+    { reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, onFilesMoved });
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });

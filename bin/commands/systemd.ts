@@ -20,10 +20,10 @@ export class SystemdCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
-    const { logicalCwd } = await import('../../lib/config/target.js');
+    const { logicalCwd, throughLinks } = await import('../../lib/config/target.js');
     const { serviceUnit, socketUnit } = await import('../systemd-units.js');
     const { default: os } = await import('node:os');
-    const { config } = await loadConfig(readRequest(argv));
+    const { config, target } = await loadConfig(readRequest(argv));
     const cwd = logicalCwd();
     print(argv.socket ? socketUnit(config) : serviceUnit({
       config,
@@ -31,7 +31,7 @@ export class SystemdCommand extends Command {
       target: path.resolve(cwd, argv._[0] ?? '.'),
       flags: typed(argv),
       user: this.text(argv, 'user') ?? os.userInfo().username,
-      bin: process.argv[1] ?? 'framework',
+      bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     }));
   }
 }

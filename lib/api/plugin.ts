@@ -190,6 +190,12 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * path that a socket can have, or no mode
    */
   holdSocket(file: string, mode: number): Promise<HeldSocket>;
+  /**
+   * Path of a folder of this plugin and this user alone (0700), for sockets and files that end with the master. A cleaner of
+   * temporary files may take it: ask each time before it is needed, and it is made anew, elsewhere if need be. Throws what the
+   * file system says where no place can be written to.
+   */
+  privateDir(): string;
   /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */
   readonly inheritedSockets: Record<string, number>;
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */

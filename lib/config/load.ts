@@ -127,7 +127,7 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   }
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
-  const childDir = place.file ? realpathSync(cwd) : place.realDir;
+  const childDir = place.file ? startDir(cwd) ?? place.realDir : place.realDir;
   const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
   const where = (at: Path) => whereWritten(provenance, at);
   refuse([
@@ -143,6 +143,15 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
     pluginObjects,
   };
+}
+
+/** Where an entry file was started; null: somebody has deleted it since. */
+function startDir(cwd: string): string | null {
+  try {
+    return realpathSync(cwd);
+  } catch {
+    return null;
+  }
 }
 
 function configFile(flag: string, cwd: string): string {

@@ -51,14 +51,53 @@ const logicalDirs = new Map<string, string>();
  * `current` points elsewhere, $PWD no longer agrees with the directory that the process is in.
  */
 export function logicalCwd(): string {
-  const cwd = process.cwd();
+  const { PWD } = process.env;
+  const shown = PWD && path.isAbsolute(PWD) ? PWD : undefined;
+  const cwd = realCwd();
+  // It was deleted: what the shell still shows may be a link that leads elsewhere now.
+  if (cwd === null) return shown ?? path.parse(process.execPath).root;
   let logical = logicalDirs.get(cwd);
   if (!logical) {
-    const { PWD } = process.env;
-    logical = PWD && path.isAbsolute(PWD) && sameDirectory(PWD, cwd) ? PWD : cwd;
+    logical = shown !== undefined && sameDirectory(shown, cwd) ? shown : cwd;
     logicalDirs.set(cwd, logical);
   }
   return logical;
+}
+
+function realCwd(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * A file by the path that its user knows, where a link such as `current` leads to it: that outlives the release it leads to now.
+ * `given`: directories as they were given.
+ */
+export function throughLinks(file: string, given: readonly string[]): string {
+  for (const dir of given) {
+    const [link, target] = linkIn(dir);
+    if (link === undefined || target === undefined || !file.startsWith(target + path.sep)) continue;
+    const other = link + file.slice(target.length);
+    if (sameDirectory(other, file)) return other;
+  }
+  return file;
+}
+
+/** `/srv/current/web`, which is `/srv/releases/1/web`: the one without, and the other without, what both end with. */
+function linkIn(dir: string): string[] {
+  try {
+    let [link, target] = [path.resolve(dir), realpathSync(dir)];
+    if (link === target) return [];
+    while (path.basename(link) === path.basename(target) && path.basename(link) !== '') {
+      [link, target] = [path.dirname(link), path.dirname(target)];
+    }
+    return [link, target];
+  } catch {
+    return [];
+  }
 }
 
 function sameDirectory(one: string, other: string): boolean {

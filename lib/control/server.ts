@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Controllable, Launch, Progress, RouteAnswer } from '../api/control.js';
@@ -8,6 +8,7 @@ import { isObject } from '../kit/misuse.js';
 import { listen } from '../kit/sockets.js';
 
 const debug = createDebug('hatchery:control');
+const windows = process.platform === 'win32';
 
 /** One line of the answer to something that takes time. The last one is a result or an error; `alive` fills the pauses. */
 export type Line =
@@ -66,29 +67,52 @@ const commands: Readonly<Record<string, Command>> = {
 /** HTTP on a unix socket, for the command line and for anybody with curl. Nothing that happens here reaches the master. */
 export class ControlServer {
   readonly #master: Controlled;
-  readonly #server: Server;
+  #server: Server | null = null;
   readonly #sockets = new Set<Socket>();
   #http: Promise<HttpServer> | undefined;
+  /** The socket, and the file that it is. */
   #path = '';
+  #file: number | undefined;
 
   constructor(master: Controlled) {
     this.#master = master;
-    this.#server = createServer((socket) => { void this.#accept(socket); });
-    this.#server.on('error', (error) => debug('%s', error.message));
   }
 
-  /** Rejects with the file system's error when the socket cannot be made. */
+  /**
+   * Rejects with the file system's error when the socket cannot be made. Called again, it listens there instead: the file was
+   * removed. It gets its name when it is nobody else's any more; a server removes, at its end, the name that it was made with.
+   */
   async listen(path: string): Promise<void> {
-    await listen(this.#server, { path });
+    const server = createServer((socket) => { void this.#accept(socket); });
+    server.on('error', (error) => debug('%s', error.message));
+    const before = this.#server;
+    if (windows) {
+      await listen(server, { path });
+    } else {
+      const draft = `${path.slice(0, -'.sock'.length)}.${process.pid}.new`;
+      rmSync(draft, { force: true });
+      await listen(server, { path: draft });
+      chmodSync(draft, 0o600);
+      renameSync(draft, path);
+      this.#file = lstatSync(path).ino;
+    }
+    server.unref();
+    this.#server = server;
     this.#path = path;
-    this.#server.unref();
-    if (process.platform !== 'win32') chmodSync(path, 0o600);
+    before?.close();
+  }
+
+  /** What it has made stands at this path. */
+  standsAt(path: string): boolean {
+    if (windows) return this.#server !== null;
+    const file = lstatSync(path, { throwIfNoEntry: false });
+    return path === this.#path && file?.isSocket() === true && file.ino === this.#file;
   }
 
   /** Takes no more, lets the last answers out, and removes the socket. */
   async close(): Promise<void> {
-    this.#server.close();
-    if (this.#path && process.platform !== 'win32') rmSync(this.#path, { force: true });
+    this.#server?.close();
+    if (this.#path && !windows && this.standsAt(this.#path)) rmSync(this.#path, { force: true });
     const deadline = Date.now() + LAST_WORDS;
     while (this.#sockets.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
     for (const socket of this.#sockets) socket.destroy();

@@ -1,11 +1,27 @@
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync, constants, fstatSync, futimesSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync,
+  rmdirSync, writeFileSync, type Stats,
+} from 'node:fs';
 import Module from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import vm from 'node:vm';
+import { crc32 } from 'node:zlib';
 
 /** Milliseconds. */
 const AFTER = 2_000;
+const DAY = 24 * 3_600_000;
+/** What nobody has used for so long goes; a draft is written in milliseconds. */
+const UNUSED = 30 * DAY;
+const ABANDONED = 3_600_000;
+/** Bytes of a kept file: what it is, its length and its checksum, and then what V8 made; a file that is longer is none of ours. */
+const HEADER = 16;
+const MAGIC = 0x48_54_43_31;
+const LONGEST = 64 * 1024 * 1024;
+/** Names of ours, as the directory may be shared with Node's own cache. */
+const PLACE = /^v\d+\.\d+\.\d+[^/]*-\w+$/;
+const ENTRY = /^\w{16}-\w+-\w*\.bin$/;
+const DRAFT = /^\w{16}-\w+-\w*\.bin\.\d+$/;
 
 interface Loader {
   (id: string): unknown;
@@ -28,7 +44,7 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   const dir = codeDirectory();
   const place = dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
   const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${hash(file)}-${use}.bin`);
-  const cachedData = kept === null ? undefined : readOwn(kept);
+  const cachedData = kept === null ? undefined : readKept(kept);
   const script = new vm.Script(loader.wrap(source), {
     filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
@@ -38,7 +54,12 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   const run = script.runInThisContext() as (...args: unknown[]) => void;
   run(module.exports, Module.createRequire(file), module, file, path.dirname(file));
   module.loaded = true;
-  if (kept !== null && !cachedData && keeps) afterStart(() => keep(kept, script));
+  if (kept !== null && keeps) {
+    afterStart(() => {
+      if (!cachedData || script.cachedDataRejected) keep(kept, script);
+      sweep(path.dirname(path.dirname(kept)));
+    });
+  }
   return module.exports;
 }
 
@@ -77,18 +98,45 @@ function afterStart(run: () => void): void {
   process.once('exit', atExit);
 }
 
-/** Code is taken from nobody else, as anyone may have made a directory in a shared /tmp. */
-function isOwn(dir: string): boolean {
-  const { uid, mode } = statSync(dir);
+/** Code is taken from nobody else, as anyone may have made a directory, or a link, in a shared /tmp. */
+function isOwn({ uid, mode }: Stats): boolean {
   return !process.getuid || (uid === process.getuid() && (mode & 0o022) === 0);
 }
 
-function readOwn(file: string): Buffer | undefined {
+function isOwnDirectory(dir: string): boolean {
+  const stat = lstatSync(dir, { throwIfNoEntry: false });
+  return stat !== undefined && stat.isDirectory() && isOwn(stat);
+}
+
+/** The file is opened once, so that what was looked at is what is read. V8 believes whatever it is given: it gets what was written. */
+function readKept(file: string): Buffer | undefined {
+  let descriptor: number | undefined;
   try {
     const place = path.dirname(file);
-    return isOwn(place) && isOwn(path.dirname(place)) ? readFileSync(file) : undefined;
+    if (!isOwnDirectory(path.dirname(place)) || !isOwnDirectory(place)) return undefined;
+    const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+    descriptor = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile() || !isOwn(stat) || stat.size <= HEADER || stat.size > LONGEST) return undefined;
+    const all = Buffer.allocUnsafeSlow(stat.size);
+    if (readSync(descriptor, all, 0, all.length, 0) !== all.length) return undefined;
+    const data = all.subarray(HEADER);
+    if (all.readUInt32LE(0) !== MAGIC || all.readUInt32LE(4) !== data.length || all.readUInt32LE(8) !== crc32(data)) return undefined;
+    if (Date.now() - stat.mtimeMs > DAY) touch(descriptor);
+    return data;
   } catch {
     return undefined;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function touch(descriptor: number): void {
+  try {
+    const now = new Date();
+    futimesSync(descriptor, now, now);
+  } catch {
+    // Read-only.
   }
 }
 
@@ -98,11 +146,49 @@ function keep(file: string, script: vm.Script): void {
   const draft = `${file}.${process.pid}`;
   try {
     make(dir);
-    if (!isOwn(dir)) return;
+    if (!isOwnDirectory(dir)) return;
     make(place);
-    writeFileSync(draft, script.createCachedData(), { mode: 0o600 });
+    if (!isOwnDirectory(place)) return;
+    const made = script.createCachedData();
+    const all = Buffer.allocUnsafeSlow(HEADER + made.length);
+    made.copy(all, HEADER);
+    for (const [at, word] of [MAGIC, made.length, crc32(all.subarray(HEADER)), 0].entries()) all.writeUInt32LE(word, at * 4);
+    rmSync(draft, { force: true });
+    writeFileSync(draft, all, { mode: 0o600, flag: 'wx' });
     renameSync(draft, file);
   } catch {
     // Read-only, or full: it starts all the same.
+    remove(draft);
+  }
+}
+
+/** Removes what nobody uses any more, of all versions of Node and of ours. */
+function sweep(dir: string): void {
+  try {
+    if (!isOwnDirectory(dir)) return;
+    for (const name of readdirSync(dir)) if (PLACE.test(name)) sweepPlace(path.join(dir, name));
+  } catch {
+    // Read-only, or gone.
+  }
+}
+
+function sweepPlace(place: string): void {
+  if (!isOwnDirectory(place)) return;
+  let left = 0;
+  for (const name of readdirSync(place)) {
+    const limit = ENTRY.test(name) ? UNUSED : DRAFT.test(name) ? ABANDONED : Infinity;
+    const file = path.join(place, name);
+    const stat = lstatSync(file, { throwIfNoEntry: false });
+    if (stat && Date.now() - stat.mtimeMs > limit) remove(file);
+    else left++;
+  }
+  if (left === 0) rmdirSync(place);
+}
+
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // Not ours to remove.
   }
 }

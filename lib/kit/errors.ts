@@ -12,6 +12,9 @@ export const ERRORS = {
   ERR_CLUSTER_NO_AGENT: { exit: 2, means: 'something needs an agent and none is configured: set `agent: true`' },
   ERR_CLUSTER_ALREADY_RUNNING: { exit: 1, means: 'an instance with this title and directory is running' },
   ERR_CLUSTER_NOT_RUNNING: { exit: 1, means: 'no running instance was found' },
+  ERR_CLUSTER_INSTALLATION: {
+    exit: 1, means: 'the package that the master was started from is gone or another version, and no copy of it can be made',
+  },
   ERR_CLUSTER_START: { exit: 1, means: 'a child failed or died before the first ready' },
   ERR_CLUSTER_START_TIMEOUT: { exit: 1, means: 'a child was not ready within `startTimeout`' },
   ERR_CLUSTER_CLOSING: { exit: 1, means: 'the cluster is closing, so this cannot be done any more' },

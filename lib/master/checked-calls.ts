@@ -50,6 +50,7 @@ const OPTIONS: Readonly<Record<keyof BootstrapOptions, Field>> = {
   logFiles: anObject,
   environment: anObject,
   files: anObject,
+  onFilesMoved: ['a function', (value) => typeof value === 'function'],
   hookTimeout: milliseconds,
   checkInterval: milliseconds,
   ownsProcess: ['true or false', (value) => typeof value === 'boolean'],

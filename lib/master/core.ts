@@ -6,8 +6,10 @@ import type { LoadedConfig } from '../config/load.js';
 import { LogFiles, type LogPaths } from '../kit/log-files.js';
 import { Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
+import { ProcessDir } from '../kit/process-dir.js';
 import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';
+import { Installation } from './installation.js';
 import { createDeadlines, Life } from './life.js';
 import { Tasks } from './operations/tasks.js';
 import { toDescriptors } from './outlet.js';
@@ -33,6 +35,8 @@ export interface BootstrapOptions {
   environment?: Environment;
   /** What a SIGKILLed master would leave behind of its entry in the registry. */
   files?: InstanceFiles | null;
+  /** Given a function to be told of the entry's new place. */
+  onFilesMoved?: (tell: (files: InstanceFiles) => void) => void;
   /** Milliseconds a tap of a gate hook may take; 30,000 by default. */
   hookTimeout?: number;
   /** Milliseconds between the checks of the three strikes; 10,000 by default. */
@@ -55,6 +59,9 @@ export interface Core {
   /** How long children may take to close; graceful-exit sets it. */
   readonly deadlines: Deadlines;
   readonly releases: Releases;
+  /** For sockets and files that end with this master. */
+  readonly dir: ProcessDir;
+  readonly installation: Installation;
   /** The plugins' parts for the other processes. */
   readonly parts: Parts;
   /** Plugins that are applied, or about to be, by name, and where each is written. */
@@ -103,6 +110,8 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     logger.error(error);
     life.fault(error);
   } });
+  const reaper = new Reaper();
+  const dir = new ProcessDir((made) => reaper.dir(made));
   const routing = new Routing((error) => logger.error(error), (): number => workers.slots.length);
   const base = {
     options,
@@ -115,6 +124,8 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     tasks: new Tasks(logger),
     deadlines: createDeadlines(),
     releases: new Releases(loaded, hooks, options.reloadConfig, options.environment),
+    dir,
+    installation: new Installation(dir, logger),
     parts: new Parts(),
     plugins: new Map(),
     shared: new Map(),
@@ -123,7 +134,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     routing,
     listeners: new Listeners(config.startTimeout, routing),
     spares: new Spares(),
-    reaper: new Reaper(),
+    reaper,
     deaths: new Deaths(),
     cleanup: [],
     lastReload: null,

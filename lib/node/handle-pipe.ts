@@ -114,7 +114,7 @@ export async function pipePair(): Promise<PipePair | null> {
 
 function connected(): Promise<PipePair> {
   const { Pipe, PipeConnectWrap, constants } = natives();
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-'));
+  const dir = passingDir();
   const server = new Pipe(constants.SERVER);
   const ours = new Pipe(constants.IPC);
   try {
@@ -136,6 +136,19 @@ function connected(): Promise<PipePair> {
       reject(new Error(`error ${error}`));
     };
   });
+}
+
+/** Somebody may have taken the temporary directory of this process away. */
+function passingDir(): string {
+  let reason: unknown;
+  for (const place of new Set([os.tmpdir(), '/tmp', '/var/tmp'])) {
+    try {
+      return mkdtempSync(path.join(place, 'ht-'));
+    } catch (error) {
+      reason ??= error;
+    }
+  }
+  throw reason;
 }
 
 /** What carries the bytes of a channel: a net.Socket in the master, less than that in a child. */

@@ -29,9 +29,9 @@ export default definePlugin<StickyOptions>({
       master.routeConnections(connectionRouting(master, options));
     }
     if (options.perSlotSocket !== false) slotSockets(master, options.perSlotSocket === true ? socketDefaults : options.perSlotSocket);
-    const dir = options.mode === 'request' ? new Owners(master).dir : null;
+    if (options.mode === 'request') new Owners(master);
     const secret = options.secret ?? randomBytes(32).toString('base64url');
-    master.inject('worker', part, { options: { ...options, secret }, dir } satisfies WorkerOptions);
+    master.inject('worker', part, { options: { ...options, secret } } satisfies WorkerOptions);
 
     hooks.workerForked.tap('sticky-session', (child) => {
       child.channel.on('sticky-session.sample', (sample) => { samples.set(child, sample); });

@@ -6,6 +6,8 @@ export interface OwnerTable {
   alive: number[];
   /** The cluster closes: nobody comes to replace those that go. */
   closing: boolean;
+  /** Where the private sockets are: each worker looks after its own. */
+  dir: string;
 }
 
 export interface StickySample {
@@ -23,6 +25,8 @@ declare module '../../lib/index.js' {
     'sticky-session.release': { from: 'master'; to: 'worker'; data: { id: number }; reply: boolean };
     /** A draining worker is about to close its private socket; the answer comes when nobody sends it anything any more. */
     'sticky-session.leave': { from: 'worker'; to: 'master'; data: null; reply: boolean };
+    /** The private socket of one that lives cannot be found. */
+    'sticky-session.missing': { from: 'worker'; to: 'master'; data: null };
     'sticky-session.sample': { from: 'worker'; to: 'master'; data: StickySample };
   }
 }

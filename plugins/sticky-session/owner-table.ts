@@ -3,7 +3,7 @@ import { best } from './rendezvous.js';
 
 /** In a worker: who owns what, and waiting for it to change. */
 export class Table {
-  #table: OwnerTable = { slots: [], alive: [], closing: false };
+  #table: OwnerTable = { slots: [], alive: [], closing: false, dir: '' };
   /** The youngest process heard of: ids count up. */
   #youngest = 0;
   /** Resolves with the first table. */
@@ -34,6 +34,10 @@ export class Table {
 
   get closing(): boolean {
     return this.#table.closing;
+  }
+
+  get dir(): string {
+    return this.#table.dir;
   }
 
   isAlive(id: number): boolean {

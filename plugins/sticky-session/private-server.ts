@@ -1,6 +1,6 @@
-import { chmodSync, rmSync, rmdirSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync, rmdirSync } from 'node:fs';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Server } from 'node:net';
+import net, { type Server } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { listen, type Runtime } from '../../lib/runtime.js';
@@ -24,15 +24,18 @@ export class PrivateServer {
   readonly #taken: (request: IncomingMessage, from: number) => void;
   readonly #answers = new Set<ServerResponse>();
   readonly #tunnels = new Set<Duplex>();
-  readonly #path: string;
+  /** Where it can be reached, and the file that it is; none before it listens, and when it has closed. */
+  #path: string | null = null;
+  #file: number | undefined;
+  #listening = false;
+  /** Made where the socket of the one before was taken away. */
+  #door: Server | null = null;
   readonly #channel: Runtime<'worker'>['channel'];
 
   /** `servers`: the app's, by port or path. `taken`: a request is about to reach one of them; `from`: the process that sent it on. */
   constructor(
-    { channel }: Runtime<'worker'>, file: string, servers: ReadonlyMap<string, Server>,
-    taken: (request: IncomingMessage, from: number) => void,
+    { channel }: Runtime<'worker'>, servers: ReadonlyMap<string, Server>, taken: (request: IncomingMessage, from: number) => void,
   ) {
-    this.#path = file;
     this.#channel = channel;
     this.#servers = servers;
     this.#taken = taken;
@@ -52,10 +55,41 @@ export class PrivateServer {
     }
   }
 
-  async listen(): Promise<void> {
-    await listen(this.#server, { path: this.#path, exclusive: true, internal: true } as object);
-    chmodSync(this.#path, 0o600);
+  async listen(file: string): Promise<void> {
+    await this.#listen(this.#server, file);
     process.once('exit', () => this.#remove());
+  }
+
+  /** Listens anew where its socket is to be and is not: a cleaner of temporary files has been there. Never rejects. */
+  async look(file: string): Promise<void> {
+    if (this.#path === null || this.#listening || this.#stands(file)) return;
+    const [before, door] = [this.#door, net.createServer((socket) => this.#server.emit('connection', socket))];
+    try {
+      // What it removes with itself is the path, which is about to be another one's.
+      before?.close();
+      await this.#listen(this.#door = door, file);
+    } catch {
+      // The master looks again.
+      door.close();
+    }
+  }
+
+  async #listen(server: Server, file: string): Promise<void> {
+    this.#path = file;
+    this.#listening = true;
+    try {
+      rmSync(file, { force: true });
+      await listen(server, { path: file, exclusive: true, internal: true } as object);
+      chmodSync(file, 0o600);
+      this.#file = lstatSync(file).ino;
+    } finally {
+      this.#listening = false;
+    }
+  }
+
+  #stands(file: string): boolean {
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    return file === this.#path && found?.isSocket() === true && found.ino === this.#file;
   }
 
   /**
@@ -74,6 +108,7 @@ export class PrivateServer {
       if ((quiet && this.#answers.size + this.#tunnels.size === 0) || now >= deadline) break;
       await new Promise((resolve) => setTimeout(resolve, LOOK));
     }
+    this.#door?.close();
     this.#server.close();
     this.#server.closeAllConnections();
     for (const socket of this.#tunnels) socket.destroy();
@@ -106,11 +141,15 @@ export class PrivateServer {
   }
 
   #remove(): void {
-    rmSync(this.#path, { force: true });
+    if (this.#path === null) return;
+    const file = this.#path;
+    this.#path = null;
+    rmSync(file, { force: true });
     if (this.#channel.open) return;
     // The master was killed: the last one turns off the light.
     try {
-      rmdirSync(path.dirname(this.#path));
+      rmdirSync(path.dirname(file));
+      rmdirSync(path.dirname(path.dirname(file)));
     } catch {
       // Others are still in it.
     }

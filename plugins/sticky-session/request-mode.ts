@@ -1,19 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Master, ChildView } from '../../lib/index.js';
 import type { OwnerTable } from './messages.js';
 
 /** Milliseconds that a worker may take to note a change; a blocked one learns it later. */
 const ACKNOWLEDGE = 1_000;
-/** Longest path of a unix socket in bytes, and what a socket's name takes of it. */
-const LONGEST_PATH = 103;
-const NAME = 16;
+/** How often it is looked whether the sockets are still there, and how soon again when one is missed, ms. */
+const LOOK = 5_000;
+const LOOK_AGAIN = 100;
 
 /** In the master: keeps every worker told who is in charge of each slot. */
 export class Owners {
   /** Where the workers' private sockets are; of this user alone. */
-  readonly dir = privateDir();
+  #dir: string;
+  /** What it looked like; null: to be looked after. */
+  #seen: string | null = null;
+  #lookedAt = 0;
   readonly #master: Master;
   readonly #alive = new Map<number, ChildView>();
   /** Slots that have had a worker. */
@@ -23,11 +26,11 @@ export class Owners {
   constructor(master: Master) {
     this.#master = master;
     const { hooks } = master;
-    const remove = () => rmSync(this.dir, { recursive: true, force: true });
-    process.once('exit', remove);
+    this.#dir = firstDir(master);
+    const looking = setInterval(() => { void this.#look(); }, LOOK).unref();
     hooks.closed.tap('sticky-session', () => {
-      process.off('exit', remove);
-      remove();
+      clearInterval(looking);
+      rmSync(this.#dir, { recursive: true, force: true });
     });
     hooks.workerForked.tap('sticky-session', (child) => {
       child.channel.on('sticky-session.leave', async () => {
@@ -36,6 +39,11 @@ export class Owners {
         const timeout = master.deadlines.drain;
         await this.#tell(child, (other) => other.channel.request('sticky-session.release', { id: child.id }, { timeout }));
         return true;
+      });
+      child.channel.on('sticky-session.missing', () => {
+        if (performance.now() - this.#lookedAt < LOOK_AGAIN) return;
+        this.#seen = null;
+        void this.#look();
       });
       // It waits for this before it loads the app: it may listen, and get requests, before it is ready.
       void this.#publish();
@@ -48,7 +56,7 @@ export class Owners {
     });
     hooks.workerExit.tap('sticky-session', (child) => {
       this.#alive.delete(child.id);
-      rmSync(this.socketOf(child.id), { force: true });
+      rmSync(path.join(this.#dir, `${child.id}.sock`), { force: true });
       void this.#publish();
     });
     hooks.scaleChanged.tap('sticky-session', (from, to) => {
@@ -57,8 +65,14 @@ export class Owners {
     hooks.beforeDrain.tapPromise('sticky-session', () => this.#publish());
   }
 
-  socketOf(id: number): string {
-    return path.join(this.dir, `${id}.sock`);
+  /** A cleaner takes the directory, or a socket in it: then each worker looks after its own. One lstat otherwise. */
+  async #look(): Promise<void> {
+    this.#lookedAt = performance.now();
+    const { mode, ino, uid, ctimeMs } = await lstat(this.#dir).catch(() => ({ mode: 0, ino: 0, uid: 0, ctimeMs: 0 }));
+    const looks = [this.#dir, mode, ino, uid, ctimeMs].join(' ');
+    if (looks === this.#seen || this.#master.closing) return;
+    this.#seen = looks;
+    await this.#publish();
   }
 
   /** Resolves when all workers but `except` know the table, or had time to. */
@@ -76,7 +90,17 @@ export class Owners {
   }
 
   #table(): OwnerTable {
-    return { slots: this.#slots, alive: [...this.#alive.keys()], closing: this.#master.closing };
+    return { slots: this.#slots, alive: [...this.#alive.keys()], closing: this.#master.closing, dir: this.#freshDir() };
+  }
+
+  /** The place may have been taken away, and be another one from now on. */
+  #freshDir(): string {
+    try {
+      if (!this.#master.closing) this.#dir = this.#master.privateDir();
+    } catch (error) {
+      this.#master.logger.error('sticky-session: no directory for the workers\' private sockets', { error });
+    }
+    return this.#dir;
   }
 
   async #tell(except: ChildView | undefined, tell: (child: ChildView) => Promise<unknown>): Promise<void> {
@@ -86,16 +110,10 @@ export class Owners {
   }
 }
 
-function privateDir(): string {
-  let reason: unknown;
-  for (const base of [process.env.XDG_RUNTIME_DIR, os.tmpdir(), '/tmp']) {
-    if (!base || Buffer.byteLength(base) + 'ht-sticky-XXXXXX'.length + NAME > LONGEST_PATH) continue;
-    try {
-      return mkdtempSync(path.join(base, 'ht-sticky-'));
-    } catch (error) {
-      reason ??= error;
-    }
+function firstDir(master: Master): string {
+  try {
+    return master.privateDir();
+  } catch (error) {
+    throw new Error(`sticky-session: no directory for the workers' private sockets: ${(error as Error).message}`);
   }
-  const why = reason instanceof Error ? reason.message : 'all paths are too long';
-  throw new Error(`sticky-session: no directory for the workers' private sockets: ${why}`);
 }

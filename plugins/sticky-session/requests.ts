@@ -35,7 +35,6 @@ export class Requests {
   forwarded = 0;
   readonly #runtime: Runtime<'worker'>;
   readonly #options: StickyOptions;
-  readonly #dir: string;
   readonly #table: Table;
   readonly #agents = new Agents();
   readonly #servers = new Map<string, Server>();
@@ -45,10 +44,9 @@ export class Requests {
   readonly #cookie: IssuedCookie | null;
   readonly #ownerOf: (request: IncomingMessage) => Owner;
 
-  constructor(runtime: Runtime<'worker'>, options: StickyOptions, dir: string) {
+  constructor(runtime: Runtime<'worker'>, options: StickyOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    this.#dir = dir;
     this.#table = new Table(options.patience);
     this.#cookie = options.issue === false ? null : new IssuedCookie(options);
     this.#ownerOf = this.#cookie ? (request) => this.#bySlot(this.#cookie?.slotIn(request))
@@ -56,7 +54,7 @@ export class Requests {
         : this.#byKey(keyFinder(options.key as Exclude<NonNullable<StickyOptions['key']>, 'socket.io'>));
     const { hooks, channel } = runtime;
     const engines = options.key === 'socket.io' ? markSessions(runtime.boot.id).engines : [];
-    this.#private = new PrivateServer(runtime, this.#socketOf(runtime.boot.id), this.#servers, (request, from) => {
+    this.#private = new PrivateServer(runtime, this.#servers, (request, from) => {
       this.#local.add(request);
       keepPoll(engines, request, () => this.#table.isAlive(from));
     });
@@ -69,10 +67,12 @@ export class Requests {
     channel.on('sticky-session.table', (table) => {
       this.#table.update(table);
       this.#agents.retire((id) => this.#table.isAlive(id));
+      void this.#private.look(this.#socketOf(runtime.boot.id));
       return true;
     });
     hooks.boot.tapPromise('sticky-session', async () => {
-      await Promise.all([this.#private.listen(), this.#table.known]);
+      await this.#table.known;
+      await this.#private.listen(this.#socketOf(runtime.boot.id));
     });
     hooks.server.tap('sticky-session', (server) => this.#intercept(server));
     hooks.listening.tap('sticky-session', (server, address) => { this.#servers.set(keyOf(address), server); });
@@ -88,7 +88,7 @@ export class Requests {
   }
 
   #socketOf(id: number): string {
-    return path.join(this.#dir, `${id}.sock`);
+    return path.join(this.#table.dir, `${id}.sock`);
   }
 
   #intercept(server: Server): void {
@@ -161,6 +161,7 @@ export class Requests {
     let replaced = false;
     return async (failed) => {
       if (replaced) return null;
+      if (failed !== null && this.#table.isAlive(failed)) this.#runtime.channel.send('sticky-session.missing', null);
       let tried = failed;
       for (;;) {
         const where = this.#where(owner);

@@ -1,21 +1,44 @@
+import { lstatSync, realpathSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import type { Master, ChildView, HeldSocket } from '../../lib/index.js';
 import { slotSocketPath } from './slot-socket-path.js';
 
-/** In the master: one unix socket for each slot, which its worker accepts from. */
+/** How often it is looked whether the sockets are still where proxies look for them, ms. */
+const LOOK = 5_000;
+
+interface SlotSocket {
+  held: HeldSocket;
+  /** Without links: `current` may lead to another release by now. */
+  file: string;
+  inode: number;
+}
+
+/**
+ * In the master: one unix socket for each slot, which its worker accepts from. Its path goes by the directory as the user gave
+ * it: after a deploy, or when somebody has cleaned up, another one is made there.
+ */
 export function slotSockets(master: Master, { dir, mode }: { dir: string; mode: number }): void {
-  const sockets = new Map<number, HeldSocket>();
+  const sockets = new Map<number, SlotSocket>();
   const underWay = new Set<Promise<unknown>>();
   const { hooks, logger } = master;
 
   const open = async (slot: number): Promise<HeldSocket> => {
-    const file = slotSocketPath(master.target.realDir, dir, master.config.title, slot);
-    const socket = sockets.get(slot) ?? await master.holdSocket(file, mode);
-    sockets.set(slot, socket);
-    return socket;
+    const known = sockets.get(slot);
+    if (known) return known.held;
+    const held = await master.holdSocket(slotSocketPath(master.target.dir, dir, master.config.title, slot), mode);
+    const file = path.join(realpathSync(path.dirname(held.path)), path.basename(held.path));
+    sockets.set(slot, { held, file, inode: inodeOf(file) });
+    return held;
   };
   const close = (slot: number) => {
-    sockets.get(slot)?.close();
+    const socket = sockets.get(slot);
     sockets.delete(slot);
+    if (!socket) return;
+    const { held, file, inode } = socket;
+    const isThere = inodeOf(held.path) === inode;
+    // It takes what has its path along.
+    if (!isThere && inodeOf(file) === inode) rmSync(file, { force: true });
+    held.close();
   };
   const give = async (child: ChildView) => {
     try {
@@ -24,6 +47,17 @@ export function slotSockets(master: Master, { dir, mode }: { dir: string; mode: 
       if (!master.closing) logger.error(`sticky-session: the socket of slot ${child.slot} could not be given to its worker`, { error });
     }
   };
+
+  const look = async () => {
+    for (const [slot, { held, inode }] of sockets) {
+      if (master.closing || inodeOf(held.path) === inode) continue;
+      close(slot);
+      const { current } = master.slots[slot] ?? {};
+      if (current?.state === 'ready') await give(current);
+    }
+  };
+  const looking = setInterval(() => { void look(); }, LOOK).unref();
+  hooks.reloaded.tapPromise('sticky-session', look);
 
   hooks.beforeStart.tapPromise('sticky-session', async ({ workers }) => {
     for (let slot = 0; slot < workers; slot++) await open(slot);
@@ -38,11 +72,17 @@ export function slotSockets(master: Master, { dir, mode }: { dir: string; mode: 
   hooks.clusterReady.tapPromise('sticky-session', async () => { await Promise.all(underWay); });
   hooks.beforeDrain.tapPromise('sticky-session', async (child) => {
     const slot = master.slots[child.slot];
-    if (!slot || master.closing) await sockets.get(child.slot)?.finish(child);
+    if (!slot || master.closing) await sockets.get(child.slot)?.held.finish(child);
     else if (slot.current && slot.current !== child) await give(slot.current);
   });
   hooks.workerExit.tap('sticky-session', ({ slot }) => {
     if (!master.slots[slot] || master.closing) close(slot);
   });
-  hooks.closed.tap('sticky-session', () => { for (const slot of [...sockets.keys()]) close(slot); });
+  hooks.closed.tap('sticky-session', () => {
+    clearInterval(looking);
+    for (const slot of [...sockets.keys()]) close(slot);
+  });
 }
+
+/** 0: there is none. */
+const inodeOf = (file: string): number => lstatSync(file, { throwIfNoEntry: false })?.ino ?? 0;

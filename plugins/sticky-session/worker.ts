@@ -8,12 +8,10 @@ import { sample } from './sample.js';
 /** What the master gives to each worker. */
 export interface WorkerOptions {
   options: StickyOptions;
-  /** Directory of the private sockets in mode "request". */
-  dir: string | null;
 }
 
-export default function stickySession(runtime: Runtime<'worker'>, { options, dir }: WorkerOptions): void {
+export default function stickySession(runtime: Runtime<'worker'>, { options }: WorkerOptions): void {
   if (options.proxyProtocol) proxiedAddresses(runtime);
-  const requests = dir === null ? null : new Requests(runtime, options, dir);
+  const requests = options.mode === 'request' ? new Requests(runtime, options) : null;
   sample(runtime, requests);
 }

@@ -79,7 +79,7 @@ test('a title with a scope makes one file; a directory that cannot be written le
   writeFileSync(path.join(dir, 'logs'), '');
   chmodSync(dir, 0o555);
   const second = await sandbox.daemon(dir);
-  assert.match(second.log, new RegExp(`^${sandbox.dir}/run/hatchery/\\w+\\.log$`));
+  assert.match(second.log, new RegExp(`^${sandbox.dir}/run/\\.hatchery/\\w+\\.log$`));
   assert.match(readFileSync(second.log, 'utf8'), /started on/);
   chmodSync(dir, 0o755);
 });

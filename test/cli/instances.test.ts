@@ -77,12 +77,13 @@ test('where nothing can be written the server runs all the same, says so once, a
   chmodSync(sandbox.dir, 0o755);
   // A user whose every place for records is taken by something that is not his.
   const uid = 54_321;
-  const taken = `/tmp/hatchery-${uid}`;
-  writeFileSync(taken, '');
-  t.after(() => rmSync(taken));
+  for (const taken of [`/tmp/hatchery-${uid}`, `/var/tmp/hatchery-${uid}`]) {
+    writeFileSync(taken, '');
+    t.after(() => rmSync(taken));
+  }
   const port = await freePort();
   const master = sandbox.spawn(['start', dir, '-w', '1', '-p', String(port)], {
-    env: { XDG_RUNTIME_DIR: '/proc/1', TMPDIR: '/proc/1' }, uid,
+    env: { HOME: '/proc/1', XDG_RUNTIME_DIR: '/proc/1', TMPDIR: '/proc/1' }, uid,
   });
   await until(async () => await get(port) === 'BODY');
   await until(() => master.text.includes('started on'));

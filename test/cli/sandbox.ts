@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,7 +23,7 @@ export class Sandbox {
     const runtime = path.join(this.dir, 'run');
     mkdirSync(runtime, { mode: 0o700 });
     this.env = {
-      ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', XDG_RUNTIME_DIR: runtime, TMPDIR: runtime,
+      ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', HOME: runtime, XDG_RUNTIME_DIR: runtime, TMPDIR: runtime,
       HATCHERY_TEST: this.marker, PORT: undefined,
     };
     scope.after(() => this.dispose());
@@ -76,8 +76,8 @@ export class Sandbox {
 
   /** Records and sockets. */
   files(): string[] {
-    const dir = path.join(this.dir, 'run', 'hatchery');
-    return readdirSync(path.dirname(dir)).includes('hatchery') ? readdirSync(dir) : [];
+    const dir = path.join(this.dir, 'run', '.hatchery');
+    return existsSync(dir) ? readdirSync(dir) : [];
   }
 
   /** Pids of everything that runs with this environment (Linux). */

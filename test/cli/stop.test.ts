@@ -64,7 +64,7 @@ test('a master without its socket is stopped by a signal', async (t) => {
   const dir = sandbox.app();
   const { port } = await sandbox.daemon(dir);
   const socket = sandbox.files().find((name) => name.endsWith('.sock')) as string;
-  rmSync(path.join(sandbox.dir, 'run', 'hatchery', socket));
+  rmSync(path.join(sandbox.dir, 'run', '.hatchery', socket));
   const status = await sandbox.run(['status', dir]);
   assert.equal(status.code, 1);
   assert.match(status.stderr, /^the master of "app" \(pid \d+\) has no control socket\n$/);

@@ -105,8 +105,8 @@ export class TestCluster {
     this.title = options.title === false ? undefined : options.title ?? `t-${process.pid}-${serial}`;
     this.tmp = mkdtempSync(path.join(os.tmpdir(), 'ht-'));
     this.env = {
-      ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1', XDG_RUNTIME_DIR: this.tmp, TMPDIR: this.tmp,
-      HATCHERY_TEST: this.marker, ...options.env,
+      ...process.env, NODE_ENV: undefined, FORCE_COLOR: undefined, NO_COLOR: '1',
+      HOME: this.tmp, XDG_RUNTIME_DIR: this.tmp, TMPDIR: this.tmp, HATCHERY_TEST: this.marker, ...options.env,
     };
     const flags = [...(port ? ['--port', String(port)] : []), ...(this.title ? ['--title', this.title] : []), ...(options.flags ?? [])];
     this.process = spawn(node, [...(options.execArgv ?? []), bin, options.command ?? 'start', this.target, ...flags], {

@@ -45,7 +45,7 @@ export async function closeAndExit(core: Core, reason: string, options: CloseOpt
 }
 
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {
-  const { life, hooks, logger, tasks, spares, listeners, reaper, agent, workers, cleanup } = core;
+  const { life, hooks, logger, tasks, spares, listeners, reaper, installation, dir, agent, workers, cleanup } = core;
   const gate = (passed: Promise<unknown>) => Promise.race([
     passed,
     life.hurried.then(() => delay(GATE_IN_A_HURRY, undefined, { ref: false })),
@@ -62,6 +62,8 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   await kill(core);
   listeners.end();
   await gate(hooks.closed.promise(reason));
+  installation.release();
+  dir.remove();
   reaper.end();
   for (const undo of cleanup.reverse()) undo();
   life.enter('closed');

@@ -14,7 +14,7 @@ import { close } from './shutdown.js';
  * of the child is thrown.
  */
 export async function start(core: Core): Promise<void> {
-  const { life, hooks, logger, releases, tasks, forker, reaper, deadlines, options, cleanup } = core;
+  const { life, hooks, logger, releases, tasks, forker, reaper, installation, deadlines, options, cleanup } = core;
   // A plugin's apply may have taken its time.
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
@@ -31,7 +31,9 @@ export async function start(core: Core): Promise<void> {
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
     reaper.start(Math.max(deadlines.drain, deadlines.agent) + LAST_LINES + 1_000);
     if (options.files) reaper.files(options.files);
+    options.onFilesMoved?.((files) => reaper.files(files));
     await startChildren(core);
+    void installation.hold();
     tasks.open();
   } catch (error) {
     const wasClosing = life.closing;

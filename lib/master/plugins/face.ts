@@ -65,9 +65,11 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     close: async (reason, options) => close(core, reason, closeOptions(options)),
     replace: async (child, reason) => replaceWorker(core, ownChild('replace', child), reason),
     kill: async (child, reason) => { await ownChild('kill', child).kill(reason); },
-    inject: (role, url, options = {}, { passive = false } = {}) => core.parts.add(name, role, String(url), options, passive),
+    inject: (role, url, options = {}, { passive = false } = {}) =>
+      core.parts.add({ plugin: name, url: String(url), options, passive }, role, releases.current.loaded.target.realDir),
     route: (route) => core.routes.add(name, route),
     routeConnections: (routing) => core.routing.add(name, routing),
+    privateDir: () => core.dir.folder(name.replaceAll(/[^\w.@-]+/g, '-')),
     holdSocket: (file, mode) => HeldSocket.open(name, file, mode),
     takeUnserved: (take) => { listeners.fallback = take && aFunction('takeUnserved', take); },
     listenForWorkers: () => listeners.open(releases.current.loaded.config),

@@ -22,6 +22,8 @@ export interface ChildListener {
 /** Where a process is started, and where its output goes. */
 export interface ForkPlace {
   cwd: string;
+  /** The package's folder that it runs from. */
+  root: string;
   /** Standard output and error of the child: the master's own, or a log file's descriptors. */
   stdio: { out: number; err: number };
   /** What it has otherwise than the master's environment. */

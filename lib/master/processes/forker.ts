@@ -1,15 +1,17 @@
 import { fork as forkProcess } from 'node:child_process';
 import cluster from 'node:cluster';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { LogFiles } from '../../kit/log-files.js';
-import { built } from '../../kit/package.js';
 import { killTree } from '../../kit/processes.js';
 import { withOwnPipes } from '../../node/own-output.js';
 import type { Listeners } from '../connections/listeners.js';
+import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener, type ForkPlace, type Forked } from './child.js';
@@ -24,6 +26,7 @@ export interface ForkerNeeds {
   readonly listeners: Listeners;
   readonly reaper: Reaper;
   readonly spares: Spares;
+  readonly installation: Installation;
   readonly parts: Parts;
   readonly logFiles: LogFiles;
   readonly inheritedSockets: Record<string, number>;
@@ -55,11 +58,11 @@ export class Forker {
   async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
     const { hooks, spares, listeners, reaper } = this.#needs;
     const { config } = release.loaded;
-    const boot: BootInfo = { ...this.#boot(role, slot, release), id: ++this.#counters[role] };
-    const spec = specOf(boot, release);
+    const spec = specOf(role, slot, release);
     await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
     listener.starts();
     const place = this.#place(release);
+    const boot = this.#boot(role, slot, release, place.root);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#start(spec, place);
     const { pid } = forked.process;
@@ -87,7 +90,7 @@ export class Forker {
   warm(count: number, release: Release): void {
     const place = this.#place(release);
     for (let slot = 0; slot < count; slot++) {
-      const spec = specOf(this.#boot('worker', slot, release), release);
+      const spec = specOf('worker', slot, release);
       this.#needs.spares.warm(spec, place, () => this.#spare(spec, place, release));
     }
   }
@@ -102,25 +105,29 @@ export class Forker {
     return this.#start({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
   }
 
+  /** An entry file runs where it was started, as long as that is there. */
   #place({ loaded: { target }, environment }: Release): ForkPlace {
-    return { cwd: target.cwd, stdio: this.#needs.logFiles.stdio(), environment };
+    const { installation, logFiles } = this.#needs;
+    const cwd = target.cwd === target.realDir || existsSync(target.cwd) ? target.cwd : target.realDir;
+    return { cwd, root: installation.root(target.realDir), stdio: logFiles.stdio(), environment };
   }
 
-  /** All that a child is told, but for its number. */
-  #boot(role: ChildRole, slot: number, release: Release): Omit<BootInfo, 'id'> {
+  /** All that a child is told. */
+  #boot(role: ChildRole, slot: number, release: Release, root: string): BootInfo {
     const { deadlines, inheritedSockets, parts } = this.#needs;
     const { generation, loaded: { config, target } } = release;
-    const { title, port, host, path, https, balance, log } = config;
+    const { title, port, host, path: file, https, balance, log } = config;
     return {
       role,
+      id: ++this.#counters[role],
       slot,
       generation,
       processTitle: role === 'agent' ? `${title}: agent` : `${title}: worker#${slot}`,
       timeout: role === 'agent' ? deadlines.agent : deadlines.drain,
       baseDir: target.realDir,
       entry: entryOf(role, release),
-      parts: parts.of(role),
-      listen: { port, host, path, https, reusePort: balance === 'reuse-port', inherited: inheritedSockets },
+      parts: parts.of(role, target.realDir, root),
+      listen: { port, host, path: file, https, reusePort: balance === 'reuse-port', inherited: inheritedSockets },
       log,
       config: { ...config },
       hasAgent: this.wantsAgent(release),
@@ -128,15 +135,15 @@ export class Forker {
   }
 }
 
-function specOf({ role, slot, generation, listen }: Omit<BootInfo, 'id'>, { loaded: { config } }: Release): ForkSpec {
+function specOf(role: ChildRole, slot: number, { generation, loaded: { config } }: Release): ForkSpec {
   const preloads = [...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])];
   return {
     role,
     slot,
     generation,
     env: {
-      PORT: listen.path ?? String(listen.port),
-      ...(listen.host ? { HOST: listen.host } : {}),
+      PORT: config.path ?? String(config.port),
+      ...(config.host ? { HOST: config.host } : {}),
       ...(slot >= 0 ? { CLUSTER_SLOT: String(slot) } : {}),
       ...config.env,
     },
@@ -167,9 +174,11 @@ const startProcess: StartProcess = (spec, place) => withOwnPipes(place.stdio, (s
   return fork(spec, { ...place, stdio });
 });
 
+const mainOf = ({ role }: ForkSpec, { root }: ForkPlace): string => path.join(root, `dist/lib/child/${role}-main.cjs`);
+
 function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
   cluster.setupPrimary({
-    exec: built('lib/child/worker-main.cjs'),
+    exec: mainOf(spec, place),
     args: [],
     execArgv: spec.execArgv,
     cwd: place.cwd,
@@ -183,7 +192,7 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
 }
 
 function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
-  const agent = forkProcess(built('lib/child/agent-main.cjs'), [], {
+  const agent = forkProcess(mainOf(spec, place), [], {
     env: { ...process.env, ...place.environment, ...spec.env },
     execArgv: spec.execArgv,
     cwd: place.cwd,

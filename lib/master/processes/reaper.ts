@@ -18,6 +18,7 @@ while read -r verb arg; do
     grace) grace=$arg ;;
     record) record=$arg ;;
     socket) socket=$arg ;;
+    dir) dir=$arg ;;
     mark) mark=$arg ;;
     bye) exit 0 ;;
   esac
@@ -25,6 +26,7 @@ done
 if [ -n "$record" ] && read -r line < "$record" || [ -n "$line" ]; then
   case $line in *"$mark"*) rm -f -- "$record" "$socket" ;; esac
 fi 2>/dev/null
+trap '[ -z "$dir" ] || rm -rf -- "$dir"' EXIT
 tree() {
   printf '%s ' "$1"
   if [ -r "/proc/$1/task/$1/children" ]; then read -r kids < "/proc/$1/task/$1/children"
@@ -48,12 +50,15 @@ kill -9 $all 2>/dev/null
 export class Reaper {
   #shell: ChildProcess | null = null;
   #starting: NodeJS.Immediate | undefined;
-  /** What is said before the shell runs. */
-  #early: string[] = [];
+  /** What is said before the shell runs; null: it does, or will not. */
+  #early: string[] | null = [];
 
   /** `grace`: milliseconds the children may still take after the master's death. */
   start(grace: number): void {
-    if (process.platform === 'win32') return;
+    if (process.platform === 'win32') {
+      this.#early = null;
+      return;
+    }
     // After the first forks, which need not wait for it: none of them runs the app's code before.
     this.#starting = setImmediate(() => this.#spawn());
     this.#say(`grace ${Math.ceil(grace / 1_000)}`);
@@ -68,7 +73,8 @@ export class Reaper {
     (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
     this.#shell = shell;
     this.#starting = undefined;
-    shell.stdin?.write(this.#early.splice(0).join(''));
+    shell.stdin?.write(this.#early?.join('') ?? '');
+    this.#early = null;
   }
 
   /** Files of this instance, removed with it; `mark` tells the record from that of a later start in its place. */
@@ -76,6 +82,11 @@ export class Reaper {
     this.#say(`record ${record}`);
     this.#say(`socket ${socket}`);
     this.#say(`mark ${mark}`);
+  }
+
+  /** The master's own directory, removed when its children are gone. */
+  dir(path: string): void {
+    this.#say(`dir ${path}`);
   }
 
   add(pid: number): void {
@@ -91,12 +102,13 @@ export class Reaper {
     clearImmediate(this.#starting);
     this.#starting = undefined;
     this.#say('bye');
+    this.#early = null;
     this.#shell?.stdin?.end();
     this.#shell = null;
   }
 
   #say(line: string): void {
-    if (this.#starting) this.#early.push(`${line}\n`);
+    if (this.#early) this.#early.push(`${line}\n`);
     else this.#shell?.stdin?.write(`${line}\n`);
   }
 }
