@@ -1,7 +1,7 @@
 import { ClusterError, wire } from '../kit/errors.js';
 import type { Wire } from '../node/handle-pipe.js';
 import { declareType } from './declarations.js';
-import { FrameReader, frame, frameOn, unframe, type Frame } from './frames.js';
+import { FrameReader, LONGEST, frame, frameOn, unframe, type Frame } from './frames.js';
 import { SLICE, type Intake } from './intake.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 import { Outbox } from './outbox.js';
@@ -30,9 +30,12 @@ export interface ChannelOptions {
   guard?: Guard;
 }
 
-/** Bytes that the other side may leave unread: beyond it envelopes, which anybody can repeat, are dropped; then all but our own. */
-const UNREAD_ENVELOPES = 8 * 1024 * 1024;
-const UNREAD = 2 * UNREAD_ENVELOPES;
+/**
+ * Bytes that the other side may leave unread, more than one message: beyond it envelopes, which anybody can repeat, are dropped;
+ * then all but our own.
+ */
+const UNREAD_ENVELOPES = LONGEST + 8 * 1024 * 1024;
+const UNREAD = 2 * LONGEST;
 
 /**
  * Typed messages between the master and one child, over a pipe of their own (docs/decisions/channel.md): a connection that is
@@ -58,6 +61,8 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   #open = true;
   /** Less of it is heard than it says. */
   #resting = false;
+  /** Nothing of it is heard. */
+  #deaf = false;
 
   constructor(wire: Wire, { declaring = false, guard }: ChannelOptions = {}) {
     this.#wire = wire;
@@ -65,6 +70,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     this.#outbox = new Outbox(wire);
     this.#early = declaring ? [] : null;
     wire.on('data', (chunk: Buffer) => {
+      if (this.#deaf) return;
       this.#frames.push(chunk);
       if (!this.#resting) this.#hear(chunk.length);
     });
@@ -138,6 +144,12 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     else this.#wire.unref();
   }
 
+  /** Reads on and listens to nothing, until the other side is gone. */
+  ignore(): void {
+    this.#deaf = true;
+    this.#requests.end();
+  }
+
   /** For good; what waits for an answer is rejected with ERR_CLUSTER_CHANNEL_CLOSED. */
   end(): void {
     this.#wire.destroy();
@@ -163,7 +175,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     let heard = 0;
     let over = false;
     try {
-      for (let body = this.#frames.next(); body && this.#open; body = this.#frames.next()) {
+      for (let body = this.#frames.next(); body && !this.#deaf; body = this.#frames.next()) {
         this.#dispatch(unframe(body));
         heard++;
         over = this.#guard !== undefined && performance.now() - began > SLICE;
@@ -174,7 +186,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     }
     const flood = this.#guard?.intake.took(performance.now() - began, heard, bytes);
     if (flood) this.#misuse(flood);
-    if (!over || !this.#open) return;
+    if (!over || this.#deaf) return;
     this.#resting = true;
     this.#wire.pause?.();
     setImmediate(() => {
@@ -225,16 +237,16 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   }
 
   #misuse(reason: string): void {
-    if (!this.#open) return;
-    this.end();
-    this.#close();
-    this.#guard?.misused(reason);
+    if (this.#deaf) return;
+    this.ignore();
+    if (this.#guard) this.#guard.misused(reason);
+    else this.end();
   }
 
   #close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#requests.end();
+    this.ignore();
     for (const listener of this.#closed) listener();
   }
 }

@@ -7,7 +7,7 @@ import { awaitsHandle, guardIpc, unreadOn } from '../node/ipc-reader.js';
 import { isInternal } from '../node/cluster.js';
 
 /** Bytes that a parent process may leave unread. */
-const UNREAD = 8 * 1024 * 1024;
+const UNREAD = LONGEST + 8 * 1024 * 1024;
 
 /** Sends to the process that has forked this one, where it is there and reads. */
 export function toParent(envelope: Envelope, drops: Drops): void {

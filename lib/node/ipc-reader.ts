@@ -20,8 +20,8 @@ type Emitting = {
 /** What waits until the other side has acknowledged a handle. */
 type Queueing = { _handleQueue?: unknown[] | null };
 
-/** A text: what is wrong with a message; false: nobody is to hear it; `alone`: what is heard of one whose handle nobody takes. */
-export type Verdict = boolean | string | { alone: unknown };
+/** A text: what is wrong with a message; false: nobody is to hear it; else what is answered, and what is heard in its place. */
+export type Verdict = boolean | string | { answer: object; heard?: unknown };
 
 /** How one process listens on Node's channel to another that it does not trust. */
 export interface IpcGuard {
@@ -176,8 +176,8 @@ class IpcReader {
     if (verdict !== true) handle?.close();
     if (typeof verdict === 'string') return this.#misuse(verdict);
     if (typeof verdict === 'object') {
-      this.#emit((target) => target._send({ cmd: 'NODE_HANDLE_ACK' }, null, true));
-      this.#emit((target) => target.emit('message', verdict.alone));
+      this.#emit((target) => target._send(verdict.answer, null, true));
+      if ('heard' in verdict) this.#emit((target) => target.emit('message', verdict.heard));
     } else if (verdict) {
       this.#emit((target) => target.emit(internal ? 'internalMessage' : 'message', message, handle), internal);
     }

@@ -208,7 +208,7 @@ export class Child implements ChildView {
     if (this.causeOfDeath === 'cutOff' || this.state === 'killing' || this.state === 'exited') return;
     this.causeOfDeath = 'cutOff';
     this.failure = { error: { name: 'ClusterError', code: 'ERR_CLUSTER_CUT_OFF', message: `cut off, as ${reason}` } };
-    this.channel.end();
+    this.channel.ignore();
     void this.kill('abort');
   }
 

@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process';
-import cluster from 'node:cluster';
 import { fstatSync } from 'node:fs';
 import { LONGEST as LONGEST_MESSAGE } from '../../ipc/frames.js';
 import { SLICE, type Intake } from '../../ipc/intake.js';
@@ -55,7 +54,6 @@ function ownSocket(fd: unknown): boolean {
 }
 
 const NATIVE = 'net.Native';
-const connections = among(NATIVE, 'net.Socket');
 const handleTypes = among(NATIVE, 'net.Socket', 'net.Server', 'dgram.Native', 'dgram.Socket');
 
 /**
@@ -80,8 +78,12 @@ export class NodeMessages {
       return this.#awaitsHandle() || 'it acknowledges a handle that it was not sent';
     }
     if (isClusters(message)) return this.#cluster(message);
-    // Node's own of which it hears where something was sent; ours always bring a handle.
-    return message.cmd.startsWith('NODE_SOCKET_');
+    // Of a server one of whose connections was sent here, and closed: nothing is left of it.
+    const { key } = message;
+    if (message.cmd === 'NODE_SOCKET_NOTIFY_CLOSE') return { answer: { cmd: 'NODE_SOCKET_ALL_CLOSED', key } };
+    if (message.cmd === 'NODE_SOCKET_GET_COUNT') return { answer: { cmd: 'NODE_SOCKET_COUNT', key, count: 0 } };
+    // Ours always bring a handle.
+    return false;
   }
 
   /** What the master's node:cluster says: the answer tells whether it listens. */
@@ -92,7 +94,7 @@ export class NodeMessages {
     if (key !== undefined && !message.errno) this.#listening.add(key);
   }
 
-  #cluster(message: ClusterMessage): boolean | string {
+  #cluster(message: ClusterMessage): Verdict {
     const { act, ack } = message;
     if (act === undefined) return whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)(ack) || 'it answers what is no question';
     const fields = typeof act === 'string' && Object.hasOwn(acts, act) ? acts[act] : undefined;
@@ -117,9 +119,9 @@ export class NodeMessages {
       const back = msg.cmd === hatchery.connectionBack && type === NATIVE && maybe(text)(msg.key) && handle.readStop !== undefined;
       return back || 'it sends a handle with a message that takes none';
     }
-    // Nobody in the master takes handles from an application but who listens to node:cluster himself, and one that nobody takes
-    // stays open. Node would listen on one that is called a server.
-    return (cluster.listenerCount('message') > 0 && connections(type)) || { alone: msg };
+    // Nobody in the master takes handles from an application, and one that nobody takes stays open. Node would read from it, or
+    // listen on it, whatever it is.
+    return { answer: { cmd: 'NODE_HANDLE_ACK' }, heard: msg };
   }
 }
 
