@@ -9,8 +9,9 @@ type Data = Readonly<Record<string, unknown>>;
 const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value: unknown): boolean => typeof value === 'string' && value.length <= LINE;
 const isFigure = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+/** A list may have holes, which `every` passes over. */
 const isListOf = (value: unknown, is: (one: unknown) => boolean): boolean =>
-  Array.isArray(value) && value.length <= MANY && value.every(is);
+  Array.isArray(value) && value.length <= MANY && Array.from(value).every(is);
 
 /** All but the first may be unknown to the child. */
 const FIGURES: readonly (keyof Sample)[] = [
