@@ -30,11 +30,12 @@ export interface ChannelOptions {
   guard?: Guard;
 }
 
-/**
- * Bytes that the other side may leave unread, more than one message: beyond it envelopes, which anybody can repeat, are dropped;
- * then all but our own.
- */
-const UNREAD_ENVELOPES = LONGEST + 8 * 1024 * 1024;
+/** Bytes that the other side may leave unread before envelopes, which anybody can repeat, are dropped. */
+const UNREAD_ENVELOPES = 8 * 1024 * 1024;
+/** The same where they are few messages: one of the longest is no reason to drop the next. */
+const FEW = 64;
+const UNREAD_FEW = LONGEST + UNREAD_ENVELOPES;
+/** Before anything but our own is dropped. */
 const UNREAD = 2 * LONGEST;
 
 /**
@@ -156,8 +157,8 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   }
 
   #hasRoom(type: string): boolean {
-    const { size } = this.#outbox;
-    if (size <= UNREAD_ENVELOPES || type.startsWith('child.')) return true;
+    const { size, messages } = this.#outbox;
+    if (size <= (messages > FEW ? UNREAD_ENVELOPES : UNREAD_FEW) || type.startsWith('child.')) return true;
     if (size <= UNREAD && type !== 'messenger.envelope') return true;
     this.dropped++;
     return false;
@@ -165,6 +166,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
 
   #write(message: Frame): boolean {
     if (!this.#open || !this.#wire.writable) return false;
+    this.#guard?.intake.sent();
     this.#outbox.write(this.#guard ? frameOn(message) : frame(message));
     return true;
   }
@@ -184,7 +186,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     } catch (error) {
       return this.#misuse(`it sends what is no message: ${(error as Error).message}`);
     }
-    const flood = this.#guard?.intake.took(performance.now() - began, heard, bytes);
+    const flood = this.#guard?.intake.took(heard, bytes);
     if (flood) this.#misuse(flood);
     if (!over || this.#deaf) return;
     this.#resting = true;

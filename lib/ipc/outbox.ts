@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import type { Wire } from '../node/handle-pipe.js';
 
 /** Bytes that are written in one go when the other side reads again. */
-const SLAB = 64 * 1024;
+const SLAB = 256 * 1024;
 /** Milliseconds that the last words may take while the other side reads what stands before them. */
 const LAST_WORDS = 500;
 
@@ -16,6 +16,7 @@ export class Outbox {
   /** Bytes used of the last slab; those before it are full. */
   #used = 0;
   #kept = 0;
+  #messages = 0;
 
   constructor(wire: Wire) {
     this.#wire = wire;
@@ -26,8 +27,15 @@ export class Outbox {
     return this.#wire.writableLength + this.#kept;
   }
 
+  /** How many were written since it was empty. */
+  get messages(): number {
+    return this.#messages;
+  }
+
   write(data: Buffer): void {
-    if (this.size === 0) this.#wire.write(data, this.#written);
+    const { size } = this;
+    this.#messages = size === 0 ? 1 : this.#messages + 1;
+    if (size === 0) this.#wire.write(data, this.#written);
     else this.#keep(data);
   }
 

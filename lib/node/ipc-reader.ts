@@ -32,7 +32,7 @@ export interface IpcGuard {
   /** Looks at a message before anybody hears it. */
   admit(message: unknown, handle: RawHandle | undefined): Verdict;
   /** After a slice; a text is what is wrong with all of it. */
-  took(ms: number, messages: number, bytes: number): string | null;
+  took(messages: number, bytes: number): string | null;
   /** It has broken the rules; nothing more of it is heard here. */
   misused(reason: string): void;
 }
@@ -141,7 +141,7 @@ class IpcReader {
       if (late) break;
     }
     if (this.#over) return;
-    const wrong = this.#guard.took(performance.now() - began, heard, bytes) ?? this.#unread();
+    const wrong = this.#guard.took(heard, bytes) ?? this.#unread();
     if (wrong) return this.#misuse(wrong);
     if (!late) return;
     this.#pipe.readStop?.();
