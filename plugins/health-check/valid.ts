@@ -13,14 +13,14 @@ const isFigure = (value: unknown): boolean => typeof value === 'number' && Numbe
 const isListOf = (value: unknown, is: (one: unknown) => boolean): boolean =>
   Array.isArray(value) && value.length <= MANY && Array.from(value).every(is);
 
-/** All but the first may be unknown to the child. */
 const FIGURES: readonly (keyof Sample)[] = [
-  'at', 'rss', 'heapUsed', 'heapLimit', 'cpu', 'eventLoopUtilization', 'eventLoopDelay', 'requests', 'connections',
+  'at', 'heapUsed', 'heapLimit', 'cpu', 'eventLoopUtilization', 'eventLoopDelay', 'requests', 'connections',
 ];
 
 /** What children tell of their health, looked at in the master, which believes none of it. */
 export const isSample = (value: unknown): value is Sample =>
-  isData(value) && FIGURES.every((name, at) => isFigure(value[name]) || (at > 0 && value[name] === null)) && isListOf(value.checks, isText);
+  isData(value) && FIGURES.every((name) => isFigure(value[name]))
+  && (value.rss === null || isFigure(value.rss)) && isListOf(value.checks, isText);
 
 const isRequest = (value: unknown): boolean =>
   isData(value) && isText(value.method) && isText(value.path) && (value.age === null || isFigure(value.age));

@@ -4,6 +4,7 @@ import { LONGEST as LONGEST_MESSAGE } from '../../ipc/frames.js';
 import { SLICE, type Intake } from '../../ipc/intake.js';
 import { message as hatchery } from '../../ipc/messages.js';
 import { addressKey, isClusters, isInternal, seeSent, type ClusterMessage } from '../../node/cluster.js';
+import { guardEnds } from '../../node/cluster-ends.js';
 import { awaitsHandle, guardIpc, type Verdict } from '../../node/ipc-reader.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
@@ -129,6 +130,7 @@ export class NodeMessages {
 export function guardNode(child: ChildProcess, intake: Intake, misused: (reason: string) => void): void {
   // Where descriptors are used up there is none.
   if (!child.channel) return;
+  guardEnds(child);
   const messages = new NodeMessages(() => awaitsHandle(child));
   guardIpc(child, {
     longest: LONGEST_MESSAGE,
