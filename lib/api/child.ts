@@ -22,9 +22,9 @@ export const childTable: Readonly<Record<ChildState, Partial<Record<ChildEvent, 
 /**
  * Why a process ended. `requested`: it was asked to; `crash`: it failed, or ended unasked; `startTimeout`: it was not ready
  * within `startTimeout`; `unresponsive`: health-check found that it hangs; `lostChannel`: the master could not reach it any
- * more; `outOfMemory`: its heap was full, or the system has killed it for memory.
+ * more; `outOfMemory`: its heap was full, or the system has killed it for memory; `cutOff`: it broke the rules of its channels.
  */
-export type ExitCause = 'requested' | 'crash' | 'startTimeout' | 'unresponsive' | 'lostChannel' | 'outOfMemory';
+export type ExitCause = 'requested' | 'crash' | 'startTimeout' | 'unresponsive' | 'lostChannel' | 'outOfMemory' | 'cutOff';
 
 /** The end of one process. */
 export interface ExitInfo {

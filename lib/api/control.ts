@@ -122,6 +122,8 @@ export interface ChildStatus {
   lastExit: LastExit | null;
   /** While draining: what it still waits for. */
   waiting?: Waiting;
+  /** Messages to it that were not kept, as it does not read; absent where there are none. */
+  dropped?: number;
   /** What plugins add in `collectStatus`. */
   [extra: string]: unknown;
 }

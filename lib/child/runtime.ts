@@ -2,6 +2,7 @@ import type { Server } from 'node:net';
 import type { Context, ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
+import { Drops } from '../kit/drops.js';
 import { Logger, type LogLevel } from '../kit/logger.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
 import { openWire } from '../node/handle-pipe.js';
@@ -59,6 +60,9 @@ export class SeriesChildHook<Args extends unknown[]> extends Taps<Args> implemen
   }
 }
 
+/** Characters of what is told of this process in one line. */
+const LINE = 200;
+
 /** A child's own channel, made before it knows anything of itself. */
 export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openWire(CHANNEL_FD), { declaring: true });
 
@@ -92,13 +96,16 @@ export class ChildRuntime implements Runtime {
     this.channel = channel;
     const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
     this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output: logOutput });
-    this.messenger = new ProcessMessenger((envelope) => { channel.send('messenger.envelope', envelope); }, () => boot.hasAgent);
+    const drops = new Drops((text) => this.logger.warn(text));
+    this.messenger = new ProcessMessenger((envelope) => {
+      if (!channel.send('messenger.envelope', envelope) && channel.open) drops.add('messages to the master, which does not read,');
+    }, () => boot.hasAgent);
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
       // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
       process.emit('message', envelope, undefined);
     });
-    onSlowPath((what) => { channel.send('child.slowPath', what); });
+    onSlowPath((what) => { channel.send('child.slowPath', what.slice(0, LINE)); });
     this.hooks = {
       boot: new SeriesChildHook<[BootInfo]>(),
       server: new SyncChildHook<[Server]>(),
@@ -123,7 +130,7 @@ export class ChildRuntime implements Runtime {
   }
 
   onClose(fn: () => unknown, name?: string): void {
-    this.closers.push({ fn, name: name || fn.name || `onClose #${this.closers.length + 1}` });
+    this.closers.push({ fn, name: (name || fn.name || `onClose #${this.closers.length + 1}`).slice(0, LINE) });
   }
 }
 

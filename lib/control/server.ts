@@ -21,6 +21,10 @@ export type Line =
 const HEARTBEAT = 2_000;
 /** What a client that does not read may leave in our memory, bytes; progress beyond it is dropped. */
 const UNREAD = 64 * 1024;
+/** Connections at the same time; those beyond are closed at once. */
+const MOST = 100;
+/** What a client gets to say what it wants, ms. */
+const ASKED = 5_000;
 /** What the last answer gets to be written before its connection is cut at close, ms. */
 const LAST_WORDS = 300;
 
@@ -69,6 +73,8 @@ export class ControlServer {
   readonly #master: Controlled;
   #server: Server | null = null;
   readonly #sockets = new Set<Socket>();
+  /** Until they have asked for something. */
+  readonly #silent = new WeakMap<Socket, NodeJS.Timeout>();
   #http: Promise<HttpServer> | undefined;
   /** The socket, and the file that it is. */
   #path = '';
@@ -84,6 +90,7 @@ export class ControlServer {
    */
   async listen(path: string): Promise<void> {
     const server = createServer((socket) => { void this.#accept(socket); });
+    server.maxConnections = MOST;
     server.on('error', (error) => debug('%s', error.message));
     const before = this.#server;
     if (windows) {
@@ -120,7 +127,12 @@ export class ControlServer {
 
   async #accept(socket: Socket): Promise<void> {
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    const silent = setTimeout(() => socket.destroy(), ASKED).unref();
+    this.#silent.set(socket, silent);
+    socket.once('close', () => {
+      clearTimeout(silent);
+      this.#sockets.delete(socket);
+    });
     socket.on('error', (error) => debug('%s', error.message));
     // node:http is loaded by the first who asks: most masters are never asked, and none while it starts.
     this.#http ??= import('node:http').then(({ createServer: createHttp }) =>
@@ -129,6 +141,7 @@ export class ControlServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    clearTimeout(this.#silent.get(request.socket));
     response.on('error', (error) => debug('%s', error.message));
     response.setHeader('Connection', 'close');
     try {

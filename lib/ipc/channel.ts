@@ -1,20 +1,42 @@
-import { writeSync } from 'node:fs';
-import { deserialize, serialize } from 'node:v8';
-import { ClusterError, fromWire, wire, type ErrorData } from '../kit/errors.js';
+import { ClusterError, wire } from '../kit/errors.js';
 import type { Wire } from '../node/handle-pipe.js';
 import { declareType } from './declarations.js';
+import { FrameReader, LONGEST, frame, frameOn, unframe, type Frame } from './frames.js';
+import { SLICE, type Intake } from './intake.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
+import { Outbox } from './outbox.js';
+import { Requests, type RequestOptions } from './requests.js';
 
 /** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */
 export const CHANNEL_FD = 4;
 
-type Frame =
-  | [kind: 'send', type: string, data: unknown]
-  | [kind: 'ask', type: string, data: unknown, id: number]
-  | [kind: 'answer', id: number, data: unknown]
-  | [kind: 'refuse', id: number, error: ErrorData];
+interface Handler {
+  handle(data: never): unknown;
+  valid?: ((data: unknown) => boolean) | undefined;
+}
 
-type Handler = (data: never) => unknown;
+/** How a process listens to one that it does not trust. */
+export interface Guard {
+  /** On all the ways on which it can talk. */
+  intake: Intake;
+  /** It has broken the rules; nothing more of it is heard here. */
+  misused(reason: string): void;
+}
+
+export interface ChannelOptions {
+  /** Types are still being declared, until `declared` is called; what comes before its type waits for it. */
+  declaring?: boolean;
+  /** Without one, what is no message ends the channel. */
+  guard?: Guard;
+}
+
+/** Bytes that the other side may leave unread before envelopes, which anybody can repeat, are dropped. */
+const UNREAD_ENVELOPES = 8 * 1024 * 1024;
+/** The same where they are few messages: one of the longest is no reason to drop the next. */
+const FEW = 64;
+const UNREAD_FEW = LONGEST + UNREAD_ENVELOPES;
+/** Before anything but our own is dropped. */
+const UNREAD = 2 * LONGEST;
 
 /**
  * Typed messages between the master and one child, over a pipe of their own (docs/decisions/channel.md): a connection that is
@@ -22,25 +44,37 @@ type Handler = (data: never) => unknown;
  * keeps what is written before the child reads (the same, 2). It is no relay for anything else: a request of a type without a
  * handler is rejected with ERR_CLUSTER_UNKNOWN_MESSAGE.
  *
- * Frames: length (4 bytes, big endian), then `v8.serialize`d data, so Map, Date, Buffer and typed arrays arrive as they are.
+ * Data are cloned as V8 does it (see frames.ts), so Map, Date, Buffer and typed arrays arrive as they are. The master believes
+ * nothing that a child says (docs/decisions/untrusted-children.md).
  */
 export class Channel<Self extends Role = Role, Peer extends Role = Role> {
+  /** Messages that were not sent, as the other side does not read. */
+  dropped = 0;
   readonly #wire: Wire;
+  readonly #guard: Guard | undefined;
+  readonly #outbox: Outbox;
+  readonly #frames = new FrameReader();
   readonly #handlers = new Map<string, Handler>();
-  readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
+  readonly #requests = new Requests();
   readonly #closed: (() => void)[] = [];
   /** What came before the parts of plugins could declare it; null once they have. */
   #early: Frame[] | null;
-  #chunks: Buffer[] = [];
-  #size = 0;
-  #next = 1;
   #open = true;
+  /** Less of it is heard than it says. */
+  #resting = false;
+  /** Nothing of it is heard. */
+  #deaf = false;
 
-  /** `declaring`: types are still being declared, until `declared` is called; what comes before its type waits for it. */
-  constructor(wire: Wire, { declaring = false } = {}) {
+  constructor(wire: Wire, { declaring = false, guard }: ChannelOptions = {}) {
     this.#wire = wire;
+    this.#guard = guard;
+    this.#outbox = new Outbox(wire);
     this.#early = declaring ? [] : null;
-    wire.on('data', (chunk: Buffer) => this.#receive(chunk));
+    wire.on('data', (chunk: Buffer) => {
+      if (this.#deaf) return;
+      this.#frames.push(chunk);
+      if (!this.#resting) this.#hear(chunk.length);
+    });
     // A broken pipe is the other side's end, which 'close' tells.
     wire.on('error', () => {});
     wire.on('close', () => this.#close());
@@ -52,31 +86,30 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     return this.#open;
   }
 
-  /** Sends and forgets. False when the other side is gone. */
+  /** Sends and forgets. False when it was not sent: the other side is gone, or has not read for long. */
   send<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>): boolean {
-    return this.#write(['send', type, data]);
+    return this.#hasRoom(type) && this.#write(['send', type, data]);
   }
 
   /**
-   * Sends and waits for the handler's answer. Rejects with the handler's error, ERR_CLUSTER_REQUEST_TIMEOUT or
-   * _CHANNEL_CLOSED. `timeout` in ms.
+   * Sends and waits for the handler's answer. Rejects with the handler's error, ERR_CLUSTER_REQUEST_TIMEOUT,
+   * _CHANNEL_CLOSED, or _NOT_READING where too much is unread already.
    */
-  request<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>, { timeout }: { timeout: number }): Promise<ReplyOf<T>> {
-    return new Promise<unknown>((resolve, reject) => {
-      const id = this.#next++;
-      const timer = setTimeout(() => {
-        this.#asked.delete(id);
-        reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT', `"${type}" was not answered within ${timeout} ms`));
-      }, timeout);
-      this.#asked.set(id, { resolve, reject, timer });
-      if (!this.#write(['ask', type, data, id])) this.#fail(id, gone());
-    }) as Promise<ReplyOf<T>>;
+  request<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>, options: RequestOptions): Promise<ReplyOf<T>> {
+    if (this.#hasRoom(type)) return this.#requests.ask(type, options, (id) => this.#write(['ask', type, data, id])) as Promise<ReplyOf<T>>;
+    return Promise.reject(new ClusterError('ERR_CLUSTER_NOT_READING', `"${type}" was not sent, as too much is unread there`));
   }
 
-  /** Declares a type and what handles it. @throws ClusterError ERR_CLUSTER_PLUGIN: a type has one handler, and this has one */
-  on<T extends SentBy<Peer> & ReceivedBy<Self>>(type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>): void {
+  /**
+   * Declares a type and what handles it. One handler a type. In the master `valid` looks at the data first, as a child may say
+   * anything: one that says what is not valid is cut off. @throws ClusterError ERR_CLUSTER_PLUGIN: a type has one handler, and
+   * this has one
+   */
+  on<T extends SentBy<Peer> & ReceivedBy<Self>>(
+    type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>, valid?: (data: unknown) => boolean,
+  ): void {
     declareType(this, type);
-    this.#handlers.set(type, handler as Handler);
+    this.#handlers.set(type, { handle: handler, valid });
     const early = this.#early?.filter((frame) => frame[1] === type) ?? [];
     if (early.length === 0) return;
     this.#early = this.#early?.filter((frame) => frame[1] !== type) ?? null;
@@ -95,13 +128,15 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     this.#closed.push(listener);
   }
 
-  /** In a child, right before it exits: written synchronously, past the event loop. */
+  /**
+   * In a child, right before it exits: written synchronously, past the event loop. What has not left yet goes first: a frame in
+   * the middle of another one is none (test/integration/hostile-exit.test.ts).
+   */
   sendLast<T extends SentBy<Self> & ReceivedBy<Peer>>(type: T, data: DataOf<T>): void {
-    try {
-      writeSync(CHANNEL_FD, frame(['send', type, data] satisfies Frame));
-    } catch {
-      // The master is gone or the pipe is full; the exit code still tells.
-    }
+    if (!this.#open || this.#outbox.writeLast(CHANNEL_FD, () => frame(['send', type, data])) === 'alone') return;
+    // Else the event loop would write once more what stood before it, should the process live on.
+    this.#open = false;
+    this.#wire.destroy();
   }
 
   /** Lets the process end while the channel is open, or keeps it up. */
@@ -110,30 +145,57 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     else this.#wire.unref();
   }
 
+  /** Reads on and listens to nothing, until the other side is gone. */
+  ignore(): void {
+    this.#deaf = true;
+    this.#requests.end();
+  }
+
   /** For good; what waits for an answer is rejected with ERR_CLUSTER_CHANNEL_CLOSED. */
   end(): void {
     this.#wire.destroy();
   }
 
+  #hasRoom(type: string): boolean {
+    const { size, messages } = this.#outbox;
+    if (size <= (messages > FEW ? UNREAD_ENVELOPES : UNREAD_FEW) || type.startsWith('child.')) return true;
+    if (size <= UNREAD && type !== 'messenger.envelope') return true;
+    this.dropped++;
+    return false;
+  }
+
   #write(message: Frame): boolean {
     if (!this.#open || !this.#wire.writable) return false;
-    this.#wire.write(frame(message));
+    this.#guard?.intake.sent();
+    this.#outbox.write(this.#guard ? frameOn(message) : frame(message));
     return true;
   }
 
-  #receive(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#size += chunk.length;
-    while (this.#size >= 4) {
-      if (this.#chunks[0]!.length < 4) this.#chunks = [Buffer.concat(this.#chunks)];
-      const length = this.#chunks[0]!.readUInt32BE(0);
-      if (this.#size < 4 + length) return;
-      const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-      const rest = all.subarray(4 + length);
-      this.#chunks = rest.length > 0 ? [rest] : [];
-      this.#size = rest.length;
-      this.#dispatch(deserialize(all.subarray(4, 4 + length)) as Frame);
+  /** What has come, but no longer than a slice: the rest in the next turn, and nothing more is read until then. */
+  #hear(bytes = 0): void {
+    const began = performance.now();
+    let heard = 0;
+    let over = false;
+    try {
+      for (let body = this.#frames.next(); body && !this.#deaf; body = this.#frames.next()) {
+        this.#dispatch(unframe(body));
+        heard++;
+        over = this.#guard !== undefined && performance.now() - began > SLICE;
+        if (over) break;
+      }
+    } catch (error) {
+      return this.#misuse(`it sends what is no message: ${(error as Error).message}`);
     }
+    const flood = this.#guard?.intake.took(heard, bytes);
+    if (flood) this.#misuse(flood);
+    if (!over || this.#deaf) return;
+    this.#resting = true;
+    this.#wire.pause?.();
+    setImmediate(() => {
+      this.#resting = false;
+      this.#hear();
+      if (!this.#resting) this.#wire.resume?.();
+    });
   }
 
   #dispatch(message: Frame): void {
@@ -143,20 +205,21 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     }
     switch (message[0]) {
       case 'send':
-        void this.#handlers.get(message[1])?.(message[2] as never);
-        return;
       case 'ask': {
-        const [, type, data, id] = message;
-        void this.#answer(type, data, id);
+        const [kind, type, data] = message;
+        const handler = this.#handlers.get(type);
+        if (this.#guard && handler?.valid && !handler.valid(data)) return this.#misuse(`its "${type}" is not as it was declared`);
+        if (kind === 'ask') void this.#answer(type, data, message[3]);
+        else if (handler) run(() => handler.handle(data as never));
         return;
       }
       case 'answer': {
-        const waiting = this.#take(message[1]);
-        waiting?.resolve(message[2]);
+        const wrong = this.#requests.answered(message[1], message[2], this.#guard !== undefined);
+        if (wrong) this.#misuse(wrong);
         return;
       }
       case 'refuse':
-        this.#take(message[1])?.reject(fromWire(message[2]));
+        this.#requests.refused(message[1], message[2]);
     }
   }
 
@@ -164,38 +227,37 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     try {
       const handler = this.#handlers.get(type);
       if (!handler) throw new ClusterError('ERR_CLUSTER_UNKNOWN_MESSAGE', `no handler is declared for "${type}"`);
-      this.#write(['answer', id, await handler(data as never)]);
+      this.#reply(['answer', id, await handler.handle(data as never)]);
     } catch (error) {
-      this.#write(['refuse', id, wire(error)]);
+      this.#reply(['refuse', id, wire(error)]);
     }
   }
 
-  #take(id: number) {
-    const waiting = this.#asked.get(id);
-    if (!waiting) return undefined;
-    this.#asked.delete(id);
-    clearTimeout(waiting.timer);
-    return waiting;
+  #reply(message: Frame): void {
+    if (this.#outbox.size <= UNREAD) this.#write(message);
+    else this.#misuse('it asks, and does not read the answers');
   }
 
-  #fail(id: number, error: Error): void {
-    this.#take(id)?.reject(error);
+  #misuse(reason: string): void {
+    if (this.#deaf) return;
+    this.ignore();
+    if (this.#guard) this.#guard.misused(reason);
+    else this.end();
   }
 
   #close(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const id of [...this.#asked.keys()]) this.#fail(id, gone());
+    this.ignore();
     for (const listener of this.#closed) listener();
   }
 }
 
-const gone = () => new ClusterError('ERR_CLUSTER_CHANNEL_CLOSED', 'the other process is gone');
-
-function frame(message: Frame): Buffer {
-  const body = serialize(message);
-  const out = Buffer.allocUnsafe(4 + body.length);
-  out.writeUInt32BE(body.length, 0);
-  body.copy(out, 4);
-  return out;
+/** What a handler throws is the handler's, and no reason to stop listening. */
+function run(handle: () => unknown): void {
+  try {
+    void handle();
+  } catch (error) {
+    process.nextTick(() => { throw error; });
+  }
 }

@@ -28,6 +28,9 @@ export const ERRORS = {
   ERR_CLUSTER_NO_RECEIVER: { exit: 1, means: 'nobody is there to take the message' },
   ERR_CLUSTER_REQUEST_TIMEOUT: { exit: 1, means: 'a request was not answered in time' },
   ERR_CLUSTER_CHANNEL_CLOSED: { exit: 1, means: 'the other process is gone' },
+  ERR_CLUSTER_NOT_READING: { exit: 1, means: 'a process has not read for so long that nothing more is kept for it' },
+  ERR_CLUSTER_MESSAGE_TOO_LONG: { exit: 1, means: 'a message is longer than 16 MiB' },
+  ERR_CLUSTER_CUT_OFF: { exit: 1, means: 'a child broke the rules of its channels and was killed; the message says how' },
   ERR_CLUSTER_UNKNOWN_MESSAGE: { exit: 1, means: 'an internal message nobody declared' },
   ERR_CLUSTER_NOT_SERVABLE: { exit: 1, means: 'what the app exports can be neither called nor listened on, and it listens nowhere itself' },
   ERR_CLUSTER_TYPESCRIPT: { exit: 1, means: 'a TypeScript entry, and neither this Node.js nor an installed tsx can run it' },
@@ -75,20 +78,41 @@ export class ClusterError extends Error {
   }
 }
 
+/** Characters of an error's texts that other processes are told: an assertion of two large values has many more. */
+const TOLD = 64 * 1024;
+const clip = (text: unknown, most = TOLD): string => String(text).slice(0, most);
+
 /** An error, or whatever else was thrown, as data for another process or JSON; its causes are told in `stack`. */
 export function wire(error: unknown): ErrorData {
   if (!(error instanceof Error)) {
-    if (typeof error === 'string') return { name: 'Error', message: error };
-    return { name: 'Error', message: JSON.stringify(error) ?? String(error), stack: describeError(error) };
+    if (typeof error === 'string') return { name: 'Error', message: clip(error) };
+    return { name: 'Error', message: clip(asText(error)), stack: clip(describeError(error)) };
   }
   const { name, message, stack, code, detail } = error as Error & { code?: unknown; detail?: unknown };
   return {
-    name,
-    message,
-    stack: stack === undefined ? undefined : describeError(error),
-    ...(typeof code === 'string' ? { code } : {}),
-    ...(typeof detail === 'string' ? { detail } : {}),
+    name: clip(name, 200),
+    message: clip(message),
+    stack: stack === undefined ? undefined : clip(describeError(error)),
+    ...(typeof code === 'string' ? { code: clip(code, 200) } : {}),
+    ...(typeof detail === 'string' ? { detail: clip(detail) } : {}),
   };
+}
+
+/** Not everything that is thrown can be JSON: a circle, a bigint. */
+function asText(thrown: unknown): string {
+  try {
+    return JSON.stringify(thrown) ?? String(thrown);
+  } catch {
+    return inspect(thrown);
+  }
+}
+
+/** Whether something, from a process that is not trusted, is what {@link wire} makes. */
+export function isErrorData(value: unknown): value is ErrorData {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, message, stack, code, detail } = value as Record<keyof ErrorData, unknown>;
+  return typeof name === 'string' && typeof message === 'string'
+    && [stack, code, detail].every((one) => one === undefined || typeof one === 'string');
 }
 
 /** What {@link wire} has made of an error, as an error again. */

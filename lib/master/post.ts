@@ -1,11 +1,14 @@
 import type { ChildView } from '../api/child.js';
 import type { Hooks } from '../api/hooks.js';
 import type { ChildRole, Envelope } from '../ipc/messages.js';
+import { Drops } from '../kit/drops.js';
 import type { Logger } from '../kit/logger.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
 import { Router, type Recipient } from '../messenger/router.js';
 import type { Life } from './life.js';
+import { listenToParent, toParent } from './parent.js';
 import type { Child } from './processes/child.js';
+import { processName } from './processes/exit-report.js';
 import type { Forker } from './processes/forker.js';
 import type { Slot } from './processes/slot.js';
 import type { Workers } from './processes/workers.js';
@@ -37,19 +40,18 @@ export class Post {
   readonly messenger: ProcessMessenger;
   readonly #needs: PostNeeds;
   readonly #router: Router;
+  readonly #drops: Drops;
 
   constructor(needs: PostNeeds) {
     this.#needs = needs;
+    this.#drops = new Drops((text) => needs.logger.warn(text));
     const { hooks, workers, agent, releases, forker } = needs;
     this.messenger = new ProcessMessenger((envelope) => this.#send(envelope), () => forker.wantsAgent(releases.current));
     this.#router = new Router({
-      workers: () => workers.children().flatMap(recipient),
-      agent: () => agent.current ? recipient(agent.current)[0] ?? null : null,
+      workers: () => workers.children().flatMap((child) => this.#recipient(child)),
+      agent: () => agent.current ? this.#recipient(agent.current)[0] ?? null : null,
       master: (envelope) => this.#receive(envelope),
-      parent: (envelope) => {
-        // A parent that has gone, or closed the channel, is no reason to fail.
-        if (process.connected) process.send?.(envelope, undefined, {}, () => {});
-      },
+      parent: (envelope) => toParent(envelope, this.#drops),
       allow: (envelope) => hooks.message.call(envelope) !== false,
     });
     this.#announce();
@@ -57,9 +59,16 @@ export class Post {
 
   /** A parent process that forked this one may send messages; without a `to` they are for the master. Returns what ends it. */
   listenToParent(): () => void {
-    const listener = (message: unknown) => this.#router.route(message, 'parent', process.ppid);
-    process.on('message', listener);
-    return () => { process.off('message', listener); };
+    return listenToParent((message) => this.#route(message, 'parent', process.ppid), this.#needs.logger);
+  }
+
+  /** Whatever a process says, it ends neither the master nor what else it has to do. */
+  #route(message: unknown, from: 'app' | 'agent' | 'parent', pid: number): void {
+    try {
+      this.#router.route(message, from, pid);
+    } catch (error) {
+      this.#drops.add(`messages of pid ${pid} (${from}) that cannot be passed on`, (error as Error).message);
+    }
   }
 
   /** What the master tells the others, at the moments of the hooks. */
@@ -67,7 +76,7 @@ export class Post {
     const { hooks, life, agent } = this.#needs;
     const collect = (view: ChildView): void => {
       const child = view as Child;
-      child.deliver = (message) => this.#router.route(message, GROUP[child.role], child.pid);
+      child.deliver = (message) => this.#route(message, GROUP[child.role], child.pid);
     };
     hooks.agentForked.tap(before, collect);
     hooks.workerForked.tap(before, collect);
@@ -123,15 +132,19 @@ export class Post {
   #ready() {
     return { address: addressOf(this.#needs.workers), workers: this.#pids() };
   }
-}
 
-function recipient(child: Child): Recipient[] {
-  // To one that was killed as well: it reads nothing more, and who asks it would wait for nothing.
-  if (!child.channel.open || child.state === 'killing' || child.state === 'exited') return [];
-  return [{
-    pid: child.pid,
-    slot: child.slot,
-    ready: child.state === 'ready',
-    deliver: (envelope) => { child.channel.send('messenger.envelope', envelope); },
-  }];
+  #recipient(child: Child): Recipient[] {
+    // To one that was killed as well: it reads nothing more, and who asks it would wait for nothing.
+    if (!child.channel.open || child.state === 'killing' || child.state === 'exited') return [];
+    return [{
+      pid: child.pid,
+      slot: child.slot,
+      ready: child.state === 'ready',
+      deliver: (envelope) => {
+        const sent = child.channel.send('messenger.envelope', envelope);
+        if (!sent && child.channel.open) this.#drops.add(`messages to ${processName(child)}, which does not read,`);
+        return sent;
+      },
+    }];
+  }
 }

@@ -94,6 +94,7 @@ function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {
     eventLoopDelay: null,
     eventLoopUtilization: null,
     lastExit,
+    ...(child.channel.dropped > 0 ? { dropped: child.channel.dropped } : {}),
     ...(child.waiting && child.state === 'draining' ? { waiting: child.waiting } : {}),
   };
 }

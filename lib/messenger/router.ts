@@ -1,5 +1,5 @@
 import type { Envelope } from '../ipc/messages.js';
-import { ClusterError, wire } from '../kit/errors.js';
+import { ClusterError, isErrorData, wire } from '../kit/errors.js';
 import { replyTo } from './messenger.js';
 
 /** A process that messages can be delivered to. */
@@ -8,7 +8,8 @@ export interface Recipient {
   /** Stable index of a worker, -1 for the agent. */
   slot: number;
   ready: boolean;
-  deliver(envelope: Envelope): void;
+  /** False when it has not read for so long that nothing more is kept for it. @throws Error where it cannot be sent */
+  deliver(envelope: Envelope): boolean;
 }
 
 /** The processes as they are now; the master's groups give them. */
@@ -51,8 +52,7 @@ export class Router {
     if (to === 'parent') return directory.parent(envelope), true;
     const group = this.#group(to);
     const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
-    for (const one of chosen) one.deliver(envelope);
-    return chosen.length > 0;
+    return chosen.filter((one) => one.deliver(envelope)).length > 0;
   }
 
   /** The children that `to` names; all of them where a pid alone says whom a message is for. */
@@ -86,9 +86,30 @@ function pick(group: Recipient[], receiver: number | string): Recipient[] {
   return group.filter((one) => one.pid === Number(receiver));
 }
 
-/** A bare string is an action and its own data, as Egg has it; anything else that is no envelope is foreign and left alone. */
+/** Characters of an action, a group, a receiver. */
+const LONGEST = 1_024;
+const isName = (value: unknown): boolean => typeof value === 'string' && value.length <= LONGEST;
+const isNumber = (value: unknown): boolean => value === undefined || Number.isSafeInteger(value);
+
+/**
+ * A bare string is an action and its own data, as Egg has it; anything else that is no envelope is foreign and left alone. Of
+ * one the fields are taken that have a meaning, and only where they are what they have to be: any code may send anything.
+ */
 function toEnvelope(message: unknown): Envelope | null {
   if (typeof message === 'string') return { action: message, data: message };
-  if (typeof message !== 'object' || message === null || typeof (message as Envelope).action !== 'string') return null;
-  return { ...(message as Envelope) };
+  if (typeof message !== 'object' || message === null) return null;
+  const { action, data, to, receiverPid, request, reply, error, ...others } = message as Partial<Envelope>;
+  const known = isName(action) && (to === undefined || isName(to)) && isNumber(request) && isNumber(reply)
+    && (receiverPid === undefined || typeof receiverPid === 'number' || isName(receiverPid));
+  if (!known) return null;
+  return {
+    ...others,
+    action: action as string,
+    ...('data' in message ? { data } : {}),
+    ...(to === undefined ? {} : { to }),
+    ...(receiverPid === undefined ? {} : { receiverPid }),
+    ...(request === undefined ? {} : { request }),
+    ...(reply === undefined ? {} : { reply }),
+    ...(error === undefined ? {} : { error: isErrorData(error) ? error : wire(error) }),
+  };
 }

@@ -32,6 +32,13 @@ type InternalServer = Server & {
 /** Whether it is node:cluster's, or one that only goes its way. */
 export const isClusters = (message: ClusterMessage): boolean => message?.cmd === 'NODE_CLUSTER';
 
+/** Whether Node keeps a message to itself: by the same rule. */
+export const isInternal = (message: unknown): message is ClusterMessage & { cmd: string } => {
+  const cmd = typeof message === 'object' && message !== null ? (message as { cmd?: unknown }).cmd : undefined;
+  return typeof cmd === 'string' && cmd.length > PREFIX.length && cmd.startsWith(PREFIX);
+};
+const PREFIX = 'NODE_';
+
 /** Hears what comes over Node's channel for Node itself: `before` it does, and `after`. */
 export function hearInternal(from: ChildProcess | NodeJS.Process, before: Hear, after?: () => void): void {
   from.prependListener('internalMessage' as 'message', before as NodeJS.MessageListener);

@@ -15,6 +15,8 @@ interface NativePipe extends RawHandle {
   readStart(): number;
   ref(): void;
   unref(): void;
+  /** Bytes that the kernel has not taken. */
+  readonly writeQueueSize: number;
   writeBuffer(request: object, data: Buffer): number;
   writeUtf8String(request: object, text: string, handle?: RawHandle): number;
   onread: (data?: ArrayBuffer) => void;
@@ -154,11 +156,19 @@ function passingDir(): string {
 /** What carries the bytes of a channel: a net.Socket in the master, less than that in a child. */
 export interface Wire {
   readonly writable: boolean;
+  /** Bytes that the other side has not taken. */
+  readonly writableLength: number;
   /** A child's end has no 'error', as every failure is its end. */
   on(event: 'data' | 'error' | 'close' | 'end', listener: (chunk: Buffer) => void): unknown;
-  write(data: Buffer): unknown;
+  /** One at a time: `written` is called when it has left, unless that was at once, which `writableLength` tells. */
+  write(data: Buffer, written: () => void): unknown;
+  /** What has not left yet of what was written last; a net.Socket does not tell it. */
+  unsent?(): Buffer;
   ref(): unknown;
   unref(): unknown;
+  /** Nothing is read until `resume`. */
+  pause?(): unknown;
+  resume?(): unknown;
   destroy(): unknown;
 }
 
@@ -175,6 +185,7 @@ export function openWire(fd: number): Wire {
 class PipeWire implements Wire {
   writable = true;
   readonly #pipe: NativePipe;
+  #last: Buffer = Buffer.alloc(0);
   #data: (chunk: Buffer) => void = () => {};
   #closed: (chunk: Buffer) => void = () => {};
 
@@ -194,9 +205,19 @@ class PipeWire implements Wire {
     else if (event === 'close') this.#closed = listener;
   }
 
-  write(data: Buffer): void {
-    const request = Object.assign(new (natives().WriteWrap)(), { data });
-    if (this.writable && this.#pipe.writeBuffer(request, data) !== 0) this.destroy();
+  get writableLength(): number {
+    return this.writable ? this.#pipe.writeQueueSize : 0;
+  }
+
+  write(data: Buffer, written: () => void): void {
+    if (!this.writable) return;
+    const request = Object.assign(new (natives().WriteWrap)(), { oncomplete: written });
+    this.#last = data;
+    if (this.#pipe.writeBuffer(request, data) !== 0) this.destroy();
+  }
+
+  unsent(): Buffer {
+    return this.#last.subarray(this.#last.length - this.#pipe.writeQueueSize);
   }
 
   ref(): void {
@@ -257,7 +278,7 @@ async function probeWire(): Promise<string | null> {
   const echo = new Promise<string>((resolve) => wire.on('data', (data) => resolve(data.toString())));
   const closed = new Promise<unknown>((resolve) => wire.on('close', resolve));
   const there = new HandlePipe(ours, (text) => there.send(text), () => {});
-  wire.write(Buffer.from('bytes'));
+  wire.write(Buffer.from('bytes'), () => {});
   if (await echo !== 'bytes') return 'a pipe opened on a descriptor does not carry bytes';
   there.close();
   await closed;

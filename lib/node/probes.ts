@@ -3,6 +3,7 @@ import * as cluster from './cluster-probe.js';
 import * as events from './events.js';
 import * as handlePipe from './handle-pipe.js';
 import * as httpConnections from './http-connections.js';
+import * as ipcReader from './ipc-reader.js';
 import * as modules from './modules.js';
 import * as ownOutput from './own-output.js';
 import * as ofProcess from './process.js';
@@ -16,6 +17,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   cluster: cluster.probe,
   'handle-pipe': handlePipe.probe,
   'http-connections': httpConnections.probe,
+  'ipc-reader': ipcReader.probe,
   modules: modules.probe,
   'own-output': ownOutput.probe,
   process: ofProcess.probe,
@@ -46,4 +48,4 @@ async function print(wanted: readonly string[]): Promise<void> {
   process.stdout.write(`${JSON.stringify(found)}\n`, () => process.exit());
 }
 
-if (!cluster.playPart()) void print(process.argv.slice(2));
+if (!cluster.playPart() && !ipcReader.playPart()) void print(process.argv.slice(2));

@@ -3,6 +3,7 @@ import type { BlockingCall } from './messages.js';
 
 const CALLS = ['spawnSync', 'execSync', 'execFileSync'] as const;
 const MAX_FRAMES = 30;
+const LINE = 1_000;
 
 /**
  * Tells before each call that waits for another process, and after it. While it lasts nothing of this process answers, not
@@ -34,5 +35,5 @@ function stackOf(below: (...args: unknown[]) => unknown): string[] {
   Error.captureStackTrace(holder, below);
   Error.stackTraceLimit = limit;
   // A prepareStackTrace of the app's may give anything.
-  return typeof holder.stack === 'string' ? holder.stack.split('\n').slice(1) : [];
+  return typeof holder.stack === 'string' ? holder.stack.split('\n').slice(1, MAX_FRAMES + 1).map((line) => line.slice(0, LINE)) : [];
 }

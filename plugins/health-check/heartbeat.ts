@@ -11,6 +11,9 @@ export interface OwnFigures {
 
 /** Milliseconds between two looks of the histogram at its clock: in native code, 25 a second cost 0.1 % of a core. */
 const RESOLUTION = 40;
+/** Names of checks that the master is told, and characters of one. */
+const MOST_CHECKS = 1_000;
+const LINE = 1_000;
 
 /**
  * Samples from the child's own event loop: one every interval, so its silence is the loop's silence. Nothing runs before the
@@ -74,11 +77,12 @@ export class Heartbeat {
       heapUsed,
       heapLimit,
       cpu: (user + system) / 1000,
-      eventLoopUtilization: performance.eventLoopUtilization(this.#utilization, before).utilization,
+      // Two looks in the same moment: 0 / 0.
+      eventLoopUtilization: performance.eventLoopUtilization(this.#utilization, before).utilization || 0,
       eventLoopDelay: delay,
       requests: this.#figures.requests(),
       connections: this.#connections,
-      checks: [...this.#runtime.healthChecks.keys()],
+      checks: [...this.#runtime.healthChecks.keys()].slice(0, MOST_CHECKS).map((name) => name.slice(0, LINE)),
     };
   }
 }

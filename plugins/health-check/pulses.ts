@@ -1,6 +1,7 @@
 import type { Master, ChildStatus, ChildView, ExitInfo, Status } from '../../lib/index.js';
 import type { Sample } from './messages.js';
 import { Pulse, type SlotTotals } from './pulse.js';
+import { isBlockingCall, isSample } from './valid.js';
 
 const part = (role: 'worker' | 'agent') => new URL(`./${role}.cjs`, import.meta.url);
 const NAME = 'health-check';
@@ -23,8 +24,8 @@ export class Pulses {
       child.channel.on('health.sample', (sample) => {
         pulse.hear(sample);
         for (const listener of this.#listeners) listener(pulse, sample);
-      });
-      child.channel.on('health.blocking', (call) => { pulse.blocking = call && { ...call, since: performance.now() }; });
+      }, isSample);
+      child.channel.on('health.blocking', (call) => { pulse.blocking = call && { ...call, since: performance.now() }; }, isBlockingCall);
       child.channel.on('health.abort', () => { pulse.aborted = true; });
     };
     const begin = (child: ChildView) => child.channel.send('health.begin', { interval: this.interval });

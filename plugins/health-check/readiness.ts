@@ -1,6 +1,7 @@
 import type { Master, ChildView } from '../../lib/index.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
+import { areFailedChecks } from './valid.js';
 
 export interface ReadinessOptions {
   /** So many workers make the service ready. */
@@ -83,7 +84,8 @@ export class Readiness {
   async #ask(pulse: Pulse): Promise<string[]> {
     const { checkTimeout } = this.#options;
     try {
-      const failed = await pulse.child.channel.request('health.check', { timeout: checkTimeout }, { timeout: checkTimeout + MARGIN });
+      const asked = { timeout: checkTimeout + MARGIN, valid: areFailedChecks };
+      const failed = await pulse.child.channel.request('health.check', { timeout: checkTimeout }, asked);
       return failed.map(({ name, reason }) => `${pulse.name}: check "${name}": ${reason}`);
     } catch (error) {
       return [`${pulse.name}: its checks were not answered: ${(error as Error).message}`];

@@ -11,6 +11,10 @@ type Stamped = { [STARTED]?: number };
 /** The master asks for this one through the inspector, when nothing else of the process answers any more. */
 export const ACTIVE_REQUESTS = 'hatchery.activeRequests';
 
+/** Requests that are told at once, and characters of their paths. */
+const MOST = 200;
+const LINE = 2_000;
+
 /**
  * Counts requests, and knows those under way. A request costs one clock reading and one addition, within the noise of
  * test/soak/health.ts; who is under way is read out of Node's own list of connections when somebody asks.
@@ -42,7 +46,7 @@ export class Requests {
     Object.defineProperty(globalThis, Symbol.for(ACTIVE_REQUESTS), { value: () => this.active(), configurable: true });
   }
 
-  /** Oldest first. */
+  /** Oldest first, and not all where there are many. */
   active(): ActiveRequest[] {
     const now = performance.now();
     const found: ActiveRequest[] = [];
@@ -54,7 +58,8 @@ export class Requests {
       }
     }
     for (const { method, path, since } of this.#streams.values()) found.push({ method, path, age: Math.round(now - since) });
-    return found.sort((a, b) => (b.age ?? 0) - (a.age ?? 0));
+    return found.sort((a, b) => (b.age ?? 0) - (a.age ?? 0)).slice(0, MOST)
+      .map(({ method, path, age }) => ({ method: method.slice(0, LINE), path: path.slice(0, LINE), age }));
   }
 
   /** Node's channel for the start of a request knows HTTP/1 only. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { definePlugin, type ChildView } from '../../lib/index.js';
 import { connectionRouting } from './connection-mode.js';
-import type { StickySample } from './messages.js';
+import { isStickySample, type StickySample } from './messages.js';
 import { schema, socketDefaults, type StickyOptions } from './options.js';
 import { Owners } from './request-mode.js';
 import { slotSockets } from './slot-sockets.js';
@@ -34,7 +34,7 @@ export default definePlugin<StickyOptions>({
     master.inject('worker', part, { options: { ...options, secret } } satisfies WorkerOptions);
 
     hooks.workerForked.tap('sticky-session', (child) => {
-      child.channel.on('sticky-session.sample', (sample) => { samples.set(child, sample); });
+      child.channel.on('sticky-session.sample', (sample) => { samples.set(child, sample); }, isStickySample);
     });
     hooks.collectStatus.tap('sticky-session', (status) => {
       const living = new Map(master.children().map((child) => [child.pid, child]));

@@ -18,6 +18,13 @@ export interface StickySample {
   received: number;
 }
 
+/** Looked at in the master, which believes nothing that a worker says. */
+export function isStickySample(value: unknown): value is StickySample {
+  if (typeof value !== 'object' || value === null) return false;
+  const { connections, forwarded, received } = value as Record<keyof StickySample, unknown>;
+  return [connections, forwarded, received].every((count) => Number.isSafeInteger(count) && (count as number) >= 0);
+}
+
 declare module '../../lib/index.js' {
   interface InternalMessages {
     'sticky-session.table': { from: 'master'; to: 'worker'; data: OwnerTable; reply: boolean };

@@ -16,6 +16,7 @@ export async function turns(count = 6): Promise<void> {
 /** One end of a pipe that has no kernel between its ends: what is written is there at once. */
 class FakeWire extends EventEmitter implements Wire {
   writable = true;
+  readonly writableLength = 0;
   peer!: FakeWire;
 
   static pair(): [FakeWire, FakeWire] {

@@ -6,7 +6,7 @@ import { Router, type Recipient } from '../../lib/messenger/router.js';
 function network({ agent = true, drop = '', draining = false } = {}) {
   const got: [who: string, envelope: Envelope][] = [];
   const one = (who: string, pid: number, slot: number, ready = true): Recipient =>
-    ({ pid, slot, ready, deliver: (envelope) => got.push([who, envelope]) });
+    ({ pid, slot, ready, deliver: (envelope) => got.push([who, envelope]) > 0 });
   const workers =
     [...draining ? [one('old worker0', 8, 0, false)] : [], one('worker0', 10, 0), one('worker1', 11, 1), one('worker2', 12, 2, false)];
   const router = new Router({

@@ -17,6 +17,8 @@ interface Gift {
   answered(answer: Answer): void;
 }
 
+const ANSWERS: ReadonlySet<string> = new Set([word.taken, word.refused]);
+
 /** Counts down, so that it never meets the numbers that node:cluster gives its own messages. */
 let sequence = 0;
 
@@ -29,6 +31,7 @@ let sequence = 0;
  */
 export class Handover {
   readonly #process: ChildProcess;
+  readonly #misused: (reason: string) => void;
   /** Sent over Node's channel and not answered. */
   readonly #sent = new Map<number, Gift>();
   /** For the pipe, the first of them under way. */
@@ -37,8 +40,10 @@ export class Handover {
   #piped: 'no' | 'asked' | 'yes' = 'no';
   #ended = false;
 
-  constructor(process_: ChildProcess) {
+  /** `misused`: it says what it cannot mean. */
+  constructor(process_: ChildProcess, misused: (reason: string) => void) {
     this.#process = process_;
+    this.#misused = misused;
     hearInternal(process_, (said) => {
       if (isClusters(said) && said.ack !== undefined && said.ack < 0) this.#settle(said.ack, said.accepted === true ? 'taken' : 'refused');
     });
@@ -84,15 +89,21 @@ export class Handover {
       pair.theirs.close();
       return;
     }
-    this.#pipe = new HandlePipe(pair.ours, (text) => this.#heard(text), () => this.end());
+    this.#pipe = new HandlePipe(pair.ours, (text, handle) => this.#heard(text, handle), () => this.end());
     sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => pair.theirs.close());
   }
 
-  #heard(text: string): void {
-    if (text === word.open) {
+  #heard(text: string, handle: RawHandle | null): void {
+    handle?.close();
+    if (this.#ended) return;
+    if (text === word.open && this.#piped === 'asked' && !handle) {
       debug('pid %d: connections have a pipe of their own', this.#process.pid);
       this.#piped = 'yes';
       return;
+    }
+    if (handle || !ANSWERS.has(text) || this.#queue.length === 0) {
+      this.end();
+      return this.#misused('what it says of its connections is no answer');
     }
     const gift = this.#queue.shift();
     if (this.#queue.length > 0) this.#send();

@@ -7,6 +7,7 @@ import {
   addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, markAddress, portIn, seeHandlesMade, seeSent,
   type ClusterMessage,
 } from '../../node/cluster.js';
+import { guardErrors } from '../../node/cluster-ends.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
@@ -203,6 +204,7 @@ export class Listeners {
   }
 
   #adopt(key: string, server: Server): void {
+    guardErrors(server);
     const parked = this.#acceptors.get(key);
     if (parked) listenOn(server, parked.handle);
     const inTheWay = parked ? undefined : [...this.#provisional].find((other) => portIn(other) === portIn(key));

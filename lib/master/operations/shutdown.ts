@@ -14,15 +14,28 @@ export interface CloseOptions {
   /** Hurries: everything is killed. */
   force?: boolean;
   code?: number;
+  /** Milliseconds after which it hurries by itself. */
+  within?: number;
 }
 
 /**
  * Drains the workers, closes the agent, resolves with the exit code. It wins over all that is going on; a second call with
  * `force` hurries.
  */
-export function close(core: Core, reason: string, { force = false, code = 0 }: CloseOptions = {}): Promise<number> {
+export function close(core: Core, reason: string, { force = false, code = 0, within }: CloseOptions = {}): Promise<number> {
   if (force) core.life.hurry();
+  if (within !== undefined) void atMost(within, core.life.exited).then((ended) => { if (!ended) core.life.hurry(); });
   return core.life.closed ??= closeNow(core, reason, code);
+}
+
+/**
+ * A start that has failed: who is up already runs its `onClose` functions, as it may have told others that it is there; who is
+ * not is killed.
+ */
+export function closeFailedStart(core: Core): Promise<number> {
+  const unready = [...core.workers.children(), ...core.agent.children()].filter((child) => child.readyAt === null);
+  for (const child of unready) void child.kill('abort');
+  return close(core, 'start failed', { code: 1, within: core.deadlines.agent });
 }
 
 /** Clusters that end the process with them; of several in one process, the last one does. */
@@ -81,7 +94,8 @@ const kill = ({ workers, agent }: Core) => Promise.all([...workers.children(), .
  * child has its own SIGKILL timer.
  */
 async function drain({ life, tasks, deadlines, listeners, workers, agent }: Core): Promise<void> {
-  if (deadlines.shutdownDelay > 0) {
+  // Of a start that has failed no load balancer knows.
+  if (deadlines.shutdownDelay > 0 && life.announced) {
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
     await atMost(deadlines.shutdownDelay, life.hurried);
   }

@@ -7,7 +7,7 @@ import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/inspect.js';
 import { addressOf, formatAddress } from '../status-report.js';
-import { close } from './shutdown.js';
+import { close, closeFailedStart } from './shutdown.js';
 
 /**
  * With its plugins applied. Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error
@@ -37,7 +37,7 @@ export async function start(core: Core): Promise<void> {
     tasks.open();
   } catch (error) {
     const wasClosing = life.closing;
-    await close(core, 'start failed', { code: 1, force: !wasClosing });
+    await (wasClosing ? close(core, 'start failed') : closeFailedStart(core));
     throw wasClosing ? new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting') : error;
   }
 }

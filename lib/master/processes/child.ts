@@ -5,10 +5,13 @@ import { PassThrough } from 'node:stream';
 import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
 import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
+import { Intake } from '../../ipc/intake.js';
 import { LAST_LINES, type Address, type BootInfo, type ChildRole, type CloseReason, type Waiting } from '../../ipc/messages.js';
+import { MOST_ADDRESSES, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
+import { guardNode } from './node-messages.js';
 
 const debug = createDebug('hatchery:child');
 
@@ -44,6 +47,8 @@ const CLOSE_BEFORE_READY = 1_000;
 const SETTLE = 50;
 /** How long a process whose channel has ended may take to exit, ms. */
 const LOST = 1_000;
+/** Lines; there are fewer things that Node may not have. */
+const MOST_SLOW_PATHS = 100;
 /** What a child may take longer than its deadline before it is killed, ms. */
 const MARGIN = 500;
 
@@ -99,7 +104,7 @@ export class Child implements ChildView {
   constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number) {
     this.#forked = forked;
     this.process = forked.process;
-    this.handover = forked.worker && new Handover(forked.process);
+    this.handover = forked.worker && new Handover(forked.process, (reason) => this.cutOff(reason));
     this.role = boot.role;
     this.id = boot.id;
     this.slot = boot.slot;
@@ -111,7 +116,10 @@ export class Child implements ChildView {
     this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
     // Node gives no streams where descriptors are used up; its error comes a moment later (test/unit/child.test.ts).
     const streams = forked.process.stdio as typeof forked.process.stdio | undefined;
-    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket);
+    const misused = (reason: string) => this.cutOff(reason);
+    const intake = new Intake();
+    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket, { guard: { intake, misused } });
+    guardNode(forked.process, intake, misused);
     this.#listen();
     this.channel.send('child.boot', boot);
     this.#arm(startTimeout, () => this.kill('startTimeout'));
@@ -120,22 +128,21 @@ export class Child implements ChildView {
   #listen(): void {
     const { channel } = this;
     const { worker } = this.#forked;
-    channel.on('child.hello', () => { this.#apply('hello'); });
-    channel.on('child.listening', (address) => { this.addresses.push(address); });
+    channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
+    channel.on('child.listening', (address) => { this.#listens([address]); }, valid['child.listening']);
     channel.on('child.ready', ({ addresses }) => {
-      for (const address of addresses) {
-        const known = this.addresses.some(({ port, path }) => port === address.port && path === address.path);
-        if (!known) this.addresses.push(address);
-      }
+      this.#listens(addresses);
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
-    });
-    channel.on('child.failed', (failure) => { this.failure = failure; });
-    channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
-    channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
-    channel.on('child.step', (step) => { this.step = step; });
-    channel.on('child.lastLines', () => this.#waitForReader());
-    channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
+    }, valid['child.ready']);
+    channel.on('child.failed', (failure) => { this.failure = failure; }, valid['child.failed']);
+    channel.on('child.leaving', ({ reason }) => { this.#leave(reason); }, valid['child.leaving']);
+    channel.on('child.slowPath', (what) => {
+      if (this.slowPaths.size < MOST_SLOW_PATHS) this.slowPaths.add(what);
+    }, valid['child.slowPath']);
+    channel.on('child.step', (step) => { this.step = step; }, valid['child.step']);
+    channel.on('child.lastLines', () => this.#waitForReader(), valid['child.lastLines']);
+    channel.on('child.waiting', (waiting) => { this.waiting = waiting; }, valid['child.waiting']);
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));
     // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
@@ -200,6 +207,23 @@ export class Child implements ChildView {
   /** Resolves when it is ready or gone. */
   async settled(): Promise<void> {
     if (this.state !== 'ready' && this.state !== 'exited') await Promise.race([this.becameReady, this.exited]);
+  }
+
+  /** It has broken the rules of its channels: nothing more of it is heard, and it is killed, to be replaced. */
+  cutOff(reason: string): void {
+    if (this.causeOfDeath === 'cutOff' || this.state === 'killing' || this.state === 'exited') return;
+    this.causeOfDeath = 'cutOff';
+    this.failure = { error: { name: 'ClusterError', code: 'ERR_CLUSTER_CUT_OFF', message: `cut off, as ${reason}` } };
+    this.channel.ignore();
+    void this.kill('abort');
+  }
+
+  #listens(addresses: readonly Address[]): void {
+    for (const { protocol, host, port, path } of addresses) {
+      const known = this.addresses.some((one) => port === one.port && path === one.path && (host === one.host || this.state !== 'ready'));
+      if (known || this.addresses.length >= MOST_ADDRESSES) continue;
+      this.addresses.push({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }) });
+    }
   }
 
   #leave(reason: CloseReason): void {

@@ -10,8 +10,10 @@ export function describeExit({ cause, code, signal, uptime }: ExitInfo): string 
 }
 
 /** How it has ended, or that it has never begun. */
-export const describeEnd = (child: Child, exit: ExitInfo): string =>
-  child.pid > 0 ? describeExit(exit) : `could not be forked: ${child.failure?.error.message}`;
+export function describeEnd({ pid, failure }: Child, exit: ExitInfo): string {
+  if (pid <= 0) return `could not be forked: ${failure?.error.message}`;
+  return exit.cause === 'cutOff' ? `was ${failure?.error.message}; it ${describeExit(exit)}` : describeExit(exit);
+}
 
 /** A process in the log: `app_worker#3:61380 (slot 0)`. */
 export const processName = ({ role, id, pid, slot }: Child): string =>

@@ -183,6 +183,8 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
     execArgv: spec.execArgv,
     cwd: place.cwd,
     stdio: streams(place),
+    // Whose process this is may have chosen the other one for workers of its own.
+    serialization: 'json',
     windowsHide: true,
     // node:cluster counts debug ports up by itself unless it is told one.
     inspectPort: inspectPort(spec.execArgv),
