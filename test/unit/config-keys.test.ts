@@ -15,7 +15,7 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['app', '', 'expected a file path, found ""'],
   ['agent', 1, 'expected a file path, true or false, found 1'],
   ['framework', true, 'expected a package name or a path, found true'],
-  ['title', null, 'expected a text, found null'],
+  ['title', null, 'expected a text of at most 255 characters, found null'],
   ['workers', 'four', `expected ${workers}, found "four"`],
   ['workers', 0, `expected ${workers}, found 0`],
   ['workers', 1.5, `expected ${workers}, found 1.5`],
