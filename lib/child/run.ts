@@ -1,6 +1,7 @@
-import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
+import { MARK, type Address, type BootInfo, type CloseReason } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
 import { whenMade } from '../node/process.js';
+import { passOn } from '../node/spawns.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
 import { runParts } from './parts.js';
@@ -15,6 +16,8 @@ export function run(load: Load): void {
   // A server whose output nobody reads any more (`| head`, a terminal that was closed) serves on: EPIPE would end each worker
   // at its next line.
   for (const name of ['stdout', 'stderr'] as const) whenMade(name, (stream) => { stream.on('error', () => {}); });
+  const mark = process.env[MARK];
+  if (mark !== undefined) passOn(MARK, mark);
   let runtime: ChildRuntime | null = null;
   const channel = openChannel();
 

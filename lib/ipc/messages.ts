@@ -46,8 +46,11 @@ export type Entry =
   /** An agent that exists for its plugin parts or for others to talk to. */
   | { kind: 'none' };
 
-/** The one variable that a child is told something in: the entry that a spare process will have to load. */
+/** The entry that a spare process will have to load; beside MARK the one variable that a child is told something in. */
 export const WARM = 'HATCHERY_WARM';
+
+/** Tells whose a process is: all that a child has started inherits its value (lib/master/processes/leftovers.ts). */
+export const MARK = 'HATCHERY_CHILD';
 
 /** Everything a child is told; sent over its own pipe, never through argv or the environment. */
 export interface BootInfo {

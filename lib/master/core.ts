@@ -15,6 +15,7 @@ import { Parts } from './plugins/parts.js';
 import { Routes } from './plugins/routes.js';
 import { Post } from './post.js';
 import { Forker, type StartProcess } from './processes/forker.js';
+import { Leftovers } from './processes/leftovers.js';
 import { Reaper } from './processes/reaper.js';
 import { Deaths } from './processes/refork-policy.js';
 import { Slot } from './processes/slot.js';
@@ -67,6 +68,7 @@ export interface Core {
   readonly listeners: Listeners;
   readonly spares: Spares;
   readonly reaper: Reaper;
+  readonly leftovers: Leftovers;
   readonly deaths: Deaths;
   readonly forker: Forker;
   readonly agent: Slot;
@@ -123,6 +125,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     listeners: new Listeners(config.startTimeout, routing),
     spares: new Spares(),
     reaper: new Reaper(),
+    leftovers: new Leftovers(logger),
     deaths: new Deaths(),
     cleanup: [],
     lastReload: null,

@@ -6,6 +6,7 @@ import * as httpConnections from './http-connections.js';
 import * as modules from './modules.js';
 import * as ofProcess from './process.js';
 import * as rawSockets from './raw-sockets.js';
+import * as spawns from './spawns.js';
 
 /** Milliseconds for one of them. */
 const LIMIT = 2_000;
@@ -18,6 +19,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   modules: modules.probe,
   process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
+  spawns: spawns.probe,
   // Last, as it stands before every signal and every emitter.
   events: events.probe,
 };

@@ -13,7 +13,7 @@ import { close } from './shutdown.js';
  * of the child is thrown.
  */
 export async function start(core: Core): Promise<void> {
-  const { life, hooks, logger, releases, tasks, forker, reaper, deadlines, options, cleanup } = core;
+  const { life, hooks, logger, releases, tasks, forker, reaper, leftovers, deadlines, options, cleanup } = core;
   // A plugin's apply may have taken its time.
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
@@ -29,6 +29,7 @@ export async function start(core: Core): Promise<void> {
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
     reaper.start(Math.max(deadlines.drain, deadlines.agent) + 1_000);
+    reaper.family(leftovers.family);
     if (options.files) reaper.files(options.files);
     await startChildren(core);
     tasks.open();
