@@ -1,6 +1,7 @@
-import type { ExitInfo } from '../../api/child.js';
+import type { ExitInfo, LastExit } from '../../api/child.js';
 import type { ChildRole } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
+import type { Logger } from '../../kit/logger.js';
 import type { Child } from './child.js';
 
 /** `exited with code 1 (crash) after 12ms`, for the log. */
@@ -9,9 +10,15 @@ export function describeExit({ cause, code, signal, uptime }: ExitInfo): string 
   return `${how} (${cause}) after ${uptime}ms`;
 }
 
+/** What the slot keeps of it. */
+export const lastExitOf = ({ pid, failure }: Child, exit: ExitInfo): LastExit =>
+  ({ ...exit, pid, at: new Date().toISOString(), error: failure?.error.message });
+
 /** How it has ended, or that it has never begun. */
-export const describeEnd = (child: Child, exit: ExitInfo): string =>
-  child.pid > 0 ? describeExit(exit) : `could not be forked: ${child.failure?.error.message}`;
+export function logExit(logger: Logger, child: Child, exit: ExitInfo): void {
+  const how = child.pid > 0 ? describeExit(exit) : `could not be forked: ${child.failure?.error.message}`;
+  logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${how}`);
+}
 
 /** A process in the log: `app_worker#3:61380 (slot 0)`. */
 export const processName = ({ role, id, pid, slot }: Child): string =>
