@@ -15,4 +15,4 @@ export { atMost, inTime } from './kit/time.js';
 export { openSockets } from './node/process.js';
 export { seeEmitters } from './node/events.js';
 export { headOf, httpConnections, isLastOnConnection, isUpgraded, type HttpConnection } from './node/http-connections.js';
-export { belowTls, connectionsOf, handleOf, type RawHandle } from './node/raw-sockets.js';
+export { belowTls, connectionsOf, handleOf, transferred, type RawHandle } from './node/raw-sockets.js';

@@ -15,6 +15,8 @@ const HURRY = { most: 2_000, share: 0.2 };
 const CUT = 0.4;
 /** Without a keep-alive time-out idle connections would stay for ever. */
 const IDLE_FALLBACK = 5_000;
+/** How long an HTTP/2 client that has somewhere else to go may take to heed GOAWAY. */
+const GOAWAY_TIMEOUT = 5_000;
 
 /** Nobody takes over: clients have nowhere else to go, so there is no reason to honour an idle connection. */
 const FINAL = new Set<ClosingContext['reason']>(['stop', 'masterGone', 'abort']);
@@ -41,9 +43,12 @@ export async function drain(
   for (;;) {
     const now = performance.now();
     // The reason is read anew each time: a stop may overtake a reload.
+    const idleTimeout = FINAL.has(closing.reason) ? options.idleTimeout : null;
     const rules: Rules = {
       now,
-      idleTimeout: FINAL.has(closing.reason) ? options.idleTimeout : null,
+      idleTimeout,
+      tcpTimeout: options.tcpTimeout,
+      goawayTimeout: idleTimeout ?? GOAWAY_TIMEOUT,
       idleFallback: Math.min(IDLE_FALLBACK, timeout / 2),
       endStreams: now - started >= STREAM_GRACE,
       endUpgraded: now >= hurryAt || (quietSince !== null && now - quietSince >= options.upgradeTimeout),

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { endQuietly, isHttp2EventStream } from './event-stream.js';
 import type { Rules } from './rules.js';
 
@@ -13,6 +13,10 @@ interface Tracked {
   tunnels: Set<ServerHttp2Stream>;
   /** performance.now() of the first GOAWAY. */
   noticed: number | null;
+  /** performance.now() of the first look since then that found no stream; null while there are some. */
+  quietSince: number | null;
+  /** Below it. A session that is closed ends it, and then waits for the other end, which may be gone. */
+  socket: Socket | null;
 }
 
 /** The HTTP/2 sessions of a server and their streams. */
@@ -21,8 +25,12 @@ export class Http2Sessions {
   #begun = false;
 
   constructor(server: Server) {
+    let arriving: Socket | null = null;
+    // Before Node's own listener, which makes a session of it in the same turn.
+    server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => { arriving = socket; });
     server.on('session', (session: ServerHttp2Session) => {
-      const tracked: Tracked = { streams: new Set(), tunnels: new Set(), noticed: null };
+      const tracked: Tracked = { streams: new Set(), tunnels: new Set(), noticed: null, quietSince: null, socket: arriving };
+      arriving = null;
       this.#sessions.set(session, tracked);
       session.once('close', () => this.#sessions.delete(session));
       session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -51,9 +59,11 @@ export class Http2Sessions {
   /** Streams under way; ends what does not end by itself. */
   look(rules: Rules): number {
     let busy = 0;
-    for (const [session, { streams, tunnels, noticed }] of this.#sessions) {
-      if (rules.cut) {
+    for (const [session, tracked] of this.#sessions) {
+      const { streams, tunnels, noticed } = tracked;
+      if (rules.cut || this.#isIgnored(tracked, rules)) {
         session.destroy();
+        tracked.socket?.destroy();
         continue;
       }
       busy += streams.size;
@@ -62,6 +72,13 @@ export class Http2Sessions {
       if (rules.closeIdle || (noticed !== null && rules.now - noticed >= NOTICE)) session.close();
     }
     return busy;
+  }
+
+  /** GOAWAY was not heeded, nor has the client anything to wait for: it is gone, or does not read. */
+  #isIgnored(tracked: Tracked, { now, goawayTimeout }: Rules): boolean {
+    const isQuiet = tracked.noticed !== null && tracked.streams.size + tracked.tunnels.size === 0;
+    tracked.quietSince = isQuiet ? tracked.quietSince ?? now : null;
+    return tracked.quietSince !== null && now - tracked.quietSince >= Math.max(goawayTimeout, 2 * NOTICE);
   }
 }
 
