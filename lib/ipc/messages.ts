@@ -20,10 +20,28 @@ export interface Address {
 export type CloseReason =
   'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
 
+/** A request that is not answered yet. */
+export interface RequestInFlight {
+  method: string;
+  /** Without its query; cut after 200 characters. */
+  path: string;
+  /** Milliseconds since it came, or since the drain began to look, where the former is not known. */
+  age: number;
+}
+
+/** Requests that a worker could not answer any more. */
+export interface CutRequests {
+  count: number;
+  /** The oldest 20. */
+  oldest: RequestInFlight[];
+}
+
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {
   /** Requests that are not answered yet. */
   requests: number;
+  /** The oldest 20 of them. */
+  inFlight?: RequestInFlight[];
   /** Other open connections: WebSockets, for instance. */
   sockets: number;
   /** Names of `onClose` functions and plugin taps still running. */
@@ -136,6 +154,8 @@ export interface InternalMessages {
   'child.step': { from: 'agent' | 'worker'; to: 'master'; data: string | null };
   /** While it closes, when it changes. */
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
+  /** Its time is over, and these are cut. */
+  'child.cut': { from: 'worker'; to: 'master'; data: CutRequests };
   /** A public message, on its way through the master. */
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }

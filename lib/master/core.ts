@@ -77,6 +77,8 @@ export interface Core {
   /** Undone when all is closed, the last one first. */
   readonly cleanup: (() => void)[];
   lastReload: ReloadResult | null;
+  /** Requests that were cut as workers ended. */
+  cut: number;
   /** Plugins are applied once. */
   prepared: Promise<void> | null;
 }
@@ -129,6 +131,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     deaths: new Deaths(),
     cleanup: [],
     lastReload: null,
+    cut: 0,
     prepared: null,
   };
   const forking = { ...base, forker: new Forker(base, start) };
@@ -136,5 +139,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
-  return { ...staffed, post: new Post(staffed) };
+  const core: Core = { ...staffed, post: new Post(staffed) };
+  hooks.workerExit.tap({ name: 'hatchery', stage: -100 }, (_, { cut = 0 }) => { core.cut += cut; });
+  return core;
 }

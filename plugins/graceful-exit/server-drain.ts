@@ -1,8 +1,11 @@
 import net, { type Server, type Socket } from 'node:net';
-import { belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection } from '../../lib/runtime.js';
+import {
+  belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection, type RequestInFlight,
+} from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
 import { endQuietly, isEventStream } from './event-stream.js';
 import { Http2Sessions } from './http2-sessions.js';
+import { requestInFlight } from './in-flight.js';
 import type { Progress, Rules } from './rules.js';
 import { Stillness, type Stage } from './stillness.js';
 
@@ -59,18 +62,23 @@ export class ServerDrain {
   look(rules: Rules): Progress {
     if (this.done) return { requests: 0, sockets: 0 };
     const http = httpConnections(this.#server);
-    const streams = this.#http2?.look(rules) ?? 0;
-    let requests = streams;
+    let requests = this.#http2?.look(rules) ?? 0;
     for (const connection of http ?? []) if (this.#lookAt(connection, rules)) requests++;
     const others = this.#others(http ?? []);
     for (const socket of others) this.#lookAtOther(socket, http !== null, rules);
     return { requests, sockets: (http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length };
   }
 
+  /** Requests whose heads have come, and that are not answered. */
+  inFlight(now: number): RequestInFlight[] {
+    const answered = (httpConnections(this.#server) ?? []).flatMap(({ response }) => response ?? []);
+    return [...answered.map(({ req }) => requestInFlight(req, now)), ...this.#http2?.inFlight(now) ?? []];
+  }
+
   #lookAt({ socket, response, busy, asking }: HttpConnection, rules: Rules): boolean {
     if (rules.cut) {
       socket.destroy();
-      return false;
+      return busy && !asking;
     }
     if (!busy || asking) {
       this.#closeIdle(socket, asking ? 'asking' : 'idle', rules);
