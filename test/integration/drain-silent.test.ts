@@ -96,8 +96,10 @@ test('half a head, and half a handshake, at a reload: as long as an idle connect
 });
 
 test('the rest of a head that comes while draining is answered', async (t) => {
-  const { app, to } = await servers(t);
+  const { app, to } = await servers(t, { KEEP_ALIVE: '20000' });
   const socket = await to.http!();
+  socket.write('GET /echo HTTP/1.1\r\nHost: x\r\n\r\n');
+  await event(socket, 'data');
   const ended = app.close('stop', LONG);
   await delay(500);
   socket.write('GET /echo HT');
