@@ -26,6 +26,7 @@ export function statusPage(status: Status, now = Date.now()): string {
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...status.slowPaths.map((what) => `slow path: ${what}`),
+    ...(status.cut > 0 ? [`requests cut as workers ended: ${status.cut}`] : []),
     ...(lastReload ? [reloaded(lastReload, now)] : []),
   ];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
@@ -36,8 +37,9 @@ function lastError({ slot, lastExit }: ChildStatus): string[] {
   return lastExit?.error ? [`last error of ${who}: ${firstLine(lastExit.error)}`] : [];
 }
 
-function reloaded({ ok, at, reason, replaced, took, error = '' }: ReloadResult, now: number): string {
-  const outcome = ok ? `${replaced} replaced in ${duration(took)}` : `aborted: ${firstLine(error)}`;
+function reloaded({ ok, at, reason, replaced, took, cut, error = '' }: ReloadResult, now: number): string {
+  const lost = cut > 0 ? `, ${cut} requests cut` : '';
+  const outcome = ok ? `${replaced} replaced in ${duration(took)}${lost}` : `aborted: ${firstLine(error)}`;
   return `last reload ${age(at, now)} ago (${reason}): ${outcome}`;
 }
 
@@ -64,7 +66,7 @@ function row(name: string, child: ChildStatus, now: number): string[] {
 function lastExit(exit: ChildStatus['lastExit'], now: number): string {
   if (!exit) return '-';
   const how = exit.signal ?? `code ${exit.code}`;
-  return `${exit.cause} (${how}) ${age(exit.at, now)} ago`;
+  return `${exit.cut ? `${exit.cut} cut` : exit.cause} (${how}) ${age(exit.at, now)} ago`;
 }
 
 const colored = (state: string): string => {

@@ -17,7 +17,8 @@ export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Sh
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
 export type { Status, ChildStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer } from './api/control.js';
-export type { Address, BootInfo, ChildRole, CloseReason, Envelope, InternalMessages, PartSpec, Role, Waiting } from './ipc/messages.js';
+export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
+export type { PartSpec, RequestInFlight, Role, Waiting } from './ipc/messages.js';
 export { detach, isMovable, type HttpConnection } from './node/http-connections.js';
 export { startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';

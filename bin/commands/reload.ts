@@ -25,10 +25,10 @@ export class ReloadCommand extends Command {
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const query = new URLSearchParams({ agent: argv.agent === false ? '0' : '1', queue: argv.queue ? '1' : '0', reason: 'command' });
     const body = argv['env-from-shell'] ? { env: await this.#environment(record) } : undefined;
-    const { replaced, took, generation } = await order<Pick<ReloadResult, 'replaced' | 'took' | 'generation'>>(
-      record, `/reload?${query}`, body);
+    const { replaced, took, generation, cut = 0 } = await order<Partial<ReloadResult>>(record, `/reload?${query}`, body);
     const workers = `${replaced} worker${replaced === 1 ? '' : 's'}`;
-    print(`${record.title} reloaded: ${workers} replaced in ${took} ms, generation ${generation}`);
+    const lost = cut > 0 ? `; ${cut} request${cut === 1 ? ' was' : 's were'} cut at the deadline, see the log` : '';
+    print(`${record.title} reloaded: ${workers} replaced in ${took} ms, generation ${generation}${lost}`);
   }
   /** An older master would reload without it. */
   async #environment(record: InstanceRecord): Promise<Record<string, string>> {

@@ -1,5 +1,5 @@
 import type { Channel } from '../ipc/channel.js';
-import type { Address, ChildRole, CloseReason, Waiting } from '../ipc/messages.js';
+import type { Address, ChildRole, CloseReason, CutRequests, Waiting } from '../ipc/messages.js';
 import type { ErrorData } from '../kit/errors.js';
 
 /**
@@ -34,6 +34,10 @@ export interface ExitInfo {
   signal: NodeJS.Signals | null;
   /** Milliseconds from fork to exit. */
   uptime: number;
+  /** It was killed at its deadline, so many ms after it was told to close. */
+  overdue?: number;
+  /** So many requests were in flight that are not answered: it was at its deadline, or was killed while it drained. */
+  cut?: number;
 }
 
 /** The end of the last process of a slot. */
@@ -67,8 +71,12 @@ export interface ChildView {
   readonly intent: CloseReason | null;
   /** Its own failure, as it told before it exited. */
   readonly failure: { error: ErrorData; output?: string } | null;
-  /** What it last said it waits for while it closes. */
-  readonly waiting: Waiting | null;
+  /** What it last said it waits for while it closes; a plugin that looks into one that cannot say so sets it. */
+  waiting: Waiting | null;
+  /** When it will be killed, as `performance.now()` tells it; null while it does not drain. */
+  readonly killAt: number | null;
+  /** What was cut of it; null while nothing was. */
+  readonly cut: CutRequests | null;
   /** Set by a plugin that can tell more of an end nobody asked for than its code and signal do; null: no opinion. */
   explain: ((ending: Pick<ExitInfo, 'code' | 'signal'>) => ExitCause | null) | null;
   /** Typed internal messages (see InternalMessages). */

@@ -88,6 +88,8 @@ export interface ReloadResult {
   generation: number;
   /** How many workers were replaced. */
   replaced: number;
+  /** Requests that were cut meanwhile: their workers had reached their deadline, or were killed while they drained. */
+  cut: number;
   /** Milliseconds. */
   took: number;
   /** When it ended, ISO 8601. */
@@ -150,6 +152,8 @@ export interface Status {
   /** Deaths within `refork.duration`, how many are the limit, and slot -> ms of those that wait to be forked again. */
   refork: { inWindow: number; limit: number; delays: Record<string, number> };
   lastReload: ReloadResult | null;
+  /** Requests that were cut since the start, at the deadline of a worker that drained, or as that was killed. */
+  cut: number;
   /** Fast ways that this Node does not have, so that slower ones are taken; a line each. Empty as a rule. */
   slowPaths: string[];
   /** What plugins add in `collectStatus`. */

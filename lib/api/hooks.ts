@@ -80,7 +80,7 @@ export const createHooks = () => ({
   clusterReady: gate<[Address | null, ChildView[]]>(['address', 'children'], 'all ready for the first time'),
   startFailed: decide<[Error], 'stay' | undefined>(['error'],
     'a child failed before all were ready; `"stay"` keeps the master up, its slot empty (dev-reload does)'),
-  agentExit: observe<[ChildView, ExitInfo]>(['child', 'exit'], 'once a process; exit is `{ cause, code, signal, uptime }`'),
+  agentExit: observe<[ChildView, ExitInfo]>(['child', 'exit'], 'once a process; exit is `{ cause, code, signal, uptime, overdue, cut }`'),
   workerExit: observe<[ChildView, ExitInfo]>(['child', 'exit'], 'once a process'),
   beforeRefork: decide<[ChildView, ExitInfo], ReforkDecision>(['child', 'exit'],
     'a worker died: `{ delay }` in ms, `"leave"` to leave its slot empty, or undefined'),

@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 import type { Channel } from '../ipc/channel.js';
-import type { Address, BootInfo, ChildRole, CloseReason } from '../ipc/messages.js';
+import type { Address, BootInfo, ChildRole, CloseReason, RequestInFlight } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
 import type { Messenger } from './messenger.js';
 
@@ -93,7 +93,7 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   /** What a plugin in the master has noted of a connection (`prepare` of `routeConnections`), by the connection's handle. */
   noteOf(connection: object): unknown;
   /** What this child still waits for while it closes; parts add their own counts. */
-  readonly waiting: { requests: number; sockets: number; tasks: Set<string> };
+  readonly waiting: { requests: number; sockets: number; tasks: Set<string>; inFlight?: RequestInFlight[] };
 }
 
 /** A readiness check: not ready while it returns false, throws or rejects, or takes longer than health-check's `checkTimeout`. */

@@ -1,6 +1,7 @@
-import type { Address, BootInfo, CloseReason } from '../ipc/messages.js';
+import { MARK, type Address, type BootInfo, type CloseReason } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
+import { passOn } from '../node/spawns.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
 import { watchOutput } from './output.js';
@@ -15,6 +16,8 @@ export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<void>;
 export function run(load: Load): void {
   watchOutput();
   outliveTerminal();
+  const mark = process.env[MARK];
+  if (mark !== undefined) passOn(MARK, mark);
   let runtime: ChildRuntime | null = null;
   const channel = openChannel();
 

@@ -20,10 +20,28 @@ export interface Address {
 export type CloseReason =
   'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
 
+/** A request that is not answered yet. */
+export interface RequestInFlight {
+  method: string;
+  /** Without its query; cut after 200 characters. */
+  path: string;
+  /** Milliseconds since it came, or since the drain began to look, where the former is not known. */
+  age: number;
+}
+
+/** Requests that a worker could not answer any more. */
+export interface CutRequests {
+  count: number;
+  /** The oldest 20. */
+  oldest: RequestInFlight[];
+}
+
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {
   /** Requests that are not answered yet. */
   requests: number;
+  /** The oldest 20 of them. */
+  inFlight?: RequestInFlight[];
   /** Other open connections: WebSockets, for instance. */
   sockets: number;
   /** Names of `onClose` functions and plugin taps still running. */
@@ -49,8 +67,11 @@ export type Entry =
   /** An agent that exists for its plugin parts or for others to talk to. */
   | { kind: 'none' };
 
-/** The one variable that a child is told something in: the entry that a spare process will have to load. */
+/** The entry that a spare process will have to load; beside MARK the one variable that a child is told something in. */
 export const WARM = 'HATCHERY_WARM';
+
+/** Tells whose a process is: all that a child has started inherits its value (lib/master/processes/leftovers.ts). */
+export const MARK = 'HATCHERY_CHILD';
 
 /** Everything a child is told; sent over its own pipe, never through argv or the environment. */
 export interface BootInfo {
@@ -138,6 +159,8 @@ export interface InternalMessages {
   'child.lastLines': { from: 'agent' | 'worker'; to: 'master'; data: null };
   /** While it closes, when it changes. */
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
+  /** Its time is over, and these are cut. */
+  'child.cut': { from: 'worker'; to: 'master'; data: CutRequests };
   /** A public message, on its way through the master. */
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }

@@ -1,5 +1,5 @@
 import { isErrorData } from '../kit/errors.js';
-import type { Address, CloseReason, Waiting } from './messages.js';
+import type { Address, CloseReason, RequestInFlight, Waiting } from './messages.js';
 
 /** Characters of a name, a path, a line. */
 const LINE = 1_024;
@@ -7,6 +7,8 @@ const LINE = 1_024;
 const TEXT = 128 * 1024;
 /** What a child waits for, by name. */
 const TASKS = 200;
+/** Requests that are told one by one. */
+const IN_FLIGHT = 20;
 /** Addresses of one process. */
 export const MOST_ADDRESSES = 1_000;
 
@@ -34,7 +36,12 @@ const isAddress = (value: unknown): value is Address => isData(value) && isIn(PR
   && isMaybe(value.host, LINE) && isMaybe(value.path, LINE)
   && (value.port === undefined || (isCount(value.port) && (value.port as number) <= 65_535));
 
+const isRequest = (value: unknown): value is RequestInFlight => isData(value) && isText(value.method, LINE)
+  && isText(value.path, LINE) && typeof value.age === 'number' && Number.isFinite(value.age);
+const isOldest = (value: unknown): boolean => isListOf(value, IN_FLIGHT, isRequest);
+
 const isWaiting = (value: unknown): value is Waiting => isData(value) && isCount(value.requests) && isCount(value.sockets)
+  && (value.inFlight === undefined || isOldest(value.inFlight))
   && isListOf(value.tasks, TASKS, (task) => isText(task, LINE));
 
 /** What a child may say of itself, by type of message; in the master, which believes none of it. */
@@ -50,4 +57,5 @@ export const valid = {
   'child.step': (value: unknown) => value === null || isText(value, 4 * LINE),
   'child.lastLines': (value: unknown) => value === null,
   'child.waiting': isWaiting,
+  'child.cut': (value: unknown) => isData(value) && isCount(value.count) && isOldest(value.oldest),
 } as const;

@@ -50,6 +50,10 @@ export class Logger {
     else this.#write(3, message, fields);
   }
 
+  get format(): LoggerOptions['format'] {
+    return this.#options.format;
+  }
+
   /** Least important level that is printed from now on. */
   set level(level: LogLevel) {
     this.#level = LOG_LEVELS.indexOf(level);

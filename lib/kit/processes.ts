@@ -13,8 +13,8 @@ export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /**
- * SIGKILLs a process and everything it has started. The tree is read before the first kill, as orphans change their
- * parent; stopped processes die of SIGKILL too.
+ * SIGKILLs a process and everything it has started, but for what has a session of its own. The tree is read before the first
+ * kill, as orphans change their parent; stopped processes die of SIGKILL too.
  */
 export async function killTree(pid: number | undefined): Promise<void> {
   // A process that never came to be has no pid; -1 would mean all there are.
@@ -23,13 +23,15 @@ export async function killTree(pid: number | undefined): Promise<void> {
   for (const one of tree) signal(one, 'SIGKILL');
 }
 
-/** Process ids of all descendants, parents first. */
+/** Process ids of all descendants in the same session (on Linux; elsewhere of all), parents first. */
 export async function descendants(pid: number): Promise<number[]> {
-  const children = process.platform === 'linux' ? fromProc() : await fromPs();
+  const isLinux = process.platform === 'linux';
+  const children = isLinux ? fromProc() : await fromPs();
+  const session = isLinux ? sessionFromProc(pid) : null;
   const found: number[] = [];
   const visit = (parent: number) => {
     for (const child of children(parent)) {
-      if (found.includes(child)) continue;
+      if (found.includes(child) || (session !== null && sessionFromProc(child) !== session)) continue;
       found.push(child);
       visit(child);
     }
@@ -95,10 +97,19 @@ export function isRunning({ pid, startedTick }: ProcessIdentity): boolean {
 }
 
 function ticksFromProc(pid: number): number | null {
+  const fields = statFromProc(pid);
+  return !fields || fields[0] === 'Z' || fields[0] === 'X' ? null : Number(fields[19]);
+}
+
+const sessionFromProc = (pid: number): number | null => {
+  const session = statFromProc(pid)?.[3];
+  return session === undefined ? null : Number(session);
+};
+
+function statFromProc(pid: number): string[] | null {
   try {
     // The name in brackets may hold spaces and brackets itself, so fields are counted from the last one: state is the third.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : Number(fields[19]);
+    return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
   } catch {
     return null;
   }

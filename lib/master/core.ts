@@ -18,6 +18,7 @@ import { Parts } from './plugins/parts.js';
 import { Routes } from './plugins/routes.js';
 import { Post } from './post.js';
 import { Forker, type StartProcess } from './processes/forker.js';
+import { Leftovers } from './processes/leftovers.js';
 import { Reaper } from './processes/reaper.js';
 import { Deaths } from './processes/refork-policy.js';
 import { Slot } from './processes/slot.js';
@@ -75,6 +76,7 @@ export interface Core {
   readonly listeners: Listeners;
   readonly spares: Spares;
   readonly reaper: Reaper;
+  readonly leftovers: Leftovers;
   readonly deaths: Deaths;
   readonly forker: Forker;
   readonly agent: Slot;
@@ -83,6 +85,8 @@ export interface Core {
   /** Undone when all is closed, the last one first. */
   readonly cleanup: (() => void)[];
   lastReload: ReloadResult | null;
+  /** Requests that were cut as workers ended. */
+  cut: number;
   /** Plugins are applied once. */
   prepared: Promise<void> | null;
 }
@@ -135,9 +139,11 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     listeners: new Listeners(config.startTimeout, routing),
     spares: new Spares(),
     reaper,
+    leftovers: new Leftovers(logger),
     deaths: new Deaths(),
     cleanup: [],
     lastReload: null,
+    cut: 0,
     prepared: null,
   };
   const forking = { ...base, forker: new Forker(base, start) };
@@ -145,5 +151,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
-  return { ...staffed, post: new Post(staffed) };
+  const core: Core = { ...staffed, post: new Post(staffed) };
+  hooks.workerExit.tap({ name: 'hatchery', stage: -100 }, (_, { cut = 0 }) => { core.cut += cut; });
+  return core;
 }

@@ -31,6 +31,8 @@ export class Life {
   readonly mistaken: Promise<never>;
   /** The service gives up by its own decision; set by who can close it. */
   giveUp: (reason: string) => void = () => {};
+  /** Another process, or none, is in charge of a slot; set by who tells it. */
+  staffChanged: () => void = () => {};
   hurry!: () => void;
   end!: (code: number) => void;
   #mistake!: (error: Error) => void;

@@ -41,6 +41,8 @@ export class Post {
   readonly #needs: PostNeeds;
   readonly #router: Router;
   readonly #drops: Drops;
+  /** Pids of workers that the agent was told last; a new one knows none. */
+  #told = '';
 
   constructor(needs: PostNeeds) {
     this.#needs = needs;
@@ -79,12 +81,13 @@ export class Post {
       child.deliver = (message) => this.#route(message, GROUP[child.role], child.pid);
     };
     hooks.agentForked.tap(before, collect);
+    hooks.agentForked.tap(before, () => { this.#told = ''; });
     hooks.workerForked.tap(before, collect);
     hooks.agentReady.tap(after, (child) => {
       this.#tell('agent-pids', 'app', [child.pid]);
       this.#tell('agent-start', 'app');
       if (!life.started) return;
-      this.#tell('app-pids', 'agent', this.#pids());
+      this.#tellPids();
       this.#tell('cluster-ready', 'agent', this.#ready());
     });
     hooks.agentExit.tap(after, (child) => {
@@ -93,18 +96,30 @@ export class Post {
       this.#tell('agent-worker-died', 'parent');
     });
     hooks.workerReady.tap(after, ({ pid }) => {
-      if (agent.current) this.#tell('app-pids', 'agent', this.#pids());
+      this.#tellPids();
       if (agent.ready) this.#tell('agent-pids', 'app', [agent.current?.pid], pid);
       if (life.started) this.#tell('cluster-ready', 'app', this.#ready(), pid);
     });
     hooks.workerExit.tap(after, (_, { cause }) => {
       if (life.closing) return;
-      this.#tell('app-pids', 'agent', this.#pids());
+      this.#tellPids();
       if (cause !== 'requested') this.#tell('app-worker-died', 'parent');
     });
+    // A hand-over takes one out of charge and puts another one in: that is told once, when it is done.
+    life.staffChanged = () => queueMicrotask(() => this.#tellPids());
     hooks.clusterReady.tap(before, () => {
       for (const to of ['parent', 'app', 'agent']) this.#tell('cluster-ready', to, this.#ready());
     });
+  }
+
+  /** The agent knows the workers that are in charge and ready: a successor once it has taken over, who drains no more. */
+  #tellPids(): void {
+    const { agent, life } = this.#needs;
+    const pids = this.#pids();
+    const told = pids.join();
+    if (!agent.ready || life.closing || told === this.#told) return;
+    this.#told = told;
+    this.#tell('app-pids', 'agent', pids);
   }
 
   #tell(action: string, to: string, data?: unknown, receiverPid?: number): void {

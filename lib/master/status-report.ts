@@ -18,6 +18,7 @@ export interface Reported {
   readonly workers: Workers;
   readonly deaths: Deaths;
   readonly lastReload: ReloadResult | null;
+  readonly cut: number;
   readonly version: string;
 }
 
@@ -48,7 +49,7 @@ export function launch({ releases, workers }: Pick<Reported, 'releases' | 'worke
   };
 }
 
-export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version }: Reported): Status {
+export function buildStatus({ life, releases, agent, workers, deaths, lastReload, cut, version }: Reported): Status {
   const { config } = releases.current.loaded;
   const address = addressOf(workers);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
@@ -68,6 +69,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
       delays: Object.fromEntries(workers.slots.flatMap(({ index, refork: { delay } }) => delay === null ? [] : [[index, delay]])),
     },
     lastReload,
+    cut,
     slowPaths: [...new Set([...slowPaths(), ...children.flatMap((child) => [...child.slowPaths])])],
   };
 }

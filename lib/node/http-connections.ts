@@ -23,6 +23,8 @@ export interface HttpConnection {
   response: ServerResponse | null;
   /** A request is answered or received. */
   busy: boolean;
+  /** Of the request that is received not even the head is whole; such a connection is busy, and yet nobody has asked anything. */
+  asking: boolean;
 }
 
 const NO_LIST = 'Node does not list the HTTP/1 connections of a server: idle ones stay until their own time-out';
@@ -45,7 +47,10 @@ export function httpConnections(server: Server): HttpConnection[] | null {
     const response = socket._httpMessage ?? null;
     // A connection that never sent a byte is active or idle depending on Node's version, as its time-outs run
     // (docs/decisions/node-facts.md, 20). For us it is idle.
-    connections.push({ socket, response, busy: response !== null || (socket.bytesRead > 0 && receiving.has(parser)) });
+    const isReceived = socket.bytesRead > 0 && receiving.has(parser);
+    connections.push({
+      socket, response, busy: response !== null || isReceived, asking: response === null && isReceived && parser.incoming === null,
+    });
   }
   return connections;
 }
@@ -83,7 +88,7 @@ export const isUpgraded = (socket: Socket): boolean => (socket as HttpSocket).pa
 export const headOf = (response: ServerResponse): string | null =>
   (response as ServerResponse & { _header?: string | null })._header ?? null;
 
-/** Three connections: silent, answered, and being answered; the answered one is detached and read from anew. */
+/** Four connections: silent, answered, being answered, and with half a head; the answered one is detached and read from anew. */
 export async function probe(): Promise<string | null> {
   // Not above: a master that never serves does not load it.
   const { default: http } = await import('node:http');
@@ -110,6 +115,10 @@ export async function probe(): Promise<string | null> {
     await connect();
     const idle = await connect('/');
     await connect('/slow');
+    const asking = await connect();
+    await new Promise((resolve) => { asking.write('GET / HT', resolve); });
+    const until = performance.now() + 500;
+    while (performance.now() < until && !httpConnections(server)?.some((one) => one.asking)) await new Promise(setImmediate);
     return await judge(httpConnections(server), busy, idle);
   } finally {
     for (const client of clients) client.destroy();
@@ -120,12 +129,13 @@ export async function probe(): Promise<string | null> {
 
 async function judge(connections: HttpConnection[] | null, busy: ServerResponse | undefined, idle: Socket): Promise<string | null> {
   if (!connections) return 'a server has no list of its HTTP/1 connections (`Symbol(http.server.connections)`)';
-  if (connections.length !== 3) return `of three HTTP/1 connections the list has ${connections.length}`;
+  if (connections.length !== 4) return `of four HTTP/1 connections the list has ${connections.length}`;
   const [answered] = connections.filter(({ response }) => response !== null);
   if (!busy || answered?.response !== busy) return 'the connection that is being answered does not tell its response (`_httpMessage`)';
   if (!/x-probe: yes/i.test(headOf(busy) ?? '')) return 'a response does not tell the head it has written (`_header`)';
   if (!isLastOnConnection(busy)) return 'the only request of a connection is not the last one (`parser.incoming`)';
-  if (connections.filter((one) => one.busy).length !== 1) return 'an idle, or a silent HTTP/1 connection counts as busy';
+  if (connections.filter((one) => one.asking).length !== 1) return 'half a request head cannot be told from a request (`parser.incoming`)';
+  if (connections.filter((one) => one.busy).length !== 2) return 'an idle, or a silent HTTP/1 connection counts as busy';
   const kept = connections.find(({ socket }) => socket.remotePort === idle.localPort);
   if (!kept || !isMovable(kept)) return 'an idle HTTP/1 connection cannot be moved';
   const moved = new net.Socket({ handle: detach(kept), readable: true, writable: true } as object);

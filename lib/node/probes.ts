@@ -8,6 +8,7 @@ import * as modules from './modules.js';
 import * as ownOutput from './own-output.js';
 import * as ofProcess from './process.js';
 import * as rawSockets from './raw-sockets.js';
+import * as spawns from './spawns.js';
 
 /** Milliseconds for one of them. */
 const LIMIT = 2_000;
@@ -22,6 +23,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   'own-output': ownOutput.probe,
   process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
+  spawns: spawns.probe,
   // Last, as it stands before every signal and every emitter.
   events: events.probe,
 };

@@ -40,6 +40,12 @@ export function peerAddress(handle: RawHandle): string | undefined {
 /** Connections of a server, as it counts them itself; `getConnections` answers later, and through the master where it is shared. */
 export const connectionsOf = (server: Server): number => (server as Server & { _connections: number })._connections;
 
+/** Bytes that have passed either way: what has been written and is still waited for in this process does not count. */
+export function transferred(socket: Socket): number {
+  const { writeQueueSize = 0 } = handleOf(socket) as { writeQueueSize?: number } | null ?? {};
+  return socket.bytesRead + socket.bytesWritten - socket.writableLength - writeQueueSize;
+}
+
 /** The socket that a TLS socket reads from. */
 export const belowTls = (socket: Socket): Socket | null => (socket as unknown as { _parent?: Socket | null })._parent ?? null;
 

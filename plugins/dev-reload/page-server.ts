@@ -53,7 +53,7 @@ export class PageServer {
   release(): void {
     this.news();
     for (const [socket, again] of this.#sockets) {
-      const connection = { socket, response: null, busy: socket.bytesRead > 0 };
+      const connection = { socket, response: null, busy: socket.bytesRead > 0, asking: false };
       if (!this.#https && isMovable(connection)) again(detach(connection));
       else if (!connection.busy) socket.destroy();
     }

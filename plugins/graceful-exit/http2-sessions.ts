@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import type { RequestInFlight } from '../../lib/runtime.js';
 import { endQuietly, isHttp2EventStream } from './event-stream.js';
+import { described } from './in-flight.js';
 import type { Rules } from './rules.js';
 
 /** Milliseconds between "no new streams, please" and the last word on which streams were taken: a client's way to us. */
@@ -8,11 +10,15 @@ const NOTICE = 500;
 const ANY_STREAM = 2 ** 31 - 1;
 
 interface Tracked {
-  streams: Set<ServerHttp2Stream>;
+  streams: Map<ServerHttp2Stream, { method: unknown; path: unknown; since: number }>;
   /** Streams that carry another protocol (WebSocket over HTTP/2, CONNECT). */
   tunnels: Set<ServerHttp2Stream>;
   /** performance.now() of the first GOAWAY. */
   noticed: number | null;
+  /** performance.now() of the first look since then that found no stream; null while there are some. */
+  quietSince: number | null;
+  /** Below it. A session that is closed ends it, and then waits for the other end, which may be gone. */
+  socket: Socket | null;
 }
 
 /** The HTTP/2 sessions of a server and their streams. */
@@ -21,14 +27,22 @@ export class Http2Sessions {
   #begun = false;
 
   constructor(server: Server) {
+    let arriving: Socket | null = null;
+    // Before Node's own listener, which makes a session of it in the same turn.
+    server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => { arriving = socket; });
     server.on('session', (session: ServerHttp2Session) => {
-      const tracked: Tracked = { streams: new Set(), tunnels: new Set(), noticed: null };
+      const tracked: Tracked = { streams: new Map(), tunnels: new Set(), noticed: null, quietSince: null, socket: arriving };
+      arriving = null;
       this.#sessions.set(session, tracked);
       session.once('close', () => this.#sessions.delete(session));
       session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-        const kind = headers[':method'] === 'CONNECT' ? tracked.tunnels : tracked.streams;
-        kind.add(stream);
-        stream.once('close', () => kind.delete(stream));
+        const { [':method']: method, [':path']: path } = headers;
+        if (method === 'CONNECT') tracked.tunnels.add(stream);
+        else tracked.streams.set(stream, { method, path, since: performance.now() });
+        stream.once('close', () => {
+          tracked.tunnels.delete(stream);
+          tracked.streams.delete(stream);
+        });
         // A connection that arrived while draining: what it came for is served first.
         if (this.#begun) notice(session, tracked);
       });
@@ -51,17 +65,32 @@ export class Http2Sessions {
   /** Streams under way; ends what does not end by itself. */
   look(rules: Rules): number {
     let busy = 0;
-    for (const [session, { streams, tunnels, noticed }] of this.#sessions) {
-      if (rules.cut) {
+    for (const [session, tracked] of this.#sessions) {
+      const { streams, tunnels, noticed } = tracked;
+      if (rules.cut || this.#isIgnored(tracked, rules)) {
+        busy += streams.size;
         session.destroy();
+        tracked.socket?.destroy();
         continue;
       }
       busy += streams.size;
-      if (rules.endStreams) for (const stream of streams) if (isHttp2EventStream(stream)) endQuietly(stream);
+      if (rules.endStreams) for (const stream of streams.keys()) if (isHttp2EventStream(stream)) endQuietly(stream);
       if (rules.endUpgraded) for (const stream of tunnels) endQuietly(stream);
       if (rules.closeIdle || (noticed !== null && rules.now - noticed >= NOTICE)) session.close();
     }
     return busy;
+  }
+
+  inFlight(now: number): RequestInFlight[] {
+    const all = [...this.#sessions.values()].flatMap(({ streams }) => [...streams.values()]);
+    return all.map(({ method, path, since }) => described(method, path, now - since));
+  }
+
+  /** GOAWAY was not heeded, nor has the client anything to wait for: it is gone, or does not read. */
+  #isIgnored(tracked: Tracked, { now, goawayTimeout }: Rules): boolean {
+    const isQuiet = tracked.noticed !== null && tracked.streams.size + tracked.tunnels.size === 0;
+    tracked.quietSince = isQuiet ? tracked.quietSince ?? now : null;
+    return tracked.quietSince !== null && now - tracked.quietSince >= Math.max(goawayTimeout, 2 * NOTICE);
   }
 }
 

@@ -15,6 +15,7 @@ export const schema = v.strictObject({
   uncaughtTimeout: milliseconds(30_000, 'How long a worker may take to drain after an uncaught exception, in ms.'),
   idleTimeout: milliseconds(1_000,
     'How long an idle keep-alive connection is left open at a stop, in ms. A reload honours the time-out the server announced.'),
+  tcpTimeout: milliseconds(5_000, 'How long a connection of a plain TCP server is left open without a byte either way, in ms.'),
   upgradeTimeout: milliseconds(5_000, 'How long WebSocket and other upgraded connections are left open after the last HTTP answer, in ms.'),
 });
 

@@ -4,7 +4,11 @@ export interface Rules {
   now: number;
   /** Idle connections are closed after so many ms; null: after the keep-alive time-out that the server announced. */
   idleTimeout: number | null;
-  /** The same for a server that announced none: it would keep them for ever. */
+  /** Connections of a plain TCP server are ended after so many ms without a byte either way. */
+  tcpTimeout: number;
+  /** HTTP/2 sessions without a stream that do not heed GOAWAY are destroyed after so many ms. */
+  goawayTimeout: number;
+  /** As idleTimeout for a server that announced none: it would keep them for ever. */
   idleFallback: number;
   /** Event streams have had their time to say goodbye. */
   endStreams: boolean;

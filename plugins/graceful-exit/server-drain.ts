@@ -1,9 +1,13 @@
 import net, { type Server, type Socket } from 'node:net';
-import { belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection } from '../../lib/runtime.js';
+import {
+  belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection, type RequestInFlight,
+} from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
 import { endQuietly, isEventStream } from './event-stream.js';
 import { Http2Sessions } from './http2-sessions.js';
+import { requestInFlight } from './in-flight.js';
 import type { Progress, Rules } from './rules.js';
+import { Stillness, type Stage } from './stillness.js';
 
 /** Milliseconds that an ended upgraded connection gets to say goodbye. */
 const GOODBYE = 1_000;
@@ -11,6 +15,8 @@ const GOODBYE = 1_000;
 const KEEP_ALIVE_BUFFER = 1_000;
 /** Our own clock of idle connections is the second one; Node's own time-out comes first. */
 const MARGIN = 250;
+/** Who sends a head or a handshake byte by byte has this long for all of it, where an idle connection has less. */
+const DRIBBLE = 5_000;
 
 /** One server of the app: what of it is still open, and how to end it without losing a request. */
 export class ServerDrain {
@@ -18,7 +24,7 @@ export class ServerDrain {
   readonly #server: Server;
   readonly #secure: Set<Socket> | null;
   readonly #http2: Http2Sessions | null;
-  readonly #idleSince = new WeakMap<Socket, number>();
+  readonly #stillness = new Stillness();
   readonly #endedAt = new WeakMap<Socket, number>();
   #isClosed = false;
   #begun = false;
@@ -56,24 +62,29 @@ export class ServerDrain {
   look(rules: Rules): Progress {
     if (this.done) return { requests: 0, sockets: 0 };
     const http = httpConnections(this.#server);
-    const streams = this.#http2?.look(rules) ?? 0;
-    let requests = streams;
+    let requests = this.#http2?.look(rules) ?? 0;
     for (const connection of http ?? []) if (this.#lookAt(connection, rules)) requests++;
     const others = this.#others(http ?? []);
     for (const socket of others) this.#lookAtOther(socket, http !== null, rules);
     return { requests, sockets: (http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length };
   }
 
-  #lookAt({ socket, response, busy }: HttpConnection, rules: Rules): boolean {
+  /** Requests whose heads have come, and that are not answered. */
+  inFlight(now: number): RequestInFlight[] {
+    const answered = (httpConnections(this.#server) ?? []).flatMap(({ response }) => response ?? []);
+    return [...answered.map(({ req }) => requestInFlight(req, now)), ...this.#http2?.inFlight(now) ?? []];
+  }
+
+  #lookAt({ socket, response, busy, asking }: HttpConnection, rules: Rules): boolean {
     if (rules.cut) {
       socket.destroy();
+      return busy && !asking;
+    }
+    if (!busy || asking) {
+      this.#closeIdle(socket, asking ? 'asking' : 'idle', rules);
       return false;
     }
-    if (!busy) {
-      this.#closeIdle(socket, rules);
-      return false;
-    }
-    this.#idleSince.delete(socket);
+    this.#stillness.forget(socket);
     if (response) {
       announceClose(response);
       if (rules.endStreams && isEventStream(response)) endQuietly(response);
@@ -81,10 +92,11 @@ export class ServerDrain {
     return true;
   }
 
-  #closeIdle(socket: Socket, rules: Rules): void {
-    const since = this.#idleSince.get(socket);
-    if (since === undefined) this.#idleSince.set(socket, rules.now);
-    if (rules.closeIdle || rules.now - (since ?? rules.now) >= (rules.idleTimeout ?? this.#announced(rules))) socket.destroy();
+  #closeIdle(socket: Socket, stage: Stage, rules: Rules): void {
+    const limit = rules.idleTimeout ?? this.#announced(rules);
+    const { still, lasts } = this.#stillness.of(socket, stage, rules.now);
+    const dribbles = stage !== 'idle' && lasts >= Math.max(limit, DRIBBLE);
+    if (rules.closeIdle || still >= limit || dribbles) socket.destroy();
   }
 
   #announced(rules: Rules): number {
@@ -100,15 +112,18 @@ export class ServerDrain {
     }
     if (this.#secure && !this.#secure.has(socket)) {
       // A TLS handshake that does not come to its end.
-      this.#closeIdle(socket, rules);
-      return;
+      this.#closeIdle(socket, 'shaking hands', rules);
+    } else if (upgraded ? rules.endUpgraded : this.#stillness.of(socket, 'open', rules.now).still >= rules.tcpTimeout) {
+      this.#end(socket, rules);
     }
-    if (!upgraded || !rules.endUpgraded) return;
+  }
+
+  #end(socket: Socket, { now }: Rules): void {
     const ended = this.#endedAt.get(socket);
     if (ended === undefined) {
-      this.#endedAt.set(socket, rules.now);
+      this.#endedAt.set(socket, now);
       socket.end();
-    } else if (rules.now - ended >= GOODBYE) {
+    } else if (now - ended >= GOODBYE) {
       socket.destroy();
     }
   }

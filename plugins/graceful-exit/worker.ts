@@ -33,5 +33,6 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
   runtime.hooks.beforeClose.tapPromise('graceful-exit', (context) => drain([...listening], context, options, {
     waiting: runtime.waiting,
     report: () => runtime.channel.send('child.waiting', { ...runtime.waiting, tasks: [...runtime.waiting.tasks] }),
+    cut: (requests) => runtime.channel.send('child.cut', requests),
   }));
 }

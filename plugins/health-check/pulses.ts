@@ -65,6 +65,10 @@ export class Pulses {
     return [...this.#all.values()].filter(({ child }) => child.state === 'ready');
   }
 
+  draining(): Pulse[] {
+    return [...this.#all.values()].filter(({ child }) => child.state === 'draining');
+  }
+
   /** Sums of every slot that ever had a process, the living ones included. */
   totals(): SlotTotals[] {
     const sums = new Map([...this.#past].map(([slot, totals]) => [slot, { ...totals, exits: { ...totals.exits } }]));

@@ -5,7 +5,8 @@ import type { Server } from 'node:net';
 import { httpConnections, type Runtime } from '../../lib/runtime.js';
 import type { ActiveRequest } from './messages.js';
 
-const STARTED = Symbol('hatchery.started');
+/** graceful-exit's drain reads it too, out of a bundle of its own (plugins/graceful-exit/in-flight.ts). */
+const STARTED = Symbol.for('hatchery.started');
 type Stamped = { [STARTED]?: number };
 
 /** The master asks for this one through the inspector, when nothing else of the process answers any more. */

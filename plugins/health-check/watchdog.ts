@@ -1,4 +1,5 @@
 import type { Master } from '../../lib/index.js';
+import { DrainWitness } from './drain-witness.js';
 import type { Sample } from './messages.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
@@ -28,6 +29,7 @@ export class Watchdog {
   readonly #period: number;
   /** Since which sample each is suspected, and how long it had been waiting for a processor then. */
   readonly #suspects = new WeakMap<Pulse, { sample: Sample | null; starved: number }>();
+  readonly #witness: DrainWitness;
   #timer: NodeJS.Timeout | undefined;
   #checkedAt = 0;
 
@@ -36,6 +38,7 @@ export class Watchdog {
     this.#pulses = pulses;
     this.#options = options;
     this.#period = Math.min(1_000, options.hangTimeout / 8);
+    this.#witness = new DrainWitness(master, pulses);
   }
 
   start(): void {
@@ -51,13 +54,14 @@ export class Watchdog {
     const away = now - this.#checkedAt - this.#period;
     this.#checkedAt = now;
     if (away > this.#period) {
-      for (const pulse of this.#pulses.ready()) pulse.heardAt = Math.min(now, pulse.heardAt + away);
+      for (const pulse of [...this.#pulses.ready(), ...this.#pulses.draining()]) pulse.heardAt = Math.min(now, pulse.heardAt + away);
     }
     // Timers come before reading: what the children have sent meanwhile is read first.
     setImmediate(() => this.#look());
   }
 
   #look(): void {
+    this.#witness.look();
     for (const pulse of this.#pulses.ready()) {
       const silence = pulse.silence();
       if (silence > this.#options.hangTimeout / 2 && !pulse.treated) void this.#suspect(pulse, silence);

@@ -62,6 +62,8 @@ export const definitions: readonly Definition[] = [
   single('start_time_seconds', 'When the master started, since the epoch.', ({ startedAt }) => Date.parse(startedAt) / 1000),
   single('master_resident_memory_bytes', 'Resident memory of the master.', ({ master }) => master.rss),
   single('workers_ready', 'Workers that are ready.', ({ workers }) => workers.filter(({ state }) => state === 'ready').length),
+  single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',
+    ({ cut }) => cut, 'counter'),
   single('reforks_total', 'Workers forked again after a death that nobody asked for.', (_status, { reforks }) => reforks, 'counter'),
   single('refork_window_deaths', 'Such deaths within the window of refork.duration.', ({ refork }) => refork.inWindow),
   single('refork_limit', 'How many of them reach the limit.', ({ refork }) => refork.limit),

@@ -21,7 +21,7 @@ export async function alone(
   scope: Scope, app: string, { env = {}, options = {} }: { env?: Record<string, string>; options?: object } = {},
 ): Promise<Alone> {
   const port = await freePort();
-  const servers = 1 + ['HTTPS_PORT', 'HTTP2_PORT', 'TCP_PORT'].filter((name) => name in env).length;
+  const servers = 1 + ['HTTPS_PORT', 'HTTP2_PORT', 'HTTP2_CLEAR_PORT', 'TCP_PORT', 'TLS_PORT'].filter((name) => name in env).length;
   const child = spawn(node, [fixture('drain-alone/child.cjs'), path.join(root, 'dist/plugins/graceful-exit/worker.cjs'), fixture(app)], {
     env: { ...process.env, PORT: String(port), OPTIONS: JSON.stringify(options), ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

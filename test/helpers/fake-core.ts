@@ -42,6 +42,8 @@ export function fakeCore(t: Pick<TestContext, 'after'>, { agent = false, options
   const forks = new FakeForks();
   const core = createCore(loadedWith(config, { agent }), { ownsProcess: false, ...options }, forks.start);
   core.reaper.start = () => {};
+  // Nothing of these processes is in the table of processes.
+  Object.assign(core.leftovers, { ended: () => {}, end: () => Promise.resolve() });
   core.life.giveUp = (reason) => void closeAndExit(core, reason, { code: 1 });
   const errors: string[] = [];
   core.logger.error = (message) => { errors.push(typeof message === 'string' ? message : message.message); };

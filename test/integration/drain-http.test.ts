@@ -105,12 +105,13 @@ test('the deadline holds: a request that does not end is cut before it, the exit
   assert.ok(await never instanceof Error);
 });
 
-test('reports what it waits for at most every 500 ms', async (t) => {
+test('reports what it waits for: at once, every 500 ms, and when nobody waits any more', async (t) => {
   const app = await alone(t, 'drain-app/server.js');
   const requests = [1, 2, 3].map(() => once({ port: app.port }, 'GET', '/slow?ms=1300'));
   await delay(100);
   await app.close('reload', TIMEOUT);
   await Promise.all(requests);
   const reports = app.messages.filter(({ type }) => type === 'child.waiting');
-  assert.deepEqual(reports.map(({ data }) => [data?.requests, data?.sockets]), [[3, 3], [3, 3]]);
+  assert.deepEqual(reports.slice(0, -1).map(({ data }) => [data?.requests, data?.sockets]), [[3, 3], [3, 3], [3, 3]]);
+  assert.equal(reports.at(-1)?.data?.requests, 0);
 });

@@ -60,6 +60,9 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
   'raw-sockets': [
     ['process.binding("tcp_wrap").TCP.prototype.getpeername = () => 0;', /`getpeername`/],
   ],
+  spawns: [
+    [frozen('require("child_process").ChildProcess.prototype', 'spawn'), /`ChildProcess\.prototype\.spawn`/],
+  ],
 };
 
 const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-probe-test-'));

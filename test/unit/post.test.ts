@@ -40,6 +40,48 @@ test('a worker dies and comes again: the agent hears both, the new one hears all
   assert.deepEqual(heard(other), []);
 });
 
+test('a reload: the agent hears of a successor when that has taken over, and nothing when its predecessor is gone', async (t) => {
+  const { core, forks, forget } = await cluster(t);
+  const [agent, old, other] = forks.all as [FakeChild, FakeChild, FakeChild];
+  old.manners.obeys = false;
+  const slot = core.workers.slots[0]!;
+  const succeeds = slot.succeed(core.releases.current);
+  await turns();
+  forks.last.ready();
+  const successor = await succeeds;
+  await turns();
+  assert.deepEqual(heard(agent), [], 'it soaks');
+  const handed = watched(slot.handOver(successor, 'reload'));
+  await turns();
+  assert.deepEqual(heard(agent), [`app-pids ${successor.pid} ${other.pid}`]);
+  forget();
+  old.exits(0);
+  await turns();
+  assert.equal(handed.outcome.state, 'done');
+  assert.deepEqual(heard(agent), []);
+});
+
+test('in development, where the old ones go first: none is told, then those that come', async (t) => {
+  const { core, forks } = await cluster(t);
+  const agent = forks.in(-1);
+  const { slots } = core.workers;
+  await Promise.all(slots.map((slot) => slot.vacate('reload')));
+  assert.deepEqual(heard(agent), ['app-pids']);
+  const replaced = slots.map((slot) => slot.replace(core.releases.current, 'reload'));
+  await turns();
+  for (const child of forks.alive.filter(({ spec }) => spec.slot >= 0)) child.ready();
+  await Promise.all(replaced);
+  await turns();
+  assert.equal(heard(agent).at(-1), `app-pids ${forks.in(0).pid} ${forks.in(1).pid}`);
+});
+
+test('a worker that leaves by itself is not among them while it drains', async (t) => {
+  const { forks } = await cluster(t);
+  forks.in(0).leaves('signal');
+  await turns();
+  assert.deepEqual(heard(forks.in(-1)), [`app-pids ${forks.in(1).pid}`]);
+});
+
 test('the agent dies and comes again: the workers hear both, the new one hears all', async (t) => {
   const { forks } = await cluster(t);
   const [agent, one, two] = forks.all as [FakeChild, FakeChild, FakeChild];

@@ -42,7 +42,7 @@ function inTurn(core: Core, reason: string, task: () => Promise<ReloadResult>, o
 
 async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: Variables): Promise<ReloadResult> {
   const { hooks, life, logger, tasks, releases, workers, agent, forker, listeners } = core;
-  const report = reporter(reason);
+  const report = reporter(core, reason);
   const done = { replaced: 0 };
   let release = releases.current;
   life.enter('reload');
@@ -135,13 +135,15 @@ async function stayUp(child: Child, soak: number): Promise<void> {
 }
 
 /** The result of what begins now. */
-export function reporter(reason: string): (generation: number, replaced: number, error?: Error) => ReloadResult {
+export function reporter(core: Core, reason: string): (generation: number, replaced: number, error?: Error) => ReloadResult {
   const started = performance.now();
+  const { cut } = core;
   return (generation, replaced, error) => ({
     ok: !error,
     reason,
     generation,
     replaced,
+    cut: core.cut - cut,
     took: Math.round(performance.now() - started),
     at: new Date().toISOString(),
     ...(error ? { error: wire(error).message } : {}),
@@ -151,7 +153,9 @@ export function reporter(reason: string): (generation: number, replaced: number,
 async function finished(core: Core, result: ReloadResult): Promise<ReloadResult> {
   const { logger, hooks } = core;
   core.lastReload = result;
-  if (result.ok) logger.info(`reloaded ${result.replaced} workers in ${result.took}ms (generation ${result.generation})`);
+  const { ok, replaced, took, generation, cut } = result;
+  const lost = cut > 0 ? `; ${cut} request${cut === 1 ? ' was' : 's were'} cut` : '';
+  if (ok) logger[cut > 0 ? 'warn' : 'info'](`reloaded ${replaced} workers in ${took}ms (generation ${generation})${lost}`);
   await hooks.reloaded.promise(result);
   return result;
 }

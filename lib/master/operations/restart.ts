@@ -29,7 +29,7 @@ const LOOK = 20;
 export function restart(core: Core, reason: string, options: RestartOptions = {}): Promise<ReloadResult> {
   const { life, tasks, releases, listeners, workers } = core;
   return tasks.queue('restart', async () => {
-    const report = reporter(reason);
+    const report = reporter(core, reason);
     try {
       takeOver(core, await tasks.orClosed(replaceAll(core, options)));
       if (workers.complete) listeners.release();

@@ -58,7 +58,7 @@ export async function closeAndExit(core: Core, reason: string, options: CloseOpt
 }
 
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {
-  const { life, hooks, logger, tasks, spares, listeners, reaper, installation, dir, agent, workers, cleanup } = core;
+  const { life, hooks, logger, tasks, spares, listeners, reaper, leftovers, installation, dir, agent, workers, cleanup } = core;
   const gate = (passed: Promise<unknown>) => Promise.race([
     passed,
     life.hurried.then(() => delay(GATE_IN_A_HURRY, undefined, { ref: false })),
@@ -73,6 +73,7 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   await Promise.race([drain(core), killed]);
   // A fork that was under way when the close came.
   await kill(core);
+  await leftovers.end(life.hurried);
   listeners.end();
   await gate(hooks.closed.promise(reason));
   installation.release();

@@ -14,7 +14,7 @@ import { close, closeFailedStart } from './shutdown.js';
  * of the child is thrown.
  */
 export async function start(core: Core): Promise<void> {
-  const { life, hooks, logger, releases, tasks, forker, reaper, installation, deadlines, options, cleanup } = core;
+  const { life, hooks, logger, releases, tasks, forker, reaper, leftovers, installation, deadlines, options, cleanup } = core;
   // A plugin's apply may have taken its time.
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
@@ -30,6 +30,7 @@ export async function start(core: Core): Promise<void> {
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
     reaper.start(Math.max(deadlines.drain, deadlines.agent) + LAST_LINES + 1_000);
+    reaper.family(leftovers.family);
     if (options.files) reaper.files(options.files);
     options.onFilesMoved?.((files) => reaper.files(files));
     await startChildren(core);

@@ -6,7 +6,9 @@ import { childTable, type ChildEvent, type ChildState, type ChildView, type Exit
 import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake } from '../../ipc/intake.js';
-import { LAST_LINES, type Address, type BootInfo, type ChildRole, type CloseReason, type Waiting } from '../../ipc/messages.js';
+import {
+  LAST_LINES, type Address, type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Waiting,
+} from '../../ipc/messages.js';
 import { MOST_ADDRESSES, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { createDebug } from '../../kit/logger.js';
@@ -82,6 +84,8 @@ export class Child implements ChildView {
   waiting: Waiting | null = null;
   /** What its start waits for, beside the app. */
   step: string | null = null;
+  killAt: number | null = null;
+  cut: CutRequests | null = null;
   /** What its Node does not have, a line each. */
   readonly slowPaths = new Set<string>();
   exit: ExitInfo | null = null;
@@ -97,6 +101,8 @@ export class Child implements ChildView {
   /** When the timer fires (performance.now()). */
   #deadline = 0;
   #speaksLast = false;
+  /** Its deadline has passed: what that was, ms. */
+  #overdue: number | undefined;
   #resolveExit!: (exit: ExitInfo) => void;
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
@@ -143,6 +149,10 @@ export class Child implements ChildView {
     channel.on('child.step', (step) => { this.step = step; }, valid['child.step']);
     channel.on('child.lastLines', () => this.#waitForReader(), valid['child.lastLines']);
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; }, valid['child.waiting']);
+    channel.on('child.cut', (cut) => {
+      this.cut = cut;
+      this.waiting = null;
+    }, valid['child.cut']);
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', (message) => this.deliver(message));
     // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
@@ -181,10 +191,11 @@ export class Child implements ChildView {
       const limit = wasReady ? timeout : Math.min(timeout, CLOSE_BEFORE_READY);
       this.#apply('close');
       this.channel.send('child.close', { reason, timeout: limit });
-      this.#arm(limit + MARGIN, () => this.kill(reason));
+      if (wasReady) this.#killAfter(limit);
+      else this.#arm(limit + MARGIN, () => this.kill(reason));
     } else if (this.state === 'draining') {
       this.channel.send('child.close', { reason, timeout });
-      if (this.#timer === undefined) this.#arm(timeout + MARGIN, () => this.kill(reason));
+      if (this.#timer === undefined) this.#killAfter(timeout);
     }
     return this.exited;
   }
@@ -201,7 +212,15 @@ export class Child implements ChildView {
 
   /** Time limit (ms) for a child that leaves by itself. */
   limit(timeout: number): void {
-    if (this.state === 'draining') this.#arm(timeout + MARGIN, () => this.kill(this.intent ?? 'signal'));
+    if (this.state === 'draining') this.#killAfter(timeout);
+  }
+
+  #killAfter(deadline: number): void {
+    this.killAt = performance.now() + deadline + MARGIN;
+    this.#arm(deadline + MARGIN, () => {
+      this.#overdue = deadline;
+      void this.kill(this.intent ?? 'signal');
+    });
   }
 
   /** Resolves when it is ready or gone. */
@@ -236,7 +255,11 @@ export class Child implements ChildView {
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.state === 'exited') return;
     const cause = this.causeOfDeath ?? causeOf(this, code, signal);
-    this.exit = { cause, code, signal, uptime: Math.round(performance.now() - this.#startedTick) };
+    // Who says that it waits for requests, and ends, has cut them.
+    const { requests = 0, inFlight = [] } = this.waiting ?? {};
+    if (requests > 0) this.cut = { count: requests + (this.cut?.count ?? 0), oldest: [...this.cut?.oldest ?? [], ...inFlight] };
+    const uptime = Math.round(performance.now() - this.#startedTick);
+    this.exit = { cause, code, signal, uptime, overdue: this.#overdue, cut: this.cut?.count };
     this.#apply('exit');
     this.channel.end();
     this.#resolveExit(this.exit);

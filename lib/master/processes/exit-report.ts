@@ -1,18 +1,48 @@
-import type { ExitInfo } from '../../api/child.js';
-import type { ChildRole } from '../../ipc/messages.js';
+import type { ExitInfo, LastExit } from '../../api/child.js';
+import type { ChildRole, CutRequests } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
+import type { Logger } from '../../kit/logger.js';
 import type { Child } from './child.js';
 
 /** `exited with code 1 (crash) after 12ms`, for the log. */
-export function describeExit({ cause, code, signal, uptime }: ExitInfo): string {
+export function describeExit({ cause, code, signal, uptime, overdue, cut }: ExitInfo): string {
   const how = signal ? `was ended by ${signal}` : `exited with code ${code}`;
-  return `${how} (${cause}) after ${uptime}ms`;
+  const whys = [
+    ...(overdue === undefined ? [] : [`killed at its deadline of ${overdue}ms`]),
+    ...(cut ? [`${cut} request${cut === 1 ? '' : 's'} cut`] : []),
+  ];
+  const why = cause !== 'requested' || whys.length === 0 ? [cause, ...whys] : whys;
+  return `${how} (${why.join(', ')}) after ${uptime}ms`;
 }
 
+/** What the slot keeps of it. */
+export const lastExitOf = ({ pid, failure }: Child, exit: ExitInfo): LastExit =>
+  ({ ...exit, pid, at: new Date().toISOString(), error: failure?.error.message });
+
 /** How it has ended, or that it has never begun. */
-export function describeEnd({ pid, failure }: Child, exit: ExitInfo): string {
+export function logExit(logger: Logger, child: Child, exit: ExitInfo): void {
+  const isAsItShould = !exit.cut && exit.overdue === undefined;
+  const level = exit.cause !== 'requested' ? 'error' : isAsItShould ? 'info' : 'warn';
+  const { cut, waiting } = child;
+  const fields = logger.format === 'json' && cut ? { cut: cut.oldest } : undefined;
+  const told = fields ? '' : lost(cut, exit.overdue === undefined ? [] : waiting?.tasks ?? []);
+  logger[level](`${processName(child)} ${describeEnd(child, exit)}${told}`, fields);
+}
+
+function describeEnd({ pid, failure }: Child, exit: ExitInfo): string {
   if (pid <= 0) return `could not be forked: ${failure?.error.message}`;
   return exit.cause === 'cutOff' ? `was ${failure?.error.message}; it ${describeExit(exit)}` : describeExit(exit);
+}
+
+const NAMED = 5;
+
+/** What was cut, a line each; else what it has waited for. */
+function lost(cut: CutRequests | null, tasks: readonly string[]): string {
+  if (!cut) return tasks.length > 0 ? `: it waited for ${tasks.map((task) => `"${task}"`).join(', ')}` : '';
+  const lines = cut.oldest.slice(0, NAMED).map(({ method, path, age }) => `    ${method} ${path}, ${(age / 1_000).toFixed(1)} s`);
+  const more = cut.count - lines.length;
+  if (lines.length === 0) return '';
+  return [', in flight were:', ...lines, ...(more > 0 ? [`    and ${more} more`] : [])].join('\n');
 }
 
 /** A process in the log: `app_worker#3:61380 (slot 0)`. */

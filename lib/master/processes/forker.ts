@@ -6,7 +6,7 @@ import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
-import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
+import { MARK, WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { LogFiles } from '../../kit/log-files.js';
 import { killTree } from '../../kit/processes.js';
 import { withOwnPipes } from '../../node/own-output.js';
@@ -16,6 +16,7 @@ import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener, type ForkPlace, type Forked } from './child.js';
 import { holdsPort, inspectArgv } from './inspect.js';
+import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
 import type { Spares } from './spares.js';
 
@@ -25,6 +26,7 @@ export interface ForkerNeeds {
   readonly deadlines: Deadlines;
   readonly listeners: Listeners;
   readonly reaper: Reaper;
+  readonly leftovers: Leftovers;
   readonly spares: Spares;
   readonly installation: Installation;
   readonly parts: Parts;
@@ -64,7 +66,7 @@ export class Forker {
     const place = this.#place(release);
     const boot = this.#boot(role, slot, release, place.root);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
-    const forked = (key !== null && spares.take(spec, key)) || this.#start(spec, place);
+    const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, release);
     const { pid } = forked.process;
     // Before it is told what to run: if that loops, nobody else could end it once the master is gone.
     if (pid !== undefined) reaper.add(pid);
@@ -101,8 +103,21 @@ export class Forker {
   }
 
   /** It is told the entry, to start a TypeScript loader for it. */
-  #spare(spec: ForkSpec, place: ForkPlace, { loaded: { target } }: Release): Forked {
-    return this.#start({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
+  #spare(spec: ForkSpec, place: ForkPlace, release: Release): Forked {
+    const { target } = release.loaded;
+    return this.#launch({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place, release);
+  }
+
+  /** The mark is none of what a spare has to fit: it is another one each time. */
+  #launch(spec: ForkSpec, place: ForkPlace, { loaded: { config } }: Release): Forked {
+    if (config.leaveChildren) return this.#start(spec, place);
+    const { leftovers } = this.#needs;
+    const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
+    const forked = this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place);
+    const { process } = forked;
+    process.once('exit', () => leftovers.ended(mark));
+    process.once('error', () => { if (process.pid === undefined) leftovers.ended(mark); });
+    return forked;
   }
 
   /** An entry file runs where it was started, as long as that is there. */

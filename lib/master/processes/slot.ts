@@ -5,7 +5,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
 import type { Child } from './child.js';
-import { describeEnd, lostSuccessor, processName, startFailure } from './exit-report.js';
+import { lastExitOf, logExit, lostSuccessor, processName, startFailure } from './exit-report.js';
 import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
@@ -215,6 +215,7 @@ export class Slot implements SlotView {
   async #install(child: Child, reason: CloseReason): Promise<void> {
     const before = this.#retire();
     this.current = child;
+    this.#needs.life.staffChanged();
     this.refork.left = false;
     if (before) await this.drain(before, reason);
   }
@@ -223,6 +224,7 @@ export class Slot implements SlotView {
   #retire(): Child | null {
     const { current } = this;
     this.current = null;
+    this.#needs.life.staffChanged();
     if (!current || current.state === 'exited') return null;
     this.departing.add(current);
     return current;
@@ -236,9 +238,8 @@ export class Slot implements SlotView {
   }
 
   #ready(child: Child): void {
-    const { hooks, logger } = this.#needs;
-    logger.info(`${processName(child)} started (${Date.now() - child.startedAt}ms)`);
-    hooks[this.policy.role === 'agent' ? 'agentReady' : 'workerReady'].call(child);
+    this.#needs.logger.info(`${processName(child)} started (${Date.now() - child.startedAt}ms)`);
+    this.#needs.hooks[this.policy.role === 'agent' ? 'agentReady' : 'workerReady'].call(child);
   }
 
   /** It closes by its own decision: where the policy lets two overlap, a replacement starts now. */
@@ -255,11 +256,10 @@ export class Slot implements SlotView {
   }
 
   #gone(child: Child, exit: ExitInfo): void {
-    const { hooks, logger } = this.#needs;
     this.departing.delete(child);
-    this.lastExit = { ...exit, pid: child.pid, at: new Date().toISOString(), error: child.failure?.error.message };
-    hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
-    logger[exit.cause === 'requested' ? 'info' : 'error'](`${processName(child)} ${describeEnd(child, exit)}`);
+    this.lastExit = lastExitOf(child, exit);
+    this.#needs.hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
+    logExit(this.#needs.logger, child, exit);
     if (this.successor === child) this.successor = null;
     if (this.current !== child) return;
     this.current = null;

@@ -66,7 +66,9 @@ export class Workers {
 
   /** Takes the slots above `count` away; resolves when their workers have drained. */
   async shrink(count: number): Promise<void> {
-    await Promise.all(this.slots.splice(count).map(async (slot) => {
+    const leaving = this.slots.splice(count);
+    this.#needs.life.staffChanged();
+    await Promise.all(leaving.map(async (slot) => {
       this.#leaving.add(slot);
       await slot.remove();
       // One that is being forked at this moment is still to be seen dying.
