@@ -54,7 +54,7 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
     cwd: logicalCwd(),
     log: daemon?.log ?? null,
   }, printError);
-  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, files: instance.files });
+  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, files: instance.files, catchUncaught: true });
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });

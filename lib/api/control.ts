@@ -128,6 +128,8 @@ export interface Status {
   /** Deaths within `refork.duration`, how many are the limit, and slot -> ms of those that wait to be forked again. */
   refork: { inWindow: number; limit: number; delays: Record<string, number> };
   lastReload: ReloadResult | null;
+  /** What was thrown in the master where nobody waits for it, plugins included: logged, and nothing more came of it. */
+  faults: number;
   /** Fast ways that this Node does not have, so that slower ones are taken; a line each. Empty as a rule. */
   slowPaths: string[];
   /** What plugins add in `collectStatus`. */

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import { ClusterError, fromWire, wire, type ErrorData } from '../kit/errors.js';
+import { owned } from '../kit/faults.js';
 import type { Wire } from '../node/handle-pipe.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 
@@ -14,6 +15,13 @@ type Frame =
   | [kind: 'refuse', id: number, error: ErrorData];
 
 type Handler = (data: never) => unknown;
+
+export interface ChannelOptions {
+  /** Types are still being declared, until `declared` is called; what comes before its type waits for it. */
+  declaring?: boolean;
+  /** Told of what a handler throws for a message that nobody waits for; without it that goes to whoever reads the pipe. */
+  fault?(type: string, error: unknown): void;
+}
 
 /**
  * Typed messages between the master and one child, over a pipe of their own (docs/decisions/channel.md): a connection that is
@@ -34,10 +42,11 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   #size = 0;
   #next = 1;
   #open = true;
+  readonly #fault: ChannelOptions['fault'];
 
-  /** `declaring`: types are still being declared, until `declared` is called; what comes before its type waits for it. */
-  constructor(wire: Wire, { declaring = false } = {}) {
+  constructor(wire: Wire, { declaring = false, fault }: ChannelOptions = {}) {
     this.#wire = wire;
+    this.#fault = fault;
     this.#early = declaring ? [] : null;
     wire.on('data', (chunk: Buffer) => this.#receive(chunk));
     // A broken pipe is the other side's end, which 'close' tells.
@@ -74,7 +83,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
 
   /** Declares a type and what handles it. One handler a type. */
   on<T extends SentBy<Peer> & ReceivedBy<Self>>(type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>): void {
-    this.#handlers.set(type, handler as Handler);
+    this.#handlers.set(type, owned(handler) as Handler);
     const early = this.#early?.filter((frame) => frame[1] === type) ?? [];
     if (early.length === 0) return;
     this.#early = this.#early?.filter((frame) => frame[1] !== type) ?? null;
@@ -141,7 +150,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     }
     switch (message[0]) {
       case 'send':
-        void this.#handlers.get(message[1])?.(message[2] as never);
+        this.#call(message[1], message[2]);
         return;
       case 'ask': {
         const [, type, data, id] = message;
@@ -155,6 +164,17 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
       }
       case 'refuse':
         this.#take(message[1])?.reject(fromWire(message[2]));
+    }
+  }
+
+  #call(type: string, data: unknown): void {
+    const fault = this.#fault;
+    if (!fault) return void this.#handlers.get(type)?.(data as never);
+    try {
+      const result = this.#handlers.get(type)?.(data as never);
+      if (result instanceof Promise) result.catch((error: unknown) => fault(type, error));
+    } catch (error) {
+      fault(type, error);
     }
   }
 

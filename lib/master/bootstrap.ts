@@ -15,6 +15,7 @@ import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, type CloseOptions } from './operations/shutdown.js';
 import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
+import { catchUncaught } from './operations/uncaught.js';
 import { addressText, status } from './plugins/face.js';
 import { applyPlugin, prepare } from './plugins/load.js';
 import type { Child } from './processes/child.js';
@@ -32,7 +33,8 @@ export class Bootstrap implements Controllable {
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
     if (!isObject(loaded) || !isObject(loaded.config)) throw misuse(new.target, 'what loadConfig returns', loaded);
     this.#core = createCore(loaded, options);
-    this.#core.life.giveUp = (reason) => void closeAndExit(this.#core, reason, { code: 1 });
+    const { life, faults } = this.#core;
+    life.giveUp = (reason) => faults.watch(reason, closeAndExit(this.#core, reason, { code: 1 }));
     this.messenger.on('reload-worker', () => orderReload(this.#core, 'reload-worker'));
   }
 
@@ -139,6 +141,7 @@ export class Bootstrap implements Controllable {
   async start(): Promise<this> {
     const { options, cleanup } = this.#core;
     if (options.ownsProcess) cleanup.push(listenToSignals(this.#core));
+    if (options.catchUncaught) cleanup.push(catchUncaught(this.#core));
     try {
       await prepare(this.#core);
     } catch (error) {

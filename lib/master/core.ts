@@ -2,11 +2,13 @@ import type { InstanceFiles, Route, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
+import { Faults } from '../kit/faults.js';
 import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
 import { Routing } from './connections/routing.js';
 import { createDeadlines, Life } from './life.js';
+import { lookAfter } from './operations/look-over.js';
 import { Tasks } from './operations/tasks.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
@@ -33,6 +35,11 @@ export interface BootstrapOptions {
   checkInterval?: number;
   /** Handle signals, and end the process when the cluster has closed by itself or by a signal; true by default. */
   ownsProcess?: boolean;
+  /**
+   * What nobody in this process catches is a line in the log, counted, and ends nothing; false by default, as code that is not ours
+   * may run in it and is to end it then.
+   */
+  catchUncaught?: boolean;
 }
 
 /** What a master is made of, in order of need. Operations are functions of it; Bootstrap and the plugins' faces show parts of it. */
@@ -42,6 +49,8 @@ export interface Core {
   readonly life: Life;
   readonly logFiles: LogFiles;
   readonly logger: Logger;
+  /** What was thrown where nobody waits for it. */
+  readonly faults: Faults;
   readonly hooks: Hooks;
   /** Every tap with its plugin, calls and time. */
   readonly taps: TapRecord[];
@@ -80,17 +89,19 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const logFiles = new LogFiles(options.logFiles);
   const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
   const hooks = createHooks();
-  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => logger.error(error) });
-  const routing = new Routing((error) => logger.error(error), (): number => workers.slots.length);
+  const faults = new Faults((text, error) => logger.error(text, { error }));
+  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => faults.told(error) });
+  const routing = new Routing((error) => faults.told(error), (): number => workers.slots.length);
   const base = {
     options,
     version: ownVersion(),
     life,
     logFiles,
     logger,
+    faults,
     hooks,
     taps,
-    tasks: new Tasks(logger),
+    tasks: new Tasks(logger, faults),
     deadlines: createDeadlines(),
     releases: new Releases(loaded, hooks, options.reloadConfig),
     parts: new Parts(),
@@ -98,9 +109,9 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     routes: [],
     inheritedSockets: {},
     routing,
-    listeners: new Listeners(config.startTimeout, routing),
-    spares: new Spares(),
-    reaper: new Reaper(),
+    listeners: new Listeners(config.startTimeout, routing, faults),
+    spares: new Spares(faults),
+    reaper: new Reaper(faults),
     deaths: new Deaths(),
     cleanup: [],
     lastReload: null,
@@ -111,5 +122,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
-  return { ...staffed, post: new Post(staffed) };
+  const core = { ...staffed, post: new Post(staffed) };
+  faults.after = lookAfter(core);
+  return core;
 }

@@ -1,7 +1,7 @@
 import type { ChildView } from '../api/child.js';
 import type { Hooks } from '../api/hooks.js';
 import type { ChildRole, Envelope } from '../ipc/messages.js';
-import type { Logger } from '../kit/logger.js';
+import type { Faults } from '../kit/faults.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
 import { Router, type Recipient } from '../messenger/router.js';
 import type { Life } from './life.js';
@@ -15,7 +15,7 @@ import { addressOf } from './status-report.js';
 /** What the post works with; the same objects as in the core. */
 export interface PostNeeds {
   readonly hooks: Hooks;
-  readonly logger: Logger;
+  readonly faults: Faults;
   readonly life: Life;
   readonly releases: Releases;
   readonly forker: Pick<Forker, 'wantsAgent'>;
@@ -57,7 +57,8 @@ export class Post {
 
   /** A parent process that forked this one may send messages; without a `to` they are for the master. Returns what ends it. */
   listenToParent(): () => void {
-    const listener = (message: unknown) => this.#router.route(message, 'parent', process.ppid);
+    const listener = this.#needs.faults.guard('message of the parent', (message: unknown) =>
+      this.#router.route(message, 'parent', process.ppid));
     process.on('message', listener);
     return () => { process.off('message', listener); };
   }
@@ -109,11 +110,7 @@ export class Post {
   }
 
   #receive(envelope: Envelope): void {
-    try {
-      this.messenger.receive(envelope);
-    } catch (error) {
-      this.#needs.logger.error(error as Error);
-    }
+    this.messenger.receive(envelope, (error) => this.#needs.faults.caught(`message "${envelope.action}"`, error));
   }
 
   #pids(): number[] {

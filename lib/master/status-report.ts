@@ -1,6 +1,7 @@
 import type { ChildStatus, ReloadResult, Status } from '../api/control.js';
 import type { ServiceState } from '../api/plugin.js';
 import type { Address } from '../ipc/messages.js';
+import type { Faults } from '../kit/faults.js';
 import { ownRss } from '../kit/processes.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
@@ -19,6 +20,7 @@ export interface Reported {
   readonly deaths: Deaths;
   readonly lastReload: ReloadResult | null;
   readonly version: string;
+  readonly faults: Faults;
 }
 
 /** Where the cluster really listens: the first address of the first worker that has one. */
@@ -35,7 +37,7 @@ export function formatAddress({ protocol, host, port, path }: Address): string {
   return `${protocol === 'http2' ? 'https' : protocol}://${name}:${port}`;
 }
 
-export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version }: Reported): Status {
+export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version, faults }: Reported): Status {
   const { config } = releases.current.loaded;
   const address = addressOf(workers);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
@@ -55,6 +57,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
       delays: Object.fromEntries(workers.slots.flatMap(({ index, refork: { delay } }) => delay === null ? [] : [[index, delay]])),
     },
     lastReload,
+    faults: faults.count,
     slowPaths: [...new Set([...slowPaths(), ...children.flatMap((child) => [...child.slowPaths])])],
   };
 }

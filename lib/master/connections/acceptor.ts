@@ -1,4 +1,5 @@
 import type { TakeUnserved } from '../../api/plugin.js';
+import type { Faults } from '../../kit/faults.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
@@ -30,6 +31,7 @@ interface Place {
 
 export interface AcceptorOptions {
   routing: Routing;
+  faults: Faults;
   held(): boolean;
   /** What takes connections in place of letting them wait while there is no worker. */
   fallback(): TakeUnserved | null;
@@ -76,9 +78,9 @@ export class Acceptor {
 
   /** Makes this the receiver of the handle's connections, and keeps the handle open when Node drops its last worker. */
   take(): void {
-    this.handle.onconnection = (error, client) => {
+    this.handle.onconnection = this.#options.faults.guard('connection', (error: number, client?: RawHandle) => {
       if (!error && client) this.accept(client);
-    };
+    });
     this.handle.close = () => {
       if (!this.#options.held()) this.close();
     };
@@ -219,7 +221,7 @@ export class Acceptor {
       }
       // Lost with its worker, which never read from it, or refused: another one takes it.
       if (answer === 'lost') this.leave(member.child);
-      else setTimeout(() => this.#next(member), REFUSED);
+      else setTimeout(this.#options.faults.guard('connection', () => this.#next(member)), REFUSED);
       this.#route(pending, true);
     } });
   }
@@ -241,7 +243,7 @@ export class Acceptor {
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);
-      this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(LOOK, this.#options.routing.patience / 4 + 1));
+      this.#sweeper ??= setInterval(this.#options.faults.guard('connections that wait', () => this.#sweep()), Math.min(LOOK, this.#options.routing.patience / 4 + 1));
     }
   }
 

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { message, word, type Handed } from '../../ipc/messages.js';
+import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { hearInternal, isClusters, newConnection, sendHandle } from '../../node/cluster.js';
 import { HandlePipe, pipePair } from '../../node/handle-pipe.js';
@@ -29,6 +30,7 @@ let sequence = 0;
  */
 export class Handover {
   readonly #process: ChildProcess;
+  readonly #faults: Faults;
   /** Sent over Node's channel and not answered. */
   readonly #sent = new Map<number, Gift>();
   /** For the pipe, the first of them under way. */
@@ -37,11 +39,12 @@ export class Handover {
   #piped: 'no' | 'asked' | 'yes' = 'no';
   #ended = false;
 
-  constructor(process_: ChildProcess) {
+  constructor(process_: ChildProcess, faults: Faults) {
     this.#process = process_;
-    hearInternal(process_, (said) => {
+    this.#faults = faults;
+    hearInternal(process_, faults.guard('hand-over', (said) => {
       if (isClusters(said) && said.ack !== undefined && said.ack < 0) this.#settle(said.ack, said.accepted === true ? 'taken' : 'refused');
-    });
+    }));
   }
 
   /** Hands a connection to the worker's listener `key`; `note` goes along. The caller keeps it until it is answered, and closes it. */
@@ -56,10 +59,10 @@ export class Handover {
     const number = --sequence;
     const { key, note, client } = gift;
     this.#sent.set(number, gift);
-    sendHandle(this.#process, newConnection(key, number, note), client, (error) => {
+    sendHandle(this.#process, newConnection(key, number, note), client, this.#faults.guard('hand-over', (error: Error | null) => {
       if (error) this.#settle(number, 'lost');
-    });
-    if (this.#piped === 'no') void this.#ask();
+    }));
+    if (this.#piped === 'no') this.#faults.watch('hand-over', this.#ask());
   }
 
   /** What Node's channel was to bring and has not been answered never will be. */
@@ -84,7 +87,8 @@ export class Handover {
       pair.theirs.close();
       return;
     }
-    this.#pipe = new HandlePipe(pair.ours, (text) => this.#heard(text), () => this.end());
+    this.#pipe = new HandlePipe(pair.ours,
+      this.#faults.guard('hand-over', (text: string) => this.#heard(text)), this.#faults.guard('hand-over', () => this.end()));
     sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => pair.theirs.close());
   }
 

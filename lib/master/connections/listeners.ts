@@ -1,6 +1,7 @@
 import net, { type Server } from 'node:net';
 import type { TakeUnserved } from '../../api/plugin.js';
 import { message as hatchery } from '../../ipc/messages.js';
+import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
 import {
@@ -36,10 +37,12 @@ export class Listeners {
   #asking: string | null = null;
   readonly #patience: number;
   readonly #routing: Routing;
+  readonly #faults: Faults;
   readonly #restore: () => void;
 
   /** `patience`: milliseconds a connection waits for a worker. */
-  constructor(patience: number, routing: Routing) {
+  constructor(patience: number, routing: Routing, faults: Faults) {
+    this.#faults = faults;
     this.#patience = patience;
     this.#routing = routing;
     this.#restore = this.#intercept();
@@ -65,23 +68,23 @@ export class Listeners {
   /** Must be called right after the fork, before the worker can have said anything. */
   watch(child: Child): void {
     const { process: proc } = child;
-    hearInternal(proc, (message, handle) => this.#heard(child, message, handle), () => { this.#asking = null; });
-    seeSent(proc, (message) => this.#said(child, message));
+    const guard = <Args extends unknown[]>(then: (...args: Args) => void) => this.#faults.guard(`worker#${child.slot}: addresses`, then);
+    hearInternal(proc, guard((message, handle) => this.#heard(child, message, handle)), () => { this.#asking = null; });
+    seeSent(proc, guard((message) => this.#said(child, message)));
     const gone = () => {
       this.leave(child);
     };
     // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
     // way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
-    proc.once('disconnect', () => {
+    proc.once('disconnect', guard(() => {
       gone();
       child.handover?.disconnected();
+    }));
+    const end = guard(() => {
+      gone();
+      child.handover?.end();
     });
-    proc.once('exit', () => {
-      setTimeout(() => {
-        gone();
-        child.handover?.end();
-      }, UNREAD);
-    });
+    proc.once('exit', () => { setTimeout(end, UNREAD); });
   }
 
   /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
@@ -136,7 +139,7 @@ export class Listeners {
 
   #acceptor(handle: RawHandle): Acceptor {
     return new Acceptor(handle, {
-      routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
+      routing: this.#routing, faults: this.#faults, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
     });
   }
 
@@ -170,12 +173,12 @@ export class Listeners {
     this.#shared.get(query)?.users.add(child);
     // After the answer is on its way: a worker refuses connections for a key it does not know yet. And the first answer
     // for an address is given just before its handle is taken over.
-    queueMicrotask(() => {
+    queueMicrotask(this.#faults.guard(`worker#${child.slot}: joins`, () => {
       const acceptor = this.#acceptors.get(query);
       if (!acceptor) return;
       acceptor.key = message.key ?? query;
       acceptor.join(child);
-    });
+    }));
   }
 
   /** What node:cluster makes while it answers a worker's request for an address is that address's. */
@@ -184,7 +187,7 @@ export class Listeners {
       server: (server) => {
         const key = this.#asking;
         this.#asking = null;
-        if (key !== null) this.#adopt(key, server);
+        if (key !== null) this.#faults.run(key, () => this.#adopt(key, server));
       },
       handle: (make) => {
         const key = this.#asking;
@@ -215,13 +218,13 @@ export class Listeners {
     let handle: RawHandle | null = null;
     server.prependOnceListener('listening', () => { handle = handleOf(server); });
     // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
-    process.nextTick(() => server.once('listening', () => {
+    process.nextTick(() => server.once('listening', this.#faults.guard(key, () => {
       if (!handle) return;
       debug('taking over %s', key);
       if (parked) parked.take();
       else this.#acceptors.set(key, this.#acceptor(handle));
       for (const client of waiting) this.#acceptors.get(key)?.accept(client);
-    }));
+    })));
   }
 
   #share(key: string, handle: RawHandle): void {

@@ -16,11 +16,11 @@ export function listenToSignals(core: Core): () => void {
     if (!core.life.closing) {
       closedAt = now;
       core.logger.info(`receive signal ${signal}, closing`);
-      void closeAndExit(core, signal);
+      core.faults.watch(signal, closeAndExit(core, signal));
     } else if (now - closedAt > ONE_PRESS) {
       // A close is under way already, asked for by `stop` perhaps: then the first signal hurries.
       core.logger.warn(`receive signal ${signal} again, killing what is left`);
-      void close(core, signal, { force: true });
+      core.faults.watch(signal, close(core, signal, { force: true }));
     }
   };
   const handlers: Partial<Record<NodeJS.Signals, (signal: NodeJS.Signals) => void>> = {
@@ -35,7 +35,8 @@ export function listenToSignals(core: Core): () => void {
     SIGTTOU: () => orderScale(core, -1),
   };
   const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
-    .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name));
+    .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name))
+    .map(([name, handler]) => [name, core.faults.guard(name, handler)] as const);
   for (const [name, handler] of known) process.on(name, handler);
   return () => { for (const [name, handler] of known) process.removeListener(name, handler); };
 }

@@ -6,6 +6,7 @@ import { childTable, type ChildEvent, type ChildState, type ChildView, type Exit
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
+import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
 
@@ -29,8 +30,8 @@ export interface ForkPlace {
 export interface Forked {
   process: ChildProcess;
   worker: Worker | null;
-  /** SIGKILL, with everything it has started. */
-  kill(): void;
+  /** SIGKILL, with everything it has started. Resolves when the signals are sent. */
+  kill(): void | Promise<void>;
 }
 
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
@@ -80,20 +81,25 @@ export class Child implements ChildView {
 
   readonly #forked: Forked;
   readonly #listener: ChildListener;
+  readonly #faults: Faults;
   readonly #startedTick = performance.now();
+  /** Milliseconds of a drain, as it was told at its boot. */
+  readonly #longest: number;
   #timer: NodeJS.Timeout | undefined;
   #resolveExit!: (exit: ExitInfo) => void;
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
 
-  constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number) {
+  constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number, faults: Faults) {
     this.#forked = forked;
+    this.#faults = faults;
     this.process = forked.process;
-    this.handover = forked.worker && new Handover(forked.process);
+    this.handover = forked.worker && new Handover(forked.process, faults);
     this.role = boot.role;
     this.id = boot.id;
     this.slot = boot.slot;
     this.generation = boot.generation;
+    this.#longest = boot.timeout;
     this.pid = forked.process.pid ?? -1;
     this.#listener = listener;
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
@@ -101,7 +107,9 @@ export class Child implements ChildView {
     this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
     // Node gives no streams where descriptors are used up; its error comes a moment later (test/unit/child.test.ts).
     const streams = forked.process.stdio as typeof forked.process.stdio | undefined;
-    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket);
+    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket, {
+      fault: (type, error) => faults.caught(`${this.#name}: "${type}"`, error),
+    });
     this.#listen();
     this.channel.send('child.boot', boot);
     this.#arm(startTimeout, () => this.kill('startTimeout'));
@@ -125,33 +133,41 @@ export class Child implements ChildView {
     channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
-    this.process.on('message', (message) => this.deliver(message));
+    this.process.on('message', this.#guard('message', (message) => this.deliver(message)));
     // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
     // ours as well, and 'exit' may come after both (docs/decisions/node-facts.md, 3).
     worker?.on('disconnect', () => {
-      setTimeout(() => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }, SETTLE);
+      setTimeout(this.#guard('disconnect', () => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }), SETTLE);
     });
     channel.onClose(() => {
-      setTimeout(() => {
+      setTimeout(this.#guard('lost channel', () => {
         if (this.state === 'exited' || this.state === 'killing') return;
         this.causeOfDeath ??= 'lostChannel';
         void this.kill('abort');
-      }, LOST).unref();
+      }), LOST).unref();
     });
     // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
     worker?.on('error', () => {});
-    this.process.on('error', (error) => {
+    this.process.on('error', this.#guard('error', (error: Error) => {
       debug('%s#%d: %s', this.role, this.id, error.message);
       if (this.process.pid !== undefined) return;
       this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
       this.#gone(1, null);
-    });
-    this.process.once('exit', (code, signal) => {
-      const gone = () => this.#gone(code, signal);
+    }));
+    this.process.once('exit', this.#guard('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+      const gone = this.#guard('exit', () => this.#gone(code, signal));
       if (!channel.open) return gone();
       channel.onClose(gone);
       setTimeout(gone, SETTLE).unref();
-    });
+    }));
+  }
+
+  get #name(): string {
+    return this.role === 'agent' ? 'agent' : `worker#${this.slot}`;
+  }
+
+  #guard<Args extends unknown[]>(what: string, then: (...args: Args) => unknown): (...args: Args) => void {
+    return this.#faults.guard(`${this.#name}: ${what}`, then);
   }
 
   /** Asks it to drain and exit within `timeout` ms; kills it with its tree when it does not. */
@@ -176,13 +192,21 @@ export class Child implements ChildView {
     this.intent = this.intent && this.intent !== 'stop' ? this.intent : reason;
     if (reason === 'unresponsive' || reason === 'startTimeout') this.intent = reason;
     this.#apply('kill');
-    this.#forked.kill();
+    void this.#faults.run(`${this.#name}: kill`, () => this.#forked.kill());
     return this.exited;
   }
 
   /** Time limit (ms) for a child that leaves by itself. */
   limit(timeout: number): void {
     if (this.state === 'draining') this.#arm(timeout + MARGIN, () => this.kill(this.intent ?? 'signal'));
+  }
+
+  /** After a fault: an end that was not seen, or a signal that was not sent, is seen to now. */
+  lookAgain(): void {
+    const { exitCode, signalCode } = this.process;
+    if (this.pid > 0 && (exitCode !== null || signalCode !== null)) this.#gone(exitCode, signalCode);
+    else if (this.state === 'killing') void this.#faults.run(`${this.#name}: kill`, () => this.#forked.kill());
+    else if (this.state === 'draining' && this.#timer === undefined) this.limit(this.#longest);
   }
 
   /** Resolves when it is ready or gone. */
@@ -194,7 +218,7 @@ export class Child implements ChildView {
     if (!childTable[this.state].close) return;
     this.intent = reason;
     this.#apply('close');
-    this.#listener.leaving(this, reason);
+    this.#faults.run(`${this.#name}: leaving`, () => this.#listener.leaving(this, reason));
   }
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
@@ -219,7 +243,7 @@ export class Child implements ChildView {
     if (to === 'ready') this.readyAt = Date.now();
     debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
     if (to === 'ready') {
-      this.#listener.ready(this);
+      this.#faults.run(`${this.#name}: ready`, () => this.#listener.ready(this));
       this.#resolveReady();
     }
     if (from === 'ready') this.#resolveLeft();
@@ -228,7 +252,7 @@ export class Child implements ChildView {
 
   #arm(ms: number, then: () => void): void {
     this.#disarm();
-    this.#timer = setTimeout(then, ms);
+    this.#timer = setTimeout(this.#guard('time limit', then), ms);
   }
 
   #disarm(): void {

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { InstanceFiles } from '../../api/control.js';
+import type { Faults } from '../../kit/faults.js';
 
 /**
  * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (docs/decisions/reaper.md): a
@@ -45,58 +46,87 @@ for p in $pids; do all="$all $(tree "$p")"; done
 kill -9 $all 2>/dev/null
 `;
 
+/** Until another shell is started in place of one that could not be, or has died; ms. */
+const AGAIN = 5_000;
+
 export class Reaper {
   #shell: ChildProcess | null = null;
   #starting: NodeJS.Immediate | undefined;
-  /** What is said before the shell runs. */
-  #early: string[] = [];
+  #again: NodeJS.Timeout | undefined;
+  #ended = false;
+  /** What a shell has to know: settings, and the pids that live. */
+  readonly #settings: string[] = [];
+  readonly #pids = new Set<number>();
+  readonly #faults: Faults;
+
+  constructor(faults: Faults) {
+    this.#faults = faults;
+  }
 
   /** `grace`: milliseconds the children may still take after the master's death. */
   start(grace: number): void {
     if (process.platform === 'win32') return;
     // After the first forks, which need not wait for it: none of them runs the app's code before.
-    this.#starting = setImmediate(() => this.#spawn());
-    this.#say(`grace ${Math.ceil(grace / 1_000)}`);
+    this.#starting = setImmediate(() => this.#begin());
+    this.#set(`grace ${Math.ceil(grace / 1_000)}`);
   }
 
-  #spawn(): void {
+  #begin(): void {
+    this.#starting = undefined;
+    if (this.#faults.run('reaper', () => this.#spawn()) === undefined) this.#later();
+  }
+
+  /** Unreferenced: it is the children who keep a master up. */
+  #later(): void {
+    this.#shell = null;
+    if (this.#ended) return;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#begin(), AGAIN).unref();
+  }
+
+  #spawn(): true {
     const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
-    shell.on('error', () => { this.#shell = null; });
-    shell.on('exit', () => { this.#shell = null; });
+    shell.on('error', () => this.#later());
+    shell.on('exit', () => this.#later());
     shell.stdin?.on('error', () => {});
     shell.unref();
     (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
     this.#shell = shell;
-    this.#starting = undefined;
-    shell.stdin?.write(this.#early.splice(0).join(''));
+    shell.stdin?.write([...this.#settings, ...[...this.#pids].map((pid) => `add ${pid}`)].map((line) => `${line}\n`).join(''));
+    return true;
   }
 
   /** Files of this instance, removed with it; `mark` tells the record from that of a later start in its place. */
   files({ record, socket, mark }: InstanceFiles): void {
-    this.#say(`record ${record}`);
-    this.#say(`socket ${socket}`);
-    this.#say(`mark ${mark}`);
+    for (const line of [`record ${record}`, `socket ${socket}`, `mark ${mark}`]) this.#set(line);
   }
 
   add(pid: number): void {
+    this.#pids.add(pid);
     this.#say(`add ${pid}`);
   }
 
   drop(pid: number): void {
+    this.#pids.delete(pid);
     this.#say(`drop ${pid}`);
   }
 
   /** The master ends in order: nothing is left to kill. */
   end(): void {
+    this.#ended = true;
     clearImmediate(this.#starting);
-    this.#starting = undefined;
+    clearTimeout(this.#again);
     this.#say('bye');
     this.#shell?.stdin?.end();
     this.#shell = null;
   }
 
+  #set(line: string): void {
+    this.#settings.push(line);
+    this.#say(line);
+  }
+
   #say(line: string): void {
-    if (this.#starting) this.#early.push(`${line}\n`);
-    else this.#shell?.stdin?.write(`${line}\n`);
+    this.#shell?.stdin?.write(`${line}\n`);
   }
 }
