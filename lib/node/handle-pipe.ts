@@ -126,7 +126,7 @@ function connected(): Promise<PipePair> {
     ours.close();
     throw error;
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    remove(dir);
   }
   return new Promise((resolve, reject) => {
     server.onconnection = (error, theirs) => {
@@ -136,6 +136,15 @@ function connected(): Promise<PipePair> {
       reject(new Error(`error ${error}`));
     };
   });
+}
+
+/** What stays of it is an empty directory; the pair would be lost with its descriptors. */
+function remove(dir: string): void {
+  try {
+    rmSync(dir, { recursive: true, force: true });
+  } catch {
+    // No descriptor is left to look into it, say.
+  }
 }
 
 /** What carries the bytes of a channel: a net.Socket in the master, less than that in a child. */

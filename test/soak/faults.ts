@@ -1,3 +1,4 @@
+import { execSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import http from 'node:http';
@@ -217,7 +218,7 @@ export async function injectedFaults(scope: Scope, { runs, seed }: { runs: numbe
     }
   }
   await load.stop();
-  if (process.env.VERBOSE) console.log(openFiles(it.cluster.pid));
+  if (process.env.VERBOSE) console.log(openFiles(it.cluster.pid), execSync(`ss -tanpe | grep pid=${it.cluster.pid}, ; ss -xanp | grep pid=${it.cluster.pid},; true`).toString());
   const sum = Object.values(fired).reduce((all, one) => all + one, 0);
   const after = descriptors(it.cluster.pid);
   const report = `${runs} runs, ${sum} faults in ${Object.keys(fired).length} functions, ${deaths} workers killed, `

@@ -36,6 +36,8 @@ export class Handover {
   /** For the pipe, the first of them under way. */
   readonly #queue: Gift[] = [];
   #pipe: HandlePipe | null = null;
+  /** The worker's end of it, until that has it: it never says so when it dies before. */
+  #theirs: RawHandle | null = null;
   #piped: 'no' | 'asked' | 'yes' = 'no';
   #ended = false;
 
@@ -74,6 +76,7 @@ export class Handover {
   end(): void {
     this.#ended = true;
     this.#pipe?.close();
+    this.#closeTheirs();
     this.disconnected();
     for (const { answered } of this.#queue.splice(0)) answered('lost');
   }
@@ -89,7 +92,13 @@ export class Handover {
     }
     this.#pipe = new HandlePipe(pair.ours,
       this.#faults.guard('hand-over', (text: string) => this.#heard(text)), this.#faults.guard('hand-over', () => this.end()));
-    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => pair.theirs.close());
+    this.#theirs = pair.theirs;
+    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => this.#closeTheirs());
+  }
+
+  #closeTheirs(): void {
+    this.#theirs?.close();
+    this.#theirs = null;
   }
 
   #heard(text: string): void {
