@@ -6,6 +6,7 @@ import { Faults } from '../kit/faults.js';
 import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
+import { Room } from './connections/room.js';
 import { Routing } from './connections/routing.js';
 import { createDeadlines, Life } from './life.js';
 import { lookAfter } from './operations/look-over.js';
@@ -109,7 +110,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     routes: [],
     inheritedSockets: {},
     routing,
-    listeners: new Listeners(config.startTimeout, routing, faults),
+    listeners: new Listeners(config.startTimeout, routing, new Room(() => workers.slots.length, logger), faults),
     spares: new Spares(faults),
     reaper: new Reaper(faults),
     deaths: new Deaths(),

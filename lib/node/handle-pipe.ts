@@ -7,7 +7,9 @@ import { handleOf, ownPort, type RawHandle } from './raw-sockets.js';
 import { slowPath } from './slow-paths.js';
 
 /** libuv's pipe as Node wraps it: net.Socket can neither send a handle nor receive one. */
-interface NativePipe extends RawHandle {
+export interface NativePipe extends RawHandle {
+  /** Bytes that the kernel has not taken. */
+  readonly writeQueueSize: number;
   bind(file: string): number;
   listen(backlog: number): number;
   connect(request: object, file: string): number;
@@ -70,11 +72,8 @@ export class HandlePipe {
 
   /** In the process that `theirs` of a pair was sent to. What came is no pipe for handles, so its descriptor is opened as one. The first
    * is never closed: the two would close the same descriptor, and both live as long as this process. */
-  static of({ fd }: RawHandle, received: (text: string, handle: RawHandle | null) => void, ended: () => void): HandlePipe {
-    const { Pipe, constants } = natives();
-    const pipe = new Pipe(constants.IPC);
-    pipe.open(fd as number);
-    return new HandlePipe(pipe, received, ended);
+  static of(came: RawHandle, received: (text: string, handle: RawHandle | null) => void, ended: () => void): HandlePipe {
+    return new HandlePipe(openIpc(came), received, ended);
   }
 
   /** False when the other side is gone. */
@@ -90,6 +89,18 @@ export class HandlePipe {
     this.#pipe.close();
   }
 }
+
+/** Another handle, one that carries handles, for the descriptor of what came as a plain pipe. */
+export function openIpc({ fd }: RawHandle): NativePipe {
+  const { Pipe, constants } = natives();
+  const pipe = new Pipe(constants.IPC);
+  pipe.open(fd as number);
+  return pipe;
+}
+
+/** Sends a handle at once, or not at all. */
+export const passHandle = (pipe: NativePipe, handle: RawHandle): boolean =>
+  pipe.writeUtf8String(new (natives().WriteWrap)(), ' ', handle) === 0 && pipe.writeQueueSize === 0;
 
 export interface PipePair {
   ours: NativePipe;

@@ -5,6 +5,7 @@ import * as handlePipe from './handle-pipe.js';
 import * as httpConnections from './http-connections.js';
 import * as modules from './modules.js';
 import * as ofProcess from './process.js';
+import * as parkedSocket from './parked-socket.js';
 import * as rawSockets from './raw-sockets.js';
 
 /** Milliseconds for one of them. */
@@ -16,6 +17,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   'handle-pipe': handlePipe.probe,
   'http-connections': httpConnections.probe,
   modules: modules.probe,
+  'parked-socket': parkedSocket.probe,
   process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
   // Last, as it stands before every signal and every emitter.

@@ -4,6 +4,7 @@ import type { ConnectionRouting, TakeUnserved } from '../../lib/api/plugin.js';
 import { Faults } from '../../lib/kit/faults.js';
 import { Acceptor } from '../../lib/master/connections/acceptor.js';
 import type { Answer, Handover } from '../../lib/master/connections/handover.js';
+import { Room } from '../../lib/master/connections/room.js';
 import { Routing } from '../../lib/master/connections/routing.js';
 import type { Child } from '../../lib/master/processes/child.js';
 import type { RawHandle } from '../../lib/node/raw-sockets.js';
@@ -28,7 +29,8 @@ function acceptor(t: TestContext, { patience = 10_000, ...taps }: ConnectionRout
   let listening = true;
   const handle: RawHandle = { close: () => { listening = false; } };
   const it = new Acceptor(handle, {
-    routing, faults: new Faults(() => {}), held: () => state.held, fallback: () => state.fallback, patience,
+    routing, room: new Room(() => 8, { warn() {} }), faults: new Faults(() => {}),
+    held: () => state.held, fallback: () => state.fallback, patience,
   });
   const closed: string[] = [];
   const client = (name: string) => ({ name, close: () => { closed.push(name); } }) as RawHandle;

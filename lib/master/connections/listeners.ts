@@ -10,6 +10,7 @@ import {
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
+import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
 const debug = createDebug('hatchery:listeners');
@@ -37,11 +38,13 @@ export class Listeners {
   #asking: string | null = null;
   readonly #patience: number;
   readonly #routing: Routing;
+  readonly #room: Room;
   readonly #faults: Faults;
   readonly #restore: () => void;
 
   /** `patience`: milliseconds a connection waits for a worker. */
-  constructor(patience: number, routing: Routing, faults: Faults) {
+  constructor(patience: number, routing: Routing, room: Room, faults: Faults) {
+    this.#room = room;
     this.#faults = faults;
     this.#patience = patience;
     this.#routing = routing;
@@ -139,7 +142,8 @@ export class Listeners {
 
   #acceptor(handle: RawHandle): Acceptor {
     return new Acceptor(handle, {
-      routing: this.#routing, faults: this.#faults, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
+      routing: this.#routing, room: this.#room, faults: this.#faults,
+      held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
     });
   }
 
