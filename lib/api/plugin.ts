@@ -190,6 +190,12 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   listenForWorkers(): Promise<void>;
   /** Processes that wait, empty, to become workers: one a slot while `enabled`, some 40 MB each. `discard` ends those that wait. */
   readonly spares: { enabled: boolean; discard(): void };
+  /**
+   * A callback that Node calls (of a timer, a socket, an event), or a promise's that nobody waits for: what it throws or rejects with is
+   * logged with this plugin's name and `what`, counted in the status, and ends nothing. Taps need none, nor do handlers that are given
+   * to the master. In `framework`'s own process what no guard has caught ends nothing either.
+   */
+  guard<Args extends unknown[], Result>(what: string, task: (...args: Args) => Result): (...args: Args) => Result | undefined;
   /** Slots that a `beforeRefork` tap leaves empty, or a failed start, will be filled again by this plugin: nobody gives up meanwhile. */
   fillsLeftSlots: boolean;
 

@@ -2,6 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Controllable, Progress, RouteAnswer } from '../api/control.js';
+import { descriptorLimit } from '../kit/descriptors.js';
 import { wire, type ErrorData } from '../kit/errors.js';
 import { createDebug } from '../kit/logger.js';
 import { listen } from '../kit/sockets.js';
@@ -19,6 +20,9 @@ export type Line =
 const HEARTBEAT = 2_000;
 /** What a client that does not read may leave in our memory, bytes; progress beyond it is dropped. */
 const UNREAD = 64 * 1024;
+/** Clients at a time, and how long one may be silent, with its request or behind its answer; ms. Who vanished holds a descriptor. */
+const MOST_CLIENTS = 64;
+const SILENCE = 10_000;
 /** What the last answer gets to be written before its connection is cut at close, ms. */
 const LAST_WORDS = 300;
 
@@ -55,7 +59,13 @@ export class ControlServer {
 
   constructor(master: Controllable) {
     this.#master = master;
-    this.#server = createServer((socket) => { void this.#accept(socket); });
+    this.#server = createServer((socket) => {
+      this.#accept(socket).catch((error: unknown) => {
+        debug('%o', error);
+        socket.destroy();
+      });
+    });
+    this.#server.maxConnections = Math.min(MOST_CLIENTS, Math.ceil(descriptorLimit(0) / 8));
     this.#server.on('error', (error) => debug('%s', error.message));
   }
 
@@ -80,6 +90,7 @@ export class ControlServer {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     socket.on('error', (error) => debug('%s', error.message));
+    socket.setTimeout(SILENCE, () => socket.destroy());
     // node:http is loaded by the first who asks: most masters are never asked, and none while it starts.
     this.#http ??= import('node:http').then(({ createServer: createHttp }) =>
       createHttp({ keepAlive: false }, (request, response) => { void this.#answer(request, response); }));
@@ -89,6 +100,7 @@ export class ControlServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', (error) => debug('%s', error.message));
     response.setHeader('Connection', 'close');
+    request.socket.setTimeout(0);
     try {
       const target = `http://control${request.url ?? '/'}`;
       if (!URL.canParse(target)) {
@@ -102,6 +114,8 @@ export class ControlServer {
       debug('%o', error);
       if (response.headersSent) response.end();
       else send(response, { status: 500, body: { error: wire(error) } });
+    } finally {
+      request.socket.setTimeout(SILENCE);
     }
   }
 

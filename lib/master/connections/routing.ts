@@ -1,6 +1,7 @@
 import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned } from '../../kit/faults.js';
 import { show } from '../../kit/misuse.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
@@ -138,11 +139,14 @@ export class Routing {
   }
 }
 
+type Pick = NonNullable<ConnectionRouting['pick']>;
+type Prepare = NonNullable<ConnectionRouting['prepare']>;
+
 /** Methods of a plugin's own object keep their `this`. */
 function bound(routing: ConnectionRouting): ConnectionRouting {
   return {
     patience: routing.patience,
-    ...(routing.pick ? { pick: (...args) => routing.pick?.(...args) } : {}),
-    ...(routing.prepare ? { prepare: (...args) => routing.prepare?.(...args) } : {}),
+    ...(routing.pick ? { pick: owned<Parameters<Pick>, ReturnType<Pick>>((...args) => routing.pick?.(...args)) } : {}),
+    ...(routing.prepare ? { prepare: owned<Parameters<Prepare>, void>((...args) => routing.prepare?.(...args)) } : {}),
   };
 }

@@ -3,6 +3,7 @@ import type { SlotView } from '../../api/child.js';
 import type { Master } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned } from '../../kit/faults.js';
 import { isObject, show } from '../../kit/misuse.js';
 import { HeldSocket } from '../connections/held-socket.js';
 import type { Core } from '../core.js';
@@ -65,10 +66,11 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     replace: (child, reason) => replaceWorker(core, child, reason),
     kill: async (child, reason) => { await (child as Child).kill(reason); },
     inject: (role, url, options = {}, { passive = false } = {}) => core.parts.add(name, role, String(url), options, passive),
-    route: (route) => { core.routes.push(route); },
+    route: ({ method, path, open, handler }) => { core.routes.push({ method, path, open, handler: owned(handler) }); },
     routeConnections: (routing) => core.routing.add(name, routing),
     holdSocket: (file, mode) => HeldSocket.open(file, mode),
     takeUnserved: (take) => { listeners.fallback = take; },
+    guard: (what, task) => core.faults.guard(`plugin "${name}": ${what}`, task),
     listenForWorkers: () => listeners.open(releases.current.loaded.config),
     spares: {
       get enabled() { return spares.enabled; },

@@ -1,5 +1,6 @@
 import { type HookName, type Hooks, type TapRecord, noteOfHook } from '../../api/hooks.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { inTime } from '../../kit/time.js';
 
@@ -40,7 +41,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
           `plugin "${tap.name}" failed in hook ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 
         if (isAsync) {
-          const fn = tap.type === 'async' ? fromCallback(tap.fn) : tap.fn;
+          const fn = owned(tap.type === 'async' ? fromCallback(tap.fn) : tap.fn);
           const guarded = async (...args: unknown[]) => {
             const started = performance.now();
             try {
@@ -56,10 +57,11 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
           return { ...tap, type: 'promise', fn: guarded };
         }
 
+        const fn = owned(tap.fn);
         const guarded = (...args: unknown[]) => {
           const started = performance.now();
           try {
-            const result = tap.fn(...args);
+            const result = fn(...args);
             if (isPromise(result)) {
               result.then(undefined, (error) => onError(named(error)));
               return kind === 'waterfall' ? args[0] : undefined;

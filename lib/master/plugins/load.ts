@@ -3,6 +3,7 @@ import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js
 import type { Path } from '../../config/check.js';
 import { isPlugin, pluginDefaults } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
+import { runOwned } from '../../kit/faults.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
 import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
@@ -63,7 +64,9 @@ async function applied(core: Core, key: string, value: unknown, given: unknown, 
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
   try {
-    await inTime(hookTimeout, async () => plugin.apply(face, options), late);
+    const apply = async (): Promise<void> => plugin.apply(face, options);
+    // What it begins, and fails later, is told with its name. Of ours no mistakes are expected, and it would slow each promise down.
+    await inTime(hookTimeout, isBuiltIn(key) ? apply : () => runOwned(plugin.name, apply), late);
   } catch (error) {
     const { applyFailure } = await import('./mistakes.js');
     throw applyFailure(plugin.name, error, missed, Object.keys(core.hooks));
@@ -76,7 +79,7 @@ async function applied(core: Core, key: string, value: unknown, given: unknown, 
 const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plugin(name: string): { default?: unknown } };
 
 async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
-  if (Object.hasOwn(pluginDefaults('start'), key)) return exported(core().plugin(key));
+  if (isBuiltIn(key)) return exported(core().plugin(key));
   const { resolveModule, isPath } = await import('../../config/modules.js');
   const file = resolveModule(key, dir);
   if (!file) {
@@ -95,6 +98,8 @@ async function importPlugin(key: string, dir: string, where: Where): Promise<unk
     throw failure(`${await where(key)}: ${file} could not be loaded`, error);
   }
 }
+
+const isBuiltIn = (key: string): boolean => Object.hasOwn(pluginDefaults('start'), key);
 
 const exported = (namespace: { default?: unknown }): unknown => namespace.default ?? namespace;
 
