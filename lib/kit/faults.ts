@@ -23,10 +23,25 @@ export function runOwned<T>(owner: string, task: () => T): T {
 /** Who began what runs now; undefined: the master itself. */
 export const ownerOf = (): string | undefined => owners?.getStore();
 
+/** Whose error it is, for those who catch it where its code has returned. */
+const blamed = new WeakMap<object, string>();
+
 /** A function that is to be called by others later, as code of whoever gives it. */
 export function owned<Args extends unknown[], Result>(task: (...args: Args) => Result): (...args: Args) => Result {
   const owner = ownerOf();
-  return owner === undefined ? task : (...args) => runOwned(owner, () => task(...args));
+  if (owner === undefined) return task;
+  const blame = (error: unknown): never => {
+    if (typeof error === 'object' && error !== null) blamed.set(error, owner);
+    throw error;
+  };
+  return (...args) => {
+    try {
+      const result = runOwned(owner, () => task(...args));
+      return result instanceof Promise ? result.catch(blame) as Result : result;
+    } catch (error) {
+      return blame(error);
+    }
+  };
 }
 
 /**
@@ -46,8 +61,9 @@ export class Faults {
 
   /** A fault that somebody has caught; `where` begins its line. Never throws. */
   caught(where: string, error: unknown): void {
-    const owner = ownerOf();
-    this.#count(() => `${where}: ${messageOf(error)}${owner === undefined ? '' : ` (in what plugin "${owner}" has begun)`}`, error);
+    const owner = ownerOf() ?? (typeof error === 'object' && error !== null ? blamed.get(error) : undefined);
+    const name = `plugin "${owner}"`;
+    this.#count(() => `${where}: ${messageOf(error)}${owner === undefined || where.includes(name) ? '' : ` (begun by ${name})`}`, error);
   }
 
   /** One whose message is a line by itself. Never throws. */
