@@ -1,4 +1,3 @@
-import { execSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import http from 'node:http';
@@ -154,7 +153,7 @@ const disturbances: Record<string, Disturbance> = {
   async garbage(it, pick) {
     const dir = path.join(it.cluster.tmp, 'hatchery');
     const socket = readdirSync(dir).find((name) => name.endsWith('.sock')) ?? '';
-    const text = pick() < 0.5 ? 'GET /status HTTP/1.1\r\nHost: x\r\n\r\n' : Buffer.from('\0\xff{]GE', 'latin1').toString('latin1').repeat(500);
+    const text = pick() < 0.5 ? 'GET /status HTTP/1.1\r\nHost: x\r\n\r\n' : '\0\xff{]GE'.repeat(500);
     await garbage({ path: path.join(dir, socket) }, text);
     await garbage({ port: it.health, host: '127.0.0.1' }, text);
   },
@@ -169,6 +168,52 @@ const openFiles = (pid: number): string => readdirSync(`/proc/${pid}/fd`).map((f
     return fd;
   }
 }).join('\n');
+
+/** What a master calls while it starts, and how often at most. */
+const AT_START: Record<string, number> = {
+  'process.spawn': 4, 'pipe.bind': 2, 'pipe.connect': 2, 'pipe.writev': 4, 'pipe.writeUtf8String': 8, 'pipe.writeBuffer': 8,
+  'pipe.readStart': 8, 'tcp.bind6': 2, 'tcp.bind': 1, 'tcp.listen': 3, openSync: 4, readFileSync: 40, writeFileSync: 2, unlinkSync: 2,
+  rmSync: 4, mkdirSync: 2, mkdtempSync: 2, lstatSync: 4, statSync: 12, chmodSync: 2, linkSync: 1, readdirSync: 4, realpathSync: 8,
+  'process.kill': 2, fork: 1, spawn: 1,
+};
+
+/**
+ * A system function fails while the master starts: it runs all the same, or it ends within its time, says why, and leaves no process
+ * behind.
+ */
+export async function faultsAtStart({ runs, seed }: { runs: number; seed: number }): Promise<string> {
+  const came = { up: 0, refused: 0 };
+  for (let run = 0; run < runs; run++) {
+    const pick = random(seed + run);
+    const among = <T>(list: readonly T[]): T => list[Math.floor(pick() * list.length)] as T;
+    const name = among(Object.keys(AT_START));
+    const fault = { name, nth: 1 + Math.floor(pick() * AT_START[name]!), code: among(CODES) };
+    const cluster = new TestCluster('faulted', await freePort(), {
+      flags: ['-w', '2', '--start-timeout', '5000'], execArgv: faultyArgv, env: { FAULTS: 'none', FAULT: JSON.stringify(fault) },
+    });
+    const what = `start ${run} (seed ${seed + run}): ${name} call ${fault.nth} ${fault.code}`;
+    try {
+      await cluster.waitFor(() => cluster.exited || /\[master\] .* started on /.test(cluster.output), 15_000);
+      if (cluster.exited) {
+        came.refused++;
+        if (process.env.VERBOSE) console.log(what, cluster.output.split('\n').filter((line) => /injected|E[A-Z]{3,}/.test(line))[0]);
+        const { code } = await cluster.exit;
+        assert.ok(code === 1 || code === 2, `exit ${code}`);
+        assert.match(cluster.output, /injected|E[A-Z]{3,}/, 'it says why');
+      } else {
+        came.up++;
+        assert.equal((await get(`${cluster.url}/x`)).status, 200);
+        assert.equal((await cluster.stop()).code, 0);
+      }
+      await cluster.waitFor(() => cluster.processes().length === 0, 8_000);
+    } catch (error) {
+      throw new Error(`${what}\n${(error as Error).message}\n${cluster.output}`);
+    } finally {
+      await cluster.dispose();
+    }
+  }
+  return `${runs} starts with a fault: ${came.up} came up, ${came.refused} said why not`;
+}
 
 const count = (text: string, what: RegExp): number => [...text.matchAll(what)].length;
 
@@ -218,7 +263,7 @@ export async function injectedFaults(scope: Scope, { runs, seed }: { runs: numbe
     }
   }
   await load.stop();
-  if (process.env.VERBOSE) console.log(openFiles(it.cluster.pid), execSync(`ss -tanpe | grep pid=${it.cluster.pid}, ; ss -xanp | grep pid=${it.cluster.pid},; true`).toString());
+  if (process.env.VERBOSE) console.log(openFiles(it.cluster.pid));
   const sum = Object.values(fired).reduce((all, one) => all + one, 0);
   const after = descriptors(it.cluster.pid);
   const report = `${runs} runs, ${sum} faults in ${Object.keys(fired).length} functions, ${deaths} workers killed, `
