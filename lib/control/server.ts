@@ -20,8 +20,9 @@ export type Line =
 const HEARTBEAT = 2_000;
 /** What a client that does not read may leave in our memory, bytes; progress beyond it is dropped. */
 const UNREAD = 64 * 1024;
-/** Clients at a time, and how long one may be silent, with its request or behind its answer; ms. Who vanished holds a descriptor. */
+/** Clients at a time: each holds a descriptor, of which a fork needs some. */
 const MOST_CLIENTS = 64;
+/** How long one may be silent before its request and behind its answer, ms. */
 const SILENCE = 10_000;
 /** What the last answer gets to be written before its connection is cut at close, ms. */
 const LAST_WORDS = 300;
@@ -54,6 +55,8 @@ export class ControlServer {
   readonly #master: Controllable;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Those that have not asked yet, oldest first. */
+  readonly #silent = new Set<Socket>();
   #http: Promise<HttpServer> | undefined;
   #path = '';
 
@@ -65,7 +68,6 @@ export class ControlServer {
         socket.destroy();
       });
     });
-    this.#server.maxConnections = Math.min(MOST_CLIENTS, Math.ceil(descriptorLimit(0) / 8));
     this.#server.on('error', (error) => debug('%s', error.message));
   }
 
@@ -87,8 +89,13 @@ export class ControlServer {
   }
 
   async #accept(socket: Socket): Promise<void> {
+    if (!this.#hasPlace()) return void socket.destroy();
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    this.#silent.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#silent.delete(socket);
+    });
     socket.on('error', (error) => debug('%s', error.message));
     socket.setTimeout(SILENCE, () => socket.destroy());
     // node:http is loaded by the first who asks: most masters are never asked, and none while it starts.
@@ -97,10 +104,21 @@ export class ControlServer {
     (await this.#http).emit('connection', socket);
   }
 
+  /** Where all places are taken, who has been silent for longest goes. */
+  #hasPlace(): boolean {
+    if (this.#sockets.size < Math.min(MOST_CLIENTS, descriptorLimit(0) / 8)) return true;
+    const [oldest] = this.#silent;
+    if (!oldest) return false;
+    this.#silent.delete(oldest);
+    oldest.destroy();
+    return true;
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', (error) => debug('%s', error.message));
     response.setHeader('Connection', 'close');
     request.socket.setTimeout(0);
+    this.#silent.delete(request.socket);
     try {
       const target = `http://control${request.url ?? '/'}`;
       if (!URL.canParse(target)) {

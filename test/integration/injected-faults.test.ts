@@ -6,9 +6,9 @@ import { faultsAtStart, injectedFaults } from '../soak/faults.js';
 const skip = process.platform === 'linux' ? false : unsuited.linux;
 
 test('system functions of the master fail under load: it lives, all slots are back, nothing is lost', { skip }, async (t) => {
-  t.diagnostic(await injectedFaults(t, { runs: 40, seed: 7_000 }));
+  t.diagnostic(await injectedFaults(t, { runs: 20, seed: 7_000 }));
 });
 
 test('system functions of the master fail at its start: it comes up, or says why not and leaves nothing', { skip }, async (t) => {
-  t.diagnostic(await faultsAtStart({ runs: 15, seed: 7_000 }));
+  t.diagnostic(await faultsAtStart({ runs: 8, seed: 7_000 }));
 });
