@@ -5,8 +5,9 @@ import type { Faults } from '../../kit/faults.js';
 /**
  * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (docs/decisions/reaper.md): a
  * shell that reads the live pids from a pipe and, when the pipe ends without a farewell, removes the instance's record and
- * socket, waits until they are gone or the drain's time is over and then kills what is left, with its children. It sleeps in
- * `read` and costs 1 MB; it lives in a session of its own, so a terminal's Ctrl-C does not reach it.
+ * socket, waits until they are gone or the drain's time is over and then kills what is left, with its children. A pipe may end
+ * without the master's death, when a write to it fails: so it looks whether it is still that one's child. It sleeps in `read` and
+ * costs 1 MB; it lives in a session of its own, so a terminal's Ctrl-C does not reach it.
  *
  * Where there is no /bin/sh nothing is done: such an image runs the master as PID 1, whose death the kernel cleans up after.
  */
@@ -23,6 +24,17 @@ while read -r verb arg; do
     bye) exit 0 ;;
   esac
 done
+parent() {
+  if [ -r "/proc/$$/stat" ]; then read -r line < "/proc/$$/stat"; line=\${line##*) }; else line=$(ps -o state=,ppid= -p $$); fi
+  set -- $line
+  [ "$2" = "$PPID" ]
+}
+for n in 1 2 3 4; do
+  parent || break
+  [ "$n" = 4 ] && exit 0
+  sleep 0.1 || sleep 1
+done 2>/dev/null
+line=
 if [ -n "$record" ] && read -r line < "$record" || [ -n "$line" ]; then
   case $line in *"$mark"*) rm -f -- "$record" "$socket" ;; esac
 fi 2>/dev/null
@@ -86,9 +98,9 @@ export class Reaper {
 
   #spawn(): true {
     const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
-    shell.on('error', () => this.#later());
-    shell.on('exit', () => this.#later());
-    shell.stdin?.on('error', () => {});
+    const lost = (): void => { if (this.#shell === shell) this.#later(); };
+    shell.on('error', lost).on('exit', lost);
+    shell.stdin?.on('error', lost);
     shell.unref();
     (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
     this.#shell = shell;
