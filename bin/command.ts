@@ -8,7 +8,8 @@ import { toYargs, type Flag, type Flags } from './flags.js';
 import { printError, style } from './output.js';
 
 /** What yargs itself puts into a parsed command line. */
-const OWN_KEYS = new Set(['_', '$0', 'help', 'h', 'version', 'v']);
+const YARGS_KEYS = new Set(['_', '$0']);
+const OWN_KEYS = new Set([...YARGS_KEYS, 'help', 'h', 'version', 'v']);
 
 export const usageError = (message: string): ClusterError => new ClusterError('ERR_CLUSTER_USAGE', message);
 
@@ -56,7 +57,7 @@ export class Command extends CommonBin {
 
   override async start(): Promise<void> {
     // Before yargs: it takes `--help=x` for no help, and would go on.
-    const wrong = this.#switchWithValue();
+    const wrong = this.#noFlag() ?? this.#switchWithValue();
     if (wrong) return this.errorHandler(wrong);
     const { description } = this;
     this.yargs.usage(`${description.charAt(0).toUpperCase()}${description.slice(1)}.\n\nUsage: ${this.usageLine}`);
@@ -109,10 +110,24 @@ export class Command extends CommonBin {
     return word.startsWith('--') && this.flags[word.slice(2)]?.kind === 'maybe';
   }
 
+  /** As typed, up to what is the app's. */
+  get #ownWords(): readonly string[] {
+    const end = this.#words.indexOf('--');
+    return end === -1 ? this.#words : this.#words.slice(0, end);
+  }
+
+  /** `--_` and `--$0` are what yargs keeps its own results under, and `--constructor` what every object has. */
+  #noFlag(): ClusterError | undefined {
+    for (const word of this.#ownWords) {
+      const [flag, name = ''] = /^--?(?:no-)?([^=]+)/.exec(word) ?? [];
+      if (flag && (YARGS_KEYS.has(name) || name in Object.prototype)) return usageError(`${flag}: unknown flag; --help lists them`);
+    }
+    return undefined;
+  }
+
   /** Of `--daemon=maybe` yargs makes `false`. */
   #switchWithValue(): ClusterError | undefined {
-    const end = this.#words.indexOf('--');
-    for (const word of end === -1 ? this.#words : this.#words.slice(0, end)) {
+    for (const word of this.#ownWords) {
       const [, no, name = '', value = ''] = /^--(no-)?([^=]+)=(.*)$/s.exec(word) ?? [];
       const flag = this.flags[name];
       if (!OWN_KEYS.has(name) && flag?.kind !== 'switch') continue;

@@ -25,6 +25,13 @@ export const instanceFlags: Flags = {
   title: { kind: 'text', description: 'the instance with this title', standard: 'any' },
 };
 
+/** What is started anew has the environment of the start, unless somebody says otherwise. */
+export const environmentFlags: Flags = {
+  'env-from-shell': {
+    kind: 'switch', description: 'take this shell\'s environment, in place of the one it was started with', standard: 'off',
+  },
+};
+
 /** What `start`, `dev`, `config` and `hooks` take. */
 export const configFlags: Flags = {
   port: { kind: 'text', alias: 'p', description: 'TCP port, 0 for a free one', standard: '7001, with https 8443', key: ['port'] },
@@ -40,6 +47,9 @@ export const configFlags: Flags = {
   title: { kind: 'text', description: 'name of the instance', standard: 'name in package.json', key: ['title'] },
   config: { kind: 'text', description: 'configuration file', standard: '.clusterrc, cluster.config.* or package.json', key: ['config'] },
   env: { kind: 'text', description: 'profile of the configuration', standard: 'NODE_ENV', key: ['profile'] },
+  'env-file': {
+    kind: 'list', description: 'file of environment variables, read again at each reload; may be given again', standard: 'none',
+  },
   sticky: {
     kind: 'switch', description: 'the same client always reaches the same worker', standard: 'off', key: ['plugins', 'sticky-session'],
   },
@@ -62,6 +72,9 @@ export const configFlags: Flags = {
     key: ['inspectBrk'], negatable: true,
   },
 };
+
+/** Files of variables; of two that set the same one the later wins, and over both what the environment says. */
+export const envFilesIn = (argv: Argv): string[] => [argv['env-file'] ?? []].flat() as string[];
 
 /** What the command line says of the configuration, at the keys where it belongs; values are texts, switches booleans. */
 export function configFrom(flags: Flags, argv: Argv): Record<string, unknown> {

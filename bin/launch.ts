@@ -1,32 +1,34 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { Environment } from '../lib/config/environment.js';
 import { loadConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
 import { findInstances, alreadyRunning, type InstanceRecord } from '../lib/control/registry.js';
-import type { LogPaths } from '../lib/kit/logger.js';
-import { chooseLogs, type LogWishes } from './log-files.js';
+import type { LogPaths } from '../lib/kit/log-files.js';
+import { chooseLogs } from './log-files.js';
 import { REPORT_FD, type DaemonOrder, type DaemonReport, type MasterRequest } from './master.js';
 import { print, printError, write } from './output.js';
 
 /** A start that takes longer says so this often, ms. */
 const PATIENCE = 5_000;
 
-export interface LaunchRequest extends MasterRequest, LogWishes {}
-
 /** Starts the master as a process of its own; resolves with 0 when all workers are ready, else with its exit code. */
-export async function launch({ load, argv, ...wishes }: LaunchRequest): Promise<number> {
+export async function launch({ load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
+  // The master reads the files itself, and what it is given wins over them.
+  const env = { ...process.env };
+  void new Environment(envFiles);
   // Read here first: what is wrong with the configuration is told at once, and nothing is started.
   const { config, target } = await loadConfig(load);
   const [running] = (await findInstances({ target: target.realDir, title: config.title })).filter(({ dir }) => dir === target.realDir);
   if (running) throw alreadyRunning(running);
   const log = chooseLogs(wishes, { title: config.title, dir: target.dir, realDir: target.realDir });
-  return startDaemon({ title: config.title, argv, execArgv: process.execArgv, cwd: logicalCwd(), log });
+  return startDaemon({ title: config.title, argv, execArgv: process.execArgv, cwd: logicalCwd(), log, env });
 }
 
-export type DaemonSpec = Pick<InstanceRecord, 'title' | 'argv' | 'execArgv' | 'cwd'> & { log: LogPaths };
+export type DaemonSpec = Pick<InstanceRecord, 'title' | 'argv' | 'execArgv' | 'cwd'> & { log: LogPaths; env: NodeJS.ProcessEnv };
 
-export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpec): Promise<number> {
+export async function startDaemon({ title, argv, execArgv, cwd, log, env }: DaemonSpec): Promise<number> {
   const files = [...new Set([log.out, log.err])];
   const before = new Map(files.map((file) => [file, size(file)]));
   const order: DaemonOrder = { log };
@@ -34,7 +36,7 @@ export async function startDaemon({ title, argv, execArgv, cwd, log }: DaemonSpe
   const child = spawn(process.execPath, [...execArgv, ...argv], {
     cwd,
     // PWD keeps symbolic links such as `current`, which a reload follows anew.
-    env: { ...process.env, PWD: cwd, HATCHERY_DAEMON: JSON.stringify(order) },
+    env: { ...env, PWD: cwd, HATCHERY_DAEMON: JSON.stringify(order) },
     detached: true,
     stdio: ['ignore', ...descriptors, 'pipe'],
   });

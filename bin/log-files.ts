@@ -1,9 +1,9 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { makeInstanceDir } from '../lib/control/instance-dir.js';
 import { instanceId } from '../lib/control/registry.js';
-import type { LogPaths } from '../lib/kit/logger.js';
+import { openLog, type LogPaths } from '../lib/kit/log-files.js';
 import { usageError } from './command.js';
 
 export interface LogWishes {
@@ -37,19 +37,9 @@ export function chooseLogs(wishes: LogWishes, place: { title: string; dir: strin
 
 function failureToWrite(file: string): Error | null {
   try {
-    makeDir(path.dirname(file));
-    closeSync(openSync(file, 'a'));
+    closeSync(openLog(file));
     return null;
   } catch (error) {
     return error as Error;
-  }
-}
-
-/** One level, as a longer way is rather a mistake; and `recursive` never returns for a path in /proc. */
-function makeDir(dir: string): void {
-  try {
-    mkdirSync(dir);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

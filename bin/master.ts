@@ -1,17 +1,21 @@
 import { closeSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { Environment } from '../lib/config/environment.js';
 import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
 import { Instance } from '../lib/control/instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
-import type { LogPaths } from '../lib/kit/logger.js';
+import type { LogPaths } from '../lib/kit/log-files.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
-import { printError } from './output.js';
+import type { LogWishes } from './log-files.js';
+import { isTerminal, printError } from './output.js';
 
 /** What there is to run. */
-export interface MasterRequest {
+export interface MasterRequest extends LogWishes {
   mode: 'start' | 'dev';
   load: LoadRequest;
+  /** Files of variables. */
+  envFiles: readonly string[];
   /** The bin, the command and its words, for `restart`. */
   argv: string[];
 }
@@ -20,6 +24,9 @@ export interface MasterRequest {
 export interface DaemonOrder {
   log: LogPaths;
 }
+
+/** In place of the order: the start is only to be rehearsed. Older versions end at once, as it is no JSON. */
+export const REHEARSE = 'rehearse';
 
 /** Descriptor on which a daemon answers its launcher: not the IPC channel, which is the application's to a parent. */
 export const REPORT_FD = 3;
@@ -32,9 +39,11 @@ export interface DaemonReport {
 const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLUSTER_START_TIMEOUT']);
 
 /** Runs the master in this process; resolves with the exit code. */
-export async function runMaster({ mode, load, argv }: MasterRequest): Promise<number> {
+export async function runMaster({ mode, load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
-  endBySignals();
+  const hungUp = takeSignals();
+  const environment = new Environment(envFiles);
+  if (daemon === REHEARSE) return (await import('./rehearse.js')).rehearse(load, wishes, REPORT_FD);
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
@@ -54,11 +63,16 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
     cwd: logicalCwd(),
     log: daemon?.log ?? null,
   }, printError);
-  const bootstrap = new Bootstrap(loaded, { reloadConfig: read, logFiles: daemon?.log, files: instance.files, catchUncaught: true });
+  const bootstrap = new Bootstrap(loaded, {
+    reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, catchUncaught: true,
+  });
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });
-    await bootstrap.start();
+    const started = bootstrap.start();
+    // What the signal tells of may have come after the configuration was read. What becomes of the reload is in the log.
+    if (hungUp()) bootstrap.reload('SIGHUP', { queue: true }).catch(() => {});
+    await started;
     // Other libraries in the master may write through the streams, and nobody may be reading any more.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: config.workers } });
@@ -78,19 +92,30 @@ export async function runMaster({ mode, load, argv }: MasterRequest): Promise<nu
 
 /**
  * Before Bootstrap listens to signals, and when it does no more, one would kill the process where it stands and leave its
- * record behind; an exit takes it along.
+ * record behind; an exit takes it along. A SIGHUP that asks for a reload waits: returns whether there was one.
  */
-function endBySignals(): void {
-  const end = (signal: NodeJS.Signals) => { if (process.listenerCount(signal) === 1) process.exit(); };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, end);
-  // They would stop it where it stands, for ever; Windows does not know them.
-  if (process.platform !== 'win32') for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
+function takeSignals(): () => boolean {
+  const early = (signal: NodeJS.Signals) => process.listenerCount(signal) === 1;
+  const end = (signal: NodeJS.Signals) => { if (early(signal)) process.exit(); };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, end);
+  // A terminal says by it that it is gone; looked at now, as one that is gone is no terminal any more.
+  const inTerminal = ([0, 1, 2] as const).some(isTerminal);
+  let hungUp = false;
+  process.on('SIGHUP', (signal) => {
+    if (inTerminal) end(signal);
+    else hungUp ||= early(signal);
+  });
+  // They would stop it or end it where it stands, SIGUSR1 open a debugger; Windows does not know them.
+  const nothing = ['SIGTTIN', 'SIGTTOU', 'SIGUSR1', 'SIGUSR2'] as const;
+  if (process.platform !== 'win32') for (const signal of nothing) process.on(signal, () => {});
+  return () => hungUp;
 }
 
 /** Read once and taken out of the environment, which the children inherit. */
-function takeOrder(): DaemonOrder | undefined {
+function takeOrder(): DaemonOrder | typeof REHEARSE | undefined {
   const { HATCHERY_DAEMON } = process.env;
   delete process.env.HATCHERY_DAEMON;
+  if (HATCHERY_DAEMON === REHEARSE) return REHEARSE;
   return HATCHERY_DAEMON ? JSON.parse(HATCHERY_DAEMON) as DaemonOrder : undefined;
 }
 

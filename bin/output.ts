@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { visible } from '../lib/kit/misuse.js';
 
 /** Waits for a reader that is slow, without spinning. */
 const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -21,8 +22,8 @@ export function write(fd: 1 | 2, text: string | Buffer): boolean {
   return true;
 }
 
-export const print = (line = ''): boolean => write(1, `${line}\n`);
-export const printError = (line: string): boolean => write(2, `${line}\n`);
+export const print = (line = ''): boolean => write(1, `${rendered(line)}\n`);
+export const printError = (line: string): boolean => write(2, `${rendered(line)}\n`);
 
 export const isTerminal = (fd: 0 | 1 | 2): boolean => isatty(fd);
 
@@ -40,11 +41,21 @@ function wantsColor(fd: 1 | 2): boolean {
 export function style(text: string, name: Style, fd: 1 | 2 = 1): string {
   if (!wantsColor(fd) || text === '') return text;
   const [open, close] = CODES[name];
-  return `\u001b[${open}m${text}\u001b[${close}m`;
+  return `${MARK}${open}m${text}${MARK}${close}m`;
 }
 
-const ESCAPES = /\u001b\[[\d;]*m/g;
-const width = (cell: string): number => cell.replace(ESCAPES, '').length;
+/**
+ * Our own styles, until they are printed: what else is in a line may come from anybody, a title or an error, and is shown, not
+ * obeyed. Nobody else knows the mark.
+ */
+const MARK = `\u001b{${Math.random().toString(36).slice(2)};`;
+const STYLES = new RegExp(`${MARK.replace('{', '\\{')}(\\d+)m`);
+
+/** A text as the terminal gets it: our styles, and nothing else that it would obey. */
+export const rendered = (text: string): string =>
+  text.split(STYLES).map((piece, index) => index % 2 === 1 ? `\u001b[${piece}m` : visible(piece)).join('');
+
+const width = (cell: string): number => cell.split(STYLES).filter((_, index) => index % 2 === 0).map(visible).join('').length;
 
 /** Rows in columns as wide as they need to be; columns of numbers are given by index and lean to the right. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): string {

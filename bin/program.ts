@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { nearest } from '../lib/kit/misuse.js';
+import { atCaller, nearest, show } from '../lib/kit/misuse.js';
 import { Command, usageError } from './command.js';
 import { ConfigCommand } from './commands/config.js';
 import { DevCommand } from './commands/dev.js';
@@ -13,7 +13,7 @@ import { StartCommand } from './commands/start.js';
 import { StatusCommand } from './commands/status.js';
 import { StopCommand } from './commands/stop.js';
 import { SystemdCommand } from './commands/systemd.js';
-import type { CommandClass } from './common-bin.js';
+import { CommonBin, type CommandClass } from './common-bin.js';
 
 /** The whole command line. A framework with its own bin extends it and adds, or replaces, commands. */
 export class Program extends Command {
@@ -39,14 +39,22 @@ export class Program extends Command {
 
   override get usageLine(): string { return `${this.program} <command> [target] [flags]`; }
 
+  /** @throws ClusterError ERR_CLUSTER_USAGE: no name, or no class that extends Command of hatchery/cli */
   override add(name: string, target: CommandClass): void {
+    if (typeof name !== 'string' || name === '') throw refused(this.add, `add: expected the word of a command, found ${show(name)}`);
+    // One that extends the common-bin of the app has another yargs, and none of what is mended here.
+    if (!((target as { prototype?: unknown } | undefined)?.prototype instanceof CommonBin)) {
+      const found = typeof target === 'function' ? `class ${(target as { name: string }).name || 'without a name'}` : show(target);
+      throw refused(this.add, `add("${name}"): expected a class that extends Command of hatchery/cli, found ${found}`);
+    }
     this.#commands.set(name, target);
     super.add(name, target);
   }
 
   override alias(alias: string, name: string): void {
     const target = this.#commands.get(name);
-    if (target) this.#commands.set(alias, target);
+    if (!target) throw refused(this.alias, `alias("${alias}"): there is no command "${name}"`);
+    this.#commands.set(alias, target);
     super.alias(alias, name);
   }
 
@@ -83,6 +91,8 @@ export class Program extends Command {
     return usageError(`unknown command "${word}"; known are ${[...this.#commands.keys()].join(', ')}`);
   }
 }
+
+const refused = (door: (...args: never) => unknown, message: string): Error => atCaller(usageError(message), door);
 
 /** The last of `words` is no flag's value when the command itself reads the line. */
 function isFirstWord(target: CommandClass, words: string[]): boolean {

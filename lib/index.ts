@@ -2,6 +2,7 @@ import { loadConfig, type LoadRequest } from './config/load.js';
 import type { ProfileInput } from './config/schema.js';
 import { atCaller, isObject, misuse } from './kit/misuse.js';
 import { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
+import { bootstrapOptions } from './master/checked-calls.js';
 
 /** The public API, and nothing else. */
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
@@ -11,6 +12,7 @@ export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js'
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
 export { descriptorLimit } from './kit/descriptors.js';
 export { listen, listenErrorInWords } from './kit/sockets.js';
+export { visible } from './kit/misuse.js';
 export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './api/hooks.js';
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
@@ -43,10 +45,10 @@ export type StartOptions = ProfileInput & {
  */
 export async function startCluster(config: StartOptions = {}, options: BootstrapOptions = {}): Promise<Bootstrap> {
   if (!isObject(config)) throw misuse(startCluster, 'an object of options', config);
-  if (!isObject(options)) throw misuse(startCluster, 'an object as its second argument', options);
   const { target, command, ...inline } = config;
   const read = () => loadConfig({ target, command, inline });
   try {
+    bootstrapOptions(startCluster.name, options);
     return await new Bootstrap(await read(), { reloadConfig: read, ...options }).start();
   } catch (error) {
     throw atCaller(error, startCluster);

@@ -1,8 +1,11 @@
+import { Environment } from '../../lib/config/environment.js';
 import type { LoadRequest } from '../../lib/config/load.js';
+import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, type Flags } from '../flags.js';
+import { configFlags, configFrom, envFilesIn, type Flags } from '../flags.js';
 import { print, style, table } from '../output.js';
+import { masked } from '../secrets.js';
 
 /** Flags of a command that reads the configuration and starts nothing. */
 export const readFlags: Flags = {
@@ -14,6 +17,7 @@ export const readFlags: Flags = {
 /** What `start`, or `dev`, would load. */
 export function readRequest(argv: Argv): LoadRequest {
   const command = argv.dev ? 'dev' : 'start';
+  void new Environment(envFilesIn(argv));
   // The environment of the children decides the profile, as it would at a start.
   const env = { ...process.env, NODE_ENV: process.env.NODE_ENV || (argv.dev ? 'development' : 'production') };
   return { target: argv._[0], command, env, flags: configFrom(readFlags, argv) };
@@ -24,7 +28,12 @@ export class ConfigCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
-  override get flags(): Flags { return readFlags; }
+  override get flags(): Flags {
+    return {
+      ...readFlags,
+      'show-secrets': { kind: 'switch', description: 'print what looks like a secret as it is', standard: 'off' },
+    };
+  }
 
   override async run({ argv }: Context): Promise<void> {
     const { loadConfig } = await import('../../lib/config/load.js');
@@ -36,10 +45,11 @@ export class ConfigCommand extends Command {
     bootstrap.logger.level = 'silent';
     await bootstrap.prepare();
     const { loaded } = bootstrap;
-    const values = flatten(loaded);
+    const config = (argv['show-secrets'] ? loaded.config : masked(loaded.config)) as Config;
+    const values = flatten({ config, provenance: loaded.provenance });
     if (argv.json) {
       const sources = Object.fromEntries(values.map(({ path, from, where, counted }) => [path, { from, where, counted }]));
-      const { config, files, profile, target } = loaded;
+      const { files, profile, target } = loaded;
       print(JSON.stringify({ config, sources, files, profile, target }, null, 2));
       process.exit(0);
     }

@@ -1,6 +1,8 @@
+import type { ReloadResult } from '../../lib/api/control.js';
+import type { InstanceRecord } from '../../lib/control/registry.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { instanceFlags, type Flags } from '../flags.js';
+import { environmentFlags, instanceFlags, type Flags } from '../flags.js';
 import { print } from '../output.js';
 
 export class ReloadCommand extends Command {
@@ -13,6 +15,7 @@ export class ReloadCommand extends Command {
       ...instanceFlags,
       agent: { kind: 'switch', negative: true, description: 'leave the agent as it is', standard: 'off' },
       queue: { kind: 'switch', description: 'wait for what is under way, in place of being refused', standard: 'off' },
+      ...environmentFlags,
     };
   }
 
@@ -21,8 +24,18 @@ export class ReloadCommand extends Command {
     const { order } = await import('../order.js');
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const query = new URLSearchParams({ agent: argv.agent === false ? '0' : '1', queue: argv.queue ? '1' : '0', reason: 'command' });
-    const { replaced, took, generation } = await order<{ replaced: number; took: number; generation: number }>(record, `/reload?${query}`);
+    const body = argv['env-from-shell'] ? { env: await this.#environment(record) } : undefined;
+    const { replaced, took, generation } = await order<Pick<ReloadResult, 'replaced' | 'took' | 'generation'>>(
+      record, `/reload?${query}`, body);
     const workers = `${replaced} worker${replaced === 1 ? '' : 's'}`;
     print(`${record.title} reloaded: ${workers} replaced in ${took} ms, generation ${generation}`);
+  }
+  /** An older master would reload without it. */
+  async #environment(record: InstanceRecord): Promise<Record<string, string>> {
+    const { environmentFor, silent, tellEnvironment } = await import('../environment.js');
+    const succession = await environmentFor(record, true);
+    if (!succession.launch) throw silent(record);
+    tellEnvironment(succession);
+    return succession.env;
   }
 }

@@ -1,7 +1,7 @@
 import { Command, usageError } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, type Flags } from '../flags.js';
-import type { LaunchRequest } from '../launch.js';
+import { configFlags, configFrom, envFilesIn, type Flags } from '../flags.js';
+import type { MasterRequest } from '../master.js';
 
 export class StartCommand extends Command {
   override get description(): string { return 'run an app on every core, in the foreground or as a daemon'; }
@@ -21,10 +21,11 @@ export class StartCommand extends Command {
   protected get mode(): 'start' | 'dev' { return 'start'; }
 
   /** What its words and flags ask for. */
-  request(argv: Argv): LaunchRequest {
+  request(argv: Argv): MasterRequest {
     return {
       mode: this.mode,
       load: { target: argv._[0], command: this.mode, flags: configFrom(this.flags, argv) },
+      envFiles: envFilesIn(argv),
       argv: [process.argv[1] ?? '', this.commandName || this.mode, ...this.rawArgv],
       stdout: this.text(argv, 'stdout'),
       stderr: this.text(argv, 'stderr'),

@@ -1,7 +1,7 @@
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { instanceFlags, type Flags } from '../flags.js';
-import { isTerminal, print, write } from '../output.js';
+import { isTerminal, print, rendered, write } from '../output.js';
 
 /** How often `--watch` asks, ms. */
 const WATCH = 1_000;
@@ -37,7 +37,7 @@ export class StatusCommand extends Command {
     for (;;) {
       const page = await show();
       const inPlace = isTerminal(1) && !argv.json;
-      if (!write(1, `${inPlace ? HOME_AND_CLEAR : ''}${page}\n${inPlace || argv.json ? '' : '\n'}`)) return;
+      if (!write(1, `${inPlace ? HOME_AND_CLEAR : ''}${rendered(page)}\n${inPlace || argv.json ? '' : '\n'}`)) return;
       await new Promise((resolve) => setTimeout(resolve, WATCH));
     }
   }

@@ -1,4 +1,4 @@
-import type { Waiting } from '../ipc/messages.js';
+import type { Address, Waiting } from '../ipc/messages.js';
 import type { ChildState, LastExit } from './child.js';
 
 /** One step of something that takes time, for a person who waits. */
@@ -37,10 +37,11 @@ export interface Controllable {
   status(): Promise<Status>;
   /**
    * Replaces all workers without a lost request, then the agent (`agent: false`: not the agent). Something else is under way:
-   * `queue` waits for its turn. Rejects with a ClusterError: ERR_CLUSTER_BUSY, _CLOSING, _CONFIG, _RELOAD_VETOED,
-   * _RELOAD_ABORTED (its `detail` is the worker's error).
+   * `queue` waits for its turn; `env` takes the place of the environment that the master was started with. Rejects with a
+   * ClusterError: ERR_CLUSTER_BUSY, _CLOSING, _CONFIG, _PLUGIN, _RELOAD_VETOED, _RELOAD_ABORTED (its `detail` is the worker's
+   * error).
    */
-  reload(reason: string, options?: { agent?: boolean; queue?: boolean }): Promise<ReloadResult>;
+  reload(reason: string, options?: { agent?: boolean; queue?: boolean; env?: Readonly<Record<string, string>> }): Promise<ReloadResult>;
   /**
    * `3`, `"+1"` or `"-1"`; never below 1. Resolves when the new workers are ready and the removed ones gone; rejects with a
    * ClusterError: ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START, _START_TIMEOUT.
@@ -50,6 +51,25 @@ export interface Controllable {
   close(reason: string, options?: { force?: boolean; code?: number }): Promise<number>;
   /** Listens to progress; returns a function that ends it. */
   onProgress(listener: (progress: Progress) => void): () => void;
+}
+
+/**
+ * What a restart has to know of the master that it replaces. Variables hold secrets: on the control socket alone, which is for
+ * its own user.
+ */
+export interface Launch {
+  /** The environment that it was given, files of variables apart. */
+  env: Readonly<Record<string, string>>;
+  /** Path and version of its Node. */
+  node: { path: string; version: string };
+  /** Of the process that has started it. */
+  ppid: number;
+  /** Where its workers were told to listen. */
+  listen: { port: number; path?: string };
+  /** The `port` options of its plugins. */
+  ports: number[];
+  /** Where its first worker really listens; null until then. */
+  address: Address | null;
 }
 
 /** What an instance has in the file system, to be removed if its process cannot do it. `mark`: what the record has to contain. */

@@ -1,9 +1,11 @@
+import { pluginFault } from '../config/plugin-objects.js';
 import type { Origin } from '../config/provenance.js';
 import type { Config } from '../config/schema.js';
 import type { Target } from '../config/target.js';
 import type { ChildRole, CloseReason } from '../ipc/messages.js';
+import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
-import { isObject, misuse } from '../kit/misuse.js';
+import { atCaller, isObject, misuse } from '../kit/misuse.js';
 import type { RawHandle } from '../node/raw-sockets.js';
 import type { ChildView, SlotView } from './child.js';
 import type { Controllable, Route } from './control.js';
@@ -56,6 +58,8 @@ declare module '../config/schema.js' {
 export function definePlugin<Options>(plugin: Plugin<Options>): Plugin<Options> {
   const isOne = isObject(plugin) && typeof plugin.name === 'string' && typeof plugin.apply === 'function';
   if (!isOne) throw misuse(definePlugin, 'an object with `name` and `apply`', plugin);
+  const fault = pluginFault(plugin);
+  if (fault !== undefined) throw atCaller(new ClusterError('ERR_CLUSTER_USAGE', `definePlugin: ${fault}`), definePlugin);
   return plugin;
 }
 
@@ -170,7 +174,10 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE: `options` cannot be sent; ERR_CLUSTER_PLUGIN: no such role or file
    */
   inject(role: ChildRole, url: string | URL, options?: unknown, how?: { passive?: boolean }): void;
-  /** Adds a path to the control socket and, when `open`, to the health port. */
+  /**
+   * Adds a path to the control socket and, when `open`, to the health port.
+   * @throws ClusterError ERR_CLUSTER_PLUGIN: malformed, or another plugin's
+   */
   route(route: Route): void;
   /**
    * Lets this plugin see connections and choose their slots. Needs `balance: "round-robin"`, where the master accepts: the
@@ -179,7 +186,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   routeConnections(routing: ConnectionRouting): void;
   /**
    * Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions.
-   * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write
+   * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write; ERR_CLUSTER_PLUGIN: no
+   * path that a socket can have, or no mode
    */
   holdSocket(file: string, mode: number): Promise<HeldSocket>;
   /** Listening sockets that a service manager has opened: the port or path an app asks for -> the master's descriptor. */

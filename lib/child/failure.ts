@@ -130,6 +130,13 @@ export function explainSyntaxError(error: unknown, entry: string): void {
   }
 }
 
+/** `/srv/app/part.mjs:2`, for a file that has just been loaded. */
+export function placeOfSyntaxError(error: SyntaxError, file: string | undefined): string | undefined {
+  if (file !== undefined) explainSyntaxError(error, file);
+  const [, place] = /^(?:file:\/\/)?(\/\S+:\d+)\n/.exec(error.stack ?? '') ?? [];
+  return place;
+}
+
 /** Another process looks for the place, so that nothing of the app runs twice. */
 function locate(error: SyntaxError, entry: string): void {
   const flags = ['--no-warnings', '--experimental-vm-modules'];

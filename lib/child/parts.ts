@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { speakingThrough } from '../ipc/declarations.js';
 import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
 import { requireFile } from '../node/modules.js';
-import { reword } from './failure.js';
+import { placeOfSyntaxError, reword } from './failure.js';
 import type { ChildRuntime } from './runtime.js';
 
 /**
@@ -16,14 +17,28 @@ type Part = (runtime: ChildRuntime, options: unknown) => unknown;
 
 /** Runs the plugins' parts in order. `.cjs` files are required: the first import() of a process costs 5 ms on Node 20. */
 export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]): Promise<void> {
+  let told = false;
   for (const part of parts) {
     try {
-      await runPart(runtime, part);
+      // Ours do not hang, and a start has no time for a message about each.
+      if (!fileOf(part)?.startsWith(PLUGINS)) told = runtime.channel.send('child.step', `the part ${part.url} of plugin "${part.plugin}"`);
+      await speakingThrough(part.plugin, () => runPart(runtime, part));
     } catch (error) {
-      if (error instanceof Error) reword(error, `plugin "${part.plugin}": ${error.message}`);
+      blame(error, part);
       throw error;
     }
   }
+  if (told) runtime.channel.send('child.step', null);
+}
+
+const fileOf = ({ url }: PartSpec): string | undefined => url.startsWith('file:') ? fileURLToPath(url) : undefined;
+
+/** The plugin's name before what went wrong; of a text that does not parse, file and line as well. */
+function blame(error: unknown, part: PartSpec): void {
+  const whose = `plugin "${part.plugin}"`;
+  if (!(error instanceof Error) || error.message.startsWith(whose)) return;
+  const place = error instanceof SyntaxError ? placeOfSyntaxError(error, fileOf(part)) : undefined;
+  reword(error, `${whose}: ${place === undefined ? '' : `${place}: `}${error.message}`);
 }
 
 async function runPart(runtime: ChildRuntime, { url, options }: PartSpec): Promise<void> {
@@ -31,7 +46,7 @@ async function runPart(runtime: ChildRuntime, { url, options }: PartSpec): Promi
   const part = partOf(module);
   if (!part) throw new Error(`the part ${url} has no function as its default export`);
   const pending = part(runtime, options);
-  if (pending instanceof Promise) await pending;
+  if (typeof (pending as PromiseLike<unknown> | undefined)?.then === 'function') await pending;
 }
 
 /** In dist/, seen from lib/child. */

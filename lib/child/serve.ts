@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import path from 'node:path';
 import type { Context, ListenOptions, Runtime } from '../api/runtime.js';
 import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
-import { listen } from '../kit/sockets.js';
+import { listen, makeDirs } from '../kit/sockets.js';
 import { EVERYWHERE, describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf } from './server-tracker.js';
 
@@ -109,7 +109,7 @@ export async function createServer(https: BootInfo['listen']['https'], listener:
 
 /** The folder of a unix socket is ours to make; the system calls its absence EACCES. */
 export function makeRoom(socket: string | undefined): void {
-  if (socket !== undefined && process.platform !== 'win32') mkdirSync(path.dirname(socket), { recursive: true });
+  if (socket !== undefined && process.platform !== 'win32') makeDirs(path.dirname(socket));
 }
 
 /** Whether a server speaks TLS. */

@@ -3,8 +3,8 @@ import type { ChildRuntime } from './runtime.js';
 
 /** Signals that end a plain process; the app's handlers for them wait until its requests are answered. */
 const HELD = new Set<string | symbol>(['SIGTERM', 'SIGINT']);
-/** A terminal sends these to the whole group; the master decides what they mean. */
-const LEFT_TO_MASTER = ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
+/** A terminal, and "killall -USR2 node" after a rotation, send these to the children too; the master decides what they mean. */
+const LEFT_TO_MASTER = ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const;
 
 /**
  * Stands before the app's own signal handlers: `process.on('SIGTERM', () => process.exit())` would cut requests that are in

@@ -8,6 +8,7 @@ import { check, inFile } from './check.js';
 import {
   freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
 } from './modules.js';
+import { plainCopy } from './plain.js';
 import { configSchema, type ConfigInput } from './schema.js';
 import { reason } from './target.js';
 
@@ -115,7 +116,7 @@ async function readConfigFile(file: string, name: string): Promise<Record<string
   }
   if (config === undefined || config === null) return {};
   if (!isObject(config)) throw refuse(`: expected an object of keys, found ${Array.isArray(config) ? 'a list' : `a ${typeof config}`}`);
-  return config;
+  return plainCopy(config, inFile(name)) as Record<string, unknown>;
 }
 
 const isUnreadable = (error: unknown, file: string): boolean => {

@@ -4,8 +4,10 @@ import { isObject, nearest } from '../kit/misuse.js';
 import { check, pathText, schemaAt, type Label, type Path } from './check.js';
 import { configOfFolder, readChain, type ConfigFile } from './files.js';
 import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';
-import type { Layer, Origin } from './provenance.js';
-import { defaults, isPlugin, pluginDefaults, profileSchema, type AnyPlugin, type PluginObject } from './schema.js';
+import { plainCopy } from './plain.js';
+import { separatePlugins, type PluginObjects } from './plugin-objects.js';
+import { whereWritten, type Layer, type Origin } from './provenance.js';
+import { defaults, pluginDefaults, profileSchema } from './schema.js';
 import type { Place } from './target.js';
 
 export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
@@ -108,12 +110,14 @@ export function fromFlags(flags: Record<string, unknown>): Source {
   return { values, typed: true, origin: (at) => ({ from: 'flag', where: flagName(at) }), mistakes };
 }
 
-export function fromInline(inline: Record<string, unknown>): Source {
+export function fromInline(given: Record<string, unknown>): Source {
+  const label: Label = (at) => at.length > 0 ? `options: ${pathText(at)}` : 'options';
+  const inline = plainCopy(given, label) as Record<string, unknown>;
   return {
     values: inline,
     typed: false,
     origin: () => ({ from: 'inline' }),
-    mistakes: check(profileSchema, inline, (at) => `options: ${pathText(at)}`),
+    mistakes: check(profileSchema, inline, label),
   };
 }
 
@@ -132,14 +136,12 @@ function coerceAll(values: Record<string, unknown>, at: Path): Record<string, un
   }));
 }
 
-/** Plugin objects by their key in `plugins`. */
-export type PluginObjects = Record<string, PluginObject>;
-
 /** A layer that others can be merged with: its paths absolute, its plugin objects set aside in `objects`. */
 export function settle(layer: WrittenLayer, target: string, objects: PluginObjects, mistakes: string[]): Layer {
   const values = absolutePaths(layer.values, { written: layer.dir, target });
   if (values.plugins === undefined) return { ...layer, values };
-  const { map, mistakes: wrong } = separatePlugins(values.plugins, objects);
+  const where = (at: Path) => whereWritten({ plugins: layer.origin(['plugins']) }, at);
+  const { map, mistakes: wrong } = separatePlugins(values.plugins, objects, where);
   mistakes.push(...wrong);
   return { ...layer, values: { ...values, plugins: map } };
 }
@@ -181,36 +183,3 @@ const RULES: Readonly<Record<string, Rule>> = {
 const absolutePaths = (values: Record<string, unknown>, bases: Bases): Record<string, unknown> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) =>
     [key, Object.hasOwn(RULES, key) ? (RULES[key] as Rule)(value, bases) : value]));
-
-/**
- * Takes plugin objects out of a layer's `plugins`, by name, and leaves a map of plain data.
- * @returns what is wrong with them, a line each
- */
-function separatePlugins(plugins: unknown, objects: PluginObjects): { map: Record<string, unknown>; mistakes: string[] } {
-  const map: Record<string, unknown> = {};
-  const mistakes: string[] = [];
-  const take = (given: AnyPlugin, options: unknown, key?: string) => {
-    try {
-      const plugin = typeof given === 'function' ? new given() : given;
-      const name = key ?? plugin.name;
-      if (typeof name !== 'string' || !name) return void mistakes.push('plugins: expected a plugin with a name, found one without');
-      objects[name] = plugin;
-      map[name] = options;
-    } catch (error) {
-      const shown = key ?? ((given as { name?: string }).name || 'a class');
-      mistakes.push(`plugins: ${shown} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  };
-  if (Array.isArray(plugins)) {
-    for (const item of plugins as (AnyPlugin | [AnyPlugin, unknown])[]) {
-      if (Array.isArray(item)) take(item[0], item[1]);
-      else take(item, true);
-    }
-  } else {
-    for (const [key, value] of Object.entries((plugins ?? {}) as Record<string, unknown>)) {
-      if (isPlugin(value)) take(value, true, key);
-      else map[key] = value;
-    }
-  }
-  return { map, mistakes };
-}

@@ -3,10 +3,11 @@ import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
 import { autoWorkers } from './auto-workers.js';
-import { refuse } from './check.js';
+import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
-import type { PluginObjects, WrittenLayer } from './layers.js';
+import type { WrittenLayer } from './layers.js';
+import { offForNothing, type PluginObjects } from './plugin-objects.js';
 import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
@@ -54,12 +55,36 @@ export interface LoadedConfig {
  */
 export async function loadConfig(request: LoadRequest = {}): Promise<LoadedConfig> {
   if (!isObject(request)) throw misuse(loadConfig, 'an object', request);
-  const { target = '' } = request;
-  if (typeof target !== 'string') throw misuse(loadConfig, 'a file path as target', target);
+  assertRequest(request);
   try {
     return await load(request);
   } catch (error) {
     throw atCaller(error, loadConfig);
+  }
+}
+
+/** Of the fields of a request, what each may be. */
+const FIELDS: Readonly<Record<keyof LoadRequest, [expected: string, fits: (value: unknown) => boolean]>> = {
+  target: ['a file path', isPathText],
+  cwd: ['a file path', isPathText],
+  command: ['"start" or "dev"', (value) => value === 'start' || value === 'dev'],
+  flags: ['an object of flags', isObject],
+  env: ['an object of variables', isObject],
+  inline: ['an object of keys', isObject],
+};
+
+function isPathText(value: unknown): boolean {
+  return typeof value === 'string' && !value.includes('\0');
+}
+
+function assertRequest(request: LoadRequest): void {
+  for (const [name, [expected, fits]] of Object.entries(FIELDS)) {
+    const value = request[name as keyof LoadRequest];
+    if (value !== undefined && !fits(value)) throw misuse(loadConfig, `${expected} as ${name}`, value);
+  }
+  for (const name of ['config', 'profile'] as const) {
+    const value = request.flags?.[name];
+    if (value !== undefined && !isPathText(value)) throw misuse(loadConfig, `a text as flags.${name}`, value);
   }
 }
 
@@ -103,7 +128,12 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
   const childDir = place.file ? realpathSync(cwd) : place.realDir;
-  refuse(missingPreloads(config, childDir, (at) => whereWritten(provenance, at)));
+  const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
+  const where = (at: Path) => whereWritten(provenance, at);
+  refuse([
+    ...missingPreloads(config, childDir, where),
+    ...offForNothing(config.plugins, pluginObjects, [...frameworkChain, ...chain], place.realDir, where),
+  ]);
   return {
     config,
     provenance,
@@ -111,7 +141,7 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     unused: found.filter((other) => other !== file && configFlag === undefined),
     profile,
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
-    pluginObjects: { ...frameworkPlugins, ...ownPlugins },
+    pluginObjects,
   };
 }
 

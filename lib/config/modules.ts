@@ -1,13 +1,24 @@
 import { once } from 'node:events';
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync, type Stats } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { importModule } from '../kit/import-module.js';
 import { isObject } from '../kit/misuse.js';
 
-export const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
-export const isDirectory = (dir: string): boolean => statSync(dir, { throwIfNoEntry: false })?.isDirectory() ?? false;
+export const isFile = (file: string): boolean => look(file)?.isFile() ?? false;
+export const isDirectory = (dir: string): boolean => look(dir)?.isDirectory() ?? false;
+
+/** What cannot be looked at, or can be no path, is as good as not there. */
+function look(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
 export const isPath = (specifier: string): boolean => /^\.{1,2}(?:[\\/]|$)/.test(specifier) || path.isAbsolute(specifier);
 
 /** The folder of an installed package, looked for as Node does, from `from` upwards. Own walk, as `exports` may hide package.json. */
@@ -103,20 +114,36 @@ let imports = 0;
 export async function freshImport(link: string): Promise<unknown> {
   // Node remembers where links led; `current` may point to another release by now.
   const file = realpathSync(link);
-  const namespace = await settled(/\.[mc]?ts$/.test(file) ? importTypeScript(file) : importNative(file));
+  return settled(exportOf(file));
+}
+
+/** It may be a promise. */
+async function exportOf(file: string): Promise<unknown> {
+  const namespace = await (/\.[mc]?ts$/.test(file) ? importTypeScript(file) : importNative(file));
   const exported = 'default' in namespace ? namespace.default : namespace;
   // Compiled to CommonJS, `export default` is one step further in.
   return isNamespace(exported) && exported.__esModule && 'default' in exported ? exported.default : exported;
 }
 
-/** A module that awaits what never comes, with nothing left to run, would end the process with exit code 0 and no word. */
+/** Milliseconds that a module of the user's may take to load, and what it exports to settle. */
+const PATIENCE = 30_000;
+
+/**
+ * A module that awaits what never comes, or exports it, with nothing left to run, would end the process with exit code 0 and no
+ * word; with something left to run, a start or a reload would wait for ever.
+ */
 async function settled<T>(loading: Promise<T>): Promise<T> {
   const left = new AbortController();
-  const idle = once(process, 'beforeExit', { signal: left.signal });
+  const { signal } = left;
+  const idle = once(process, 'beforeExit', { signal });
+  const late = delay(PATIENCE, undefined, { ref: false, signal });
+  const never = (after: Promise<unknown>, what: string) => after.then(() => { throw new Error(what); });
   try {
-    return await Promise.race([loading, idle.then(() => {
-      throw new Error('it never finishes loading: a top-level await waits for what does not come');
-    })]);
+    return await Promise.race([
+      loading,
+      never(idle, 'it never finishes loading: a top-level await, or a promise that it exports, waits for what does not come'),
+      never(late, `it did not finish loading within ${PATIENCE} ms: a top-level await, or a promise that it exports, takes too long`),
+    ]);
   } finally {
     left.abort();
   }

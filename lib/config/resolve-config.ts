@@ -4,14 +4,12 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { ClusterError } from '../kit/errors.js';
 import { isObject } from '../kit/misuse.js';
+import { socketPathFault } from '../kit/sockets.js';
 import { check, pathText, refuse, type Path } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
 import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { HTTPS_PORT, profileSchema, type Config, type HttpsFiles } from './schema.js';
 import { reason } from './target.js';
-
-/** Bytes; the system cuts a longer name, or Node refuses it. */
-const LONGEST_SOCKET = ({ win32: Infinity, linux: 107 } as Partial<Record<NodeJS.Platform, number>>)[process.platform] ?? 103;
 
 /**
  * Merged layers as the cluster runs with them.
@@ -43,10 +41,8 @@ function contradictions(config: Config, source: (at: Path) => string): string[] 
   if (refork.minDelay > refork.maxDelay) {
     lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
   }
-  if (socket !== undefined && Buffer.byteLength(socket) > LONGEST_SOCKET) {
-    const bytes = Buffer.byteLength(socket);
-    lines.push(`${source(['path'])}: expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${bytes} in ${socket}`);
-  }
+  const fault = socket === undefined ? undefined : socketPathFault(socket);
+  if (fault) lines.push(`${source(['path'])}: ${fault}`);
   if (!https) return lines;
   for (const key of ['key', 'cert'] as const) {
     if (!https[key]) lines.push(`${source(['https'])}: expected both key and cert, found no ${key}`);

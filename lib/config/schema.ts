@@ -58,6 +58,9 @@ function wholeOr<const Word extends string | boolean>(words: readonly Word[], mi
 
 const oneOf = <const Words extends readonly string[]>(words: Words) =>
   v.picklist(words, `one of ${words.map((word) => `"${word}"`).join(', ')}`);
+/** As long as the name of a directory, from which it may come. */
+const LONGEST_TITLE = 255;
+const A_TITLE = `a text of at most ${LONGEST_TITLE} characters`;
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';
 
@@ -80,7 +83,7 @@ const entries = {
     v.description('The module of the agent; `true`: an agent without one; `false`: none. Found by itself: `agent.*`.'))),
   framework: v.optional(v.pipe(text('a package name or a path'),
     v.description('A framework that exports `Application` and `Agent`: package name or path.'))),
-  title: v.optional(v.pipe(text(),
+  title: v.optional(v.pipe(v.string(A_TITLE), v.nonEmpty(A_TITLE), v.maxLength(LONGEST_TITLE, A_TITLE),
     v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
   workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS),
     v.description('How many workers; `auto`: what WEB_CONCURRENCY says, else one for each processor that the machine '

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Status, Progress } from '../api/control.js';
+import type { Launch, Status, Progress } from '../api/control.js';
 import { ClusterError, fromWire } from '../kit/errors.js';
 import type { InstanceRecord } from './registry.js';
 import type { Line } from './server.js';
@@ -22,6 +22,12 @@ export class ControlClient {
     return JSON.parse(body) as Status;
   }
 
+  /** What it was started with; null of a master that does not tell, as it is of an older version. */
+  async launch(timeout = ANSWER): Promise<Launch | null> {
+    const { status, body } = await this.get('/launch', timeout);
+    return status === 200 ? JSON.parse(body) as Launch : null;
+  }
+
   /** A plain answer, whole, within `timeout` ms. */
   async get(path: string, timeout = ANSWER): Promise<{ status: number; body: string }> {
     const signal = AbortSignal.timeout(timeout);
@@ -38,13 +44,13 @@ export class ControlClient {
     }
   }
 
-  /** Something that takes time; resolves with its result. Rejects when the master goes away before it is done. */
-  async run<Result>(path: string, onProgress: (progress: Progress) => void = () => {}): Promise<Result> {
+  /** Something that takes time, with `body` as JSON; resolves with its result. Rejects when the master goes away before it is done. */
+  async run<Result>(path: string, onProgress: (progress: Progress) => void = () => {}, body?: object): Promise<Result> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), SILENCE);
     let answer: Error | undefined;
     try {
-      const response = await this.#send('POST', path, silence.signal);
+      const response = await this.#send('POST', path, silence.signal, body);
       for await (const text of lines(response)) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), SILENCE);
@@ -62,9 +68,10 @@ export class ControlClient {
     }
   }
 
-  #send(method: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  #send(method: string, path: string, signal: AbortSignal, body?: object): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      httpRequest({ socketPath: this.#record.socket, method, path, signal, agent: false }, resolve).on('error', reject).end();
+      const request = httpRequest({ socketPath: this.#record.socket, method, path, signal, agent: false }, resolve).on('error', reject);
+      request.end(body && JSON.stringify(body));
     });
   }
 

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import type { Controllable, InstanceFiles } from '../api/control.js';
+import type { InstanceFiles } from '../api/control.js';
 import { ClusterError } from '../kit/errors.js';
 import { claim, type Claim, type InstanceInfo, type InstanceRecord } from './registry.js';
-import { ControlServer } from './server.js';
+import { ControlServer, type Controlled } from './server.js';
 
 /** How this process is found and spoken to by the other commands. */
 export class Instance {
@@ -45,7 +45,7 @@ export class Instance {
   }
 
   /** Opens the control socket. Never rejects. */
-  async serve(master: Controllable): Promise<void> {
+  async serve(master: Controlled): Promise<void> {
     if (!this.#claim) return;
     const server = new ControlServer(master);
     try {

@@ -1,10 +1,11 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Controllable, Progress, RouteAnswer } from '../api/control.js';
+import type { Controllable, Launch, Progress, RouteAnswer } from '../api/control.js';
 import { descriptorLimit } from '../kit/descriptors.js';
-import { wire, type ErrorData } from '../kit/errors.js';
+import { ClusterError, wire, type ErrorData } from '../kit/errors.js';
 import { createDebug } from '../kit/logger.js';
+import { isObject } from '../kit/misuse.js';
 import { listen } from '../kit/sockets.js';
 
 const debug = createDebug('hatchery:control');
@@ -27,21 +28,38 @@ const SILENCE = 10_000;
 /** What the last answer gets to be written before its connection is cut at close, ms. */
 const LAST_WORDS = 300;
 
+/** An environment is no longer than the system lets a process have, bytes. */
+const LONGEST_BODY = 8 * 1024 * 1024;
+
 interface Command {
   task: Progress['task'];
-  run(master: Controllable, query: URLSearchParams): Promise<unknown>;
+  /** `body`: JSON, where the request has one. */
+  run(master: Controllable, query: URLSearchParams, body: unknown): Promise<unknown>;
 }
+
+/** A master as the control socket shows it. */
+export type Controlled = Controllable & { launch(): Launch };
 
 const on = (query: URLSearchParams, name: string, otherwise: boolean): boolean => {
   const value = query.get(name);
   return value === null ? otherwise : value !== '0' && value !== 'false';
 };
 
+function environmentIn(body: unknown): { env?: Record<string, string> } {
+  const { env } = (body ?? {}) as { env?: unknown };
+  if (env === undefined) return {};
+  if (isObject(env) && Object.values(env).every((value) => typeof value === 'string')) return { env: env as Record<string, string> };
+  throw new ClusterError('ERR_CLUSTER_USAGE', 'reload: expected variables and their texts as `env`');
+}
+
 const commands: Readonly<Record<string, Command>> = {
   '/reload': {
     task: 'reload',
-    run: (master, query) =>
-      master.reload(query.get('reason') ?? 'command', { agent: on(query, 'agent', true), queue: on(query, 'queue', false) }),
+    run: (master, query, body) => master.reload(query.get('reason') ?? 'command', {
+      agent: on(query, 'agent', true),
+      queue: on(query, 'queue', false),
+      ...environmentIn(body),
+    }),
   },
   '/scale': { task: 'scale', run: (master, query) => master.scale(query.get('to') ?? '') },
   '/stop': {
@@ -52,7 +70,7 @@ const commands: Readonly<Record<string, Command>> = {
 
 /** HTTP on a unix socket, for the command line and for anybody with curl. Nothing that happens here reaches the master. */
 export class ControlServer {
-  readonly #master: Controllable;
+  readonly #master: Controlled;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** Those that have not asked yet, oldest first. */
@@ -60,7 +78,7 @@ export class ControlServer {
   #http: Promise<HttpServer> | undefined;
   #path = '';
 
-  constructor(master: Controllable) {
+  constructor(master: Controlled) {
     this.#master = master;
     this.#server = createServer((socket) => {
       this.#accept(socket).catch((error: unknown) => {
@@ -126,7 +144,7 @@ export class ControlServer {
       }
       const { pathname, searchParams } = new URL(target);
       const command = commands[pathname];
-      if (command && request.method === 'POST') return await this.#stream(response, command, searchParams);
+      if (command && request.method === 'POST') return await this.#stream(request, response, command, searchParams);
       send(response, await this.#plain(request.method ?? 'GET', pathname, searchParams, command !== undefined));
     } catch (error) {
       debug('%o', error);
@@ -139,7 +157,8 @@ export class ControlServer {
 
   async #plain(method: string, pathname: string, query: URLSearchParams, isCommand: boolean): Promise<RouteAnswer> {
     if (pathname === '/status' && method === 'GET') return { body: await this.#master.status() };
-    if (isCommand || pathname === '/status') {
+    if (pathname === '/launch' && method === 'GET') return { body: this.#master.launch() };
+    if (isCommand || pathname === '/status' || pathname === '/launch') {
       return { status: 405, body: { error: { name: 'Error', message: `${pathname} wants ${isCommand ? 'POST' : 'GET'}` } } };
     }
     const route = this.#master.routes.find((one) => one.path === pathname && one.method === method);
@@ -147,7 +166,7 @@ export class ControlServer {
   }
 
   /** Goes on when the client has gone: what was asked for is done. */
-  async #stream(response: ServerResponse, command: Command, query: URLSearchParams): Promise<void> {
+  async #stream(request: IncomingMessage, response: ServerResponse, command: Command, query: URLSearchParams): Promise<void> {
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
     response.flushHeaders();
     const line = (content: Line) => { if (response.writable) response.write(`${JSON.stringify(content)}\n`); };
@@ -155,7 +174,7 @@ export class ControlServer {
     const forget = this.#master.onProgress((progress) => { if (progress.task === command.task) lineIfRead({ progress }); });
     const heartbeat = setInterval(() => lineIfRead({ alive: true }), HEARTBEAT).unref();
     try {
-      line({ result: await command.run(this.#master, query) ?? null });
+      line({ result: await command.run(this.#master, query, await bodyOf(request)) ?? null });
     } catch (error) {
       line({ error: wire(error) });
     } finally {
@@ -164,6 +183,15 @@ export class ControlServer {
       response.end();
     }
   }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += chunk as string;
+    if (text.length > LONGEST_BODY) throw new ClusterError('ERR_CLUSTER_USAGE', `expected at most ${LONGEST_BODY} bytes`);
+  }
+  return text === '' ? undefined : JSON.parse(text) as unknown;
 }
 
 function send(response: ServerResponse, { status = 200, headers = {}, body }: RouteAnswer): void {

@@ -3,6 +3,7 @@ import { deserialize, serialize } from 'node:v8';
 import { ClusterError, fromWire, wire, type ErrorData } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
 import type { Wire } from '../node/handle-pipe.js';
+import { declareType } from './declarations.js';
 import type { DataOf, ReceivedBy, ReplyOf, Role, SentBy } from './messages.js';
 
 /** The descriptor of a child's channel: 0-2 are the standard streams, 3 is Node's own IPC. */
@@ -81,8 +82,9 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     }) as Promise<ReplyOf<T>>;
   }
 
-  /** Declares a type and what handles it. One handler a type. */
+  /** Declares a type and what handles it. @throws ClusterError ERR_CLUSTER_PLUGIN: a type has one handler, and this has one */
   on<T extends SentBy<Peer> & ReceivedBy<Self>>(type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>): void {
+    declareType(this, type);
     this.#handlers.set(type, owned(handler) as Handler);
     const early = this.#early?.filter((frame) => frame[1] === type) ?? [];
     if (early.length === 0) return;

@@ -129,6 +129,8 @@ export interface InternalMessages {
   'child.acceptRest': { from: 'master'; to: 'worker'; data: { path: string } };
   /** Something that Node does not document is not there; what is done instead, a line. */
   'child.slowPath': { from: 'agent' | 'worker'; to: 'master'; data: string };
+  /** What a start waits for now, where it may be somebody else's to hang; null: for the app. */
+  'child.step': { from: 'agent' | 'worker'; to: 'master'; data: string | null };
   /** While it closes, when it changes. */
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
   /** A public message, on its way through the master. */

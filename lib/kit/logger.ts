@@ -1,6 +1,7 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describeError, wire } from './errors.js';
+import { visible } from './misuse.js';
 
 /** From the least to the most important; `silent` prints nothing. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -26,7 +27,7 @@ export class Logger {
   #level: number;
 
   constructor(options: LoggerOptions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#level = LOG_LEVELS.indexOf(options.level);
   }
 
@@ -45,6 +46,11 @@ export class Logger {
     this.#level = LOG_LEVELS.indexOf(level);
   }
 
+  /** How lines look from now on. */
+  set format(format: LoggerOptions['format']) {
+    this.#options.format = format;
+  }
+
   /** The same with another label. */
   child(label: string): Logger {
     return new Logger({ ...this.#options, label });
@@ -58,9 +64,10 @@ export class Logger {
     if (this.#options.format === 'json') {
       const data = (value: unknown): unknown => value instanceof Error ? wire(value) : value;
       const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, data(value)]));
-      line = JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label, message, ...plain });
+      const common = { time: now.toISOString(), level: name, pid: process.pid, process: this.#options.label };
+      line = visible(JSON.stringify({ ...common, message, ...plain }));
     } else {
-      line = `${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`;
+      line = visible(`${timestamp(now)} ${name} ${process.pid} [${this.#options.label}] ${message}${fields ? text(fields) : ''}`);
     }
     const { out, err } = this.#options.output ?? { out: 1, err: 2 };
     writeWhole(level >= 2 ? err : out, line + '\n');
@@ -69,7 +76,8 @@ export class Logger {
 
 function text(fields: object): string {
   const { error, ...rest } = fields as { error?: unknown };
-  const pairs = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('');
+  const shown = (value: unknown) => typeof value === 'string' ? value.replace(/\r?\n/g, '\\n') : JSON.stringify(value);
+  const pairs = Object.entries(rest).map(([key, value]) => ` ${key}=${shown(value)}`).join('');
   return error === undefined ? pairs : `${pairs}\n${describeError(error)}`;
 }
 
@@ -106,37 +114,3 @@ type Debug = (format: string, ...values: unknown[]) => void;
 /** `debug`, where DEBUG is set. Elsewhere it is not even loaded: it brings the terminal's streams, some ms of a start. */
 export const createDebug = (namespace: string): Debug =>
   process.env.DEBUG ? (createRequire(import.meta.filename)('debug') as (namespace: string) => Debug)(namespace) : () => {};
-
-/** Absolute paths of the files that a daemon's lines go to: the normal ones, and warnings and errors; both may be one. */
-export interface LogPaths {
-  out: string;
-  err: string;
-}
-
-/**
- * Where lines go: the master's own streams, or a daemon's files. Children get the descriptors themselves, so nothing of
- * theirs passes through the master and nothing is lost with it.
- */
-export class LogFiles {
-  readonly output: { out: number; err: number } = { out: 1, err: 2 };
-  readonly #paths: LogPaths | undefined;
-
-  constructor(paths?: LogPaths) {
-    this.#paths = paths;
-    if (paths) this.reopen();
-  }
-
-  stdio(): { out: number; err: number } {
-    return { ...this.output };
-  }
-
-  /** After a rotation: new lines, and new children's, go to new files of the same names. */
-  reopen(): void {
-    if (!this.#paths) return;
-    const { out, err } = this.#paths;
-    const before = [this.output.out, this.output.err];
-    this.output.out = openSync(out, 'a');
-    this.output.err = err === out ? this.output.out : openSync(err, 'a');
-    for (const fd of new Set(before)) if (fd > 2) closeSync(fd);
-  }
-}

@@ -8,11 +8,30 @@ export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
+  const text = json(value);
   if (typeof value === 'number' && text === 'null') return String(value);
   if (text.length <= 60) return text;
   return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
 }
+
+/** A value may go round in a circle, or have a getter that throws. */
+function json(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Array.isArray(value) ? 'a list' : 'an object';
+  }
+}
+
+/**
+ * What a terminal, or who reads a log with one, would obey in place of showing it: control characters but for tab and newline,
+ * and what turns the direction of writing round. Shown as JSON shows them, so that what is JSON stays the same value.
+ */
+const CONTROL = /\r(?!\n)|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** A text that others have made (an error, a title, a path), as a person may be shown it. */
+export const visible = (text: string): string =>
+  text.replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

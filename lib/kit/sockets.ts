@@ -1,5 +1,7 @@
-import { rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import net, { type AddressInfo, type ListenOptions, type Server } from 'node:net';
+import path from 'node:path';
+import { show } from './misuse.js';
 
 /** Resolves when the server listens; rejects with what Node says where it cannot. */
 export function listen(server: Server, where: ListenOptions): Promise<void> {
@@ -10,6 +12,40 @@ export function listen(server: Server, where: ListenOptions): Promise<void> {
       resolve();
     });
   });
+}
+
+/** What keeps a server from listening there; null when nothing does. Listens for a moment. */
+export async function mayListen(where: ListenOptions): Promise<Error | null> {
+  const server = net.createServer((socket) => { socket.destroy(); });
+  try {
+    await listen(server, where);
+    await new Promise((resolve) => server.close(resolve));
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Bytes; the system cuts a longer name, or Node refuses it. */
+const LONGEST_SOCKET = ({ win32: Infinity, linux: 107 } as Partial<Record<NodeJS.Platform, number>>)[process.platform] ?? 103;
+
+/** Why no unix socket can have this path, after a place; undefined: one can. */
+export function socketPathFault(file: unknown): string | undefined {
+  if (typeof file !== 'string' || file === '') return `expected a file path, found ${show(file)}`;
+  if (file.includes('\0')) return `expected a file path without NUL, found ${show(file)}`;
+  const bytes = Buffer.byteLength(file);
+  return bytes <= LONGEST_SOCKET ? undefined : `expected at most ${LONGEST_SOCKET} bytes, as the system allows, found ${bytes} in ${file}`;
+}
+
+/** Makes a directory and those above it. Not `recursive`, which never returns for a path in /proc. */
+export function makeDirs(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (path.dirname(dir) !== dir) makeDirs(path.dirname(dir));
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(dir).isDirectory()) throw error;
+  }
 }
 
 const WORDS: Readonly<Record<string, (place: string, where: string) => string>> = {

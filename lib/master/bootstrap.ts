@@ -1,24 +1,26 @@
 import type { ChildView } from '../api/child.js';
-import type { Controllable, Progress, Route, ReloadResult, Status } from '../api/control.js';
+import type { Controllable, Launch, Progress, Route, ReloadResult, Status } from '../api/control.js';
 import type { Hooks, TapRecord } from '../api/hooks.js';
 import type { Messenger } from '../api/messenger.js';
 import type { Deadlines, ServiceState, Plugin } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { CloseReason } from '../ipc/messages.js';
+import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { isObject, misuse } from '../kit/misuse.js';
+import { aFunction, bootstrapOptions, closeOptions, ownChild } from './checked-calls.js';
 import { createCore, type BootstrapOptions, type Core } from './core.js';
 import { orderReload, reload, type ReloadOptions } from './operations/reload.js';
 import { restart, type RestartOptions } from './operations/restart.js';
 import { replaceWorker, scale } from './operations/scale.js';
-import { close, closeAndExit, type CloseOptions } from './operations/shutdown.js';
+import { close, closeAndExit, ownProcess, type CloseOptions } from './operations/shutdown.js';
 import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
 import { catchUncaught } from './operations/uncaught.js';
 import { addressText, status } from './plugins/face.js';
 import { applyPlugin, prepare } from './plugins/load.js';
-import type { Child } from './processes/child.js';
+import { launch } from './status-report.js';
 
 export type { BootstrapOptions } from './core.js';
 
@@ -28,11 +30,12 @@ export type { BootstrapOptions } from './core.js';
  */
 export class Bootstrap implements Controllable {
   readonly #core: Core;
+  #starts = false;
 
   /** `loaded`: what `loadConfig` gives. Nothing starts yet. @throws ClusterError ERR_CLUSTER_USAGE where it is something else */
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
     if (!isObject(loaded) || !isObject(loaded.config)) throw misuse(new.target, 'what loadConfig returns', loaded);
-    this.#core = createCore(loaded, options);
+    this.#core = createCore(loaded, bootstrapOptions(new.target.name, options));
     const { life, faults } = this.#core;
     life.giveUp = (reason) => faults.watch(reason, closeAndExit(this.#core, reason, { code: 1 }));
     this.messenger.on('reload-worker', () => orderReload(this.#core, 'reload-worker'));
@@ -64,7 +67,7 @@ export class Bootstrap implements Controllable {
 
   /** Paths that the control socket answers, and the health port those that are `open`. */
   get routes(): readonly Route[] {
-    return this.#core.routes;
+    return this.#core.routes.list;
   }
 
   /** As it is now: a reload may change it. */
@@ -139,8 +142,10 @@ export class Bootstrap implements Controllable {
    * @throws ClusterError as `prepare`; ERR_CLUSTER_START, _START_TIMEOUT, _CLOSING
    */
   async start(): Promise<this> {
-    const { options, cleanup } = this.#core;
-    if (options.ownsProcess) cleanup.push(listenToSignals(this.#core));
+    const { options, cleanup, life } = this.#core;
+    if (this.#starts && !life.closing) throw new ClusterError('ERR_CLUSTER_USAGE', 'start: this cluster has been started already');
+    this.#starts = true;
+    if (options.ownsProcess) cleanup.push(listenToSignals(this.#core), ownProcess(this.#core));
     if (options.catchUncaught) cleanup.push(catchUncaught(this.#core));
     try {
       await prepare(this.#core);
@@ -174,21 +179,21 @@ export class Bootstrap implements Controllable {
   }
 
   /** Replaces one worker, its successor ready first. Resolves false when something is under way or it is not in charge any more. */
-  replace(child: ChildView, reason: CloseReason): Promise<boolean> {
-    return replaceWorker(this.#core, child, reason);
+  async replace(child: ChildView, reason: CloseReason): Promise<boolean> {
+    return replaceWorker(this.#core, ownChild('replace', child), reason);
   }
 
   /** Kills a child with everything it has started; it is replaced like any other that dies. Resolves when it is gone. */
   async kill(child: ChildView, reason: CloseReason): Promise<void> {
-    await (child as Child).kill(reason);
+    await ownChild('kill', child).kill(reason);
   }
 
   /**
    * Drains the workers, closes the agent, resolves with the exit code (`options.code`, 0 by default). It wins over all that is
    * going on; a second call with `force` hurries. The process stays: its owner ends it.
    */
-  close(reason: string, options?: CloseOptions): Promise<number> {
-    return close(this.#core, reason, options);
+  async close(reason: string, options?: CloseOptions): Promise<number> {
+    return close(this.#core, reason, closeOptions(options));
   }
 
   /** What `framework status` shows. */
@@ -196,8 +201,13 @@ export class Bootstrap implements Controllable {
     return status(this.#core);
   }
 
+  /** What a restart has to know; for the control socket, as it holds secrets. */
+  launch(): Launch {
+    return launch(this.#core);
+  }
+
   /** Told of each step of a start, reload, scale or close; returns a function that ends it. */
   onProgress(listener: (progress: Progress) => void): () => void {
-    return this.#core.tasks.onProgress(listener);
+    return this.#core.tasks.onProgress(aFunction('onProgress', listener));
   }
 }

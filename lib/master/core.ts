@@ -1,9 +1,11 @@
-import type { InstanceFiles, Route, ReloadResult } from '../api/control.js';
+import type { InstanceFiles, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
+import type { Environment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import { Faults } from '../kit/faults.js';
-import { LogFiles, type LogPaths, Logger } from '../kit/logger.js';
+import { LogFiles, type LogPaths } from '../kit/log-files.js';
+import { Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { Listeners } from './connections/listeners.js';
 import { Room } from './connections/room.js';
@@ -13,6 +15,7 @@ import { lookAfter } from './operations/look-over.js';
 import { Tasks } from './operations/tasks.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
+import { Routes } from './plugins/routes.js';
 import { Post } from './post.js';
 import { Forker, type StartProcess } from './processes/forker.js';
 import { Reaper } from './processes/reaper.js';
@@ -26,8 +29,10 @@ import { Releases } from './releases.js';
 export interface BootstrapOptions {
   /** Reads the configuration afresh; a reload uses it. Without it a reload takes new code with the old configuration. */
   reloadConfig?: () => Promise<LoadedConfig>;
-  /** A daemon's log files, opened anew at SIGHUP. */
+  /** A daemon's log files, opened anew at SIGHUP, SIGUSR1 and SIGUSR2. */
   logFiles?: LogPaths;
+  /** The variables that the process was started with; made here by itself. */
+  environment?: Environment;
   /** What a SIGKILLed master would leave behind of its entry in the registry. */
   files?: InstanceFiles | null;
   /** Milliseconds a tap of a gate hook may take; 30,000 by default. */
@@ -61,10 +66,12 @@ export interface Core {
   readonly releases: Releases;
   /** The plugins' parts for the other processes. */
   readonly parts: Parts;
+  /** Plugins that are applied, or about to be, by name, and where each is written. */
+  readonly plugins: Map<string, string>;
   /** What plugins share with each other. */
   readonly shared: Map<string, { plugin: string; value: Shared[string] }>;
   /** Paths that the control socket answers, and the health port those that are `open`. */
-  readonly routes: Route[];
+  readonly routes: Routes;
   readonly inheritedSockets: Record<string, number>;
   readonly routing: Routing;
   readonly listeners: Listeners;
@@ -82,6 +89,16 @@ export interface Core {
   prepared: Promise<void> | null;
 }
 
+/** For the first time, or anew. A failure is told where the lines go on, and once while it stays the same. */
+export function openLogs(logFiles: LogFiles, logger: Logger): void {
+  const before = logFiles.failure;
+  logFiles.reopen();
+  const { failure } = logFiles;
+  if (failure === before) return;
+  if (failure === null) logger.info('log files can be opened again');
+  else logger.warn(`log files cannot be opened: ${failure}; lines go on to those that are open`);
+}
+
 /** `start`: how processes come to be, where they are no real ones. */
 export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?: StartProcess): Core {
   const { config } = loaded;
@@ -89,9 +106,13 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const life = new Life();
   const logFiles = new LogFiles(options.logFiles);
   const logger = new Logger({ label: 'master', ...config.log, output: logFiles.output });
+  openLogs(logFiles, logger);
   const hooks = createHooks();
   const faults = new Faults((text, error) => logger.error(text, { error }));
-  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => faults.told(error) });
+  const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => {
+    faults.told(error);
+    life.fault(error);
+  } });
   const routing = new Routing((error) => faults.told(error), (): number => workers.slots.length);
   const base = {
     options,
@@ -104,10 +125,11 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     taps,
     tasks: new Tasks(logger, faults),
     deadlines: createDeadlines(),
-    releases: new Releases(loaded, hooks, options.reloadConfig),
+    releases: new Releases(loaded, hooks, options.reloadConfig, options.environment),
     parts: new Parts(),
+    plugins: new Map(),
     shared: new Map(),
-    routes: [],
+    routes: new Routes(),
     inheritedSockets: {},
     routing,
     listeners: new Listeners(config.startTimeout, routing, new Room(() => workers.slots.length, logger), faults),

@@ -28,14 +28,19 @@ export class Life {
   readonly hurried: Promise<void>;
   /** Resolves with the exit code once everything is gone. */
   readonly exited: Promise<number>;
+  /** Rejects with a mistake of a plugin's that shows when the first processes are there: the start fails with it. */
+  readonly mistaken: Promise<never>;
   /** The service gives up by its own decision; set by who can close it. */
   giveUp: (reason: string) => void = () => {};
   hurry!: () => void;
   end!: (code: number) => void;
+  #mistake!: (error: Error) => void;
 
   constructor() {
     this.hurried = new Promise((resolve) => { this.hurry = resolve; });
     this.exited = new Promise((resolve) => { this.end = resolve; });
+    this.mistaken = new Promise((_, reject) => { this.#mistake = reject; });
+    this.mistaken.catch(() => {});
   }
 
   /** All were ready once: from here on the dead are replaced. */
@@ -45,6 +50,11 @@ export class Life {
 
   get closing(): boolean {
     return this.state === 'closing' || this.state === 'closed';
+  }
+
+  /** A fault that the hooks keep from the master; later in its life it is a line in the log. */
+  fault(error: ClusterError): void {
+    if (error.code === 'ERR_CLUSTER_PLUGIN') this.#mistake(error);
   }
 
   enter(event: ServiceEvent): void {

@@ -1,5 +1,8 @@
 import type { Hooks } from '../api/hooks.js';
+import { assign, Environment, type Variables } from '../config/environment.js';
+import { renewed } from '../config/in-force.js';
 import type { LoadedConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import { removeStaleSocket } from '../kit/sockets.js';
 
 /** What the processes of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
@@ -8,6 +11,10 @@ export interface Release {
   loaded: LoadedConfig;
   /** For a framework's own use; the same for all its processes, and through reloads. */
   clusterPort?: number;
+  /** What its processes have otherwise than the master's environment has it, where that is of another release. */
+  environment?: Variables;
+  /** What its configuration says and only a restart does, a line each. */
+  waiting: readonly string[];
 }
 
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */
@@ -15,16 +22,24 @@ export class Releases {
   current: Release;
   /** On its way: some processes are of it already. */
   coming: Release | null = null;
+  /** What this process was started with, and what that has become. */
+  readonly environment: Environment;
+  /** Of a release that has been read and is not the current one yet. */
+  #changing: { keep: () => void; undo: () => void } | null = null;
   readonly #hooks: Hooks;
   readonly #read: (() => Promise<LoadedConfig>) | undefined;
   /** Of the last release that was made: one whose reload was aborted has had its number. */
   #generation = 1;
+  /** What the master was made with. */
+  #inForce: Config;
   /** The number of workers as the configuration last said it; `scale` may have changed it since. */
   #workers: number;
 
   /** `read` reads the configuration afresh; without it a reload takes new code with the old configuration. */
-  constructor(loaded: LoadedConfig, hooks: Hooks, read?: () => Promise<LoadedConfig>) {
-    this.current = { generation: 1, loaded };
+  constructor(loaded: LoadedConfig, hooks: Hooks, read?: () => Promise<LoadedConfig>, environment = new Environment()) {
+    this.environment = environment;
+    this.current = { generation: 1, loaded, waiting: [] };
+    this.#inForce = loaded.config;
     this.#hooks = hooks;
     this.#read = read;
     this.#workers = loaded.config.workers;
@@ -34,12 +49,18 @@ export class Releases {
   async first(): Promise<void> {
     const loaded = await this.#resolve(this.current.loaded);
     this.#workers = loaded.config.workers;
+    this.#inForce = loaded.config;
     this.change({ loaded });
   }
 
-  /** For a reload: how many workers there are is scale's matter while the cluster runs. */
-  async next(workers: number): Promise<Release> {
-    return this.#with(await this.#fresh(), workers);
+  /**
+   * For a reload: how many workers there are is scale's matter while the cluster runs. Files of variables are read anew;
+   * `given` takes the place of the environment that the master was started with.
+   */
+  async next(workers: number, given?: Variables): Promise<Release> {
+    const loaded = await this.#fresh(given);
+    const { config, waiting } = renewed(loaded.config, this.#inForce, workers);
+    return this.#with({ ...loaded, config }, workers, waiting);
   }
 
   /** For a restart in development: a number of workers that was edited counts. */
@@ -60,23 +81,55 @@ export class Releases {
     this.current = { ...this.current, ...change };
   }
 
+  /** The next one has become the current one: its environment stays. */
+  take(release: Release): void {
+    this.change(release);
+    this.#changing?.keep();
+    this.#changing = null;
+  }
+
+  /** Nothing is on its way any more; one that was not taken leaves the environment as it was. */
+  settle(): void {
+    this.coming = null;
+    this.#changing?.undo();
+    this.#changing = null;
+  }
+
   /** After a scale. */
   workers(count: number): void {
     const { loaded } = this.current;
     this.change({ loaded: { ...loaded, config: { ...loaded.config, workers: count } } });
   }
 
-  async #fresh(): Promise<LoadedConfig> {
+  async #fresh(given?: Variables): Promise<LoadedConfig> {
     const before = this.current.loaded;
-    const loaded = this.#read ? await this.#resolve(await this.#read()) : before;
-    const { path } = loaded.config;
-    if (path !== undefined && path !== before.config.path) await removeStaleSocket(path);
-    return loaded;
+    this.#enter(given);
+    try {
+      const loaded = this.#read ? await this.#resolve(await this.#read()) : before;
+      const { path } = loaded.config;
+      if (path !== undefined && path !== before.config.path) await removeStaleSocket(path);
+      return loaded;
+    } catch (error) {
+      this.settle();
+      throw error;
+    }
   }
 
-  #with(loaded: LoadedConfig, workers: number): Release {
+  /** A configuration that is code reads `process.env`. Processes of the old release that are forked meanwhile have the old one. */
+  #enter(given?: Variables): void {
+    const { change, keep } = this.environment.next(given);
+    const old = assign(process.env, change);
+    this.change({ environment: old });
+    this.#changing = { keep, undo: () => {
+      assign(process.env, old);
+      this.change({ environment: undefined });
+    } };
+  }
+
+  #with(loaded: LoadedConfig, workers: number, waiting: readonly string[] = []): Release {
     const { clusterPort } = this.current;
-    return { generation: ++this.#generation, clusterPort, loaded: { ...loaded, config: { ...loaded.config, workers } } };
+    const next = { ...loaded, config: { ...loaded.config, workers } };
+    return { generation: ++this.#generation, clusterPort, environment: undefined, waiting, loaded: next };
   }
 
   /** What the taps make of it is validated again, also where they changed it in place. */

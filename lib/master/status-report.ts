@@ -1,4 +1,4 @@
-import type { ChildStatus, ReloadResult, Status } from '../api/control.js';
+import type { ChildStatus, Launch, ReloadResult, Status } from '../api/control.js';
 import type { ServiceState } from '../api/plugin.js';
 import type { Address } from '../ipc/messages.js';
 import type { Faults } from '../kit/faults.js';
@@ -35,6 +35,19 @@ export function formatAddress({ protocol, host, port, path }: Address): string {
   const anywhere = host === undefined || host === '::' || host === '0.0.0.0';
   const name = anywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   return `${protocol === 'http2' ? 'https' : protocol}://${name}:${port}`;
+}
+
+/** What a restart has to know of this master. */
+export function launch({ releases, workers }: Pick<Reported, 'releases' | 'workers'>): Launch {
+  const { port, path, plugins } = releases.current.loaded.config;
+  return {
+    env: releases.environment.given,
+    node: { path: process.execPath, version: process.version },
+    ppid: process.ppid,
+    listen: { port, path },
+    ports: Object.values(plugins).flatMap((given) => typeof given === 'object' && typeof given.port === 'number' ? [given.port] : []),
+    address: addressOf(workers),
+  };
 }
 
 export function buildStatus({ life, releases, agent, workers, deaths, lastReload, version, faults }: Reported): Status {

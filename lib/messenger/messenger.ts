@@ -3,9 +3,16 @@ import type { Listener, MessageData, Messenger, Target } from '../api/messenger.
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire, wire } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
+import { show } from '../kit/misuse.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
 export const REQUEST_TIMEOUT = 5_000;
+
+/** setTimeout's limit, ms: it makes 1 ms of more, and of what is no number. */
+const LONGEST = 2 ** 31 - 1;
+
+const refused = (call: string, expected: string, found: unknown) =>
+  new ClusterError('ERR_CLUSTER_USAGE', `messenger.${call}: expected ${expected}, found ${show(found)}`);
 
 /** The messenger of this process; where its envelopes go is for the router to say. */
 export class ProcessMessenger implements Messenger {
@@ -53,6 +60,7 @@ export class ProcessMessenger implements Messenger {
     target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT }: { timeout?: number } = {},
   ): Promise<Answer> {
     return new Promise<unknown>((resolve, reject) => {
+      if (!(timeout >= 0 && timeout <= LONGEST)) throw refused('request', `milliseconds from 0 to ${LONGEST} as its timeout`, timeout);
       const to = address(target);
       const request = this.#next++;
       const timer = setTimeout(() => {
@@ -71,6 +79,7 @@ export class ProcessMessenger implements Messenger {
   }
 
   on<A extends string>(action: A, listener: Listener<A>): this {
+    if (typeof listener !== 'function') throw refused(`on("${action}")`, 'a function', listener);
     const all = this.#listeners.get(action) ?? new Map<Listener<string>, Listener<string>>();
     all.set(listener as Listener<string>, owned(listener as Listener<string>));
     this.#listeners.set(action, all);
@@ -78,6 +87,7 @@ export class ProcessMessenger implements Messenger {
   }
 
   once<A extends string>(action: A, listener: Listener<A>): this {
+    if (typeof listener !== 'function') throw refused(`once("${action}")`, 'a function', listener);
     const wrapper: Listener<A> = (data, envelope) => {
       this.off(action, wrapper);
       return listener(data, envelope);

@@ -1,10 +1,7 @@
-import { execFile, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import cluster from 'node:cluster';
-import { mkdtempSync, rmSync } from 'node:fs';
-import net, { type AddressInfo, type Server } from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
-import { handleOf, type RawHandle } from './raw-sockets.js';
+import net, { type Server } from 'node:net';
+import type { RawHandle } from './raw-sockets.js';
 
 /** node:cluster's own messages, as far as they concern us (lib/internal/cluster in Node's source), and ours that go the same way. */
 export interface ClusterMessage {
@@ -20,7 +17,7 @@ export interface ClusterMessage {
   address?: string | null;
   port?: number;
   addressType?: number | string;
-  fd?: number;
+  fd?: number | string;
   index?: number;
 }
 
@@ -63,13 +60,41 @@ export const newConnection = (key: string, seq: number, note: unknown): ClusterM
 export const addressKey = ({ address, port, addressType, fd, index }: ClusterMessage): string =>
   `${address}:${port}:${addressType}:${fd}:${index}`;
 
-/** The name of an address that no worker has asked for yet: a guess at what one will. */
-export function expectedKey(server: Server, { host, path: file }: { host?: string; path?: string }): string {
+/**
+ * Addresses with the same name are one address to node:cluster, whichever cluster of this process a worker belongs to. Each
+ * cluster puts its own mark into the names, before node:cluster reads the message: a text where a descriptor would be, which
+ * is as good as none, or at the family of one, where nothing looks at it.
+ */
+export function markAddress(message: ClusterMessage, mark: string): void {
+  const { fd, addressType } = message;
+  if (typeof fd !== 'number' || fd < 0) message.fd = mark;
+  else if (!String(addressType).startsWith('udp')) message.addressType = `${addressType}-${mark}`;
+}
+
+/** The name of an address that no worker has asked for yet: a guess at what one will, in the cluster of that mark. */
+export function expectedKey(server: Server, { host, path: file }: { host?: string; path?: string }, mark: string): string {
+  const key = (message: ClusterMessage) => {
+    markAddress(message, mark);
+    return addressKey(message);
+  };
   const bound = server.address();
-  if (typeof bound === 'string' || !bound) return addressKey({ address: file, port: -1, addressType: -1, index: 0 });
+  if (typeof bound === 'string' || !bound) return key({ address: file, port: -1, addressType: -1, index: 0 });
   const { address, port, family } = bound;
-  if (host === undefined) return addressKey({ address: null, port, addressType: 4, index: 0 });
-  return addressKey({ address, port, addressType: family === 'IPv6' ? 6 : 4, index: 0 });
+  if (host === undefined) return key({ address: null, port, addressType: 4, index: 0 });
+  return key({ address, port, addressType: family === 'IPv6' ? 6 : 4, index: 0 });
+}
+
+/**
+ * How connections reach workers; one way for all clusters of a process, as node:cluster keeps to the first that it is told.
+ * False where it has been told the other one.
+ */
+export function schedule(shared: boolean): boolean {
+  const wanted = shared ? cluster.SCHED_NONE : cluster.SCHED_RR;
+  if (Object.keys(cluster.settings).length > 0) return cluster.schedulingPolicy === wanted;
+  cluster.schedulingPolicy = wanted;
+  // Now and not at the first fork, before which another cluster may want the other one.
+  cluster.setupPrimary();
+  return true;
 }
 
 /** The port in the name of an address; an IPv6 address has colons of its own. */
@@ -82,18 +107,43 @@ export interface HandleMaker {
   handle(make: () => RawHandle | number): RawHandle | number;
 }
 
-/** Stands before the two functions that node:cluster makes its handles with, looked up at each call. Returns what ends it. */
+const makers = new Set<HandleMaker>();
+let restore: (() => void) | undefined;
+
+/**
+ * Stands before the two functions that node:cluster makes its handles with, looked up at each call. Once for all clusters of
+ * the process, which may end in any order. Returns what ends it.
+ */
 export function seeHandlesMade(maker: HandleMaker): () => void {
+  makers.add(maker);
+  restore ??= standBefore();
+  return () => {
+    makers.delete(maker);
+    if (makers.size > 0) return;
+    restore?.();
+    restore = undefined;
+  };
+}
+
+function standBefore(): () => void {
   const { createServer } = net;
   const internal = net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number };
   const createHandle = internal._createServerHandle;
   net.createServer = ((...args: Parameters<typeof createServer>) => {
     const server = createServer(...args);
-    if (cluster.schedulingPolicy === cluster.SCHED_RR) maker.server(server);
+    if (cluster.schedulingPolicy === cluster.SCHED_RR) for (const maker of makers) maker.server(server);
     return server;
   }) as typeof createServer;
-  internal._createServerHandle = (...args) =>
-    cluster.schedulingPolicy === cluster.SCHED_NONE ? maker.handle(() => createHandle(...args)) : createHandle(...args);
+  internal._createServerHandle = (...args) => {
+    let make = () => createHandle(...args);
+    if (cluster.schedulingPolicy === cluster.SCHED_NONE) {
+      for (const maker of makers) {
+        const inner = make;
+        make = () => maker.handle(inner);
+      }
+    }
+    return make();
+  };
   return () => {
     net.createServer = createServer;
     internal._createServerHandle = createHandle;
@@ -142,126 +192,4 @@ export function seeListeners(then: (key: string, server: Server, handle: RawHand
     if (answered !== undefined && handle && Object.getPrototypeOf(handle) === Object.prototype) then(answered, server, handle);
     listening(error, handle);
   });
-}
-
-/**
- * A cluster of one worker: its address and key, how its handle is made, taken over and a connection of it handed on; once for
- * each scheduling policy. Runs in the file of probes.ts alone, which the worker runs as well.
- */
-export async function probe(): Promise<string | null> {
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-probe-'));
-  try {
-    const own = await probeListen(path.join(dir, 's')) ?? await probeWorker();
-    if (own !== null) return own;
-    const env = { ...process.env, [SHARED]: '1', NODE_CLUSTER_SCHED_POLICY: 'none' };
-    return await new Promise((resolve, reject) => {
-      execFile(process.execPath, [...process.execArgv, import.meta.filename], { env }, (error, out) => {
-        if (error) reject(error);
-        else resolve(JSON.parse(out) as string | null);
-      });
-    });
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-/** Set for the process that probes SCHED_NONE. */
-const SHARED = 'HATCHERY_PROBE_SHARED';
-
-/** What other processes of the probe do in the same file; false in the first one. */
-export function playPart(): boolean {
-  if (cluster.isWorker) beProbedWorker();
-  else if (process.env[SHARED]) void probeWorker().then((line) => { process.stdout.write(JSON.stringify(line)); });
-  else return false;
-  return true;
-}
-
-interface Told {
-  port: number;
-  key?: string;
-  /** The stand-in that node:cluster gave is the server's handle. */
-  own: boolean;
-}
-
-function beProbedWorker(): void {
-  const server = net.createServer((socket) => { socket.end('served'); });
-  let mine: { key: string; handle: RawHandle } | undefined;
-  seeListeners((key, one, handle) => { if (one === server) mine = { key, handle }; });
-  server.listen(0, '127.0.0.1', () => {
-    process.send?.({ port: (server.address() as AddressInfo).port, key: mine?.key, own: handleOf(server) === mine?.handle } satisfies Told);
-  });
-}
-
-async function probeListen(file: string): Promise<string | null> {
-  if (process.platform === 'win32') return null;
-  const handle = bindOnly(file);
-  if (typeof handle === 'number' || !handle) return `\`net._createServerHandle\` cannot bind a unix socket: ${handle}`;
-  const server = net.createServer((socket) => { socket.end('served'); });
-  let before = false;
-  listenOn(server, handle);
-  beforeListen(server, () => { before = true; });
-  await new Promise((resolve) => server.once('listening', resolve).listen());
-  const answer = await read(net.connect(file));
-  server.close();
-  if (!before) return '`net.Server#_listen2` is not called by a listen';
-  return answer === 'served' ? null : 'a server does not listen on the handle that it is given (`_handle`, `_listen2`)';
-}
-
-const read = (client: net.Socket): Promise<string> => new Promise((resolve, reject) => {
-  client.once('error', reject).once('data', (data) => { resolve(data.toString()); });
-});
-
-async function probeWorker(): Promise<string | null> {
-  const isShared = cluster.schedulingPolicy === cluster.SCHED_NONE;
-  let asking: string | null = null;
-  let asked: string | null = null;
-  let answered: string | undefined;
-  let made = 0;
-  let handle: RawHandle | null = null;
-  const restore = seeHandlesMade({
-    server: (server) => {
-      if (asking !== null) made++;
-      server.prependOnceListener('listening', () => { handle = handleOf(server); });
-    },
-    handle: (make) => {
-      if (asking !== null) made++;
-      return make();
-    },
-  });
-  cluster.setupPrimary({ exec: import.meta.filename, args: [] });
-  const worker = cluster.fork();
-  try {
-    hearInternal(worker.process, (message) => {
-      if (isClusters(message) && message.act === 'queryServer') asked = asking = addressKey(message);
-    }, () => { asking = null; });
-    seeSent(worker.process, (message) => {
-      if (isClusters(message) && message.ack !== undefined && asked !== null) answered = message.key;
-    });
-    const told = await new Promise<Told>((resolve) => worker.once('message', resolve));
-    if (asked !== '127.0.0.1:0:4:undefined:0') return `node:cluster's workers ask for an address in another way: ${asked}`;
-    if (made !== 1) return `node:cluster does not make its handles with \`net.${isShared ? '_createServerHandle' : 'createServer'}\``;
-    if (isShared) {
-      const answer = await read(net.connect(told.port, '127.0.0.1'));
-      return answer === 'served' ? null : 'a worker does not accept from the handle it shares';
-    }
-    if (answered !== asked) return `node:cluster names an address "${answered}", not "${asked}"`;
-    if (told.key !== asked || !told.own) return 'in a worker `cluster._getServer` does not give the stand-in of a listening handle';
-    return await probeHandingOn(worker.process, handle, told);
-  } finally {
-    worker.process.kill('SIGKILL');
-    restore();
-  }
-}
-
-async function probeHandingOn(process_: ChildProcess, handle: RawHandle | null, { port, key = '' }: Told): Promise<string | null> {
-  if (!handle) return 'node:cluster\'s server has no handle when it listens';
-  const accepted = new Promise<boolean | undefined>((resolve) => hearInternal(process_, (message) => {
-    if (isClusters(message) && message.ack === -1) resolve(message.accepted);
-  }));
-  handle.onconnection = (_, client) => {
-    if (client) sendHandle(process_, newConnection(key, -1, undefined), client, () => client.close());
-  };
-  const answer = await read(net.connect(port, '127.0.0.1'));
-  if (answer !== 'served') return 'a worker does not serve a connection that it is sent (`act: "newconn"`)';
-  return await accepted ? null : 'a worker does not acknowledge a connection that it is sent';
 }

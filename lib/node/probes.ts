@@ -1,5 +1,5 @@
 import { inTime } from '../kit/time.js';
-import * as cluster from './cluster.js';
+import * as cluster from './cluster-probe.js';
 import * as events from './events.js';
 import * as handlePipe from './handle-pipe.js';
 import * as httpConnections from './http-connections.js';

@@ -1,7 +1,7 @@
 import type { Config } from '../../lib/index.js';
 
 /** Keys that only the master itself uses, once. */
-const AT_START = /^(?:title|plugins|balance|log|inspect|inspectBrk)\b/;
+const AT_START = /^(?:title|plugins|balance|inspect|inspectBrk)\b/;
 
 export interface ConfigChange {
   /** `workers 1 -> 2` */

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import type { Master } from '../../lib/index.js';
+import { visible, type Master } from '../../lib/index.js';
 
 /** What a person at the terminal is told: short lines there, the log's lines in a pipe or a file. */
 export interface Terminal {
@@ -25,7 +25,7 @@ export function createTerminal(master: Master): Terminal {
   }
   // The life of each process is for those who ask for it.
   if (master.origin('log', 'level').from === 'default') logger.level = 'warn';
-  const paint = process.env.NO_COLOR ? (text: string) => text : (text: string, code: string) => `\u001b[${code}m${text}\u001b[0m`;
+  const paint = (text: string, code: string) => process.env.NO_COLOR ? visible(text) : `\u001b[${code}m${visible(text)}\u001b[0m`;
   const line = (text: string) => {
     try {
       writeSync(1, `${text}\n`);
@@ -43,7 +43,7 @@ export function createTerminal(master: Master): Terminal {
     info: (text) => line(paint(text, '2')),
     good: (text) => line(paint(text, '32')),
     warn: (text) => line(paint(text, '33')),
-    bad: (text) => line(text.replace(/^.*/, (head) => paint(head, '31;1'))),
+    bad: (text) => line(visible(text).replace(/^.*/, (head) => paint(head, '31;1'))),
   };
 }
 

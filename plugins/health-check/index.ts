@@ -2,6 +2,7 @@ import { definePlugin, type ForkSpec, type Master, type Status } from '../../lib
 import { schema, type HealthCheckOptions } from './options.js';
 import { explainDeaths } from './out-of-memory.js';
 import { pulsesOf } from './pulses.js';
+import { schedule, withCron } from './schedule.js';
 import { Watchdog } from './watchdog.js';
 
 export type { HealthCheckOptions } from './options.js';
@@ -13,7 +14,7 @@ const MEMORY_INTERVAL = 500;
 /** Notices what nobody else does: a worker that hangs, grows, or dies for lack of memory; and tells it to probes and people. */
 export default definePlugin<HealthCheckOptions>({
   name: NAME,
-  schema,
+  schema: withCron(schema),
   async apply(master, options) {
     const { hooks, config } = master;
     const { hangTimeout, heapSnapshotNearLimit, port } = options;
@@ -45,7 +46,6 @@ async function recycle(master: Master, options: HealthCheckOptions): Promise<voi
   const { Recycler } = await import('./recycler.js');
   const recycler = new Recycler(master, pulsesOf(master), options);
   if (cron === undefined) return;
-  const { schedule } = await import('./schedule.js');
   master.hooks.closed.tap(NAME, await schedule(cron, () => recycler.recycleAll()));
 }
 

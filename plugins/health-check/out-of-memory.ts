@@ -28,7 +28,8 @@ export function explainDeaths({ hooks, logger, config }: Master, pulses: Pulses)
       return 'outOfMemory';
     }
     if (!ABORTS.has(signal ?? code)) return null;
-    if (pulse.aborted || abortsOnUncaught || !couldBeFull(pulse)) return 'crash';
+    // Of one that was never ready nothing is known: V8 says itself, in its output, that a heap is full.
+    if (pulse.aborted || abortsOnUncaught || pulse.readyTick === null || !couldBeFull(pulse)) return 'crash';
     tell(pulse, 'ran out of memory: its JavaScript heap is full');
     return 'outOfMemory';
   };

@@ -45,10 +45,12 @@ test('config of what is wrong: 2, the file, the path in it and the nearest key',
 test('a config that never finishes loading is an error, not a silent 0', async (t) => {
   const sandbox = new Sandbox(t);
   for (const command of ['config', 'start']) {
-    const dir = sandbox.app(command, { 'server.js': SERVER, 'cluster.config.mjs': 'await new Promise(() => {});' });
-    const { code, stderr } = await sandbox.run([command, dir]);
-    assert.deepEqual([code, stderr],
-      [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await waits for what does not come\n']);
+    for (const [index, source] of ['await new Promise(() => {});', 'export default new Promise(() => {});'].entries()) {
+      const dir = sandbox.app(`${command}-${index}`, { 'server.js': SERVER, 'cluster.config.mjs': source });
+      const { code, stderr } = await sandbox.run([command, dir]);
+      assert.deepEqual([code, stderr], [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await, '
+        + 'or a promise that it exports, waits for what does not come\n']);
+    }
   }
 });
 
@@ -86,5 +88,27 @@ test('ES module syntax in a package that npm init has called CommonJS', async (t
   else {
     assert.deepEqual([js.code, js.stderr], [2, 'cluster.config.js: Error: it is an ES module by its syntax, '
       + 'and CommonJS by "type" in package.json: name it cluster.config.mjs, or write module.exports\n']);
+  }
+});
+
+test('config masks what looks like a secret, by its name or by what is in it; --show-secrets does not', async (t) => {
+  const sandbox = new Sandbox(t);
+  const secrets = ['hunter2', 'abc-token', 'k3y', 'p4ss', '0ld', 'argpw'];
+  const dir = sandbox.app('token-app', {
+    'server.js': SERVER,
+    'plugin.js': 'module.exports = { name: "mine", apply() {} };',
+    '.clusterrc': JSON.stringify({
+      env: { DB_PASSWORD: 'hunter2', STRIPE_KEY: 'k3y', REDIS_URL: 'redis://user:p4ss@host:6379/1', SHOWN: 'shown' },
+      execArgv: ['--db-token=argpw'],
+      plugins: { './plugin.js': { apiToken: 'abc-token', nested: { secrets: ['0ld', { a: 'hunter2' }] }, plain: 'plain' } },
+    }),
+  });
+  for (const flags of [[], ['--json']]) {
+    const hidden = (await sandbox.run(['config', dir, ...flags])).stdout;
+    for (const secret of secrets) assert.ok(!hidden.includes(secret), `${secret} in ${hidden}`);
+    for (const shown of ['***', 'redis://user:***@host:6379/1', 'shown', 'plain']) assert.ok(hidden.includes(shown), `${shown} in ${hidden}`);
+    const whole = (await sandbox.run(['config', dir, '--show-secrets', ...flags])).stdout;
+    for (const secret of secrets) assert.ok(whole.includes(secret), secret);
+    assert.ok(!whole.includes('***'));
   }
 });

@@ -8,6 +8,8 @@ import { bin, freePort, node, run, type RunResult, type Scope } from '../helpers
 /** A server that answers with what it is; `BODY` can be replaced to make another version of it. */
 export const SERVER = "require('node:http').createServer((_, response) => response.end('BODY')).listen(process.env.PORT);\n";
 
+export type Watched = ChildProcess & { text: string; ended: Promise<number | null> };
+
 let serial = 0;
 
 /** A home of its own: app directories, instance records, and the processes that are started with its environment. */
@@ -51,8 +53,13 @@ export class Sandbox {
   /** A command that goes on; ended with the test. */
   spawn(
     args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number } = {},
-  ): ChildProcess & { text: string; ended: Promise<number | null> } {
-    const child = spawn(node, [bin, ...args], {
+  ): Watched {
+    return this.spawnNode([bin, ...args], options);
+  }
+
+  /** Node with these words; ended with the test. */
+  spawnNode(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number } = {}): Watched {
+    const child = spawn(node, args, {
       cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], uid: options.uid,
     });
     this.#spawned.push(child);

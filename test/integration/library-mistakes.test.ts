@@ -21,10 +21,23 @@ const MISTAKES: Record<string, string> = {
   'h.startCluster({ workers: "x" })': `options: workers: expected a whole number from 1 to ${MOST_WORKERS} or "auto", found "x"`,
   'h.startCluster({ target: "/no/such/app" })': '/no/such/app: no such directory or file',
   'h.startCluster({}, 42)': 'startCluster: expected an object as its second argument, found 42',
+  'h.startCluster({ command: "stat" })': 'loadConfig: expected "start" or "dev" as command, found "stat"',
+  'h.startCluster({}, { ownProcess: false })':
+    'startCluster: unknown option "ownProcess" in the second argument, did you mean "ownsProcess"?',
+  'h.startCluster({}, { hookTimeout: "1s" })':
+    'startCluster: expected milliseconds from 0 to 2147483647 as hookTimeout, found "1s"',
+  'h.loadConfig({ target: "a\\0b" })': 'loadConfig: expected a file path as target, found "a\\u0000b"',
+  'h.loadConfig({ cwd: 42 })': 'loadConfig: expected a file path as cwd, found 42',
+  'h.loadConfig({ flags: { profile: 1 } })': 'loadConfig: expected a text as flags.profile, found 1',
   'h.loadConfig("app")': 'loadConfig: expected an object, found "app"',
   'h.defineConfig()': 'defineConfig: expected an object of keys, found nothing',
   'h.definePlugin()': 'definePlugin: expected an object with `name` and `apply`, found nothing',
   'h.definePlugin({ name: "mine" })': 'definePlugin: expected an object with `name` and `apply`, found {"name":"mine"}',
+  'h.definePlugin({ name: "mine", apply() {}, engine: {} })':
+    'definePlugin: plugin "mine" has an unknown key "engine", did you mean "engines"?',
+  'new (class P extends cli.Program { constructor() { super([]); this.add("mine", class Foo {}); } })()':
+    'add("mine"): expected a class that extends Command of hatchery/cli, found class Foo',
+  'new cli.Program([]).alias("a", "b")': 'alias("a"): there is no command "b"',
   'new cli.StartCommand("start")': 'StartCommand: expected a list of words, found "start"',
 };
 

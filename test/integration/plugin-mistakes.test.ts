@@ -109,3 +109,81 @@ test('a part that throws in a worker: the plugin is named, the start fails with 
     assert.match(result.stdout + result.stderr, says);
   }
 });
+
+test('a part that does not parse: plugin, file and line; one that does not finish: plugin and file', async (t) => {
+  const mine = plugin(t, 'export default { name: "mine", apply(b, { part }) { b.inject("worker", new URL(part, import.meta.url)); } };');
+  const dir = path.dirname(mine);
+  for (const [part, source, says] of [
+    ['./part.mjs', 'export default () => {\n  const a = ;\n};', /failed: plugin "mine": \S+part\.mjs:2: Unexpected token ';'$/m],
+    ['./part.cjs', 'module.exports = () => {\n  const a = ;\n};', /failed: plugin "mine": \S+part\.cjs:2: Unexpected token ';'$/m],
+    ['./outer.mjs', 'import "./part.mjs";', /failed: plugin "mine": \S+part\.mjs:2: Unexpected token ';'$/m],
+    ['./hang.mjs', 'export default () => new Promise(() => {});',
+      /\(startTimeout\): the part \S+hang\.mjs of plugin "mine" does not finish$/m],
+    ['./loop.mjs', 'for (;;);', /\(startTimeout\): the part \S+loop\.mjs of plugin "mine" does not finish$/m],
+  ] as const) {
+    writeFileSync(path.join(dir, part), source);
+    writeFileSync(path.join(dir, 'cluster.json'), JSON.stringify({ plugins: { [mine]: { part } }, startTimeout: 1_500 }));
+    const { code, stderr } = await run(['start', fixture('life'), '-p', '0', '-w', '1', '--config', path.join(dir, 'cluster.json')]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, says);
+  }
+});
+
+test('two plugins of one name, wherever they come from: both places, exit 2', async (t) => {
+  const source = 'export default { name: "same", apply() {} };';
+  const [one, other] = [plugin(t, source), plugin(t, source)];
+  const told = await refused(t, { [one]: true, [other]: true });
+  assert.match(told, /^.*plugins\["\S+"\]: a second plugin with the name "same", which .*plugins\["\S+"\] has: one of them needs .*\n$/);
+  assert.ok(told.includes(one) && told.includes(other));
+  assert.match(await refused(t, { [plugin(t, 'export default { name: "health-check", apply() {} };')]: true }),
+    /^.*: a plugin of one's own cannot have the name of the built-in plugin "health-check"\n$/);
+  assert.match(await refused(t, { [plugin(t, 'export default { name: "x", aplly() {}, apply() {} };')]: true }),
+    /^.*: plugin "x" has an unknown key "aplly", did you mean "apply"\?\n$/);
+  const nested = plugin(t, 'export default { name: "x", apply(b) { return b.applyPlugin({ name: "x", apply() {} }); } };');
+  assert.match(await refused(t, { [nested]: true }), /^applyPlugin: x: a second plugin with the name "x", which .*plugins\[.* has/);
+});
+
+test('a route that is malformed, given twice or somebody else\'s: both names, exit 2', async (t) => {
+  const route = (given: string, name = 'x') => plugin(t, `export default { name: "${name}", apply(master) { ${given} } };`);
+  const mine = 'master.route({ method: "GET", path: "/mine", open: true, handler: () => ({ body: "" }) });';
+  assert.match(await refused(t, { [route(mine)]: true, [route(mine, 'y')]: true }),
+    /^plugin "y", route: GET \/mine belongs to plugin "x" already\n$/);
+  assert.match(await refused(t, { [route(mine + mine)]: true }), /^plugin "x", route: GET \/mine is given twice\n$/);
+  const says = {
+    '{ method: "get", path: "/a", open: true, handler() {} }': 'expected "GET" or "POST" as the method, found "get"',
+    '{ method: "GET", path: "a", open: true, handler() {} }': 'expected a path such as "/mine", found "a"',
+    '{ method: "GET", path: "/a?b", open: true, handler() {} }': 'expected a path such as "/mine", found "/a?b"',
+    '{ method: "GET", path: "/a", handler() {} }': '/a: expected true or false as `open`, found nothing',
+    '{ method: "GET", path: "/a", open: true }': '/a: expected a function as the handler, found nothing',
+    '{ method: "POST", path: "/stop", open: false, handler() {} }': 'POST /stop belongs to the control socket already',
+    '42': 'expected { method, path, open, handler }, found 42',
+  };
+  for (const [given, line] of Object.entries(says)) {
+    assert.equal(await refused(t, { [route(`master.route(${given});`)]: true }), `plugin "x", route: ${line}\n`);
+  }
+});
+
+test('a second handler for one type of messages, in the master or in a part: both names, exit 2', async (t) => {
+  const inMaster = (name: string, type: string) => plugin(t, `export default { name: "${name}", apply({ hooks }) {
+    hooks.workerForked.tap("x", (child) => child.channel.on("${type}", () => {}));
+  } };`);
+  const start = async (plugins: object) => {
+    const config = path.join(path.dirname(plugin(t, '')), 'cluster.json');
+    writeFileSync(config, JSON.stringify({ plugins }));
+    const { code, stdout, stderr } = await run(['start', fixture('life'), '-p', '0', '-w', '1', '--config', config]);
+    assert.equal(code, 2, stdout + stderr);
+    return stderr;
+  };
+  assert.match(await start({ [inMaster('a', 'a.noun')]: true, [inMaster('b', 'a.noun')]: true }),
+    /^plugin "b" declares a second handler for messages "a\.noun", which plugin "a" handles already$/m);
+  assert.match(await start({ [inMaster('a', 'child.ready')]: true }),
+    /^plugin "a" declares a second handler for messages "child\.ready", which hatchery itself handles already$/m);
+  const inPart = (name: string) => {
+    const file = plugin(t, `export default { name: "${name}", apply(b) { b.inject("worker", new URL("./part.mjs", import.meta.url)); } };`);
+    const part = 'export default async ({ channel }) => { await 0; channel.on("x.noun", () => {}); };';
+    writeFileSync(path.join(path.dirname(file), 'part.mjs'), part);
+    return file;
+  };
+  assert.match(await start({ [inPart('a')]: true, [inPart('b')]: true }),
+    /^worker#0: plugin "b" declares a second handler for messages "x\.noun", which plugin "a" handles already$/m);
+});

@@ -106,6 +106,12 @@ for (const [intent, signal, cause] of [
   });
 }
 
+test('SIGABRT before it is ready says nothing of its memory', async (t) => {
+  const { child, fake } = forked(t);
+  fake.exits(null, 'SIGABRT');
+  assert.equal((await child.exited).cause, 'crash');
+});
+
 test('a plugin may explain an end that nobody asked for', async (t) => {
   const { child, fake } = forked(t);
   child.explain = ({ signal }) => signal === 'SIGKILL' ? 'outOfMemory' : null;

@@ -61,6 +61,41 @@ test('what is no plugin', async (t) => {
   assert.equal(await says('["metrics"]'), 'cluster.config.mjs: plugins[0]: expected a plugin or [plugin, options], found "metrics"');
   assert.equal(await says('{ x: () => 1 }'),
     'cluster.config.mjs: plugins.x: expected true, false, an object of options or a plugin, found a function');
-  assert.equal(await says('[{ apply() {} }]'), 'plugins: expected a plugin with a name, found one without');
-  assert.equal(await says('[class { constructor() { throw new Error("no") } apply() {} }]'), 'plugins: a class cannot be made: no');
+  assert.equal(await says('[{ apply() {} }]'), 'cluster.config.mjs: plugins[0]: expected a plugin with a name, found one without');
+  assert.equal(await says('[class { constructor() { throw new Error("no") } apply() {} }]'),
+    'cluster.config.mjs: plugins[0]: a class cannot be made: no');
+});
+
+test('plugins that collide: a name twice in a list, that of a built-in one, a key that none has; both are told', async (t) => {
+  const says = (plugins: string) =>
+    refusal(load(directory(t, { 'app.js': '', 'cluster.config.mjs': `${source} export default { plugins: ${plugins} }` })));
+  const at = 'cluster.config.mjs: plugins';
+  assert.equal(await says('[plain, [{ ...plain }, { a: 1 }]]'),
+    `${at}[1]: a second plugin with the name "plain", which ${at}[0] has: one of them needs another`);
+  for (const plugins of ['[{ name: "metrics", apply() {} }]', '[class { name = "metrics"; apply() {} }]']) {
+    assert.equal(await says(plugins), `${at}[0]: a plugin of one's own cannot have the name of the built-in plugin "metrics"`);
+  }
+  assert.match(await says('{ metrics: plain }'), /plugins\.metrics: a plugin of one's own cannot have the name of the built-in plugin/);
+  assert.equal(await says('{ mine: { ...plain, engine: {} } }'),
+    `${at}.mine: plugin "plain" has an unknown key "engine", did you mean "engines"?`);
+  assert.equal(await says('[{ ...plain, colour: 1 }]'),
+    `${at}[0]: plugin "plain" has an unknown key "colour"; known are name, schema, engines, apply`);
+  assert.equal(await says('[{ name: 42, apply() {} }]'), `${at}[0]: expected a text as the plugin's name, found 42`);
+});
+
+test('a plugin that is switched off and is none: said, unless something gives it elsewhere', async (t) => {
+  const says = (values: object) => refusal(load(withConfig(t, values).toString()));
+  assert.equal(await says({ plugins: { 'graceful-exot': false } }), '.clusterrc: plugins.graceful-exot: '
+    + 'no plugin has this name, so there is none to switch off; did you mean "graceful-exit"?');
+  assert.match(await says({ profiles: { production: { plugins: { nothing: false } } } }),
+    /profiles\.production\.plugins\.nothing: no plugin/);
+  const fine = [
+    { plugins: { systemd: false, './gone.js': true }, profiles: { production: { plugins: { './gone.js': false } } } },
+    { plugins: { 'dev-only': false }, profiles: { development: { plugins: { 'dev-only': { a: 1 } } } } },
+  ];
+  for (const values of fine) await load(withConfig(t, values).toString());
+  const off = directory(t, { 'app.js': '', 'mine.js': '', '.clusterrc.json': '{ "plugins": { "./mine.js": false } }' });
+  await load(off);
+  const object = `${source} export default { plugins: [plain], profiles: { production: { plugins: { plain: false } } } }`;
+  assert.equal((await load(directory(t, { 'app.js': '', 'cluster.config.mjs': object }))).config.plugins.plain, false);
 });

@@ -6,8 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { ControlClient } from '../../lib/control/client.js';
-import type { Controllable, Progress, Route, Status } from '../../lib/api/control.js';
-import { ControlServer } from '../../lib/control/server.js';
+import type { Progress, Route, Status } from '../../lib/api/control.js';
+import { ControlServer, type Controlled } from '../../lib/control/server.js';
 import { ClusterError } from '../../lib/kit/errors.js';
 import { eventually } from '../helpers/eventually.js';
 
@@ -15,11 +15,15 @@ const dir = mkdtempSync(path.join(os.tmpdir(), 'hc-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
 let serial = 0;
 
-class FakeMaster implements Controllable {
+class FakeMaster implements Controlled {
   readonly routes: Route[] = [];
   readonly calls: unknown[][] = [];
   readonly listeners = new Set<(progress: Progress) => void>();
   reloading: () => Promise<unknown> = async () => ({ ok: true, replaced: 2 });
+  launch = () => ({
+    env: { SECRET: 'told' }, node: { path: process.execPath, version: process.version }, ppid: 1,
+    listen: { port: 1 }, ports: [], address: null,
+  });
   status = async () => ({ title: 'fake', state: 'running' }) as Status;
   reload = async (...args: unknown[]) => {
     this.calls.push(['reload', ...args]);

@@ -119,7 +119,7 @@ test('routes, connections and parts are the plugin\'s own', async (t) => {
   const { core, master } = await face(t);
   master.route({ method: 'GET', path: '/mine', open: true, handler: () => ({ body: 'x' }) });
   master.routeConnections({ pick: () => 0 });
-  assert.equal(core.routes[0]!.path, '/mine');
+  assert.equal(core.routes.list[0]!.path, '/mine');
   assert.throws(() => core.routing.add('other', { pick: () => 1 }), /"mine" and "other"/);
   assert.throws(() => master.inject('worker', import.meta.url, { fn: () => {} }),
     { code: 'ERR_CLUSTER_NOT_CLONEABLE', message: /plugin "mine"/ });
@@ -215,4 +215,28 @@ test('what a plugin does to the list of slots is its own affair', async (t) => {
   assert.deepEqual(master.slots.map(({ index }) => index), core.workers.slots.map(({ index }) => index));
   assert.equal('remove' in master.slots[0]!, false);
   assert.equal(master.slots[0], master.slots[0], 'the same view each time');
+});
+
+test('what cannot be meant is refused where it is given, with a code', async (t) => {
+  const { core, master } = await face(t);
+  const usage = { code: 'ERR_CLUSTER_USAGE' };
+  const plugin = { code: 'ERR_CLUSTER_PLUGIN' };
+  for (const call of ['kill', 'replace'] as const) {
+    for (const child of [{}, null, 42]) await assert.rejects(master[call](child as never, 'stop'), usage);
+  }
+  for (const options of [42, { code: 'banana' }, { code: -1 }, { code: 1.5 }, { force: 'yes' }]) {
+    await assert.rejects(master.close('x', options as never), usage);
+  }
+  assert.equal(core.life.closing, false);
+  assert.throws(() => master.takeUnserved(42 as never), usage);
+  assert.throws(() => master.messenger.on('x', 42 as never), usage);
+  await assert.rejects(master.messenger.request('master', 'x', 1, { timeout: 'x' as never }), usage);
+  for (const routing of [42, { pick: 4 }, { patience: 'x' }, { prepare: {} }]) {
+    assert.throws(() => master.routeConnections(routing as never), plugin);
+  }
+  const long = `/tmp/${'x'.repeat(200)}`;
+  for (const [file, mode] of [[42, 0o600], ['/tmp/a\0b', 0o600], [long, 0o600], ['/tmp/ht-s', 'rw'], ['/tmp/ht-s', 0o7777]]) {
+    await assert.rejects(master.holdSocket(file as never, mode as never), plugin);
+  }
+  await assert.rejects(master.holdSocket('/proc/nowhere/s', 0o600), { code: 'ERR_CLUSTER_START', message: /plugin "mine", holdSocket/ });
 });

@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import type { ChildView } from '../../api/child.js';
 import type { HeldSocket as Held } from '../../api/plugin.js';
 import { message } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
-import { removeStaleSocket } from '../../kit/sockets.js';
+import { show } from '../../kit/misuse.js';
+import { makeDirs, removeStaleSocket, socketPathFault } from '../../kit/sockets.js';
 import { bindOnly, sendHandle } from '../../node/cluster.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
@@ -26,15 +27,30 @@ export class HeldSocket implements Held {
     this.#handle = handle;
   }
 
-  /** Binds it, in place of one that a dead process left behind. `mode`: permissions. @throws ClusterError ERR_CLUSTER_START */
-  static async open(file: string, mode: number): Promise<HeldSocket> {
-    mkdirSync(path.dirname(file), { recursive: true });
-    await removeStaleSocket(file);
-    const handle = bindOnly(file);
-    if (typeof handle === 'number') {
-      throw new ClusterError('ERR_CLUSTER_START', `cannot listen on ${file}: somebody else does, or the place is not ours to write`);
+  /**
+   * Binds it, in place of one that a dead process left behind. `mode`: permissions.
+   * @throws ClusterError ERR_CLUSTER_START; ERR_CLUSTER_PLUGIN for what is no path or no mode
+   */
+  static async open(plugin: string, file: string, mode: number): Promise<HeldSocket> {
+    const isMode = Number.isInteger(mode) && mode >= 0 && mode <= 0o777;
+    const fault = socketPathFault(file) ?? (isMode ? undefined : `expected permissions from 0 to 0o777 as the mode, found ${show(mode)}`);
+    if (fault) throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${plugin}", holdSocket: ${fault}`);
+    const failed = (why: string, cause?: unknown) =>
+      new ClusterError('ERR_CLUSTER_START', `plugin "${plugin}", holdSocket: cannot listen on ${file}: ${why}`, { cause });
+    try {
+      makeDirs(path.dirname(file));
+      await removeStaleSocket(file);
+    } catch (error) {
+      throw failed((error as Error).message, error);
     }
-    chmodSync(file, mode);
+    const handle = bindOnly(file);
+    if (typeof handle === 'number') throw failed('somebody else does, or the place is not ours to write');
+    try {
+      chmodSync(file, mode);
+    } catch (error) {
+      handle.close();
+      throw failed((error as Error).message, error);
+    }
     return new HeldSocket(file, handle);
   }
 

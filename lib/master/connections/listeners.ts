@@ -5,7 +5,8 @@ import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
 import {
-  addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, portIn, seeHandlesMade, seeSent, type ClusterMessage,
+  addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, markAddress, portIn, seeHandlesMade, seeSent,
+  type ClusterMessage,
 } from '../../node/cluster.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
@@ -36,6 +37,8 @@ export class Listeners {
   /** SCHED_NONE: sockets that node:cluster shares out. */
   readonly #shared = new Map<string, { handle: RawHandle; close: () => void; users: Set<Child> }>();
   #asking: string | null = null;
+  /** Not a number: another copy of this code in the process would count as well. */
+  readonly #mark = Math.random().toString(36).slice(2);
   readonly #patience: number;
   readonly #routing: Routing;
   readonly #room: Room;
@@ -63,7 +66,7 @@ export class Listeners {
     const server = net.createServer();
     await listen(server, path === undefined ? { port, host } : { path });
     // As node:cluster will name what a worker asks for.
-    const key = expectedKey(server, { host, path });
+    const key = expectedKey(server, { host, path }, this.#mark);
     this.#provisional.add(key);
     this.#acceptors.set(key, this.#acceptor(handleOf(server) as RawHandle));
   }
@@ -158,6 +161,7 @@ export class Listeners {
     if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle, message);
     if (!isClusters(message)) return;
     if (message.act === 'queryServer') {
+      markAddress(message, this.#mark);
       const key = addressKey(message);
       this.#asking = key;
       this.#queries.set(`${child.pid}:${message.seq}`, key);

@@ -2,7 +2,7 @@ import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { owned } from '../../kit/faults.js';
-import { show } from '../../kit/misuse.js';
+import { isObject, show } from '../../kit/misuse.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
 interface Tap extends ConnectionRouting {
@@ -35,6 +35,8 @@ export class Routing {
 
   /** @throws ClusterError ERR_CLUSTER_PLUGIN, naming both, where two plugins want to choose */
   add(plugin: string, routing: ConnectionRouting): void {
+    const fault = faultOf(routing);
+    if (fault) throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${plugin}", routeConnections: ${fault}`);
     const tap: Tap = { ...bound(routing), plugin };
     if (tap.pick) {
       if (this.#picker) throw new ClusterError('ERR_CLUSTER_PLUGIN',
@@ -141,6 +143,16 @@ export class Routing {
 
 type Pick = NonNullable<ConnectionRouting['pick']>;
 type Prepare = NonNullable<ConnectionRouting['prepare']>;
+function faultOf(routing: unknown): string | undefined {
+  if (!isObject(routing)) return `expected { pick, patience, prepare }, found ${show(routing)}`;
+  for (const name of ['pick', 'prepare']) {
+    const value = routing[name];
+    if (value !== undefined && typeof value !== 'function') return `expected a function as ${name}, found ${show(value)}`;
+  }
+  const { patience } = routing;
+  if (patience === undefined || (typeof patience === 'number' && patience >= 0)) return undefined;
+  return `expected milliseconds as patience, found ${show(patience)}`;
+}
 
 /** Methods of a plugin's own object keep their `this`. */
 function bound(routing: ConnectionRouting): ConnectionRouting {

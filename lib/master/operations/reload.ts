@@ -1,7 +1,9 @@
 import type { ReloadResult } from '../../api/control.js';
 import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
+import type { Variables } from '../../config/environment.js';
 import type { Core } from '../core.js';
+import { checkPlugins } from '../plugins/check.js';
 import type { Child } from '../processes/child.js';
 import { lostSuccessor } from '../processes/exit-report.js';
 import type { Slot } from '../processes/slot.js';
@@ -12,15 +14,17 @@ export interface ReloadOptions {
   agent?: boolean;
   /** Wait for what is under way, in place of ERR_CLUSTER_BUSY. */
   queue?: boolean;
+  /** Takes the place of the environment that the master was started with. */
+  env?: Variables;
 }
 
 /**
  * Replaces all workers without a lost request, then the agent. Configuration and code are read afresh; one canary must be
  * ready (and stay so for `reload.soak` ms) before the first old worker drains. @throws ClusterError ERR_CLUSTER_BUSY,
- * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG
+ * _CLOSING, _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG, _PLUGIN
  */
-export function reload(core: Core, reason: string, { agent = true, queue = false }: ReloadOptions = {}): Promise<ReloadResult> {
-  const task = () => reloadNow(core, reason, agent);
+export function reload(core: Core, reason: string, { agent = true, queue = false, env }: ReloadOptions = {}): Promise<ReloadResult> {
+  const task = () => reloadNow(core, reason, agent, env);
   return queue ? inTurn(core, reason, task) : core.tasks.run('reload', task);
 }
 
@@ -36,7 +40,7 @@ function inTurn(core: Core, reason: string, task: () => Promise<ReloadResult>, o
   return tasks.queue('reload', task, once);
 }
 
-async function reloadNow(core: Core, reason: string, withAgent: boolean): Promise<ReloadResult> {
+async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: Variables): Promise<ReloadResult> {
   const { hooks, life, logger, tasks, releases, workers, agent, forker, listeners } = core;
   const report = reporter(reason);
   const done = { replaced: 0 };
@@ -45,11 +49,14 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
   try {
     const veto = await hooks.beforeReload.promise(reason);
     if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
-    release = await releases.next(workers.slots.length);
+    const before = releases.current.loaded.config;
+    release = await releases.next(workers.slots.length, env);
+    await checkPlugins(release.loaded, before, core.options.hookTimeout);
     releases.coming = release;
     tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
+    for (const line of release.waiting) tasks.step('reload', line);
     await replaceWorkers(core, release, done);
-    releases.change(release);
+    takeOver(core, release);
     // The new code may listen elsewhere. One that has just died is about to listen on what nobody seems to want.
     if (workers.complete) listeners.release();
     if (withAgent && !forker.wantsAgent(release) && agent.children().length > 0) {
@@ -67,9 +74,18 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean): Promis
     await finished(core, report(release.generation, done.replaced, error as Error));
     throw error;
   } finally {
-    releases.coming = null;
+    releases.settle();
     life.enter('reloadDone');
   }
+}
+
+/** From here on this release is the one that others are forked from; the master's own lines follow what it has changed. */
+export function takeOver({ releases, logger }: Core, release: Release): void {
+  const before = releases.current.loaded.config.log;
+  releases.take(release);
+  const { level, format } = release.loaded.config.log;
+  if (level !== before.level) logger.level = level;
+  if (format !== before.format) logger.format = format;
 }
 
 /**

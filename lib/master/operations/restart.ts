@@ -1,9 +1,10 @@
 import type { ReloadResult } from '../../api/control.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
+import { checkPlugins } from '../plugins/check.js';
 import { inspectPort } from '../processes/inspect.js';
 import type { Release } from '../releases.js';
-import { reporter } from './reload.js';
+import { reporter, takeOver } from './reload.js';
 import { allReady } from './start.js';
 
 export interface RestartOptions {
@@ -30,7 +31,7 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
   return tasks.queue('restart', async () => {
     const report = reporter(reason);
     try {
-      releases.change(await tasks.orClosed(replaceAll(core, options)));
+      takeOver(core, await tasks.orClosed(replaceAll(core, options)));
       if (workers.complete) listeners.release();
       await allReady(core);
       return core.lastReload = report(releases.current.generation, workers.slots.length);
@@ -40,7 +41,7 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
       if (!life.closing) core.lastReload = report(generation, 0, error as Error);
       throw error;
     } finally {
-      releases.coming = null;
+      releases.settle();
     }
   });
 }
@@ -58,7 +59,11 @@ async function replaceAll(core: Core, { agent: withAgent = false, signal }: Rest
   signal?.addEventListener('abort', giveUp);
   try {
     // Read while the old workers leave.
-    const reading = releases.edited(workers.slots.length);
+    const before = releases.current.loaded.config;
+    const reading = releases.edited(workers.slots.length).then(async (release) => {
+      await checkPlugins(release.loaded, before, core.options.hookTimeout);
+      return release;
+    });
     reading.catch(() => {});
     // Two processes cannot have the same inspector port.
     await atMost(inspectPort(releases.current.loaded.config, 'master', -1) === null ? OVERLAP : deadlines.drain + 1_000, gone);

@@ -21,10 +21,23 @@ export function close(core: Core, reason: string, { force = false, code = 0 }: C
   return core.life.closed ??= closeNow(core, reason, code);
 }
 
-/** Ends by its own decision or by a signal: the process ends with it. */
+/** Clusters that end the process with them; of several in one process, the last one does. */
+const owners = new Set<Core>();
+let worst = 0;
+
+/** From its start on a cluster is one of those that the process is there for. Returns what ends that. */
+export function ownProcess(core: Core): () => void {
+  owners.add(core);
+  return () => { owners.delete(core); };
+}
+
+/** Ends by its own decision or by a signal: the process ends with it, and with the highest code of those that ended so. */
 export async function closeAndExit(core: Core, reason: string, options: CloseOptions = {}): Promise<void> {
   const code = await close(core, reason, options);
-  if (core.options.ownsProcess) process.exit(code);
+  if (!core.options.ownsProcess) return;
+  worst = Math.max(worst, code);
+  if (owners.size === 0) process.exit(worst);
+  core.logger.info(`the process goes on, with ${owners.size} other cluster${owners.size === 1 ? '' : 's'}`);
 }
 
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {

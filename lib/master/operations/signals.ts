@@ -1,4 +1,4 @@
-import type { Core } from '../core.js';
+import { openLogs, type Core } from '../core.js';
 import { orderReload } from './reload.js';
 import { orderScale } from './scale.js';
 import { close, closeAndExit } from './shutdown.js';
@@ -7,6 +7,28 @@ import { close, closeAndExit } from './shutdown.js';
 const ONE_PRESS = 500;
 /** Windows knows neither the job-control signals nor SIGQUIT. */
 const ON_WINDOWS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+
+/** New processes write to the new files: one that waits, empty, has the old ones. */
+function reopenLogs({ logFiles, logger, spares }: Core): void {
+  openLogs(logFiles, logger);
+  if (logFiles.any) spares.discard();
+}
+
+/** What logrotate and others send after they have moved the files away, and nothing more. */
+function rotated(core: Core, signal: NodeJS.Signals): void {
+  const { logger, logFiles } = core;
+  reopenLogs(core);
+  const said = `receive signal ${signal}`;
+  if (!logFiles.any) logger.info(`${said}: lines go to the output of the start, so there is no log file to open anew`);
+  else if (logFiles.failure !== null) logger.info(`${said}: lines go on to the log files that are open`);
+  else logger.info(`${said}: log files are opened anew; agent and workers hold theirs open themselves, and follow at the next reload`);
+}
+
+/**
+ * Node opens its debugger at SIGUSR1 where nobody listens, and once somebody has listened the signal ends the process: so
+ * somebody always does.
+ */
+function ignore(): void {}
 
 /** Signals become calls, nothing more happens in a handler. Returns what takes the handlers off again. */
 export function listenToSignals(core: Core): () => void {
@@ -28,9 +50,11 @@ export function listenToSignals(core: Core): () => void {
     SIGINT: end,
     SIGQUIT: end,
     SIGHUP: () => {
-      core.logFiles.reopen();
+      reopenLogs(core);
       orderReload(core, 'SIGHUP');
     },
+    SIGUSR1: (signal) => rotated(core, signal),
+    SIGUSR2: (signal) => rotated(core, signal),
     SIGTTIN: () => orderScale(core, 1),
     SIGTTOU: () => orderScale(core, -1),
   };
@@ -38,5 +62,6 @@ export function listenToSignals(core: Core): () => void {
     .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name))
     .map(([name, handler]) => [name, core.faults.guard(name, handler)] as const);
   for (const [name, handler] of known) process.on(name, handler);
+  if (process.platform !== 'win32' && !process.listeners('SIGUSR1').includes(ignore)) process.on('SIGUSR1', ignore);
   return () => { for (const [name, handler] of known) process.removeListener(name, handler); };
 }

@@ -1,6 +1,7 @@
-import cluster from 'node:cluster';
+import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import { freeClusterPort, removeStaleSocket } from '../../kit/sockets.js';
+import { freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
+import { schedule } from '../../node/cluster.js';
 import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/inspect.js';
@@ -17,13 +18,13 @@ export async function start(core: Core): Promise<void> {
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
   if (config.path !== undefined) await removeStaleSocket(config.path);
-  cluster.schedulingPolicy = config.balance === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
   cleanup.push(core.post.listenToParent());
   life.enter('start');
   process.title = `${config.title}: master`;
   const count = `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
   logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
+    await takeBalance(core, config);
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
@@ -38,6 +39,18 @@ export async function start(core: Core): Promise<void> {
   }
 }
 
+/** What several clusters of one process, or of one machine, cannot have at the same time (test/integration/two-clusters.test.ts). */
+async function takeBalance({ inheritedSockets }: Core, { balance, host, port, path }: Config): Promise<void> {
+  if (balance !== 'reuse-port' && !schedule(balance === 'os')) {
+    throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${balance}" cannot be had in a process whose first cluster had another, `
+      + 'as node:cluster keeps to that: use the same for both, or two processes');
+  }
+  if (balance !== 'reuse-port' || path !== undefined || port === 0 || inheritedSockets[port] !== undefined) return;
+  // Two that share a port by SO_REUSEPORT would get each other's requests.
+  const failure = await mayListen({ host, port });
+  if (failure) throw new ClusterError('ERR_CLUSTER_START', listenErrorInWords(failure.message) ?? failure.message, { cause: failure });
+}
+
 async function startChildren(core: Core): Promise<void> {
   const { life, hooks, faults, releases, tasks, forker, agent, workers } = core;
   const count = releases.current.loaded.config.workers;
@@ -46,11 +59,12 @@ async function startChildren(core: Core): Promise<void> {
     if (forker.wantsAgent(releases.current)) {
       const ready = agent.start(releases.current);
       // After the agent's own fork, which comes in this turn of the event loop.
-      setImmediate(faults.guard('spare processes', () => { if (!life.closing && !workers.pending) forker.warm(count, releases.current); }));
-      await tasks.orClosed(ready);
+      const warm = (): void => { if (!life.closing && !workers.pending) forker.warm(count, releases.current); };
+      setImmediate(faults.guard('spare processes', warm));
+      await tasks.orClosed(Promise.race([ready, life.mistaken]));
     }
     life.enter('agentReady');
-    await tasks.orClosed(workers.grow(count, releases.current));
+    await tasks.orClosed(Promise.race([workers.grow(count, releases.current), life.mistaken]));
   } catch (error) {
     if (life.closing || hooks.startFailed.call(error as Error) !== 'stay') throw error;
     failure = error as Error;

@@ -3,15 +3,14 @@ import type { SlotView } from '../../api/child.js';
 import type { Master } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
-import { owned } from '../../kit/faults.js';
 import { isObject, show } from '../../kit/misuse.js';
 import { HeldSocket } from '../connections/held-socket.js';
+import { aFunction, closeOptions, ownChild } from '../checked-calls.js';
 import type { Core } from '../core.js';
 import { reload } from '../operations/reload.js';
 import { restart } from '../operations/restart.js';
 import { replaceWorker, scale } from '../operations/scale.js';
 import { close } from '../operations/shutdown.js';
-import type { Child } from '../processes/child.js';
 import type { Slot } from '../processes/slot.js';
 import { addressOf, buildStatus, formatAddress } from '../status-report.js';
 
@@ -44,7 +43,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     logger: core.logger,
     messenger: core.post.messenger,
     deadlines: core.deadlines,
-    routes: core.routes,
+    routes: core.routes.list,
     inheritedSockets: core.inheritedSockets,
     startedAt: life.startedAt,
     get slots() { return workers.slots.map(viewOf); },
@@ -62,15 +61,15 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     reload: (reason, options) => reload(core, reason, options),
     restart: (reason, options) => restart(core, reason, options),
     scale: (change) => scale(core, change),
-    close: (reason, options) => close(core, reason, options),
-    replace: (child, reason) => replaceWorker(core, child, reason),
-    kill: async (child, reason) => { await (child as Child).kill(reason); },
+    close: async (reason, options) => close(core, reason, closeOptions(options)),
+    replace: async (child, reason) => replaceWorker(core, ownChild('replace', child), reason),
+    kill: async (child, reason) => { await ownChild('kill', child).kill(reason); },
     inject: (role, url, options = {}, { passive = false } = {}) => core.parts.add(name, role, String(url), options, passive),
-    route: ({ method, path, open, handler }) => { core.routes.push({ method, path, open, handler: owned(handler) }); },
+    route: (route) => core.routes.add(name, route),
     routeConnections: (routing) => core.routing.add(name, routing),
-    holdSocket: (file, mode) => HeldSocket.open(file, mode),
-    takeUnserved: (take) => { listeners.fallback = take; },
-    guard: (what, task) => core.faults.guard(`plugin "${name}": ${what}`, task),
+    holdSocket: (file, mode) => HeldSocket.open(name, file, mode),
+    takeUnserved: (take) => { listeners.fallback = take && aFunction('takeUnserved', take); },
+    guard: (what, task) => core.faults.guard(`plugin "${name}": ${what}`, aFunction('guard', task)),
     listenForWorkers: () => listeners.open(releases.current.loaded.config),
     spares: {
       get enabled() { return spares.enabled; },

@@ -1,4 +1,5 @@
 import { type HookName, type Hooks, type TapRecord, noteOfHook } from '../../api/hooks.js';
+import { speakingAs } from '../../ipc/declarations.js';
 import { ClusterError } from '../../kit/errors.js';
 import { owned } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
@@ -45,7 +46,8 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
           const guarded = async (...args: unknown[]) => {
             const started = performance.now();
             try {
-              return await inTime(timeout, async () => fn(...args), () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
+              const called = async () => speakingAs(tap.name, () => fn(...args));
+              return await inTime(timeout, called, () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
                 `plugin "${tap.name}" did not finish hook ${name} within ${timeout} ms`));
             } catch (error) {
               if (!goesOn || kind !== 'gate') throw named(error);
@@ -61,7 +63,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
         const guarded = (...args: unknown[]) => {
           const started = performance.now();
           try {
-            const result = fn(...args);
+            const result = speakingAs(tap.name, () => fn(...args));
             if (isPromise(result)) {
               result.then(undefined, (error) => onError(named(error)));
               return kind === 'waterfall' ? args[0] : undefined;

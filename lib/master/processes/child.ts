@@ -3,6 +3,7 @@ import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
+import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, Waiting } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
@@ -24,6 +25,8 @@ export interface ForkPlace {
   cwd: string;
   /** Standard output and error of the child: the master's own, or a log file's descriptors. */
   stdio: { out: number; err: number };
+  /** What it has otherwise than the master's environment. */
+  environment?: Variables;
 }
 
 /** A process that has just been started. */
@@ -71,6 +74,8 @@ export class Child implements ChildView {
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
   waiting: Waiting | null = null;
+  /** What its start waits for, beside the app. */
+  step: string | null = null;
   /** What its Node does not have, a line each. */
   readonly slowPaths = new Set<string>();
   exit: ExitInfo | null = null;
@@ -131,6 +136,7 @@ export class Child implements ChildView {
     channel.on('child.failed', (failure) => { this.failure = failure; });
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); });
     channel.on('child.slowPath', (what) => { this.slowPaths.add(what); });
+    channel.on('child.step', (step) => { this.step = step; });
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; });
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', this.#guard('message', (message) => this.deliver(message)));
@@ -267,6 +273,7 @@ const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 
 function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | null): ExitCause {
   if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
   if (child.intent && REQUESTED.has(child.intent)) return 'requested';
-  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart.
-  return child.explain?.({ code, signal }) ?? (signal === 'SIGABRT' || signal === 'SIGTRAP' ? 'outOfMemory' : 'crash');
+  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart, and a native module that does not load.
+  const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
+  return child.explain?.({ code, signal }) ?? (isAbort ? 'outOfMemory' : 'crash');
 }

@@ -28,10 +28,13 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const own = child.failure;
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
-    const hint = own ? '' : child.role === 'agent' ? ': its start hangs' : ': it never listened, or its start hangs';
+    const hangs = child.role === 'agent' ? 'its start hangs' : 'it never listened, or its start hangs';
+    const hint = own ? '' : child.step ? `: ${child.step} does not finish` : `: ${hangs}`;
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
       `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
+  // A mistake of the user's, which shows in a child alone: no output of its own says more.
+  if (own?.error.code === 'ERR_CLUSTER_PLUGIN') return new ClusterError('ERR_CLUSTER_PLUGIN', `${name}: ${own.error.message}`);
   const { code, signal } = child.exit ?? { code: null, signal: null };
   const how = own?.error.message ? `failed: ${own.error.message}`
     : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;

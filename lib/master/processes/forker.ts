@@ -6,7 +6,7 @@ import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
-import type { LogFiles } from '../../kit/logger.js';
+import type { LogFiles } from '../../kit/log-files.js';
 import { built } from '../../kit/package.js';
 import { killTree } from '../../kit/processes.js';
 import type { Listeners } from '../connections/listeners.js';
@@ -64,7 +64,7 @@ export class Forker {
     const forked = (key !== null && spares.take(spec, key)) || this.#start(spec, place);
     try {
       const child = this.#childOf(forked, boot, spec, release, listener);
-      if (key !== null) this.#prepareNext(child, spec, key, place, release);
+      if (key !== null) this.#prepareNext(child, spec, key, release);
       (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
       return child;
     } catch (error) {
@@ -88,10 +88,12 @@ export class Forker {
     return child;
   }
 
-  #prepareNext(child: Child, spec: ForkSpec, key: string, place: ForkPlace, release: Release): void {
+  #prepareNext(child: Child, spec: ForkSpec, key: string, release: Release): void {
     const { spares, faults } = this.#needs;
     const settled = Promise.race([child.becameReady, child.exited]);
-    faults.watch('spare process', settled.then(() => spares.prepare(spec, key, () => this.#spare(spec, place, release))));
+    // Its place is looked up when it comes to be: log files may have been opened anew by then.
+    const spare = () => this.#spare(spec, this.#place(release), release);
+    faults.watch('spare process', settled.then(() => spares.prepare(spec, key, spare)));
   }
 
   /**
@@ -116,8 +118,8 @@ export class Forker {
     return this.#start({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place);
   }
 
-  #place({ loaded: { target } }: Release): ForkPlace {
-    return { cwd: target.cwd, stdio: this.#needs.logFiles.stdio() };
+  #place({ loaded: { target }, environment }: Release): ForkPlace {
+    return { cwd: target.cwd, stdio: this.#needs.logFiles.stdio(), environment };
   }
 
   /** All that a child is told, but for its number. */
@@ -189,13 +191,13 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
     // node:cluster counts debug ports up by itself unless it is told one.
     inspectPort: inspectPort(spec.execArgv),
   });
-  const worker = cluster.fork(spec.env);
+  const worker = cluster.fork({ ...place.environment, ...spec.env });
   return { process: worker.process, worker, kill: () => killTree(worker.process.pid) };
 }
 
 function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
   const agent = forkProcess(built('lib/child/agent-main.cjs'), [], {
-    env: { ...process.env, ...spec.env },
+    env: { ...process.env, ...place.environment, ...spec.env },
     execArgv: spec.execArgv,
     cwd: place.cwd,
     stdio: streams(place),
@@ -203,9 +205,12 @@ function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
   return { process: agent, worker: null, kill: () => killTree(agent.pid) };
 }
 
-/** Flags of the master's own Node that a child must not get: the code it was given, and its debug port. */
-const OWN = /^(?:--inspect|--debug-port|--test|--watch)/;
-const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe']);
+/**
+ * Flags of the master's own Node that a child must not get: the code it was given, its debug port, and files of variables,
+ * which a child inherits as the master has read them; such a file may be gone when one is forked again.
+ */
+const OWN = /^(?:--inspect|--debug-port|--test|--watch|--env-file)/;
+const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe', '--env-file', '--env-file-if-exists']);
 
 /** The master's Node flags, as children of node:cluster get them by default, less those that are the master's alone. */
 export function inheritedExecArgv(argv: readonly string[] = process.execArgv): string[] {

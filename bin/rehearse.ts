@@ -1,0 +1,79 @@
+import { closeSync, writeSync } from 'node:fs';
+import { loadConfig, type LoadedConfig, type LoadRequest } from '../lib/config/load.js';
+import { originOf, whereWritten } from '../lib/config/provenance.js';
+import type { LogPaths } from '../lib/kit/log-files.js';
+import { Bootstrap } from '../lib/master/bootstrap.js';
+import { chooseLogs, type LogWishes } from './log-files.js';
+
+/** An address that a start would want. */
+export interface Wanted {
+  port?: number;
+  host?: string;
+  path?: string;
+  /** Where it is written, and where its host is, for a message. */
+  where: string;
+  whereHost: string;
+  /** Nobody has named it. */
+  byDefault: boolean;
+}
+
+/** What a start would be, as far as it can be known without one. */
+export interface Rehearsal {
+  title: string;
+  /** Real path of the app's directory. */
+  dir: string;
+  log: LogPaths;
+  /** Of the workers. */
+  listen: Wanted;
+  /** Of built-in plugins, in the master. */
+  ports: Wanted[];
+}
+
+/** Built-in plugins that listen in the master. */
+const LISTENING = ['health-check', 'metrics'];
+/** What a plugin meets in its `apply` while the instance that it is to follow runs still. */
+const IN_USE: ReadonlySet<unknown> = new Set(['EADDRINUSE', 'ERR_CLUSTER_START']);
+
+/**
+ * For `restart`, before it stops anything: does in a process of its own what a start does before it forks (arguments,
+ * configuration, plugins with their options, log files), and tells what would come of it. What is wrong is told as a start
+ * would. Resolves with the exit code.
+ */
+export async function rehearse(load: LoadRequest, wishes: LogWishes, fd: number): Promise<number> {
+  const loaded = await loadConfig(load);
+  const bootstrap = new Bootstrap(loaded);
+  bootstrap.logger.level = 'silent';
+  await bootstrap.prepare().catch((error: unknown) => {
+    if (!isInUse(error)) throw error;
+  });
+  const { config, target } = bootstrap.loaded;
+  const rehearsal: Rehearsal = {
+    title: config.title,
+    dir: target.realDir,
+    log: chooseLogs(wishes, { title: config.title, dir: target.dir, realDir: target.realDir }),
+    ...wants(bootstrap.loaded),
+  };
+  writeSync(fd, `${JSON.stringify(rehearsal)}\n`);
+  closeSync(fd);
+  return 0;
+}
+
+function isInUse(error: unknown): boolean {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  return IN_USE.has(code) || (cause !== undefined && cause !== error && isInUse(cause));
+}
+
+function wants({ config, provenance }: LoadedConfig): Pick<Rehearsal, 'listen' | 'ports'> {
+  const { port, host, path, plugins } = config;
+  const written = (...at: string[]) => whereWritten(provenance, at);
+  const at = path === undefined ? { port, host, where: written('port') } : { path, where: written('path') };
+  const byDefault = path === undefined && originOf(provenance, ['port']).from === 'default';
+  const ports = LISTENING.flatMap((name): Wanted[] => {
+    const options = plugins[name];
+    if (typeof options !== 'object' || typeof options.port !== 'number') return [];
+    const { port: its, host: on = '127.0.0.1' } = options as { port: number; host?: string };
+    const place = ['plugins', name] as const;
+    return [{ port: its, host: on, where: written(...place, 'port'), whereHost: written(...place, 'host'), byDefault: false }];
+  });
+  return { listen: { ...at, whereHost: written('host'), byDefault }, ports };
+}

@@ -1,0 +1,148 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Launch } from '../lib/api/control.js';
+import { alreadyRunning, findInstances, type InstanceRecord } from '../lib/control/registry.js';
+import { ClusterError } from '../lib/kit/errors.js';
+import { listen, listenErrorInWords, removeStaleSocket } from '../lib/kit/sockets.js';
+import { atMost } from '../lib/kit/time.js';
+import { REHEARSE, REPORT_FD } from './master.js';
+import { print, write } from './output.js';
+import type { Rehearsal, Wanted } from './rehearse.js';
+
+/** Longer than a configuration and the plugins' `apply` may take, ms. */
+const PATIENCE = 60_000;
+/** What is kept of the output of a rehearsal, characters. */
+const KEPT = 64 * 1024;
+/** How long its last words may be on their way, ms. */
+const LAST_WORDS = 500;
+
+/** What a restart starts, once it has stopped what runs. */
+export interface Restart extends Rehearsal {
+  argv: string[];
+  execArgv: string[];
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+}
+
+const refusal = (message: string): ClusterError => new ClusterError('ERR_CLUSTER_CONTROL', message);
+
+/**
+ * Looks whether an instance could be started again, with everything that can fail before the stop: its place, its bin, its
+ * arguments, configuration, plugins and logs, its addresses. @throws ClusterError, and nothing has been touched
+ */
+export async function checkRestart(record: InstanceRecord, launch: Launch | null, env: NodeJS.ProcessEnv): Promise<Restart> {
+  const goesOn = `${record.title} (pid ${record.pid}) goes on`;
+  assertOurs(record, launch, goesOn);
+  const { cwd, execArgv } = record;
+  if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
+    throw refusal(`the directory that it was started in is gone: ${cwd}; ${goesOn}: start it from where it is now, and stop this one`);
+  }
+  const argv = findBin(record, goesOn);
+  const rehearsal = await rehearsed({ argv, execArgv, cwd, env }, goesOn);
+  const [other] = (await findInstances({ target: rehearsal.dir, title: rehearsal.title }))
+    .filter(({ dir, pid }) => dir === rehearsal.dir && pid !== record.pid);
+  if (other) throw alreadyRunning(other);
+  for (const wanted of newAddresses(rehearsal, launch)) await assertFree(wanted, goesOn);
+  return { ...rehearsal, argv, execArgv, cwd, env };
+}
+
+/** Who else would start it again, or go with it. */
+function assertOurs({ title, pid, log }: InstanceRecord, launch: Launch | null, goesOn: string): void {
+  if (pid === 1) throw refusal(`${title} is process 1 of this container, which ends with it: restart the container`);
+  if (!launch || log !== null) return;
+  const { env, ppid } = launch;
+  const asService = env.NOTIFY_SOCKET !== undefined || env.SYSTEMD_EXEC_PID === String(pid) || env.LISTEN_PID === String(pid);
+  if (!asService && (env.INVOCATION_ID === undefined || ppid !== 1)) return;
+  const unit = unitOf(pid);
+  const how = unit === undefined ? 'its unit has to be restarted' : `systemctl restart ${unit}`;
+  throw refusal(`${goesOn}: systemd runs it, so that it would come twice: ${how}`);
+}
+
+function unitOf(pid: number): string | undefined {
+  try {
+    return /([^/\n]+\.service)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Its own words, with the bin of this command where its own has gone with a release. */
+function findBin({ argv }: InstanceRecord, goesOn: string): string[] {
+  const [bin = '', ...words] = argv;
+  if (existsSync(bin)) return argv;
+  const own = process.argv[1] ?? '';
+  if (path.parse(own).name !== path.parse(bin).name) throw refusal(`what it was started with is gone: ${bin}; ${goesOn}`);
+  print(`${bin} is gone, taking ${own}`);
+  return [own, ...words];
+}
+
+type Started = Pick<Restart, 'argv' | 'execArgv' | 'cwd' | 'env'>;
+
+async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string): Promise<Rehearsal> {
+  const child = spawn(process.execPath, [...execArgv, ...argv], {
+    cwd, env: { ...env, PWD: cwd, HATCHERY_DAEMON: REHEARSE }, stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  const said = collect(child.stdio[2] as Readable);
+  const report = collect(child.stdio[REPORT_FD] as Readable);
+  const stop = () => { child.kill('SIGKILL'); };
+  process.once('exit', stop);
+  try {
+    const ended = exitOf(child);
+    if (!await atMost(PATIENCE, ended)) throw refusal(`configuration and plugins are not ready after ${PATIENCE / 1000} s; ${goesOn}`);
+    const code = await ended;
+    if (code === 0 && report.text !== '') return JSON.parse(report.text) as Rehearsal;
+    write(2, said.text);
+    if (code === 0) throw refusal(`it ended while its configuration was read, as if it waited for what never comes; ${goesOn}`);
+    // A mistake in the configuration is the user's.
+    throw new ClusterError(code === 2 ? 'ERR_CLUSTER_CONFIG' : 'ERR_CLUSTER_CONTROL', `it would not start again; ${goesOn}`);
+  } finally {
+    stop();
+    process.off('exit', stop);
+  }
+}
+
+/** With what it has written; a process that it has left behind may keep its output open. */
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('close', (code) => resolve(code ?? 1));
+    child.once('exit', (code) => setTimeout(() => resolve(code ?? 1), LAST_WORDS));
+  });
+}
+
+/** The end of it, where it is long. */
+function collect(stream: Readable): { text: string } {
+  const collected = { text: '' };
+  const add = (chunk: string) => { collected.text = (collected.text + chunk).slice(-KEPT); };
+  stream.setEncoding('utf8').on('error', () => {}).on('data', add);
+  return collected;
+}
+
+/**
+ * What it does not listen on already. An app that listens elsewhere than it was told does not care what it is told now. Of a
+ * port that it has, with the address perhaps that it is to have it on, only the address is looked at.
+ */
+function newAddresses({ listen: wanted, ports }: Rehearsal, launch: Launch | null): Wanted[] {
+  if (!launch) return [];
+  const { listen: told, address, ports: ofPlugins } = launch;
+  const heeds = address ? told.path === address.path && [0, address.port].includes(told.port) : !wanted.byDefault;
+  const own = new Set([told.port, address?.port, ...ofPlugins]);
+  const main = heeds && (wanted.path === undefined || wanted.path !== told.path) ? [wanted] : [];
+  return [...main, ...ports].map((one) => one.port !== undefined && own.has(one.port) ? { ...one, port: 0 } : one);
+}
+
+/** Only by listening can one know. */
+async function assertFree({ where, whereHost, port, host, path: socket }: Wanted, goesOn: string): Promise<void> {
+  const server = createServer();
+  try {
+    if (socket !== undefined) await removeStaleSocket(socket);
+    await listen(server, socket === undefined ? { port, host, exclusive: true } : { path: socket });
+    await new Promise((resolve) => server.close(resolve));
+  } catch (error) {
+    const { message, code = '' } = error as NodeJS.ErrnoException;
+    const place = ['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code) ? whereHost : where;
+    throw refusal(`${place}: ${listenErrorInWords(message) ?? message}; ${goesOn}`);
+  }
+}

@@ -1,0 +1,139 @@
+import { createRequire } from 'node:module';
+import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
+import type { Path } from '../../config/check.js';
+import { sameValue } from '../../config/in-force.js';
+import type { LoadedConfig } from '../../config/load.js';
+import { isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
+import { isPlugin, pluginDefaults, type Config } from '../../config/schema.js';
+import { ClusterError } from '../../kit/errors.js';
+import { built, ownVersion, packageRoot } from '../../kit/package.js';
+import { inTime } from '../../kit/time.js';
+
+export interface Found {
+  /** The key in the `plugins` map. */
+  key: string;
+  plugin: Plugin<never>;
+  options: unknown;
+}
+
+/** Names the place in the configuration, for a message. */
+export type Where = (key: string, path?: Path) => Promise<string>;
+
+/**
+ * Looks at the plugins of a configuration that was read anew as at its other keys; none is applied, as that is done once. Those
+ * about which nothing has changed are not looked at: what is in force has been. `limit`: ms that a schema may take.
+ * @throws ClusterError ERR_CLUSTER_PLUGIN, _ENGINE
+ */
+export async function checkPlugins(
+  { config, pluginObjects, target, provenance }: LoadedConfig, before: Config, limit: number,
+): Promise<void> {
+  const where = whereIn({ provenance });
+  for (const [key, value] of Object.entries(config.plugins)) {
+    const object = pluginObjects[key];
+    if (value === false || (!object && sameValue(value, before.plugins[key]))) continue;
+    const plugin = object ?? await importPlugin(key, target.realDir, where);
+    await checked({ key, value: plugin, options: value === true ? undefined : value }, limit, where);
+  }
+}
+
+/** Names places by where they are written. */
+export const whereIn = ({ provenance }: Pick<LoadedConfig, 'provenance'>): Where => async (key, path = []) => {
+  const { whereWritten } = await import('../../config/provenance.js');
+  return whereWritten(provenance, ['plugins', key, ...path]);
+};
+
+/** What stands under a name: `value` should be a plugin. */
+export interface Given {
+  key: string;
+  value: unknown;
+  options: unknown;
+}
+
+/** A plugin as it is to be applied: its options validated and filled in, within `limit` ms. */
+export async function checked({ key, value, options }: Given, limit: number, where: Where): Promise<Found & { options: never }> {
+  const plugin = await instantiate(key, value, where);
+  const found = { key, plugin, options };
+  await checkEngines(found);
+  return { ...found, options: await validate(found, limit, where) };
+}
+
+/** Not imported: what is imported first starts the ES module loader, which costs 5 ms. */
+const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plugin(name: string): { default?: unknown } };
+
+/** @throws ClusterError ERR_CLUSTER_PLUGIN: not found, not loaded */
+export async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
+  if (isBuiltIn(key)) return exported(core().plugin(key));
+  const { resolveModule, isPath } = await import('../../config/modules.js');
+  const file = resolveModule(key, dir);
+  if (!file) {
+    const { nearest } = await import('../../kit/misuse.js');
+    const near = nearest(key, Object.keys(pluginDefaults('start')));
+    const what = isPath(key) ? 'file' : 'package';
+    const hint = near ? `; did you mean "${near}"?` : '';
+    throw new ClusterError('ERR_CLUSTER_PLUGIN',
+      `${await where(key)}: "${key}" is no built-in plugin, and no ${what} of that name is found from ${dir}${hint}`);
+  }
+  try {
+    const { freshImport } = await import('../../config/modules.js');
+    return await freshImport(file);
+  } catch (error) {
+    const { failure } = await import('./mistakes.js');
+    throw failure(`${await where(key)}: ${file} could not be loaded`, error);
+  }
+}
+
+const exported = (namespace: { default?: unknown }): unknown => namespace.default ?? namespace;
+
+async function instantiate(key: string, value: unknown, where: Where): Promise<Plugin<never>> {
+  if (!isPlugin(value)) {
+    throw new ClusterError('ERR_CLUSTER_PLUGIN',
+      `${await where(key)}: exports no plugin: expected { name, apply } or a class of that shape`);
+  }
+  let fault: string | undefined;
+  try {
+    const plugin = typeof value === 'function' ? new (value as new () => Plugin<never>)() : value as Plugin<never>;
+    fault = pluginFault(plugin);
+    if (fault === undefined) return plugin;
+  } catch (error) {
+    const { failure } = await import('./mistakes.js');
+    throw failure(`${await where(key)}: cannot be made`, error);
+  }
+  throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: ${fault}`);
+}
+
+async function checkEngines({ key, plugin }: Found): Promise<void> {
+  const { engines } = plugin;
+  if (!engines) return;
+  const { default: satisfies } = await import('semver/functions/satisfies.js');
+  const { default: validRange } = await import('semver/ranges/valid.js');
+  const versions: Record<string, string> = { node: process.versions.node, hatchery: ownVersion() };
+  for (const [engine, range] of Object.entries(engines)) {
+    const version = versions[engine];
+    if (version === undefined || range === undefined) continue;
+    if (validRange(range) === null) {
+      throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}": engines.${engine}: "${range}" is no version range`);
+    }
+    if (!satisfies(version, range, { includePrerelease: true })) {
+      throw new ClusterError('ERR_CLUSTER_ENGINE', `plugin "${key}" needs ${engine} ${range}, this is ${version}`);
+    }
+  }
+}
+
+async function validate({ key, plugin, options }: Found, limit: number, where: Where): Promise<never> {
+  const schema: StandardSchema | undefined = plugin.schema;
+  if (!schema) return (options ?? {}) as never;
+  let result: StandardResult<unknown>;
+  try {
+    const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT',
+      `the schema of plugin "${plugin.name}" did not finish within ${limit} ms`);
+    result = await inTime(limit, async () => schema['~standard'].validate(options ?? {}), late);
+  } catch (error) {
+    if (error instanceof ClusterError) throw error;
+    const { failure } = await import('./mistakes.js');
+    throw failure(`${await where(key)}: the schema of plugin "${plugin.name}" failed (it has to be a Standard Schema)`, error);
+  }
+  if (!result.issues) return result.value as never;
+  const { optionMistakes } = await import('./mistakes.js');
+  const mistakes = await optionMistakes(schema, options ?? {}, result.issues, (path) => where(key, path));
+  throw new ClusterError('ERR_CLUSTER_PLUGIN', mistakes.join('\n'));
+}
