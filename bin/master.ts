@@ -70,8 +70,9 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
     log: daemon?.log ?? null,
   }, printError);
   const onFilesMoved = (tell: typeof instance.onMoved) => { instance.onMoved = tell; };
-  const bootstrap = new Bootstrap(loaded,
-    { reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, onFilesMoved });
+  const bootstrap = new Bootstrap(loaded, {
+    reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, onFilesMoved, catchUncaught: true,
+  });
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });

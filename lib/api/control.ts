@@ -154,6 +154,8 @@ export interface Status {
   lastReload: ReloadResult | null;
   /** Requests that were cut since the start, at the deadline of a worker that drained, or as that was killed. */
   cut: number;
+  /** What was thrown in the master where nobody waits for it, plugins included: logged, and nothing more came of it. */
+  faults: number;
   /** Fast ways that this Node does not have, so that slower ones are taken; a line each. Empty as a rule. */
   slowPaths: string[];
   /** What plugins add in `collectStatus`. */

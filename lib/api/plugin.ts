@@ -209,6 +209,12 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * comes through a pipe. Returns what ends it.
    */
   onLine(listener: (line: string) => void): () => void;
+  /**
+   * A callback that Node calls (of a timer, a socket, an event), or a promise's that nobody waits for: what it throws or rejects
+   * with is logged with this plugin's name and `what`, counted in the status, and ends nothing. Taps need none, nor do handlers
+   * that are given to the master. In `framework`'s own process what no guard has caught ends nothing either.
+   */
+  guard<Args extends unknown[], Result>(what: string, task: (...args: Args) => Result): (...args: Args) => Result | undefined;
   /** Slots that a `beforeRefork` tap leaves empty, or a failed start, will be filled again by this plugin: nobody gives up meanwhile. */
   fillsLeftSlots: boolean;
 

@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Controllable, Launch, Progress, RouteAnswer } from '../api/control.js';
+import { descriptorLimit } from '../kit/descriptors.js';
 import { ClusterError, wire, type ErrorData } from '../kit/errors.js';
 import { createDebug } from '../kit/logger.js';
 import { isObject } from '../kit/misuse.js';
@@ -21,10 +22,10 @@ export type Line =
 const HEARTBEAT = 2_000;
 /** What a client that does not read may leave in our memory, bytes; progress beyond it is dropped. */
 const UNREAD = 64 * 1024;
-/** Connections at the same time; those beyond are closed at once. */
-const MOST = 100;
-/** What a client gets to say what it wants, ms. */
-const ASKED = 5_000;
+/** Clients at a time: each holds a descriptor, of which a fork needs some. */
+const MOST_CLIENTS = 100;
+/** How long one may be silent before its request and behind its answer, ms. */
+const SILENCE = 5_000;
 /** What the last answer gets to be written before its connection is cut at close, ms. */
 const LAST_WORDS = 300;
 
@@ -73,8 +74,8 @@ export class ControlServer {
   readonly #master: Controlled;
   #server: Server | null = null;
   readonly #sockets = new Set<Socket>();
-  /** Until they have asked for something. */
-  readonly #silent = new WeakMap<Socket, NodeJS.Timeout>();
+  /** Those that have not asked yet, oldest first. */
+  readonly #silent = new Set<Socket>();
   #http: Promise<HttpServer> | undefined;
   /** The socket, and the file that it is. */
   #path = '';
@@ -89,8 +90,12 @@ export class ControlServer {
    * removed. It gets its name when it is nobody else's any more; a server removes, at its end, the name that it was made with.
    */
   async listen(path: string): Promise<void> {
-    const server = createServer((socket) => { void this.#accept(socket); });
-    server.maxConnections = MOST;
+    const server = createServer((socket) => {
+      this.#accept(socket).catch((error: unknown) => {
+        debug('%o', error);
+        socket.destroy();
+      });
+    });
     server.on('error', (error) => debug('%s', error.message));
     const before = this.#server;
     if (windows) {
@@ -126,24 +131,36 @@ export class ControlServer {
   }
 
   async #accept(socket: Socket): Promise<void> {
+    if (!this.#hasPlace()) return void socket.destroy();
     this.#sockets.add(socket);
-    const silent = setTimeout(() => socket.destroy(), ASKED).unref();
-    this.#silent.set(socket, silent);
+    this.#silent.add(socket);
     socket.once('close', () => {
-      clearTimeout(silent);
       this.#sockets.delete(socket);
+      this.#silent.delete(socket);
     });
     socket.on('error', (error) => debug('%s', error.message));
+    socket.setTimeout(SILENCE, () => socket.destroy());
     // node:http is loaded by the first who asks: most masters are never asked, and none while it starts.
     this.#http ??= import('node:http').then(({ createServer: createHttp }) =>
       createHttp({ keepAlive: false }, (request, response) => { void this.#answer(request, response); }));
     (await this.#http).emit('connection', socket);
   }
 
+  /** Where all places are taken, who has been silent for longest goes. */
+  #hasPlace(): boolean {
+    if (this.#sockets.size < Math.min(MOST_CLIENTS, descriptorLimit(0) / 8)) return true;
+    const [oldest] = this.#silent;
+    if (!oldest) return false;
+    this.#silent.delete(oldest);
+    oldest.destroy();
+    return true;
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    clearTimeout(this.#silent.get(request.socket));
     response.on('error', (error) => debug('%s', error.message));
     response.setHeader('Connection', 'close');
+    request.socket.setTimeout(0);
+    this.#silent.delete(request.socket);
     try {
       const target = `http://control${request.url ?? '/'}`;
       if (!URL.canParse(target)) {
@@ -157,6 +174,8 @@ export class ControlServer {
       debug('%o', error);
       if (response.headersSent) response.end();
       else send(response, { status: 500, body: { error: wire(error) } });
+    } finally {
+      request.socket.setTimeout(SILENCE);
     }
   }
 

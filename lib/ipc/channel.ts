@@ -1,4 +1,5 @@
 import { ClusterError, wire } from '../kit/errors.js';
+import { owned } from '../kit/faults.js';
 import type { Wire } from '../node/handle-pipe.js';
 import { declareType } from './declarations.js';
 import { FrameReader, LONGEST, frame, frameOn, unframe, type Frame } from './frames.js';
@@ -28,6 +29,8 @@ export interface ChannelOptions {
   declaring?: boolean;
   /** Without one, what is no message ends the channel. */
   guard?: Guard;
+  /** Told of what a handler throws for a message that nobody waits for; without it that goes to the process. */
+  fault?(type: string, error: unknown): void;
 }
 
 /** Bytes that the other side may leave unread before envelopes, which anybody can repeat, are dropped. */
@@ -60,14 +63,16 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
   /** What came before the parts of plugins could declare it; null once they have. */
   #early: Frame[] | null;
   #open = true;
+  readonly #fault: ChannelOptions['fault'];
   /** Less of it is heard than it says. */
   #resting = false;
   /** Nothing of it is heard. */
   #deaf = false;
 
-  constructor(wire: Wire, { declaring = false, guard }: ChannelOptions = {}) {
+  constructor(wire: Wire, { declaring = false, guard, fault }: ChannelOptions = {}) {
     this.#wire = wire;
     this.#guard = guard;
+    this.#fault = fault;
     this.#outbox = new Outbox(wire);
     this.#early = declaring ? [] : null;
     wire.on('data', (chunk: Buffer) => {
@@ -109,7 +114,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     type: T, handler: (data: DataOf<T>) => ReplyOf<T> | Promise<ReplyOf<T>>, valid?: (data: unknown) => boolean,
   ): void {
     declareType(this, type);
-    this.#handlers.set(type, { handle: handler, valid });
+    this.#handlers.set(type, { handle: owned(handler), valid });
     const early = this.#early?.filter((frame) => frame[1] === type) ?? [];
     if (early.length === 0) return;
     this.#early = this.#early?.filter((frame) => frame[1] !== type) ?? null;
@@ -210,7 +215,7 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
         const handler = this.#handlers.get(type);
         if (this.#guard && handler?.valid && !handler.valid(data)) return this.#misuse(`its "${type}" is not as it was declared`);
         if (kind === 'ask') void this.#answer(type, data, message[3]);
-        else if (handler) run(() => handler.handle(data as never));
+        else if (handler) this.#call(type, () => handler.handle(data as never));
         return;
       }
       case 'answer': {
@@ -220,6 +225,17 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
       }
       case 'refuse':
         this.#requests.refused(message[1], message[2]);
+    }
+  }
+
+  /** What a handler throws is the handler's, and no reason to stop listening. */
+  #call(type: string, handle: () => unknown): void {
+    const fault = this.#fault ?? ((_: string, error: unknown) => { process.nextTick(() => { throw error; }); });
+    try {
+      const result = handle();
+      if (result instanceof Promise && this.#fault) result.catch((error: unknown) => fault(type, error));
+    } catch (error) {
+      fault(type, error);
     }
   }
 
@@ -250,14 +266,5 @@ export class Channel<Self extends Role = Role, Peer extends Role = Role> {
     this.#open = false;
     this.ignore();
     for (const listener of this.#closed) listener();
-  }
-}
-
-/** What a handler throws is the handler's, and no reason to stop listening. */
-function run(handle: () => unknown): void {
-  try {
-    void handle();
-  } catch (error) {
-    process.nextTick(() => { throw error; });
   }
 }

@@ -17,6 +17,7 @@ import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, ownProcess, type CloseOptions } from './operations/shutdown.js';
 import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
+import { catchUncaught } from './operations/uncaught.js';
 import { addressText, status } from './plugins/face.js';
 import { applyPlugin, prepare } from './plugins/load.js';
 import { launch } from './status-report.js';
@@ -35,7 +36,8 @@ export class Bootstrap implements Controllable {
   constructor(loaded: LoadedConfig, options: BootstrapOptions = {}) {
     if (!isObject(loaded) || !isObject(loaded.config)) throw misuse(new.target, 'what loadConfig returns', loaded);
     this.#core = createCore(loaded, bootstrapOptions(new.target.name, options));
-    this.#core.life.giveUp = (reason) => void closeAndExit(this.#core, reason, { code: 1 });
+    const { life, faults } = this.#core;
+    life.giveUp = (reason) => faults.watch(reason, closeAndExit(this.#core, reason, { code: 1 }));
     this.messenger.on('reload-worker', () => orderReload(this.#core, 'reload-worker'));
   }
 
@@ -144,6 +146,7 @@ export class Bootstrap implements Controllable {
     if (this.#starts && !life.closing) throw new ClusterError('ERR_CLUSTER_USAGE', 'start: this cluster has been started already');
     this.#starts = true;
     if (options.ownsProcess) cleanup.push(listenToSignals(this.#core), ownProcess(this.#core));
+    if (options.catchUncaught) cleanup.push(catchUncaught(this.#core));
     try {
       await prepare(this.#core);
     } catch (error) {

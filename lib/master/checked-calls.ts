@@ -54,6 +54,7 @@ const OPTIONS: Readonly<Record<keyof BootstrapOptions, Field>> = {
   hookTimeout: milliseconds,
   checkInterval: milliseconds,
   ownsProcess: ['true or false', (value) => typeof value === 'boolean'],
+  catchUncaught: ['true or false', (value) => typeof value === 'boolean'],
 };
 
 /** A misspelt `ownsProcess` would end the caller's process. @throws ClusterError ERR_CLUSTER_USAGE */

@@ -3,14 +3,17 @@ import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
 import type { Deadlines, Shared } from '../api/plugin.js';
 import type { Environment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
+import { Faults } from '../kit/faults.js';
 import { LogFiles, type LogPaths } from '../kit/log-files.js';
 import { Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
 import { ProcessDir } from '../kit/process-dir.js';
 import { Listeners } from './connections/listeners.js';
+import { Room } from './connections/room.js';
 import { Routing } from './connections/routing.js';
 import { Installation } from './installation.js';
 import { createDeadlines, Life } from './life.js';
+import { lookAfter } from './operations/look-over.js';
 import { Tasks } from './operations/tasks.js';
 import { toDescriptors } from './outlet.js';
 import { guard } from './plugins/guard.js';
@@ -44,6 +47,11 @@ export interface BootstrapOptions {
   checkInterval?: number;
   /** Handle signals, and end the process when the cluster has closed by itself or by a signal; true by default. */
   ownsProcess?: boolean;
+  /**
+   * What nobody in this process catches is a line in the log, counted, and ends nothing; false by default, as code that is not ours
+   * may run in it and is to end it then.
+   */
+  catchUncaught?: boolean;
 }
 
 /** What a master is made of, in order of need. Operations are functions of it; Bootstrap and the plugins' faces show parts of it. */
@@ -53,6 +61,8 @@ export interface Core {
   readonly life: Life;
   readonly logFiles: LogFiles;
   readonly logger: Logger;
+  /** What was thrown where nobody waits for it. */
+  readonly faults: Faults;
   readonly hooks: Hooks;
   /** Every tap with its plugin, calls and time. */
   readonly taps: TapRecord[];
@@ -110,22 +120,24 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const logger = new Logger({ label: 'master', ...config.log, output: toDescriptors(logFiles.output) });
   openLogs(logFiles, logger);
   const hooks = createHooks();
+  const faults = new Faults((text, error) => logger.error(text, { error }));
   const taps = guard(hooks, { timeout: options.hookTimeout, onError: (error) => {
-    logger.error(error);
+    faults.told(error);
     life.fault(error);
   } });
-  const reaper = new Reaper();
+  const reaper = new Reaper(faults);
   const dir = new ProcessDir((made) => reaper.dir(made));
-  const routing = new Routing((error) => logger.error(error), (): number => workers.slots.length);
+  const routing = new Routing((error) => faults.told(error), (): number => workers.slots.length);
   const base = {
     options,
     version: ownVersion(),
     life,
     logFiles,
     logger,
+    faults,
     hooks,
     taps,
-    tasks: new Tasks(logger),
+    tasks: new Tasks(logger, faults),
     deadlines: createDeadlines(),
     releases: new Releases(loaded, hooks, options.reloadConfig, options.environment),
     dir,
@@ -136,8 +148,8 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     routes: new Routes(),
     inheritedSockets: {},
     routing,
-    listeners: new Listeners(config.startTimeout, routing),
-    spares: new Spares(),
+    listeners: new Listeners(config.startTimeout, routing, new Room(() => workers.slots.length, logger), faults),
+    spares: new Spares(faults),
     reaper,
     leftovers: new Leftovers(logger),
     deaths: new Deaths(),
@@ -153,5 +165,6 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
   const core: Core = { ...staffed, post: new Post(staffed) };
   hooks.workerExit.tap({ name: 'hatchery', stage: -100 }, (_, { cut = 0 }) => { core.cut += cut; });
+  faults.after = lookAfter(core);
   return core;
 }

@@ -1,5 +1,6 @@
 import type { Deadlines, ServiceState } from '../api/plugin.js';
 import { ClusterError } from '../kit/errors.js';
+import type { Faults } from '../kit/faults.js';
 import { show } from '../kit/misuse.js';
 
 export type ServiceEvent = 'start' | 'agentReady' | 'workersReady' | 'reload' | 'reloadDone' | 'close' | 'closed';
@@ -76,15 +77,15 @@ const STRIKES = 3;
  * then the master gives up. Returns what ends the checks.
  */
 export function threeStrikes(
-  interval: number, look: () => Counts & { expectsAgent: boolean; pending: boolean }, out: (counts: Counts) => void,
+  interval: number, faults: Faults, look: () => Counts & { expectsAgent: boolean; pending: boolean }, out: (counts: Counts) => void,
 ): () => void {
   let strikes = 0;
-  const timer = setInterval(() => {
+  const timer = setInterval(faults.guard('three strikes', () => {
     const { agent, workers, expectsAgent, pending } = look();
     const bad = !pending && (workers === 0 || (expectsAgent && agent === 0));
     strikes = bad ? strikes + 1 : 0;
     if (strikes >= STRIKES) out({ agent, workers });
-  }, interval);
+  }), interval);
   timer.unref();
   return () => clearInterval(timer);
 }

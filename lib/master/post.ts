@@ -2,6 +2,7 @@ import type { ChildView } from '../api/child.js';
 import type { Hooks } from '../api/hooks.js';
 import type { ChildRole, Envelope } from '../ipc/messages.js';
 import { Drops } from '../kit/drops.js';
+import type { Faults } from '../kit/faults.js';
 import type { Logger } from '../kit/logger.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
 import { Router, type Recipient } from '../messenger/router.js';
@@ -18,6 +19,7 @@ import { addressOf } from './status-report.js';
 /** What the post works with; the same objects as in the core. */
 export interface PostNeeds {
   readonly hooks: Hooks;
+  readonly faults: Faults;
   readonly logger: Logger;
   readonly life: Life;
   readonly releases: Releases;
@@ -61,7 +63,8 @@ export class Post {
 
   /** A parent process that forked this one may send messages; without a `to` they are for the master. Returns what ends it. */
   listenToParent(): () => void {
-    return listenToParent((message) => this.#route(message, 'parent', process.ppid), this.#needs.logger);
+    return listenToParent(this.#needs.faults.guard('message of the parent', (message: unknown) =>
+      this.#route(message, 'parent', process.ppid)), this.#needs.logger);
   }
 
   /** Whatever a process says, it ends neither the master nor what else it has to do. */
@@ -133,11 +136,7 @@ export class Post {
   }
 
   #receive(envelope: Envelope): void {
-    try {
-      this.messenger.receive(envelope);
-    } catch (error) {
-      this.#needs.logger.error(error as Error);
-    }
+    this.messenger.receive(envelope, (error) => this.#needs.faults.caught(`message "${envelope.action}"`, error));
   }
 
   #pids(): number[] {

@@ -1,6 +1,7 @@
 import type { ChildStatus, Launch, ReloadResult, Status } from '../api/control.js';
 import type { ServiceState } from '../api/plugin.js';
 import type { Address } from '../ipc/messages.js';
+import type { Faults } from '../kit/faults.js';
 import { ownRss } from '../kit/processes.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
@@ -20,6 +21,7 @@ export interface Reported {
   readonly lastReload: ReloadResult | null;
   readonly cut: number;
   readonly version: string;
+  readonly faults: Faults;
 }
 
 /** Where the cluster really listens: the first address of the first worker that has one. */
@@ -49,7 +51,7 @@ export function launch({ releases, workers }: Pick<Reported, 'releases' | 'worke
   };
 }
 
-export function buildStatus({ life, releases, agent, workers, deaths, lastReload, cut, version }: Reported): Status {
+export function buildStatus({ life, releases, agent, workers, deaths, lastReload, cut, version, faults }: Reported): Status {
   const { config } = releases.current.loaded;
   const address = addressOf(workers);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
@@ -70,6 +72,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
     },
     lastReload,
     cut,
+    faults: faults.count,
     slowPaths: [...new Set([...slowPaths(), ...children.flatMap((child) => [...child.slowPaths])])],
   };
 }

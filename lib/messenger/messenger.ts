@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type { Listener, MessageData, Messenger, Target } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire, wire } from '../kit/errors.js';
+import { owned } from '../kit/faults.js';
 import { show } from '../kit/misuse.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
@@ -17,7 +18,8 @@ const refused = (call: string, expected: string, found: unknown) =>
 export class ProcessMessenger implements Messenger {
   readonly #post: (envelope: Envelope) => void;
   readonly #hasAgent: () => boolean;
-  readonly #listeners = new Map<string, Set<Listener<string>>>();
+  /** As they were given, and as they are called. */
+  readonly #listeners = new Map<string, Map<Listener<string>, Listener<string>>>();
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
   #next = 1;
 
@@ -78,9 +80,9 @@ export class ProcessMessenger implements Messenger {
 
   on<A extends string>(action: A, listener: Listener<A>): this {
     if (typeof listener !== 'function') throw refused(`on("${action}")`, 'a function', listener);
-    const set = this.#listeners.get(action) ?? new Set();
-    set.add(listener as Listener<string>);
-    this.#listeners.set(action, set);
+    const all = this.#listeners.get(action) ?? new Map<Listener<string>, Listener<string>>();
+    all.set(listener as Listener<string>, owned(listener as Listener<string>));
+    this.#listeners.set(action, all);
     return this;
   }
 
@@ -98,8 +100,8 @@ export class ProcessMessenger implements Messenger {
     return this;
   }
 
-  /** Takes an envelope that is for this process. A listener that throws on a plain message throws here. */
-  receive(envelope: Envelope): void {
+  /** Takes an envelope that is for this process. What a listener throws on a plain message goes to `fault`, or is thrown here. */
+  receive(envelope: Envelope, fault?: (error: unknown) => void): void {
     if (envelope.reply !== undefined) {
       const waiting = this.#waiting.get(envelope.reply);
       if (!waiting) return;
@@ -109,9 +111,9 @@ export class ProcessMessenger implements Messenger {
       else waiting.resolve(envelope.data);
       return;
     }
-    const listeners = [...this.#listeners.get(envelope.action) ?? []];
+    const listeners = [...this.#listeners.get(envelope.action)?.values() ?? []];
     if (envelope.request !== undefined) void this.#answer(envelope, listeners[0]);
-    else for (const listener of listeners) void listener(envelope.data, envelope);
+    else for (const listener of listeners) tell(listener, envelope, fault);
   }
 
   async #answer(envelope: Envelope, listener: Listener<string> | undefined): Promise<void> {
@@ -122,6 +124,16 @@ export class ProcessMessenger implements Messenger {
     } catch (error) {
       this.#post({ ...back, error: wire(error) });
     }
+  }
+}
+
+function tell(listener: Listener<string>, envelope: Envelope, fault?: (error: unknown) => void): void {
+  if (!fault) return void listener(envelope.data, envelope);
+  try {
+    const result: unknown = listener(envelope.data, envelope);
+    if (result instanceof Promise) result.catch(fault);
+  } catch (error) {
+    fault(error);
   }
 }
 

@@ -7,7 +7,9 @@ import { handleOf, ownPort, type RawHandle } from './raw-sockets.js';
 import { slowPath } from './slow-paths.js';
 
 /** libuv's pipe as Node wraps it: net.Socket can neither send a handle nor receive one. */
-interface NativePipe extends RawHandle {
+export interface NativePipe extends RawHandle {
+  /** Bytes that the kernel has not taken. */
+  readonly writeQueueSize: number;
   bind(file: string): number;
   listen(backlog: number): number;
   connect(request: object, file: string): number;
@@ -15,8 +17,6 @@ interface NativePipe extends RawHandle {
   readStart(): number;
   ref(): void;
   unref(): void;
-  /** Bytes that the kernel has not taken. */
-  readonly writeQueueSize: number;
   writeBuffer(request: object, data: Buffer): number;
   writeUtf8String(request: object, text: string, handle?: RawHandle): number;
   onread: (data?: ArrayBuffer) => void;
@@ -72,11 +72,8 @@ export class HandlePipe {
 
   /** In the process that `theirs` of a pair was sent to. What came is no pipe for handles, so its descriptor is opened as one. The first
    * is never closed: the two would close the same descriptor, and both live as long as this process. */
-  static of({ fd }: RawHandle, received: (text: string, handle: RawHandle | null) => void, ended: () => void): HandlePipe {
-    const { Pipe, constants } = natives();
-    const pipe = new Pipe(constants.IPC);
-    pipe.open(fd as number);
-    return new HandlePipe(pipe, received, ended);
+  static of(came: RawHandle, received: (text: string, handle: RawHandle | null) => void, ended: () => void): HandlePipe {
+    return new HandlePipe(openIpc(came), received, ended);
   }
 
   /** False when the other side is gone. */
@@ -92,6 +89,18 @@ export class HandlePipe {
     this.#pipe.close();
   }
 }
+
+/** Another handle, one that carries handles, for the descriptor of what came as a plain pipe. */
+export function openIpc({ fd }: RawHandle): NativePipe {
+  const { Pipe, constants } = natives();
+  const pipe = new Pipe(constants.IPC);
+  pipe.open(fd as number);
+  return pipe;
+}
+
+/** Sends a handle at once, or not at all. */
+export const passHandle = (pipe: NativePipe, handle: RawHandle): boolean =>
+  pipe.writeUtf8String(new (natives().WriteWrap)(), ' ', handle) === 0 && pipe.writeQueueSize === 0;
 
 export interface PipePair {
   ours: NativePipe;
@@ -128,7 +137,7 @@ function connected(): Promise<PipePair> {
     ours.close();
     throw error;
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    remove(dir);
   }
   return new Promise((resolve, reject) => {
     server.onconnection = (error, theirs) => {
@@ -151,6 +160,15 @@ function passingDir(): string {
     }
   }
   throw reason;
+}
+
+/** What stays of it is an empty directory; the pair would be lost with its descriptors. */
+function remove(dir: string): void {
+  try {
+    rmSync(dir, { recursive: true, force: true });
+  } catch {
+    // No descriptor is left to look into it, say.
+  }
 }
 
 /** What carries the bytes of a channel: a net.Socket in the master, less than that in a child. */

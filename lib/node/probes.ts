@@ -7,6 +7,7 @@ import * as ipcReader from './ipc-reader.js';
 import * as modules from './modules.js';
 import * as ownOutput from './own-output.js';
 import * as ofProcess from './process.js';
+import * as parkedSocket from './parked-socket.js';
 import * as rawSockets from './raw-sockets.js';
 import * as spawns from './spawns.js';
 
@@ -21,6 +22,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   'ipc-reader': ipcReader.probe,
   modules: modules.probe,
   'own-output': ownOutput.probe,
+  'parked-socket': parkedSocket.probe,
   process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
   spawns: spawns.probe,

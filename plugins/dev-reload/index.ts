@@ -27,7 +27,8 @@ export default definePlugin<DevReloadOptions>({
     let watcher: Watcher | null = null;
     let closeKeys: (() => void) | undefined;
 
-    const watch = () => {
+    const begin = master.guard('watching', (task: () => Promise<void>) => task());
+    const watch = master.guard('watching', () => {
       if (watcher || master.closing) return;
       const { target, files } = master;
       const watching = watcher = new Watcher({ ...options, dir: target.realDir, files, since }, {
@@ -36,8 +37,11 @@ export default definePlugin<DevReloadOptions>({
       });
       session.settle = (files) => watching.settle(files);
       const started = performance.now();
-      void watching.start().then((count) => master.logger.debug(`watching ${count} files (${Math.round(performance.now() - started)}ms)`));
-    };
+      void begin(async () => {
+        const count = await watching.start();
+        master.logger.debug(`watching ${count} files (${Math.round(performance.now() - started)}ms)`);
+      });
+    });
 
     master.spares.enabled = options.spare;
     master.fillsLeftSlots = true;

@@ -26,13 +26,17 @@ export class Session {
   #running: AbortController | null = null;
   #failure: Failure | null = null;
   #slow: NodeJS.Timeout | undefined;
+  readonly #begin: () => unknown;
+  readonly #tell: (failure: Failure) => unknown;
 
   constructor(master: Master, options: DevReloadOptions, terminal: Terminal, page: PageServer) {
     this.#master = master;
     this.#options = options;
     this.#terminal = terminal;
     this.#page = page;
-    this.changes = new Changes(options.debounce, () => void this.#run());
+    this.#begin = master.guard('reload', () => this.#run());
+    this.#tell = master.guard('telling a failure', (failure: Failure) => this.#fail(failure));
+    this.changes = new Changes(options.debounce, () => void this.#begin());
   }
 
   /** Set by who watches. */
@@ -54,19 +58,19 @@ export class Session {
   ask(reason: string): void {
     this.#asked = reason;
     this.#running?.abort();
-    void this.#run();
+    void this.#begin();
   }
 
   /** A child ended by itself: no new one before the next change. */
   crashed(child: ChildView, exit: ExitInfo): void {
     if (this.#running) return;
-    void this.#fail(childFailure(child, exit, this.dir));
+    void this.#tell(childFailure(child, exit, this.dir));
   }
 
   /** Before anybody was ever ready. */
   startFailed(error: Error): void {
     this.#stopWaiting();
-    if (!this.changes.pending) void this.#fail(this.#lastExit ?? this.#describe(error));
+    if (!this.changes.pending) void this.#tell(this.#lastExit ?? this.#describe(error));
   }
 
   /** Somebody can answer again, however that came about. */
@@ -89,7 +93,8 @@ export class Session {
     this.#stopWaiting();
     this.#lastExit = null;
     // With --inspect-brk it waits for a person.
-    if (this.#master.config.inspectBrk === false) this.#slow = setTimeout(() => void this.#tellSlow(), SLOW).unref();
+    if (this.#master.config.inspectBrk !== false) return;
+    this.#slow = setTimeout(this.#master.guard('a slow start', () => this.#tellSlow()), SLOW).unref();
   }
 
   /** Requests wait for an app that is merely slow; one that loops is shown as soon as that is sure. */

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
-import { ClusterError, listen, type Master, type RouteAnswer } from '../../lib/index.js';
+import { ClusterError, descriptorLimit, listen, type Master, type RouteAnswer } from '../../lib/index.js';
 
 /** A probe needs no longer for its request, ms. */
 const PATIENCE = 10_000;
@@ -41,7 +41,7 @@ export async function openPort(master: Master, owner: string, options: OpenPortO
       else send(response, request.method === 'HEAD', { status: 500, body: { error: 'no answer that can be sent' } });
     });
   });
-  server.on('connection', (socket) => places.take(socket));
+  server.on('connection', master.guard('health port', (socket: Socket) => places.take(socket)));
   await open(server, owner, port, host);
   server.on('error', (error) => master.logger.error(error));
   server.unref();
@@ -61,7 +61,8 @@ class Places {
   #count = 0;
 
   take(socket: Socket): void {
-    if (this.#count >= MAX_CONNECTIONS) {
+    // A master whose descriptors probes had taken could fork nobody.
+    if (this.#count >= Math.min(MAX_CONNECTIONS, descriptorLimit(this.#count) / 8)) {
       const [oldest] = this.#waiting;
       (oldest ?? socket).destroy();
       if (!oldest) return;

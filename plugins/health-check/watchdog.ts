@@ -4,6 +4,7 @@ import type { Sample } from './messages.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
 
+const LOOKING = 'looking for children that hang';
 /** A machine that is too busy may delay the verdict up to this many times `hangTimeout`. */
 const BENEFIT_OF_DOUBT = 2;
 /** A child that writes a heap snapshot does nothing else for a while: bytes a millisecond that it writes at the least. */
@@ -43,7 +44,7 @@ export class Watchdog {
 
   start(): void {
     this.#checkedAt = performance.now();
-    this.#timer = setInterval(() => this.#check(performance.now()), this.#period).unref();
+    this.#timer = setInterval(this.#master.guard(LOOKING, () => this.#check(performance.now())), this.#period).unref();
   }
 
   stop(): void {
@@ -57,14 +58,15 @@ export class Watchdog {
       for (const pulse of [...this.#pulses.ready(), ...this.#pulses.draining()]) pulse.heardAt = Math.min(now, pulse.heardAt + away);
     }
     // Timers come before reading: what the children have sent meanwhile is read first.
-    setImmediate(() => this.#look());
+    setImmediate(this.#master.guard(LOOKING, () => this.#look()));
   }
 
   #look(): void {
     this.#witness.look();
+    const suspect = this.#master.guard(LOOKING, (pulse: Pulse, silence: number) => this.#suspect(pulse, silence));
     for (const pulse of this.#pulses.ready()) {
       const silence = pulse.silence();
-      if (silence > this.#options.hangTimeout / 2 && !pulse.treated) void this.#suspect(pulse, silence);
+      if (silence > this.#options.hangTimeout / 2 && !pulse.treated) void suspect(pulse, silence);
     }
   }
 

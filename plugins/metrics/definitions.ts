@@ -61,6 +61,7 @@ export const definitions: readonly Definition[] = [
   },
   single('start_time_seconds', 'When the master started, since the epoch.', ({ startedAt }) => Date.parse(startedAt) / 1000),
   single('master_resident_memory_bytes', 'Resident memory of the master.', ({ master }) => master.rss),
+  single('faults_total', 'Errors in the master that nobody waits for, logged and survived.', ({ faults }) => faults, 'counter'),
   single('workers_ready', 'Workers that are ready.', ({ workers }) => workers.filter(({ state }) => state === 'ready').length),
   single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',
     ({ cut }) => cut, 'counter'),

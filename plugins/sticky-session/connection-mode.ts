@@ -2,7 +2,7 @@ import { peerAddress, type ConnectionRouting, type Master, type RawHandle } from
 import { addressKey, plainAddress } from './address-key.js';
 import { addressList, type StickyOptions } from './options.js';
 import type { ProxiedPeer } from './proxy-header.js';
-import { readProxyHeader } from './read-proxy-header.js';
+import { readProxyHeader, type Outcome } from './read-proxy-header.js';
 import { best } from './rendezvous.js';
 
 /** Milliseconds between two log lines about the same trouble. */
@@ -40,7 +40,7 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
     prepare(client, admit, drop) {
       const address = plainAddress(peerAddress(client) ?? '');
       if (address === '' || !trusted(address)) return admit();
-      readProxyHeader(client, options.headerTimeout, (outcome) => {
+      readProxyHeader(client, options.headerTimeout, master.guard('a PROXY header', (outcome: Outcome) => {
         if ('error' in outcome) {
           complain(address, outcome.error);
           drop();
@@ -49,7 +49,7 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
         }
         proxied.set(client, outcome.peer);
         admit(outcome.peer ?? undefined);
-      });
+      }));
     },
   };
 }

@@ -46,17 +46,18 @@ async function notify(master: Master, socket: string, watchdog: number | null): 
   let pending: NodeJS.Timeout | undefined;
   /** Soon, and for all that changes until then. */
   const tell = (): void => {
-    pending ??= setTimeout(() => {
+    pending ??= setTimeout(master.guard('telling the status', async () => {
       pending = undefined;
-      void master.status().then((status) => { if (!master.closing) notifier.say(`STATUS=${describe(status)}`); });
-    }, STATUS_PAUSE).unref();
+      const status = await master.status();
+      if (!master.closing) notifier.say(`STATUS=${describe(status)}`);
+    }), STATUS_PAUSE).unref();
   };
 
   hooks.clusterReady.tap(NAME, async () => {
     notifier.say('READY=1', `STATUS=${describe(await master.status())}`);
     if (watchdog === null) return;
     const beat = async (): Promise<void> => { if (isHealthy(await master.status(), watchdog)) notifier.say('WATCHDOG=1'); };
-    timers.push(setInterval(() => void beat(), watchdog / 2).unref());
+    timers.push(setInterval(master.guard('the watchdog\'s beat', beat), watchdog / 2).unref());
   });
   hooks.workerReady.tap(NAME, tell);
   hooks.workerExit.tap(NAME, tell);

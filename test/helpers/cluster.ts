@@ -29,6 +29,10 @@ export interface ClusterOptions {
   title?: string | false;
   /** Wait until all workers are ready. Default true. */
   ready?: boolean;
+  /** Another Node's path. */
+  node?: string;
+  /** How many descriptors the master, and so each of its children, may have. */
+  descriptors?: number;
   /** Flags for node itself. */
   execArgv?: string[];
   /** Deadline for ready in ms. */
@@ -109,7 +113,10 @@ export class TestCluster {
       HOME: this.tmp, XDG_RUNTIME_DIR: this.tmp, TMPDIR: this.tmp, HATCHERY_TEST: this.marker, ...options.env,
     };
     const flags = [...(port ? ['--port', String(port)] : []), ...(this.title ? ['--title', this.title] : []), ...(options.flags ?? [])];
-    this.process = spawn(node, [...(options.execArgv ?? []), bin, options.command ?? 'start', this.target, ...flags], {
+    const words = [options.node ?? node, ...(options.execArgv ?? []), bin, options.command ?? 'start', this.target, ...flags];
+    const limited = options.descriptors === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${options.descriptors}; exec "$@"`, 'sh'];
+    const [file = node, ...args] = [...limited, ...words];
+    this.process = spawn(file, args, {
       cwd: options.cwd ?? root, env: this.env, detached: true, stdio: options.stdio ?? ['ignore', 'pipe', 'pipe'],
     });
     this.pid = this.process.pid as number;

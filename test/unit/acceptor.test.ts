@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { ConnectionRouting, TakeUnserved } from '../../lib/api/plugin.js';
+import { Faults } from '../../lib/kit/faults.js';
 import { Acceptor } from '../../lib/master/connections/acceptor.js';
 import type { Answer, Handover } from '../../lib/master/connections/handover.js';
+import { Room } from '../../lib/master/connections/room.js';
 import { Routing } from '../../lib/master/connections/routing.js';
 import type { Child } from '../../lib/master/processes/child.js';
 import type { RawHandle } from '../../lib/node/raw-sockets.js';
@@ -26,7 +28,10 @@ function acceptor(t: TestContext, { patience = 10_000, ...taps }: ConnectionRout
   const state = { held: true, fallback: null as TakeUnserved | null };
   let listening = true;
   const handle: RawHandle = { close: () => { listening = false; } };
-  const it = new Acceptor(handle, { routing, held: () => state.held, fallback: () => state.fallback, patience });
+  const it = new Acceptor(handle, {
+    routing, room: new Room(() => 8, { warn() {} }), faults: new Faults(() => {}),
+    held: () => state.held, fallback: () => state.fallback, patience,
+  });
   const closed: string[] = [];
   const client = (name: string) => ({ name, close: () => { closed.push(name); } }) as RawHandle;
   const accept = (...names: string[]) => { for (const name of names) handle.onconnection?.(0, client(name)); };

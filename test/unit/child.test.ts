@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { childTable, type ChildEvent, type ChildState } from '../../lib/api/child.js';
 import type { BootInfo, ChildRole } from '../../lib/ipc/messages.js';
+import { Faults } from '../../lib/kit/faults.js';
 import { Child } from '../../lib/master/processes/child.js';
 import { watched } from '../helpers/fake-core.js';
 import { FakeForks, turns } from '../helpers/fake-forker.js';
@@ -17,7 +18,7 @@ function forked(t: TestContext, role: ChildRole = 'worker') {
   const child = new Child(process_, { role, id: 1, slot: 0, generation: 1 } as BootInfo, {
     ready: () => { said.push('ready'); },
     leaving: (_, reason) => { said.push(`leaving ${reason}`); },
-  }, START);
+  }, START, new Faults(() => {}));
   return { child, fake: forks.last, said };
 }
 
@@ -199,8 +200,8 @@ test('a process that never came to be: its error is the failure, and it is gone'
   const forks = new FakeForks();
   forks.failing = 'no descriptors';
   const spec = { role: 'worker' as const, slot: 0, generation: 1, env: {}, execArgv: [] };
-  const child =
-    new Child(forks.start(spec), { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo, { ready() {}, leaving() {} }, START);
+  const boot = { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo;
+  const child = new Child(forks.start(spec), boot, { ready() {}, leaving() {} }, START, new Faults(() => {}));
   assert.equal((await child.exited).code, 1);
   assert.equal(child.failure?.error.message, 'spawn EMFILE');
   assert.equal(child.pid, -1);

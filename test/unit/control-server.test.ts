@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { createServer, connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -9,6 +9,7 @@ import { ControlClient } from '../../lib/control/client.js';
 import type { Progress, Route, Status } from '../../lib/api/control.js';
 import { ControlServer, type Controlled } from '../../lib/control/server.js';
 import { ClusterError } from '../../lib/kit/errors.js';
+import { eventually } from '../helpers/eventually.js';
 
 const dir = mkdtempSync(path.join(os.tmpdir(), 'hc-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
@@ -155,4 +156,19 @@ test('a master that dies midway, hangs or has no socket is a clear error', async
   answer = null;
   await assert.rejects(client.status(100),
     { code: 'ERR_CLUSTER_CONTROL', message: 'the master of "fake" (pid 4711) did not answer within 100 ms' });
+});
+
+test('clients that say nothing, or nonsense, take no place from one that asks', async (t) => {
+  const { socket } = await serve(t);
+  let closed = 0;
+  const silent = await Promise.all(Array.from({ length: 200 }, (_, n) => new Promise<ReturnType<typeof connect>>((resolve) => {
+    const one = connect(socket, () => {
+      if (n % 2) one.write('\0\u00ff{]GET');
+      resolve(one);
+    });
+    one.resume().on('close', () => { closed++; }).on('error', () => {});
+  })));
+  t.after(() => { for (const one of silent) one.destroy(); });
+  assert.equal((await raw(socket, 'GET', '/status')).status, 200);
+  await eventually(() => closed >= 100);
 });

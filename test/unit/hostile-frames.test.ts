@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { Faults } from '../../lib/kit/faults.js';
 import { CHANNEL_FD } from '../../lib/ipc/channel.js';
 import type { BootInfo } from '../../lib/ipc/messages.js';
 import { Child } from '../../lib/master/processes/child.js';
@@ -25,7 +26,7 @@ test(`${FRAMES} mutated frames throw nothing (TEST_SEED=${SEED})`, async (t) => 
   const fork = (): Child => {
     const forked = forks.start({ role: 'worker', slot: 0, generation: 1, env: {}, execArgv: [] });
     const boot = { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo;
-    const child = new Child(forked, boot, { ready: () => {}, leaving: () => {} }, 1e6);
+    const child = new Child(forked, boot, { ready: () => {}, leaving: () => {} }, 1e6, new Faults(() => {}));
     child.channel.on('health.sample', (sample) => { assert.ok(Number.isFinite(sample.at)); }, isSample);
     child.channel.on('health.blocking', () => {}, isBlockingCall);
     return child;

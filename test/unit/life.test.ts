@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { Faults } from '../../lib/kit/faults.js';
 import { Life, threeStrikes, type Counts } from '../../lib/master/life.js';
 import { running } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';
@@ -8,7 +9,7 @@ function strikes(t: TestContext, seen: Partial<Counts & { expectsAgent: boolean;
   t.mock.timers.enable({ apis: ['setInterval'] });
   const now = { agent: 1, workers: 2, expectsAgent: true, pending: false, ...seen };
   const out: Counts[] = [];
-  const stop = threeStrikes(1_000, () => now, (counts) => { out.push(counts); });
+  const stop = threeStrikes(1_000, new Faults(() => {}), () => now, (counts) => { out.push(counts); });
   return { now, out, stop, check: (times: number) => t.mock.timers.tick(1_000 * times) };
 }
 

@@ -161,7 +161,7 @@ test('a listener of the master\'s own that throws is logged', async (t) => {
   const { core, forks, errors } = await cluster(t);
   core.post.messenger.on('news', () => { throw new Error('own mistake'); });
   forks.in(0).says({ action: 'news', to: 'master' });
-  assert.deepEqual(errors, ['own mistake']);
+  assert.deepEqual(errors, ['message "news": own mistake']);
 });
 
 test('the master asks and is answered', async (t) => {

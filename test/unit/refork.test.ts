@@ -134,17 +134,21 @@ for (const onLimit of ['degrade', 'exit'] as const) {
   });
 }
 
-test('a gate that refuses the fork: tried again after the longest wait', async (t) => {
+test('a gate that refuses the fork: tried again at once, and then after a growing wait', async (t) => {
   const { core, fake, death, forks, slot } = await cluster(t);
   let refuse = true;
   core.hooks.beforeForkWorker.tapPromise('moody', async () => { if (refuse) throw new Error('not now'); });
   await death();
-  t.mock.timers.tick(0);
-  await turns();
-  assert.equal(slot.refork.delay, 15_000);
-  assertSound(fake, 'refused');
+  const waits: (number | null)[] = [];
+  for (let n = 0; n < 4; n++) {
+    t.mock.timers.tick(slot.refork.delay ?? 0);
+    await turns();
+    waits.push(slot.refork.delay);
+    assertSound(fake, 'refused');
+  }
+  assert.deepEqual(waits, [0, 0, 100, 200]);
   refuse = false;
-  t.mock.timers.tick(15_000);
+  t.mock.timers.tick(200);
   await turns();
   assert.equal(forks.of(0).length, 2);
 });

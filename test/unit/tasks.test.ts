@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ClusterError } from '../../lib/kit/errors.js';
+import { Faults } from '../../lib/kit/faults.js';
 import { Logger } from '../../lib/kit/logger.js';
 import { Tasks } from '../../lib/master/operations/tasks.js';
 import { watched } from '../helpers/fake-core.js';
@@ -10,7 +11,8 @@ const closing = new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing 
 
 /** Tasks that are open, and work whose end the test decides. */
 function queue({ open = true } = {}) {
-  const tasks = new Tasks(new Logger({ label: 'test', level: 'silent', format: 'text', output: { write() {} } }));
+  const logger = new Logger({ label: 'test', level: 'silent', format: 'text', output: { write() {} } });
+  const tasks = new Tasks(logger, new Faults(() => {}));
   if (open) tasks.open();
   const began: string[] = [];
   const work = (name: string) => {

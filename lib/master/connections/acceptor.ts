@@ -1,7 +1,10 @@
 import type { TakeUnserved } from '../../api/plugin.js';
+import type { Faults } from '../../kit/faults.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
+import { ListeningSocket } from './listening-socket.js';
+import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
 interface Pending {
@@ -30,6 +33,8 @@ interface Place {
 
 export interface AcceptorOptions {
   routing: Routing;
+  faults: Faults;
+  room: Room;
   held(): boolean;
   /** What takes connections in place of letting them wait while there is no worker. */
   fallback(): TakeUnserved | null;
@@ -53,8 +58,7 @@ const LOOK = 1_000;
 export class Acceptor {
   /** What identifies the address in node:cluster's messages. */
   key = '';
-  readonly handle: RawHandle;
-  readonly #closeHandle: () => void;
+  readonly #socket: ListeningSocket;
   /** In the order in which they became free. */
   readonly #free = new Set<Member>();
   readonly #members = new Map<Child, Member>();
@@ -64,24 +68,27 @@ export class Acceptor {
   readonly #preparing = new Set<RawHandle>();
   readonly #options: AcceptorOptions;
   readonly #created = performance.now();
-  #listening = true;
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(handle: RawHandle, options: AcceptorOptions) {
-    this.handle = handle;
     this.#options = options;
-    this.#closeHandle = handle.close.bind(handle);
+    this.#socket = new ListeningSocket(handle, options.faults.guard('connection', (error: number, client?: RawHandle) => {
+      if (!error && client) this.accept(client);
+    }), options);
     this.take();
   }
 
   /** Makes this the receiver of the handle's connections, and keeps the handle open when Node drops its last worker. */
   take(): void {
-    this.handle.onconnection = (error, client) => {
-      if (!error && client) this.accept(client);
-    };
+    this.#socket.take();
     this.handle.close = () => {
       if (!this.#options.held()) this.close();
     };
+  }
+
+  /** What node:cluster has of it. */
+  get handle(): RawHandle {
+    return this.#socket.handle;
   }
 
   get members(): number {
@@ -92,6 +99,11 @@ export class Acceptor {
     let count = this.#shared.length;
     for (const { queue } of this.#places.values()) count += queue.length;
     return count;
+  }
+
+  /** In the master, for whatever reason. */
+  get #held(): number {
+    return this.waiting + this.#preparing.size;
   }
 
   /** A connection is on its way to a worker, or will be. */
@@ -109,6 +121,7 @@ export class Acceptor {
   accept(client: RawHandle): void {
     const pending: Pending = { client, slot: undefined, note: undefined, since: performance.now() };
     const { routing } = this.#options;
+    if (!this.#socket.admits(client, this.#held)) return client.close();
     if (!routing.prepares) return this.#route(pending);
     this.#preparing.add(client);
     const known = () => this.#preparing.delete(client);
@@ -146,9 +159,7 @@ export class Acceptor {
 
   /** Ends listening; what waits is still handed out while there is a worker. */
   stopListening(): void {
-    if (!this.#listening) return;
-    this.#listening = false;
-    this.#closeHandle();
+    this.#socket.close();
   }
 
   close(): void {
@@ -219,13 +230,14 @@ export class Acceptor {
       }
       // Lost with its worker, which never read from it, or refused: another one takes it.
       if (answer === 'lost') this.leave(member.child);
-      else setTimeout(() => this.#next(member), REFUSED);
+      else setTimeout(this.#options.faults.guard('connection', () => this.#next(member)), REFUSED);
       this.#route(pending, true);
     } });
   }
 
   /** Gives a member its next connection, or notes that it is free. */
   #next(member: Member): void {
+    this.#socket.relieved(this.#held);
     if (member.busy || this.#members.get(member.child) !== member) return;
     const place = this.#place(member.child.slot);
     const pending = (place.members[0] === member ? place.queue.shift() : undefined) ?? this.#shared.shift();
@@ -234,14 +246,16 @@ export class Acceptor {
     if (place.members[0] === member) place.stalledSince = null;
   }
 
+
   #wait(queue: Pending[], pending: Pending, front: boolean): void {
     const fallback = this.#members.size > 0 ? null : this.#options.fallback();
     if (fallback) fallback(pending.client, (client) => this.acceptAgain(client, pending.note));
-    else if (this.#members.size === 0 && !(this.#listening && this.#options.held())) pending.client.close();
+    else if (this.#members.size === 0 && !(this.#socket.listening && this.#options.held())) pending.client.close();
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);
-      this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(LOOK, this.#options.routing.patience / 4 + 1));
+      const sweep = this.#options.faults.guard('connections that wait', () => this.#sweep());
+      this.#sweeper ??= setInterval(sweep, Math.min(LOOK, this.#options.routing.patience / 4 + 1));
     }
   }
 
@@ -257,7 +271,8 @@ export class Acceptor {
     for (const [slot, { queue }] of this.#places) {
       if (queue.length > 0 && this.#unavailable(slot)) for (const pending of queue.splice(0)) this.#route(pending);
     }
-    if (this.waiting > 0) return;
+    this.#socket.relieved(this.#held);
+    if (this.waiting > 0 || this.#socket.paused) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { message, word, type Handed } from '../../ipc/messages.js';
+import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { hearInternal, isClusters, newConnection, sendHandle } from '../../node/cluster.js';
 import { HandlePipe, pipePair } from '../../node/handle-pipe.js';
@@ -31,22 +32,26 @@ let sequence = 0;
  */
 export class Handover {
   readonly #process: ChildProcess;
+  readonly #faults: Faults;
   readonly #misused: (reason: string) => void;
   /** Sent over Node's channel and not answered. */
   readonly #sent = new Map<number, Gift>();
   /** For the pipe, the first of them under way. */
   readonly #queue: Gift[] = [];
   #pipe: HandlePipe | null = null;
+  /** The worker's end of it, until that has it: it never says so when it dies before. */
+  #theirs: RawHandle | null = null;
   #piped: 'no' | 'asked' | 'yes' = 'no';
   #ended = false;
 
   /** `misused`: it says what it cannot mean. */
-  constructor(process_: ChildProcess, misused: (reason: string) => void) {
+  constructor(process_: ChildProcess, faults: Faults, misused: (reason: string) => void) {
     this.#process = process_;
+    this.#faults = faults;
     this.#misused = misused;
-    hearInternal(process_, (said) => {
+    hearInternal(process_, faults.guard('hand-over', (said) => {
       if (isClusters(said) && said.ack !== undefined && said.ack < 0) this.#settle(said.ack, said.accepted === true ? 'taken' : 'refused');
-    });
+    }));
   }
 
   /** Hands a connection to the worker's listener `key`; `note` goes along. The caller keeps it until it is answered, and closes it. */
@@ -61,10 +66,10 @@ export class Handover {
     const number = --sequence;
     const { key, note, client } = gift;
     this.#sent.set(number, gift);
-    sendHandle(this.#process, newConnection(key, number, note), client, (error) => {
+    sendHandle(this.#process, newConnection(key, number, note), client, this.#faults.guard('hand-over', (error: Error | null) => {
       if (error) this.#settle(number, 'lost');
-    });
-    if (this.#piped === 'no') void this.#ask();
+    }));
+    if (this.#piped === 'no') this.#faults.watch('hand-over', this.#ask());
   }
 
   /** What Node's channel was to bring and has not been answered never will be. */
@@ -76,6 +81,7 @@ export class Handover {
   end(): void {
     this.#ended = true;
     this.#pipe?.close();
+    this.#closeTheirs();
     this.disconnected();
     for (const { answered } of this.#queue.splice(0)) answered('lost');
   }
@@ -89,8 +95,16 @@ export class Handover {
       pair.theirs.close();
       return;
     }
-    this.#pipe = new HandlePipe(pair.ours, (text, handle) => this.#heard(text, handle), () => this.end());
-    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => pair.theirs.close());
+    this.#pipe = new HandlePipe(pair.ours,
+      this.#faults.guard('hand-over', (text: string, handle: RawHandle | null) => this.#heard(text, handle)),
+      this.#faults.guard('hand-over', () => this.end()));
+    this.#theirs = pair.theirs;
+    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => this.#closeTheirs());
+  }
+
+  #closeTheirs(): void {
+    this.#theirs?.close();
+    this.#theirs = null;
   }
 
   #heard(text: string, handle: RawHandle | null): void {

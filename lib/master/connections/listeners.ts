@@ -1,6 +1,7 @@
 import net, { type Server } from 'node:net';
 import type { TakeUnserved } from '../../api/plugin.js';
 import { message as hatchery } from '../../ipc/messages.js';
+import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
 import {
@@ -11,6 +12,7 @@ import { guardErrors } from '../../node/cluster-ends.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
+import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
 const debug = createDebug('hatchery:listeners');
@@ -40,10 +42,14 @@ export class Listeners {
   readonly #mark = Math.random().toString(36).slice(2);
   readonly #patience: number;
   readonly #routing: Routing;
+  readonly #room: Room;
+  readonly #faults: Faults;
   readonly #restore: () => void;
 
   /** `patience`: milliseconds a connection waits for a worker. */
-  constructor(patience: number, routing: Routing) {
+  constructor(patience: number, routing: Routing, room: Room, faults: Faults) {
+    this.#room = room;
+    this.#faults = faults;
     this.#patience = patience;
     this.#routing = routing;
     this.#restore = this.#intercept();
@@ -69,23 +75,23 @@ export class Listeners {
   /** Must be called right after the fork, before the worker can have said anything. */
   watch(child: Child): void {
     const { process: proc } = child;
-    hearInternal(proc, (message, handle) => this.#heard(child, message, handle), () => { this.#asking = null; });
-    seeSent(proc, (message) => this.#said(child, message));
+    const guard = <Args extends unknown[]>(then: (...args: Args) => void) => this.#faults.guard(`worker#${child.slot}: addresses`, then);
+    hearInternal(proc, guard((message, handle) => this.#heard(child, message, handle)), () => { this.#asking = null; });
+    seeSent(proc, guard((message) => this.#said(child, message)));
     const gone = () => {
       this.leave(child);
     };
     // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
     // way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
-    proc.once('disconnect', () => {
+    proc.once('disconnect', guard(() => {
       gone();
       child.handover?.disconnected();
+    }));
+    const end = guard(() => {
+      gone();
+      child.handover?.end();
     });
-    proc.once('exit', () => {
-      setTimeout(() => {
-        gone();
-        child.handover?.end();
-      }, UNREAD);
-    });
+    proc.once('exit', () => { setTimeout(end, UNREAD); });
   }
 
   /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
@@ -140,7 +146,8 @@ export class Listeners {
 
   #acceptor(handle: RawHandle): Acceptor {
     return new Acceptor(handle, {
-      routing: this.#routing, held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
+      routing: this.#routing, room: this.#room, faults: this.#faults,
+      held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
     });
   }
 
@@ -175,12 +182,12 @@ export class Listeners {
     this.#shared.get(query)?.users.add(child);
     // After the answer is on its way: a worker refuses connections for a key it does not know yet. And the first answer
     // for an address is given just before its handle is taken over.
-    queueMicrotask(() => {
+    queueMicrotask(this.#faults.guard(`worker#${child.slot}: joins`, () => {
       const acceptor = this.#acceptors.get(query);
       if (!acceptor) return;
       acceptor.key = message.key ?? query;
       acceptor.join(child);
-    });
+    }));
   }
 
   /** What node:cluster makes while it answers a worker's request for an address is that address's. */
@@ -189,7 +196,7 @@ export class Listeners {
       server: (server) => {
         const key = this.#asking;
         this.#asking = null;
-        if (key !== null) this.#adopt(key, server);
+        if (key !== null) this.#faults.run(key, () => this.#adopt(key, server));
       },
       handle: (make) => {
         const key = this.#asking;
@@ -221,13 +228,13 @@ export class Listeners {
     let handle: RawHandle | null = null;
     server.prependOnceListener('listening', () => { handle = handleOf(server); });
     // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
-    process.nextTick(() => server.once('listening', () => {
+    process.nextTick(() => server.once('listening', this.#faults.guard(key, () => {
       if (!handle) return;
       debug('taking over %s', key);
       if (parked) parked.take();
       else this.#acceptors.set(key, this.#acceptor(handle));
       for (const client of waiting) this.#acceptors.get(key)?.accept(client);
-    }));
+    })));
   }
 
   #share(key: string, handle: RawHandle): void {

@@ -1,6 +1,7 @@
 import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned } from '../../kit/faults.js';
 import { isObject, show } from '../../kit/misuse.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
@@ -140,6 +141,8 @@ export class Routing {
   }
 }
 
+type Pick = NonNullable<ConnectionRouting['pick']>;
+type Prepare = NonNullable<ConnectionRouting['prepare']>;
 function faultOf(routing: unknown): string | undefined {
   if (!isObject(routing)) return `expected { pick, patience, prepare }, found ${show(routing)}`;
   for (const name of ['pick', 'prepare']) {
@@ -155,7 +158,7 @@ function faultOf(routing: unknown): string | undefined {
 function bound(routing: ConnectionRouting): ConnectionRouting {
   return {
     patience: routing.patience,
-    ...(routing.pick ? { pick: (...args) => routing.pick?.(...args) } : {}),
-    ...(routing.prepare ? { prepare: (...args) => routing.prepare?.(...args) } : {}),
+    ...(routing.pick ? { pick: owned<Parameters<Pick>, ReturnType<Pick>>((...args) => routing.pick?.(...args)) } : {}),
+    ...(routing.prepare ? { prepare: owned<Parameters<Prepare>, void>((...args) => routing.prepare?.(...args)) } : {}),
   };
 }

@@ -58,7 +58,7 @@ export async function closeAndExit(core: Core, reason: string, options: CloseOpt
 }
 
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {
-  const { life, hooks, logger, tasks, spares, listeners, reaper, leftovers, installation, dir, agent, workers, cleanup } = core;
+  const { life, hooks, logger, faults, tasks, spares, listeners, reaper, leftovers, installation, dir, agent, workers, cleanup } = core;
   const gate = (passed: Promise<unknown>) => Promise.race([
     passed,
     life.hurried.then(() => delay(GATE_IN_A_HURRY, undefined, { ref: false })),
@@ -68,18 +68,17 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   tasks.close(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
   logger.info(`closing (${reason})`);
   for (const slot of [agent, ...workers.slots]) slot.refork.cancel();
-  const killed = life.hurried.then(() => kill(core));
-  await gate(hooks.beforeClose.promise(reason));
-  await Promise.race([drain(core), killed]);
+  const step = (passed: Promise<unknown>) => passed.catch((error: unknown) => faults.caught(`close (${reason})`, error));
+  const killed = step(life.hurried.then(() => kill(core)));
+  await step(gate(hooks.beforeClose.promise(reason)));
+  await Promise.race([step(drain(core)), killed]);
   // A fork that was under way when the close came.
-  await kill(core);
-  await leftovers.end(life.hurried);
-  listeners.end();
-  await gate(hooks.closed.promise(reason));
-  installation.release();
-  dir.remove();
-  reaper.end();
-  for (const undo of cleanup.reverse()) undo();
+  await step(kill(core));
+  await step(leftovers.end(life.hurried));
+  faults.run('listeners', () => listeners.end());
+  await step(gate(hooks.closed.promise(reason)));
+  const undo = [() => installation.release(), () => dir.remove(), () => reaper.end(), ...cleanup.reverse()];
+  for (const one of undo) faults.run(`close (${reason})`, one);
   life.enter('closed');
   logger.info(`exit with code:${code}`);
   await outletsSettled(LAST_WORDS);

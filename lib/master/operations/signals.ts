@@ -43,11 +43,11 @@ export function listenToSignals(core: Core): () => void {
     if (!core.life.closing) {
       closedAt = now;
       core.logger.info(`receive signal ${signal}, closing`);
-      void closeAndExit(core, signal);
+      core.faults.watch(signal, closeAndExit(core, signal));
     } else if (now - closedAt > ONE_PRESS) {
       // A close is under way already, asked for by `stop` perhaps: then the first signal hurries.
       core.logger.warn(`receive signal ${signal} again, killing what is left`);
-      void close(core, signal, { force: true });
+      core.faults.watch(signal, close(core, signal, { force: true }));
     }
   };
   const handlers: Partial<Record<NodeJS.Signals, (signal: NodeJS.Signals) => void>> = {
@@ -69,7 +69,8 @@ export function listenToSignals(core: Core): () => void {
     mindTerminal((signal) => core.logger.warn(`${signal} is the terminal's here: \`framework scale\` changes the number of workers`));
   }
   const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
-    .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name));
+    .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name))
+    .map(([name, handler]) => [name, core.faults.guard(name, handler)] as const);
   for (const [name, handler] of known) process.on(name, handler);
   if (process.platform !== 'win32' && !process.listeners('SIGUSR1').includes(ignore)) process.on('SIGUSR1', ignore);
   return () => { for (const [name, handler] of known) process.removeListener(name, handler); };

@@ -56,14 +56,15 @@ async function takeBalance({ inheritedSockets }: Core, { balance, host, port, pa
 }
 
 async function startChildren(core: Core): Promise<void> {
-  const { life, hooks, releases, tasks, forker, agent, workers } = core;
+  const { life, hooks, faults, releases, tasks, forker, agent, workers } = core;
   const count = releases.current.loaded.config.workers;
   let failure: Error | undefined;
   try {
     if (forker.wantsAgent(releases.current)) {
       const ready = agent.start(releases.current);
       // After the agent's own fork, which comes in this turn of the event loop.
-      setImmediate(() => { if (!life.closing && !workers.pending) forker.warm(count, releases.current); });
+      const warm = (): void => { if (!life.closing && !workers.pending) forker.warm(count, releases.current); };
+      setImmediate(faults.guard('spare processes', warm));
       await tasks.orClosed(Promise.race([ready, life.mistaken]));
     }
     life.enter('agentReady');
@@ -81,14 +82,14 @@ async function startChildren(core: Core): Promise<void> {
 
 /** All are ready for the first time: at the start, or in development after a restart that mended one. */
 export async function allReady(core: Core): Promise<void> {
-  const { life, hooks, logger, releases, tasks, workers, agent, options, cleanup } = core;
+  const { life, hooks, logger, faults, releases, tasks, workers, agent, options, cleanup } = core;
   if (life.announced) return;
   life.announced = true;
   const address = addressOf(workers);
   await tasks.orClosed(hooks.clusterReady.promise(address, [...agent.children(), ...workers.children()]));
   const took = Date.now() - life.startedAt.getTime();
   logger.info(`${releases.current.loaded.config.title} started on ${address ? formatAddress(address) : 'no address'} (${took}ms)`);
-  cleanup.push(threeStrikes(options.checkInterval, () => count(core), (counts) => {
+  cleanup.push(threeStrikes(options.checkInterval, faults, () => count(core), (counts) => {
     logger.error(`ClusterWorkerExceptionError: nobody is left to serve (agent: ${counts.agent}, workers: ${counts.workers})`);
     life.giveUp('ClusterWorkerExceptionError');
   }));

@@ -1,5 +1,6 @@
 import type { Progress } from '../../api/control.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned, type Faults } from '../../kit/faults.js';
 import type { Logger } from '../../kit/logger.js';
 
 interface Waiting {
@@ -31,9 +32,11 @@ export class Tasks {
   readonly #waits = new Set<(error: Error) => void>();
   readonly #listeners = new Set<(progress: Progress) => void>();
   readonly #logger: Logger;
+  readonly #faults: Faults;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, faults: Faults) {
     this.#logger = logger;
+    this.#faults = faults;
   }
 
   /** The name of what is under way. */
@@ -107,12 +110,13 @@ export class Tasks {
   step(task: Progress['task'], text: string, { slot, pid }: Pick<Progress, 'slot' | 'pid'> = {}): void {
     this.#logger.info(text);
     const progress: Progress = { task, text, slot, pid };
-    for (const listener of this.#listeners) listener(progress);
+    for (const listener of this.#listeners) this.#faults.run('progress', () => listener(progress));
   }
 
   onProgress(listener: (progress: Progress) => void): () => void {
-    this.#listeners.add(listener);
-    return () => { this.#listeners.delete(listener); };
+    const own = owned(listener);
+    this.#listeners.add(own);
+    return () => { this.#listeners.delete(own); };
   }
 
   async #perform<T>(name: string, task: () => Promise<T>): Promise<T> {
@@ -122,7 +126,7 @@ export class Tasks {
     } finally {
       this.#current = null;
       // Whoever waited for this one hears of it first.
-      setImmediate(() => this.#next());
+      setImmediate(this.#faults.guard('tasks', () => this.#next()));
     }
   }
 

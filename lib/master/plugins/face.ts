@@ -72,6 +72,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     privateDir: () => core.dir.folder(name.replaceAll(/[^\w.@-]+/g, '-')),
     holdSocket: (file, mode) => HeldSocket.open(name, file, mode),
     takeUnserved: (take) => { listeners.fallback = take && aFunction('takeUnserved', take); },
+    guard: (what, task) => core.faults.guard(`plugin "${name}": ${what}`, aFunction('guard', task)),
     listenForWorkers: () => listeners.open(releases.current.loaded.config),
     spares: {
       get enabled() { return spares.enabled; },

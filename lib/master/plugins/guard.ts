@@ -1,6 +1,7 @@
 import { type HookName, type Hooks, type TapRecord, noteOfHook } from '../../api/hooks.js';
 import { speakingAs } from '../../ipc/declarations.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { inTime } from '../../kit/time.js';
 
@@ -41,7 +42,7 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
           `plugin "${tap.name}" failed in hook ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 
         if (isAsync) {
-          const fn = tap.type === 'async' ? fromCallback(tap.fn) : tap.fn;
+          const fn = owned(tap.type === 'async' ? fromCallback(tap.fn) : tap.fn);
           const guarded = async (...args: unknown[]) => {
             const started = performance.now();
             try {
@@ -58,10 +59,11 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
           return { ...tap, type: 'promise', fn: guarded };
         }
 
+        const fn = owned(tap.fn);
         const guarded = (...args: unknown[]) => {
           const started = performance.now();
           try {
-            const result = speakingAs(tap.name, () => tap.fn(...args));
+            const result = speakingAs(tap.name, () => fn(...args));
             if (isPromise(result)) {
               result.then(undefined, (error) => onError(named(error)));
               return kind === 'waterfall' ? args[0] : undefined;

@@ -1,5 +1,6 @@
 import { isBuiltIn } from '../../config/plugin-objects.js';
 import { ClusterError } from '../../kit/errors.js';
+import { runOwned } from '../../kit/faults.js';
 import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { checked, importPlugin, whereIn, type Found, type Given, type Where } from './check.js';
@@ -47,7 +48,9 @@ async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its, ours));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
   try {
-    await inTime(hookTimeout, async () => plugin.apply(face, options), late);
+    const apply = async (): Promise<void> => plugin.apply(face, options);
+    // What it begins, and fails later, is told with its name. Of ours no mistakes are expected, and it would slow each promise down.
+    await inTime(hookTimeout, ours ? apply : () => runOwned(plugin.name, apply), late);
   } catch (error) {
     const { applyFailure } = await import('./mistakes.js');
     throw applyFailure(plugin.name, error, missed, Object.keys(core.hooks));

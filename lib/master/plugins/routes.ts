@@ -1,5 +1,6 @@
 import type { Route } from '../../api/control.js';
 import { ClusterError } from '../../kit/errors.js';
+import { owned } from '../../kit/faults.js';
 import { isObject, show } from '../../kit/misuse.js';
 
 /** Answered on the control socket before any plugin is asked (control/server.ts). */
@@ -22,7 +23,8 @@ export class Routes {
     if (owner === plugin) throw refused(`${name} is given twice`);
     if (owner !== undefined) throw refused(`${name} belongs to ${OWN.includes(route.path) ? owner : `plugin "${owner}"`} already`);
     this.#owners.set(name, plugin);
-    this.list.push(route);
+    const { method, path, open, handler } = route;
+    this.list.push({ method, path, open, handler: owned(handler) });
   }
 }
 

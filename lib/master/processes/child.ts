@@ -11,6 +11,7 @@ import {
 } from '../../ipc/messages.js';
 import { MOST_ADDRESSES, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
+import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
 import { guardNode } from './node-messages.js';
@@ -39,8 +40,8 @@ export interface ForkPlace {
 export interface Forked {
   process: ChildProcess;
   worker: Worker | null;
-  /** SIGKILL, with everything it has started. */
-  kill(): void;
+  /** SIGKILL, with everything it has started. Resolves when the signals are sent. */
+  kill(): void | Promise<void>;
 }
 
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
@@ -96,7 +97,10 @@ export class Child implements ChildView {
 
   readonly #forked: Forked;
   readonly #listener: ChildListener;
+  readonly #faults: Faults;
   readonly #startedTick = performance.now();
+  /** Milliseconds of a drain, as it was told at its boot. */
+  readonly #longest: number;
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires (performance.now()). */
   #deadline = 0;
@@ -107,14 +111,16 @@ export class Child implements ChildView {
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
 
-  constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number) {
+  constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number, faults: Faults) {
     this.#forked = forked;
+    this.#faults = faults;
     this.process = forked.process;
-    this.handover = forked.worker && new Handover(forked.process, (reason) => this.cutOff(reason));
+    this.handover = forked.worker && new Handover(forked.process, faults, (reason) => this.cutOff(reason));
     this.role = boot.role;
     this.id = boot.id;
     this.slot = boot.slot;
     this.generation = boot.generation;
+    this.#longest = boot.timeout;
     this.pid = forked.process.pid ?? -1;
     this.#listener = listener;
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
@@ -124,7 +130,9 @@ export class Child implements ChildView {
     const streams = forked.process.stdio as typeof forked.process.stdio | undefined;
     const misused = (reason: string) => this.cutOff(reason);
     const intake = new Intake();
-    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket, { guard: { intake, misused } });
+    this.channel = new Channel((streams?.[CHANNEL_FD] ?? new PassThrough().destroy()) as Socket, {
+      guard: { intake, misused }, fault: (type, error) => faults.caught(`${this.#name}: "${type}"`, error),
+    });
     guardNode(forked.process, intake, misused);
     this.#listen();
     this.channel.send('child.boot', boot);
@@ -154,33 +162,41 @@ export class Child implements ChildView {
       this.waiting = null;
     }, valid['child.cut']);
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
-    this.process.on('message', (message) => this.deliver(message));
+    this.process.on('message', this.#guard('message', (message) => this.deliver(message)));
     // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
     // ours as well, and 'exit' may come after both (docs/decisions/node-facts.md, 3).
     worker?.on('disconnect', () => {
-      setTimeout(() => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }, SETTLE);
+      setTimeout(this.#guard('disconnect', () => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }), SETTLE);
     });
     channel.onClose(() => {
-      setTimeout(() => {
+      setTimeout(this.#guard('lost channel', () => {
         if (this.state === 'exited' || this.state === 'killing') return;
         this.causeOfDeath ??= 'lostChannel';
         void this.kill('abort');
-      }, LOST).unref();
+      }), LOST).unref();
     });
     // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
     worker?.on('error', () => {});
-    this.process.on('error', (error) => {
+    this.process.on('error', this.#guard('error', (error: Error) => {
       debug('%s#%d: %s', this.role, this.id, error.message);
       if (this.process.pid !== undefined) return;
       this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
       this.#gone(1, null);
-    });
-    this.process.once('exit', (code, signal) => {
-      const gone = () => this.#gone(code, signal);
+    }));
+    this.process.once('exit', this.#guard('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+      const gone = this.#guard('exit', () => this.#gone(code, signal));
       if (!channel.open) return gone();
       channel.onClose(gone);
       setTimeout(gone, SETTLE).unref();
-    });
+    }));
+  }
+
+  get #name(): string {
+    return this.role === 'agent' ? 'agent' : `worker#${this.slot}`;
+  }
+
+  #guard<Args extends unknown[]>(what: string, then: (...args: Args) => unknown): (...args: Args) => void {
+    return this.#faults.guard(`${this.#name}: ${what}`, then);
   }
 
   /** Asks it to drain and exit within `timeout` ms; kills it with its tree when it does not. */
@@ -206,7 +222,7 @@ export class Child implements ChildView {
     this.intent = this.intent && this.intent !== 'stop' ? this.intent : reason;
     if (reason === 'unresponsive' || reason === 'startTimeout') this.intent = reason;
     this.#apply('kill');
-    this.#forked.kill();
+    void this.#faults.run(`${this.#name}: kill`, () => this.#forked.kill());
     return this.exited;
   }
 
@@ -221,6 +237,14 @@ export class Child implements ChildView {
       this.#overdue = deadline;
       void this.kill(this.intent ?? 'signal');
     });
+  }
+
+  /** After a fault: an end that was not seen, or a signal that was not sent, is seen to now. */
+  lookAgain(): void {
+    const { exitCode, signalCode } = this.process;
+    if (this.pid > 0 && (exitCode !== null || signalCode !== null)) this.#gone(exitCode, signalCode);
+    else if (this.state === 'killing') void this.#faults.run(`${this.#name}: kill`, () => this.#forked.kill());
+    else if (this.state === 'draining' && this.#timer === undefined) this.limit(this.#longest);
   }
 
   /** Resolves when it is ready or gone. */
@@ -249,7 +273,7 @@ export class Child implements ChildView {
     if (!childTable[this.state].close) return;
     this.intent = reason;
     this.#apply('close');
-    this.#listener.leaving(this, reason);
+    this.#faults.run(`${this.#name}: leaving`, () => this.#listener.leaving(this, reason));
   }
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
@@ -278,7 +302,7 @@ export class Child implements ChildView {
     if (to === 'ready') this.readyAt = Date.now();
     debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
     if (to === 'ready') {
-      this.#listener.ready(this);
+      this.#faults.run(`${this.#name}: ready`, () => this.#listener.ready(this));
       this.#resolveReady();
     }
     if (from === 'ready') this.#resolveLeft();
@@ -296,7 +320,7 @@ export class Child implements ChildView {
   #arm(ms: number, then: () => void): void {
     this.#disarm();
     this.#deadline = performance.now() + ms;
-    this.#timer = setTimeout(then, ms);
+    this.#timer = setTimeout(this.#guard('time limit', then), ms);
   }
 
   #disarm(): void {

@@ -7,6 +7,7 @@ import type { Deadlines } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { MARK, WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
+import type { Faults } from '../../kit/faults.js';
 import type { LogFiles } from '../../kit/log-files.js';
 import { killTree } from '../../kit/processes.js';
 import { withOwnPipes } from '../../node/own-output.js';
@@ -32,6 +33,7 @@ export interface ForkerNeeds {
   readonly parts: Parts;
   readonly logFiles: LogFiles;
   readonly inheritedSockets: Record<string, number>;
+  readonly faults: Faults;
 }
 
 export interface ForkListener extends ChildListener {
@@ -58,8 +60,7 @@ export class Forker {
 
   /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. */
   async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
-    const { hooks, spares, listeners, reaper } = this.#needs;
-    const { config } = release.loaded;
+    const { hooks, spares } = this.#needs;
     const spec = specOf(role, slot, release);
     await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
     listener.starts();
@@ -67,22 +68,38 @@ export class Forker {
     const boot = this.#boot(role, slot, release, place.root);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, release);
+    try {
+      const child = this.#childOf(forked, boot, spec, release, listener);
+      if (key !== null) this.#prepareNext(child, spec, key, release);
+      (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
+      return child;
+    } catch (error) {
+      // Nobody would know of it.
+      void forked.kill();
+      throw error;
+    }
+  }
+
+  #childOf(forked: Forked, boot: BootInfo, spec: ForkSpec, { loaded: { config } }: Release, listener: ForkListener): Child {
+    const { listeners, reaper, faults } = this.#needs;
     const { pid } = forked.process;
     // Before it is told what to run: if that loops, nobody else could end it once the master is gone.
     if (pid !== undefined) reaper.add(pid);
     holdsPort(spec.execArgv, forked.process);
     // Under --inspect-brk a child waits for a person.
-    const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST);
+    const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST, faults);
     // Where descriptors are used up there is not even a channel to watch.
-    if (role === 'worker' && pid !== undefined) listeners.watch(child);
-    if (key !== null) {
-      // Its place is looked up when it comes to be: log files may have been opened anew by then.
-      const spare = () => this.#spare(spec, this.#place(release), release);
-      void Promise.race([child.becameReady, child.exited]).then(() => spares.prepare(spec, key, spare));
-    }
-    if (pid !== undefined) void child.exited.then(() => reaper.drop(pid));
-    (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
+    if (boot.role === 'worker' && pid !== undefined) listeners.watch(child);
+    if (pid !== undefined) faults.watch('reaper', child.exited.then(() => reaper.drop(pid)));
     return child;
+  }
+
+  #prepareNext(child: Child, spec: ForkSpec, key: string, release: Release): void {
+    const { spares, faults } = this.#needs;
+    const settled = Promise.race([child.becameReady, child.exited]);
+    // Its place is looked up when it comes to be: log files may have been opened anew by then.
+    const spare = () => this.#spare(spec, this.#place(release), release);
+    faults.watch('spare process', settled.then(() => spares.prepare(spec, key, spare)));
   }
 
   /**
@@ -205,7 +222,7 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
     inspectPort: inspectPort(spec.execArgv),
   });
   const worker = cluster.fork({ ...place.environment, ...spec.env });
-  return { process: worker.process, worker, kill: () => void killTree(worker.process.pid) };
+  return { process: worker.process, worker, kill: () => killTree(worker.process.pid) };
 }
 
 function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
@@ -215,7 +232,7 @@ function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
     cwd: place.cwd,
     stdio: streams(place),
   });
-  return { process: agent, worker: null, kill: () => void killTree(agent.pid) };
+  return { process: agent, worker: null, kill: () => killTree(agent.pid) };
 }
 
 /**

@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { InstanceFiles } from '../../api/control.js';
+import type { Faults } from '../../kit/faults.js';
 
 /**
  * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (docs/decisions/reaper.md): a
  * shell that reads the live pids from a pipe and, when the pipe ends without a farewell, removes the instance's record and
  * socket, waits until they are gone or the drain's time is over and then kills what is left, with its children; last it ends
- * what children have left behind, as Leftovers does while the master lives. It sleeps in `read` and costs 1 MB; it lives in a
- * session of its own, so a terminal's Ctrl-C does not reach it.
+ * what children have left behind, as Leftovers does while the master lives. A pipe may end without the master's death, when a
+ * write to it fails: so it looks whether it is still that one's child. It sleeps in `read` and costs 1 MB; it lives in a session
+ * of its own, so a terminal's Ctrl-C does not reach it.
  *
  * Where there is no /bin/sh nothing is done: such an image runs the master as PID 1, whose death the kernel cleans up after.
  */
@@ -32,6 +34,17 @@ while read -r verb arg; do
     bye) exit 0 ;;
   esac
 done
+parent() {
+  if [ -r "/proc/$$/stat" ]; then read -r line < "/proc/$$/stat"; line=\${line##*) }; else line=$(ps -o state=,ppid= -p $$); fi
+  set -- $line
+  [ "$2" = "$PPID" ]
+}
+for n in 1 2 3 4; do
+  parent || break
+  [ "$n" = 4 ] && exit 0
+  sleep 0.1 || sleep 1
+done 2>/dev/null
+line=
 if [ -n "$record" ] && read -r line < "$record" || [ -n "$line" ]; then
   case $line in *"$mark"*) rm -f -- "$record" "$socket" ;; esac
 fi 2>/dev/null
@@ -89,73 +102,97 @@ done
 kill -9 $found
 `;
 
+/** Until another shell is started in place of one that could not be, or has died; ms. */
+const AGAIN = 5_000;
+
 export class Reaper {
   #shell: ChildProcess | null = null;
   #starting: NodeJS.Immediate | undefined;
-  /** What is said before the shell runs; null: it does, or will not. */
-  #early: string[] | null = [];
+  #again: NodeJS.Timeout | undefined;
+  #ended = false;
+  /** What a shell has to know: settings, and the pids that live. */
+  readonly #settings: string[] = [];
+  readonly #pids = new Set<number>();
+  readonly #faults: Faults;
+
+  constructor(faults: Faults) {
+    this.#faults = faults;
+  }
 
   /** `grace`: milliseconds the children may still take after the master's death. */
   start(grace: number): void {
-    if (process.platform === 'win32') {
-      this.#early = null;
-      return;
-    }
+    if (process.platform === 'win32') return;
     // After the first forks, which need not wait for it: none of them runs the app's code before.
-    this.#starting = setImmediate(() => this.#spawn());
-    this.#say(`grace ${Math.ceil(grace / 1_000)}`);
+    this.#starting = setImmediate(() => this.#begin());
+    this.#set(`grace ${Math.ceil(grace / 1_000)}`);
   }
 
-  #spawn(): void {
+  #begin(): void {
+    this.#starting = undefined;
+    if (this.#faults.run('reaper', () => this.#spawn()) === undefined) this.#later();
+  }
+
+  /** Unreferenced: it is the children who keep a master up. */
+  #later(): void {
+    this.#shell = null;
+    if (this.#ended) return;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#begin(), AGAIN).unref();
+  }
+
+  #spawn(): true {
     const shell = spawn('/bin/sh', ['-c', SCRIPT, 'hatchery-reaper'], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
-    shell.on('error', () => { this.#shell = null; });
-    shell.on('exit', () => { this.#shell = null; });
-    shell.stdin?.on('error', () => {});
+    const lost = (): void => { if (this.#shell === shell) this.#later(); };
+    shell.on('error', lost).on('exit', lost);
+    shell.stdin?.on('error', lost);
     shell.unref();
     (shell.stdin as unknown as { unref?(): void } | null)?.unref?.();
     this.#shell = shell;
-    this.#starting = undefined;
-    shell.stdin?.write(this.#early?.join('') ?? '');
-    this.#early = null;
+    shell.stdin?.write([...this.#settings, ...[...this.#pids].map((pid) => `add ${pid}`)].map((line) => `${line}\n`).join(''));
+    return true;
   }
 
   /** Files of this instance, removed with it; `mark` tells the record from that of a later start in its place. */
   files({ record, socket, mark }: InstanceFiles): void {
-    this.#say(`record ${record}`);
-    this.#say(`socket ${socket}`);
-    this.#say(`mark ${mark}`);
+    for (const line of [`record ${record}`, `socket ${socket}`, `mark ${mark}`]) this.#set(line);
   }
 
   /** The master's own directory, removed when its children are gone. */
   dir(path: string): void {
-    this.#say(`dir ${path}`);
+    this.#set(`dir ${path}`);
   }
 
   /** What the marks of all children begin with: see Leftovers. */
   family(family: string): void {
-    this.#say(`family ${family}`);
+    this.#set(`family ${family}`);
   }
 
   add(pid: number): void {
+    this.#pids.add(pid);
     this.#say(`add ${pid}`);
   }
 
   drop(pid: number): void {
+    this.#pids.delete(pid);
     this.#say(`drop ${pid}`);
   }
 
   /** The master ends in order: nothing is left to kill. */
   end(): void {
+    this.#ended = true;
     clearImmediate(this.#starting);
-    this.#starting = undefined;
+    clearTimeout(this.#again);
     this.#say('bye');
-    this.#early = null;
     this.#shell?.stdin?.end();
     this.#shell = null;
   }
 
+  #set(line: string): void {
+    this.#settings.push(line);
+    this.#say(line);
+  }
+
   #say(line: string): void {
-    if (this.#early) this.#early.push(`${line}\n`);
-    else this.#shell?.stdin?.write(`${line}\n`);
+    this.#shell?.stdin?.write(`${line}\n`);
   }
 }

@@ -1,5 +1,6 @@
 import type { ExitInfo } from '../../api/child.js';
 import type { Hooks } from '../../api/hooks.js';
+import type { Faults } from '../../kit/faults.js';
 import type { Logger } from '../../kit/logger.js';
 import type { Life } from '../life.js';
 import type { Release, Releases } from '../releases.js';
@@ -14,6 +15,7 @@ export interface ReforkNeeds {
   readonly logger: Logger;
   readonly life: Life;
   readonly deaths: Deaths;
+  readonly faults: Faults;
   readonly releases: Pick<Releases, 'current' | 'after'>;
 }
 
@@ -32,6 +34,8 @@ export class Refork {
   #timer: NodeJS.Timeout | undefined;
   /** Ends in a row, none of them after a long life (refork-policy). */
   #streak = 0;
+  /** Forks in a row that have failed. */
+  #failed = 0;
   /** Of the process that has ended. */
   #generation = 0;
   /** How often somebody else took care of the slot, or a wait began: a fork from before is not wanted any more. */
@@ -48,6 +52,13 @@ export class Refork {
     this.#fork = fork;
   }
 
+  /** The process in charge is gone, and nobody has planned that. */
+  gone(child: Child, exit: ExitInfo): void {
+    if (child.pid < 0) this.failed(child.generation);
+    else if (exit.cause === 'requested') this.ended(child);
+    else this.died(child, exit);
+  }
+
   /**
    * An end that somebody asked for, but for no replacement: no death that counts. A worker that does so again and again must
    * not go round and round; the agent's shortest wait sees to that.
@@ -55,6 +66,7 @@ export class Refork {
   ended(child: Child): void {
     const options = this.#options();
     this.#generation = child.generation;
+    this.#failed = 0;
     this.#streak = this.#policy.counted ? nextStreak(this.#streak, Date.now() - child.startedAt, options) : 0;
     this.after(reforkDelay(this.#streak, options));
   }
@@ -64,6 +76,7 @@ export class Refork {
     const { hooks, logger, deaths, life } = this.#needs;
     const options = this.#options();
     this.#generation = child.generation;
+    this.#failed = 0;
     this.#streak = nextStreak(this.#streak, exit.uptime, options);
     let delay = reforkDelay(this.#streak, options);
     if (!this.#policy.counted) return this.after(delay);
@@ -83,6 +96,12 @@ export class Refork {
     logger.warn(`${slotName(this.#policy.role, this.#slot)} is left empty, as a beforeRefork tap says`);
   }
 
+  /** No process came to be: no death either. Tried again and again, whatever the cause, as the next moment may have what it needs. */
+  failed(generation: number): void {
+    this.#generation = generation;
+    this.after(reforkDelay(++this.#failed, this.#options()));
+  }
+
   /**
    * Forks again in `wanted` ms, and again if that cannot be done. Never within the exit event itself: the channel's own end is
    * still to be handled.
@@ -93,8 +112,8 @@ export class Refork {
     this.cancel();
     if (this.#needs.life.closing) return;
     this.delay = Math.max(floor, wanted);
-    if (this.delay > floor) logger.warn(`${slotName(role, this.#slot)} is forked again in ${this.delay}ms (${this.#streak} ends in a row)`);
-    this.#timer = setTimeout(() => void this.#again(), this.delay);
+    if (this.delay > floor) logger.warn(`${slotName(role, this.#slot)} is forked again in ${this.delay}ms (${this.#why()})`);
+    this.#timer = setTimeout(this.#needs.faults.guard(slotName(role, this.#slot), () => this.#again()), this.delay);
   }
 
   cancel(): void {
@@ -114,8 +133,12 @@ export class Refork {
     } catch (error) {
       if (life.closing || !wanted()) return;
       logger.error(`${slotName(this.#policy.role, this.#slot)} could not be filled again`, { error });
-      this.after(this.#options().maxDelay);
+      this.failed(this.#generation);
     }
+  }
+
+  #why(): string {
+    return this.#failed > 0 ? `${this.#failed} failed forks in a row` : `${this.#streak} ends in a row`;
   }
 
   #options() {

@@ -5,7 +5,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
 import type { Child } from './child.js';
-import { lastExitOf, logExit, lostSuccessor, processName, startFailure } from './exit-report.js';
+import { lastExitOf, logExit, lostSuccessor, processName, slotName, startFailure } from './exit-report.js';
 import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
@@ -52,13 +52,8 @@ export class Slot implements SlotView {
     this.refork = new Refork(needs, this.policy, index, (release, wanted) => this.#again(release, wanted));
   }
 
-  get ready(): boolean {
-    return this.current?.state === 'ready';
-  }
-
-  get left(): boolean {
-    return this.refork.left;
-  }
+  get ready(): boolean { return this.current?.state === 'ready'; }
+  get left(): boolean { return this.refork.left; }
 
   /** Starting, or waiting to start. */
   get pending(): boolean {
@@ -79,12 +74,12 @@ export class Slot implements SlotView {
       return await this.#settle(await this.#fork(release, (child) => {
         if (!retry) this.#expected.add(child);
         // From a fork that took its time one may be there.
-        void this.#install(child, 'abort');
+        this.#goOn(this.#install(child, 'abort'));
       }), release);
     } catch (error) {
       if (!retry) this.refork.left ||= this.current === null;
       // Not even forked, as a gate says; else its end sees to the next one.
-      else if (this.current === null && !this.pending) this.refork.after(release.loaded.config.refork.maxDelay);
+      else if (this.current === null && !this.pending) this.refork.failed(release.generation);
       throw error;
     }
   }
@@ -106,7 +101,7 @@ export class Slot implements SlotView {
     const abandoned = this.#abandoned;
     return this.#settle(await this.#fork(release, (child) => {
       // While its gates took their time: it never takes over.
-      if (abandoned !== this.#abandoned) void this.#end(child, 'abort');
+      if (abandoned !== this.#abandoned) this.#goOn(this.#end(child, 'abort'));
       else this.successor = child;
     }), release);
   }
@@ -189,21 +184,26 @@ export class Slot implements SlotView {
 
   /** `take` gives it its place, in the turn in which the slot hears of it: nobody may look in between. */
   async #fork(release: Release, take: (child: Child) => void): Promise<Child> {
+    const { forker, faults, life } = this.#needs;
     this.#forking++;
     try {
-      const child = await this.#needs.forker.fork(this.policy.role, this.index, release, {
+      const child = await forker.fork(this.policy.role, this.index, release, {
         starts: () => this.#assertOpen(),
         ready: (ready) => this.#ready(ready),
         leaving: (leaving, reason) => this.#leaving(leaving, reason),
       });
-      void child.exited.then((exit) => this.#gone(child, exit));
-      if (this.#needs.life.closing || this.#removed) void this.#end(child, 'stop');
+      faults.watch(processName(child), child.exited.then((exit) => this.#gone(child, exit)));
+      if (life.closing || this.#removed) this.#goOn(this.#end(child, 'stop'));
       this.#assertOpen();
       take(child);
       return child;
     } finally {
       this.#forking--;
     }
+  }
+
+  #goOn(promise: Promise<void>): void {
+    this.#needs.faults.watch(slotName(this.policy.role, this.index), promise);
   }
 
   #assertOpen(): void {
@@ -265,8 +265,7 @@ export class Slot implements SlotView {
     this.current = null;
     // A start or a replacement that fails is told to the one who waits for it.
     if (!this.#isKept || this.#expected.has(child)) return;
-    if (exit.cause === 'requested') this.refork.ended(child);
-    else this.refork.died(child, exit);
+    this.refork.gone(child, exit);
   }
 
   /** Who ends is replaced. A worker that ends before all were ready is not: the start fails (Workers#grow). */
@@ -282,8 +281,8 @@ export class Slot implements SlotView {
     await this.#fork(release, (child) => {
       this.restarts++;
       // A reload may have filled the slot meanwhile, or a restart emptied it.
-      if (wanted() && this.current === null) void this.#install(child, 'abort');
-      else void this.#end(child, 'abort');
+      if (wanted() && this.current === null) this.#goOn(this.#install(child, 'abort'));
+      else this.#goOn(this.#end(child, 'abort'));
     });
   }
 }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { ForkSpec } from '../../api/hooks.js';
+import type { Faults } from '../../kit/faults.js';
 import { signal } from '../../kit/processes.js';
 import type { ForkPlace, Forked } from './child.js';
 
@@ -24,6 +25,11 @@ export class Spares {
   enabled = false;
   readonly #spares = new Map<number, Spare>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
+  readonly #faults: Faults;
+
+  constructor(faults: Faults) {
+    this.#faults = faults;
+  }
 
   /** Whether a spare may be had, and what it has to fit. */
   keyFor(spec: ForkSpec, place: ForkPlace): string | null {
@@ -46,9 +52,9 @@ export class Spares {
     if (!this.enabled || preloads(spec)) return;
     const { slot } = spec;
     clearTimeout(this.#timers.get(slot));
-    this.#timers.set(slot, setTimeout(() => {
+    this.#timers.set(slot, setTimeout(this.#faults.guard('spare process', () => {
       if (this.enabled) this.#make(slot, key, fork);
-    }, LATER).unref());
+    }), LATER).unref());
   }
 
   /** Makes one at once, for a worker that is sure to come. */

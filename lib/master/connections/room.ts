@@ -1,0 +1,56 @@
+import { descriptorLimit } from '../../kit/descriptors.js';
+import type { Logger } from '../../kit/logger.js';
+
+/** What a master keeps for other things than connections: files, commands, probes; and for each slot a process that follows. */
+const KEPT = 24;
+const KEPT_A_SLOT = 4;
+/** So few are on their way to workers at any time: they are no crowd. */
+const FEW = 8;
+/** Connections that wait at one address where descriptors are plenty: each is some kilobytes of memory. */
+const MOST_WAITING = 16_384;
+/** Up to so many descriptors connections that come all at once may use them up before anything can be done. */
+export const SMALL_LIMIT = 4_096;
+/** Milliseconds between two log lines. */
+const QUIET = 10_000;
+
+/** `short`: the others wait in the kernel. `none`: where they cannot, they are refused. */
+export type RoomLeft = 'enough' | 'short' | 'none';
+
+/**
+ * How many connections may wait in the master, so that they never take the descriptors that a fork needs, without which they
+ * would wait for ever. The kernel gives the lowest free descriptor, so a connection's own tells how many are in use.
+ */
+export class Room {
+  readonly #slots: () => number;
+  readonly #logger: Pick<Logger, 'warn'>;
+  #quietUntil = -Infinity;
+
+  /** `slots`: how many there are now. */
+  constructor(slots: () => number, logger: Pick<Logger, 'warn'>) {
+    this.#slots = slots;
+    this.#logger = logger;
+  }
+
+  /** `fd`: of the connection that has just come; `held`: how many the address has in the master. */
+  left(fd: number, held: number): RoomLeft {
+    if (held <= FEW) return 'enough';
+    const limit = descriptorLimit(fd);
+    const kept = Math.min(KEPT + KEPT_A_SLOT * this.#slots(), limit / 2);
+    if (fd >= limit - kept / 2 || held >= 2 * MOST_WAITING) return 'none';
+    return fd >= limit - kept || held >= MOST_WAITING ? 'short' : 'enough';
+  }
+
+  /** Whether a burst may use up what there is. */
+  get small(): boolean {
+    return descriptorLimit(0) <= SMALL_LIMIT;
+  }
+
+  tell(held: number, refused: boolean): void {
+    const now = performance.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + QUIET;
+    const limit = descriptorLimit(held);
+    this.#logger.warn(`${held} connections wait for a worker, as many as ${limit} descriptors allow: `
+      + (refused ? 'others are refused' : 'others wait until they are taken'));
+  }
+}
