@@ -1,5 +1,5 @@
 import { isErrorData } from '../kit/errors.js';
-import type { Address, CloseReason, Waiting } from './messages.js';
+import type { Address, CloseReason, Served, Waiting } from './messages.js';
 
 /** Characters of a name, a path, a line. */
 const LINE = 1_024;
@@ -34,14 +34,18 @@ const isAddress = (value: unknown): value is Address => isData(value) && isIn(PR
   && isMaybe(value.host, LINE) && isMaybe(value.path, LINE)
   && (value.port === undefined || (isCount(value.port) && (value.port as number) <= 65_535));
 
+const isServed = (value: unknown): value is Served => isAddress(value) && isText((value as Served).name, LINE)
+  && typeof (value as Served).configured === 'boolean' && typeof (value as Served).own === 'boolean';
+
 const isWaiting = (value: unknown): value is Waiting => isData(value) && isCount(value.requests) && isCount(value.sockets)
   && isListOf(value.tasks, TASKS, (task) => isText(task, LINE));
 
 /** What a child may say of itself, by type of message; in the master, which believes none of it. */
 export const valid = {
   'child.hello': (value: unknown) => isData(value) && isText(value.node, LINE),
-  'child.ready': (value: unknown) => isData(value) && isListOf(value.addresses, MOST_ADDRESSES, isAddress),
-  'child.listening': isAddress,
+  'child.ready': (value: unknown) => isData(value) && isListOf(value.addresses, MOST_ADDRESSES, isServed)
+    && isListOf(value.missing, MOST_ADDRESSES, (name) => isText(name, LINE)) && typeof value.instead === 'boolean',
+  'child.listening': (value: unknown) => isListOf(value, MOST_ADDRESSES, isServed),
   'child.failed': (value: unknown) => isData(value) && isIn(PHASES, value.phase) && isErrorData(value.error)
     && isMaybe(value.error.stack, TEXT) && isText(value.error.message, TEXT) && isText(value.error.name, LINE)
     && isMaybe(value.error.code, LINE) && isMaybe(value.error.detail, TEXT) && isMaybe(value.output, TEXT),

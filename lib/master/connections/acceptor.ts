@@ -14,6 +14,8 @@ interface Pending {
 
 interface Member {
   child: Child;
+  /** What identifies its listener in node:cluster's messages: workers may have asked for this address under several names. */
+  key: string;
   handover: Handover;
   /** It has not answered yet what it was handed last: a worker that is blocked gets no more than one connection. */
   busy: boolean;
@@ -51,10 +53,8 @@ const LOOK = 1_000;
  * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
  */
 export class Acceptor {
-  /** What identifies the address in node:cluster's messages. */
-  key = '';
-  readonly handle: RawHandle;
-  readonly #closeHandle: () => void;
+  #handle: RawHandle;
+  #closeHandle!: () => void;
   /** In the order in which they became free. */
   readonly #free = new Set<Member>();
   readonly #members = new Map<Child, Member>();
@@ -68,18 +68,37 @@ export class Acceptor {
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(handle: RawHandle, options: AcceptorOptions) {
-    this.handle = handle;
+    this.#handle = handle;
     this.#options = options;
-    this.#closeHandle = handle.close.bind(handle);
-    this.take();
+    this.#take(handle);
+  }
+
+  get handle(): RawHandle {
+    return this.#handle;
+  }
+
+  /**
+   * Goes on with another handle for the same port; the one there is has to be closed first, in the same turn. False where
+   * `make` makes none.
+   */
+  replaceHandle(make: () => RawHandle | null): boolean {
+    this.#closeHandle();
+    const handle = make();
+    if (!handle) return false;
+    // node:cluster asks the one that it knows for its address.
+    this.#handle.getsockname = (out) => handle.getsockname?.(out) ?? 0;
+    this.#handle = handle;
+    this.#take(handle);
+    return true;
   }
 
   /** Makes this the receiver of the handle's connections, and keeps the handle open when Node drops its last worker. */
-  take(): void {
-    this.handle.onconnection = (error, client) => {
+  #take(handle: RawHandle): void {
+    this.#closeHandle = handle.close.bind(handle);
+    handle.onconnection = (error, client) => {
       if (!error && client) this.accept(client);
     };
-    this.handle.close = () => {
+    handle.close = () => {
       if (!this.#options.held()) this.close();
     };
   }
@@ -118,9 +137,10 @@ export class Acceptor {
     }, known);
   }
 
-  join(child: Child): void {
+  /** A worker that is ready takes connections from now on, for its listener `key`. */
+  join(child: Child, key = ''): void {
     if (this.#members.has(child) || !child.handover) return;
-    const member: Member = { child, handover: child.handover, busy: false };
+    const member: Member = { child, key, handover: child.handover, busy: false };
     this.#members.set(child, member);
     this.#place(child.slot).members.push(member);
     this.#next(member);
@@ -135,13 +155,6 @@ export class Acceptor {
   flush(): void {
     if (this.#members.size > 0) return;
     for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
-  }
-
-  /** Ends listening and gives away what waits, for another address that takes its place. */
-  surrender(): RawHandle[] {
-    const clients = this.#queues().flatMap((queue) => queue.splice(0).map(({ client }) => client));
-    this.close();
-    return clients;
   }
 
   /** Ends listening; what waits is still handed out while there is a worker. */
@@ -210,7 +223,7 @@ export class Acceptor {
     member.busy = true;
     this.#place(member.child.slot).stalledSince ??= performance.now();
     const { client, note } = pending;
-    member.handover.give({ key: this.key, note, client, answered: (answer) => {
+    member.handover.give({ key: member.key, note, client, answered: (answer) => {
       member.busy = false;
       if (answer === 'taken') {
         client.close();

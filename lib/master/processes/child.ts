@@ -6,8 +6,8 @@ import { childTable, type ChildEvent, type ChildState, type ChildView, type Exit
 import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake } from '../../ipc/intake.js';
-import { LAST_LINES, type Address, type BootInfo, type ChildRole, type CloseReason, type Waiting } from '../../ipc/messages.js';
-import { MOST_ADDRESSES, valid } from '../../ipc/valid.js';
+import { LAST_LINES, type BootInfo, type ChildRole, type CloseReason, type Served, type Waiting } from '../../ipc/messages.js';
+import { valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
@@ -62,6 +62,8 @@ export class Child implements ChildView {
   readonly slot: number;
   readonly pid: number;
   readonly generation: number;
+  /** Where it was told to listen. */
+  readonly listen: BootInfo['listen'];
   readonly startedAt = Date.now();
   readonly channel: Channel<'master', ChildRole>;
   readonly process: ChildProcess;
@@ -75,7 +77,10 @@ export class Child implements ChildView {
   readonly leftReady: Promise<void>;
 
   state: ChildState = 'forked';
-  addresses: Address[] = [];
+  addresses: Served[] = [];
+  /** Names of addresses that it does not serve, and those before it did; and whether it serves others in place of the configured one. */
+  missing: string[] = [];
+  instead = false;
   readyAt: number | null = null;
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
@@ -109,6 +114,7 @@ export class Child implements ChildView {
     this.id = boot.id;
     this.slot = boot.slot;
     this.generation = boot.generation;
+    this.listen = boot.listen;
     this.pid = forked.process.pid ?? -1;
     this.#listener = listener;
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
@@ -129,9 +135,11 @@ export class Child implements ChildView {
     const { channel } = this;
     const { worker } = this.#forked;
     channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
-    channel.on('child.listening', (address) => { this.#listens([address]); }, valid['child.listening']);
-    channel.on('child.ready', ({ addresses }) => {
-      this.#listens(addresses);
+    channel.on('child.listening', (addresses) => {
+      if (this.state !== 'draining') this.addresses = addresses.map(plainly);
+    }, valid['child.listening']);
+    channel.on('child.ready', ({ addresses, missing, instead }) => {
+      Object.assign(this, { addresses: addresses.map(plainly), missing, instead });
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
     }, valid['child.ready']);
@@ -218,14 +226,6 @@ export class Child implements ChildView {
     void this.kill('abort');
   }
 
-  #listens(addresses: readonly Address[]): void {
-    for (const { protocol, host, port, path } of addresses) {
-      const known = this.addresses.some((one) => port === one.port && path === one.path && (host === one.host || this.state !== 'ready'));
-      if (known || this.addresses.length >= MOST_ADDRESSES) continue;
-      this.addresses.push({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }) });
-    }
-  }
-
   #leave(reason: CloseReason): void {
     if (!childTable[this.state].close) return;
     this.intent = reason;
@@ -292,3 +292,7 @@ function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | nul
   const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
   return child.explain?.({ code, signal }) ?? (isAbort ? 'outOfMemory' : 'crash');
 }
+
+/** Without what else a child may have put there. */
+const plainly = ({ protocol, host, port, path, name, configured, own }: Served): Served =>
+  ({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }), name, configured, own });
