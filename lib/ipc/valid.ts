@@ -55,3 +55,7 @@ export const valid = {
   'child.lastLines': (value: unknown) => value === null,
   'child.waiting': isWaiting,
 } as const;
+
+/** Without what else a child may have put there. */
+export const plainly = (served: readonly Served[]): Served[] => served.map(({ protocol, host, port, path, name, configured, own }) =>
+  ({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }), name, configured, own }));

@@ -7,7 +7,7 @@ import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake } from '../../ipc/intake.js';
 import { LAST_LINES, type BootInfo, type ChildRole, type CloseReason, type Served, type Waiting } from '../../ipc/messages.js';
-import { valid } from '../../ipc/valid.js';
+import { plainly, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
@@ -62,7 +62,6 @@ export class Child implements ChildView {
   readonly slot: number;
   readonly pid: number;
   readonly generation: number;
-  /** Where it was told to listen. */
   readonly listen: BootInfo['listen'];
   readonly startedAt = Date.now();
   readonly channel: Channel<'master', ChildRole>;
@@ -78,7 +77,7 @@ export class Child implements ChildView {
 
   state: ChildState = 'forked';
   addresses: Served[] = [];
-  /** Names of addresses that it does not serve, and those before it did; and whether it serves others in place of the configured one. */
+  /** Addresses that those before it served; whether it serves others in place of the configured one. */
   missing: string[] = [];
   instead = false;
   readyAt: number | null = null;
@@ -135,11 +134,9 @@ export class Child implements ChildView {
     const { channel } = this;
     const { worker } = this.#forked;
     channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
-    channel.on('child.listening', (addresses) => {
-      if (this.state !== 'draining') this.addresses = addresses.map(plainly);
-    }, valid['child.listening']);
+    channel.on('child.listening', (all) => { if (this.state !== 'draining') this.addresses = plainly(all); }, valid['child.listening']);
     channel.on('child.ready', ({ addresses, missing, instead }) => {
-      Object.assign(this, { addresses: addresses.map(plainly), missing, instead });
+      Object.assign(this, { addresses: plainly(addresses), missing, instead });
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
     }, valid['child.ready']);
@@ -292,7 +289,3 @@ function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | nul
   const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
   return child.explain?.({ code, signal }) ?? (isAbort ? 'outOfMemory' : 'crash');
 }
-
-/** Without what else a child may have put there. */
-const plainly = ({ protocol, host, port, path, name, configured, own }: Served): Served =>
-  ({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }), name, configured, own });
