@@ -77,7 +77,6 @@ export class Child implements ChildView {
 
   state: ChildState = 'forked';
   addresses: Served[] = [];
-  /** Addresses that those before it served; whether it serves others in place of the configured one. */
   missing: string[] = [];
   instead = false;
   readyAt: number | null = null;
