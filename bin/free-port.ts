@@ -9,8 +9,8 @@ const TRIES = 100;
 export function preparePort(): (loaded: LoadedConfig) => Promise<void> {
   const chosen = new Map<number, number>();
   return async ({ config }) => {
-    const { port: wanted, host, path } = config;
-    if (path !== undefined || wanted === 0) return;
+    const { port: wanted, host, path, server } = config;
+    if (path !== undefined || wanted === 0 || !server) return;
     const port = chosen.get(wanted) ?? await nextFree(wanted, host);
     if (port !== wanted && !chosen.has(wanted)) print(`port ${wanted} is busy, taking ${port}`);
     chosen.set(wanted, port);

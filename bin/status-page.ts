@@ -11,12 +11,12 @@ const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 
 /** `status` for a person. What no sample has told yet is a dash. */
 export function statusPage(status: Status, now = Date.now()): string {
-  const { title, state, address, version, node, startedAt, master, agent, workers, lastReload } = status;
+  const { title, state, address, addresses = [], version, node, startedAt, master, agent, workers, lastReload } = status;
   const rss = master.rss === null ? '-' : bytes(master.rss);
   const rows = workers.map((worker) => row(`worker#${worker.slot}`, worker, now));
   if (agent) rows.unshift(row('agent', agent, now));
   const lines = [
-    `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}`,
+    `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}${also(addresses)}`,
     `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${rss}, hatchery ${version}, node ${node}`,
     '',
     table(HEAD, rows, NUMBERS),
@@ -91,3 +91,6 @@ function duration(ms: number): string {
     return count > 0 ? [`${count}${name}`] : [];
   }).join(' ');
 }
+
+/** What is served beside the address; a master of an older version does not tell. */
+const also = ([, ...others]: readonly string[]): string => others.length > 0 ? `, also ${others.join(', ')}` : '';

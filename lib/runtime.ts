@@ -7,6 +7,7 @@ export type { Messages, Messenger } from './api/messenger.js';
 export type { ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
+export { ready } from './ipc/ready.js';
 export { wire } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { ownRss } from './kit/processes.js';

@@ -135,8 +135,10 @@ export interface Status {
   title: string;
   /** `degraded`: running, with fewer ready workers than wanted. */
   state: 'starting' | 'running' | 'reloading' | 'degraded' | 'closing';
-  /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
+  /** `http://127.0.0.1:7001`: the configured address where the app serves it, else another one that it serves; null until then. */
   address: string | null;
+  /** All that the workers serve, `address` first. */
+  addresses: string[];
   /** Of hatchery. */
   version: string;
   /** Version of the master's Node. */

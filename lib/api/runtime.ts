@@ -114,6 +114,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Run when the process closes, last registered first, each awaited. `name` is shown while it hangs. */
   onClose(fn: () => unknown, name?: string): void;
+  /** Says that a worker is ready, whether it listens or not; what it exports need not have resolved. Nothing in the agent. */
+  ready(): void;
   /** Adds a check that `/readyz` asks. A name used before is replaced. */
   health(name: string, fn: HealthCheck): void;
 }

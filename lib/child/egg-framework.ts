@@ -27,12 +27,13 @@ interface App extends Part {
 
 type PartClass<T extends Part> = new (options: Record<string, unknown>) => T;
 
-/** Makes the framework's Application, waits until it is ready, and serves it. Resolves when it listens. */
+/** Makes the framework's Application, waits until it is ready, and serves it unless it has no server. Resolves when it listens. */
 export async function serveFramework(module: unknown, boot: BootInfo, entry: Framework, runtime: Runtime): Promise<void> {
   const Application = classOf<App>(module, 'Application', entry.file);
   const app = new Application({ ...entry.options });
   runtime.onClose(() => app.close?.(), 'application.close');
   await ready(app, ['startTimeout']);
+  if (!boot.listen.hasServer) return;
 
   const { listen: listenTo = {}, https } = app.config?.cluster ?? {};
   const port = Number(entry.options.port) || listenTo.port || boot.listen.port;

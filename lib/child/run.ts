@@ -1,4 +1,4 @@
-import { MARK, type Address, type BootInfo, type CloseReason } from '../ipc/messages.js';
+import { MARK, type BootInfo, type CloseReason, type DataOf } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
@@ -9,8 +9,8 @@ import { runParts } from './parts.js';
 import { ChildRuntime, openChannel } from './runtime.js';
 import { Signals } from './signals.js';
 
-/** What a role does between its parts and `ready`: load and start what there is to run. */
-export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<void>;
+/** What a role does between its parts and `ready`: load and start what there is to run. A worker has served something by then. */
+export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<DataOf<'child.ready'> | void>;
 
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
 export function run(load: Load): void {
@@ -50,16 +50,12 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   const { boot, channel, hooks } = runtime;
   process.title = boot.processTitle;
   const lastWords = keepLastWords(runtime);
-  const addresses: Address[] = [];
-  hooks.listening.tap('core', (_server, address) => {
-    addresses.push(address);
-    if (runtime.ready) channel.send('child.listening', address);
-  });
+  let served: DataOf<'child.ready'> | void = undefined;
   try {
     await runParts(runtime, boot.parts);
     channel.declared();
     await hooks.boot.call(boot);
-    await load(boot, runtime);
+    served = await load(boot, runtime);
   } catch (error) {
     lastWords.fail(error);
   }
@@ -69,5 +65,5 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.
   process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: wire(error) }); });
   channel.hold(true);
-  channel.send('child.ready', { addresses });
+  channel.send('child.ready', served ?? { addresses: [], missing: [], instead: false });
 }

@@ -134,8 +134,8 @@ export class ChildRuntime implements Runtime {
   }
 }
 
-/** What the app gets of it. */
-export function createContext(runtime: Runtime): Context {
+/** What the app gets of it. `ready`: it says that it is. */
+export function createContext(runtime: Runtime, ready: () => void = () => {}): Context {
   return {
     role: runtime.role,
     slot: runtime.slot,
@@ -144,6 +144,7 @@ export function createContext(runtime: Runtime): Context {
     messenger: runtime.messenger,
     signal: runtime.signal,
     onClose: (fn, name) => runtime.onClose(fn, name),
+    ready,
     health: (name, fn) => { (runtime.healthChecks as Map<string, HealthCheck>).set(name, fn); },
   };
 }

@@ -6,37 +6,48 @@ import type { Context, ListenOptions, Runtime } from '../api/runtime.js';
 import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { listen, makeDirs } from '../kit/sockets.js';
+import type { Readiness } from './readiness.js';
 import { EVERYWHERE, describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
-import { listenStateOf } from './server-tracker.js';
+import { listenStateOf, type ListenState } from './server-tracker.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /**
- * Serves what the app gave and resolves when this worker is ready (a framework is served by egg-framework.ts). An app that
- * listens by itself is left alone; else its export is served where the cluster was told to; with neither, the app may still
- * be on its way to a listen.
+ * Serves what the app gave (a framework is served by egg-framework.ts), and resolves when that listens, or when there is
+ * nothing to do. An app that listens by itself is left alone; else its export is served where the cluster was told to, also
+ * beside a server of another kind (metrics); with neither, the app may still be on its way to a listen. Whether this worker is
+ * ready then, Readiness decides.
  * Rejects with ERR_CLUSTER_NOT_SERVABLE, or with the app's own error.
  */
 export async function serve(exported: unknown, boot: BootInfo, context: Context, runtime: Runtime): Promise<void> {
   const state = listenStateOf(runtime);
   // A listen that is only a few settled promises away counts as the app's own.
   await nextTurn();
-  let found = exported;
-  if (!state.begun) {
-    found = await settle(found);
-    if (isFactory(found)) found = await settle(await found(context as never));
-  }
-  if (!state.begun) {
-    const kind = kindOf(found);
-    if (kind) return open(kind, found, boot, runtime);
-    if (!mayListenLater(found)) throw notServable(found, boot);
-    await untilListening(found, boot, runtime);
-  }
-  await state.settled();
+  if (state.begunAsConfigured) return;
+  // An app that was told no address and listens somewhere has its own; a function that it exports is for somebody else.
+  const found = state.begun && !boot.listen.named ? exported : await resolved(exported, context);
+  if (state.begunAsConfigured) return;
+  const kind = kindOf(found);
+  if (kind && !isLeftAlone(found, kind, boot, state)) return open(kind, found, boot, runtime);
+  if (!state.begun && !mayListenLater(found)) throw notServable(found, boot);
+}
+
+/** What there is to be awaited in an export: itself, and what it gives when it is a function of the context. */
+export async function resolved(exported: unknown, context: Context): Promise<unknown> {
+  const found = await settle(exported);
+  return isFactory(found) ? settle(await found(context as never)) : found;
 }
 
 /** Waits for a promise; but an app that only looks like one (Fastify's has a `then`) is taken as it is. */
 const settle = (value: unknown): unknown => kindOf(value) ? value : Promise.resolve(value);
+
+/** Whether the app serves by itself what it exports, as far as one can tell. */
+function isLeftAlone(found: unknown, kind: Kind, { listen: { named } }: BootInfo, state: ListenState): boolean {
+  if (!state.begun) return false;
+  if (kind.server) return state.has(kind.server(found as never));
+  // What Koa and web-standard apps are served by does not show them; where a port was named it is theirs.
+  return typeof found === 'function' ? state.serves(found) : !named;
+}
 
 async function open(kind: Kind, app: unknown, boot: BootInfo, runtime: Runtime): Promise<void> {
   const { port, host, path: socket, https } = boot.listen;
@@ -51,7 +62,7 @@ async function open(kind: Kind, app: unknown, boot: BootInfo, runtime: Runtime):
     // Fastify's listen() waits for its plugins first; where the app has called it already, it comes before ours.
     await (app as { ready?(): PromiseLike<unknown> }).ready?.();
     await nextTurn();
-    if (state.begun) return state.settled();
+    if (state.begunAsConfigured || state.has(server)) return;
     giveWay(server, boot.listen, runtime);
     await kind.listen(app as never, { port, host, path: socket });
     return;
@@ -62,33 +73,38 @@ async function open(kind: Kind, app: unknown, boot: BootInfo, runtime: Runtime):
 }
 
 /**
- * Waits for the app's own listen, and rejects once nothing is left in the process that could lead there: that is where a
+ * Resolves when this worker is ready, and rejects once nothing is left in the process that could lead there: that is where a
  * plain Node process would end. What never ends is for the master's `startTimeout`.
  */
-function untilListening(found: unknown, boot: BootInfo, runtime: Runtime): Promise<void> {
-  if (!isEmpty(found)) runtime.logger.debug(`${describe(found)} is exported, which cannot be served; waiting for the app to listen`);
+export function untilServing(exported: unknown, boot: BootInfo, runtime: Runtime, readiness: Readiness): Promise<void> {
+  const state = listenStateOf(runtime);
+  if (!state.begun && !isEmpty(exported)) {
+    runtime.logger.debug(`${describe(exported)} is exported, which cannot be served; waiting for the app to listen`);
+  }
   const hold = (keep: boolean): void => {
     runtime.channel.hold(keep);
     if (keep) process.channel?.ref();
     else process.channel?.unref();
   };
+  const look = () => { if (!readiness.done) hold(state.begun); };
+  let idle = () => {};
   return new Promise<void>((resolve, reject) => {
-    const idle = (): void => reject(notServable(found, boot));
-    process.once('beforeExit', idle);
-    runtime.hooks.listen.tap('serve', () => {
-      process.off('beforeExit', idle);
-      hold(true);
-      resolve();
-    });
-    hold(false);
-  }).finally(() => hold(true));
+    idle = () => { if (!state.begun) reject(notServable(exported, boot)); };
+    process.on('beforeExit', idle);
+    state.onChange(look);
+    look();
+    void readiness.reached.then(() => resolve());
+  }).finally(() => {
+    process.off('beforeExit', idle);
+    hold(true);
+  });
 }
 
 function notServable(found: unknown, boot: BootInfo): ClusterError {
   const file = 'file' in boot.entry ? boot.entry.file : 'the app';
   return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), `
     + 'or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), '
-    + 'or a function that returns one of these');
+    + 'or a function that returns one of these; an app without a server says `server: false` in its configuration');
 }
 
 /** The server for apps that bring none: https where a certificate is configured. */

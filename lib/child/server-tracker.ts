@@ -1,17 +1,24 @@
 import { errorMonitor, type EventEmitter } from 'node:events';
 import net, { type Server } from 'node:net';
-import type { ListenOptions, Runtime } from '../api/runtime.js';
-import type { Address, BootInfo } from '../ipc/messages.js';
-import { handleOf } from '../node/raw-sockets.js';
+import type { Runtime } from '../api/runtime.js';
+import type { Address, Served } from '../ipc/messages.js';
+import { askedFor, noteChosen, place, toListenOptions, type Asked } from './listen-options.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
+
+/** More addresses of one worker are not told: an app may open them without end. */
+const MOST_TOLD = 100;
 
 /** How far the servers of this process are; beyond `runtime.servers`, which has those that listen. */
 export class ListenState {
   /** `listen` was called; it has neither succeeded nor failed yet. */
   readonly pending = new Set<Server>();
   readonly #servers: ReadonlySet<Server>;
-  #waiting: (() => void)[] = [];
+  readonly #asked = new WeakMap<Server, Asked>();
+  /** 'connection' listeners that a server has without the app: Node's own and those of plugins. */
+  readonly #ours = new WeakMap<Server, number>();
+  readonly #watchers: (() => void)[] = [];
+  #told: NodeJS.Immediate | undefined;
 
   constructor(servers: ReadonlySet<Server>) {
     this.#servers = servers;
@@ -22,18 +29,62 @@ export class ListenState {
     return this.pending.size > 0 || this.#servers.size > 0;
   }
 
-  /** Resolves as soon as a server listens and no other one is about to. */
-  settled(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.check();
+  /** The same where the cluster is to be found. */
+  get begunAsConfigured(): boolean {
+    return [...this.pending, ...this.#servers].some((server) => this.#asked.get(server)?.configured);
+  }
+
+  /** This one listens, or is about to. */
+  has(server: Server): boolean {
+    return this.pending.has(server) || this.#servers.has(server);
+  }
+
+  /** Some request goes to this listener: the app that it is serves itself. */
+  serves(listener: unknown): boolean {
+    return [...this.pending, ...this.#servers].some((server) => server.listeners('request').includes(listener as () => void));
+  }
+
+  /** Where this process serves; a server that nobody takes connections of was opened to see whether its port is free. */
+  served(): Served[] {
+    return [...this.#servers].filter((server) => server.listening && !this.#isProbe(server)).slice(0, MOST_TOLD)
+      .map((server) => ({ ...addressOf(server), ...this.#asked.get(server) as Asked }));
+  }
+
+  /** A turn of the event loop after each change: who closes a server as soon as it listens has only tried. */
+  onChange(then: () => void): void {
+    this.#watchers.push(then);
+  }
+
+  changed(): void {
+    this.#told ??= setImmediate(() => {
+      this.#told = undefined;
+      for (const then of this.#watchers) then();
     });
   }
 
-  check(): void {
-    if (this.pending.size > 0 || this.#servers.size === 0) return;
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting = [];
+  met(server: Server, ours: number): void {
+    this.#ours.set(server, ours);
+  }
+
+  asks(server: Server, asked: Asked): void {
+    this.#asked.set(server, asked);
+    this.pending.add(server);
+    this.changed();
+  }
+
+  /** It listens on that port, or not any more, or has failed to. */
+  settled(server: Server, port?: number): void {
+    this.pending.delete(server);
+    this.changed();
+    noteChosen(port, this.#asked.get(server) as Asked);
+    // It may get its listener when it listens already.
+    if (this.#servers.has(server) && this.#isProbe(server)) {
+      server.on('newListener', (name) => { if (name === 'connection') this.changed(); });
+    }
+  }
+
+  #isProbe(server: Server): boolean {
+    return protocolOf(server) === 'tcp' && server.listenerCount('connection') <= (this.#ours.get(server) ?? 0);
   }
 }
 
@@ -60,22 +111,20 @@ export function trackServers(runtime: Runtime): void {
   const meet = (server: Server): void => {
     known.add(server);
     server.on('listening', () => {
-      state.pending.delete(server);
+      const address = addressOf(server);
       servers.add(server);
-      runtime.hooks.listening.call(server, addressOf(server));
-      state.check();
+      state.settled(server, address.port);
+      runtime.hooks.listening.call(server, address);
     });
     server.on('close', () => {
       servers.delete(server);
-      state.pending.delete(server);
-      state.check();
+      state.settled(server);
     });
     // Not 'error': a listener there would swallow what the app does not handle.
-    (server as EventEmitter).on(errorMonitor, () => {
-      state.pending.delete(server);
-      state.check();
-    });
+    (server as EventEmitter).on(errorMonitor, () => state.settled(server));
+    const before = server.listenerCount('connection');
     runtime.hooks.server.call(server);
+    state.met(server, server.listenerCount('connection') - before);
   };
 
   prototype.listen = function listen(...args) {
@@ -84,61 +133,18 @@ export function trackServers(runtime: Runtime): void {
     const { options, callback } = toListenOptions(args);
     if (options.internal) return original.apply(this, args);
     if (!known.has(this)) meet(this);
-    place(options, runtime.boot.listen);
+    const asked = askedFor(options, runtime.boot.listen);
+    place(options, asked, runtime.boot.listen, protocolOf(this) !== 'tcp');
     runtime.hooks.listen.call(this, options);
-    state.pending.add(this);
+    state.asks(this, asked);
     try {
       return original.call(this, options, ...(options.backlog === undefined ? [] : [options.backlog]), ...(callback ? [callback] : []));
     } catch (error) {
-      state.pending.delete(this);
+      state.settled(this);
       throw error;
     }
   };
 }
-
-/** Puts a server where the cluster wants it: on an inherited socket, or with a queue of its own in the kernel. */
-function place(options: ListenOptions, wanted: BootInfo['listen']): void {
-  const { port } = options;
-  const inherited = wanted.inherited?.[String(port ?? options.path)];
-  if (inherited !== undefined) {
-    // The descriptor is the master's, who listens on it; an exclusive server would open it in this process.
-    for (const key of ['port', 'host', 'path', 'exclusive']) delete options[key];
-    options.fd = inherited;
-  } else if (wanted.reusePort && port !== undefined && Number(port) > 0) {
-    // With port 0 each worker would get another one; the master's shared choice stays.
-    options.reusePort = true;
-  }
-}
-
-/** The forms `listen` can be called in, as one options object of our own: a tap may change it and the caller's stays as it was. */
-export function toListenOptions(args: unknown[]): { options: ListenOptions; callback?: () => void } {
-  const [first, ...rest] = args;
-  const last = args.at(-1);
-  const callback = typeof last === 'function' ? last as () => void : undefined;
-  const options: ListenOptions = {};
-  if (typeof first === 'object' && first !== null) {
-    const handle = handleIn(first);
-    if (handle) options.handle = handle;
-    else Object.assign(options, first);
-    if ('port' in first && options.port == null) options.port = 0;
-  } else if (isPipeName(first)) {
-    options.path = first;
-  } else {
-    options.port = first === undefined || first === null || typeof first === 'function' ? 0 : first as number;
-    if (typeof rest[0] === 'string') options.host = rest[0];
-  }
-  const backlog = rest.slice(0, 2).find((value) => value != null && typeof value !== 'function' && Number(value) > 0);
-  if (options.backlog === undefined && backlog !== undefined) options.backlog = Number(backlog);
-  return { options, callback };
-}
-
-/** A server or socket carries its handle; a bare handle can listen itself. */
-function handleIn(value: object): unknown {
-  const { handle, listen } = value as { handle?: unknown; listen?: unknown };
-  return handleOf(value as Server) ?? handle ?? (typeof listen === 'function' ? value : undefined);
-}
-
-const isPipeName = (value: unknown): value is string => typeof value === 'string' && !(Number(value) >= 0);
 
 /** Where a server really listens; in a cluster worker that is what the master has bound. */
 export function addressOf(server: Server): Address {
@@ -148,9 +154,13 @@ export function addressOf(server: Server): Address {
   return address ? { protocol, host: address.address, port: address.port } : { protocol };
 }
 
-/** By what a server can do: `instanceof` would load https and http2 into workers that use neither. */
+/**
+ * By what a server can do: `instanceof` would load https and http2 into workers that use neither. HTTP/2 without TLS, as gRPC
+ * speaks it, is http to whoever types the address.
+ */
 function protocolOf(server: Server): Address['protocol'] {
-  if ('updateSettings' in server) return 'http2';
-  if ('closeIdleConnections' in server) return 'setSecureContext' in server ? 'https' : 'http';
+  const isSecure = 'setSecureContext' in server;
+  if ('updateSettings' in server) return isSecure ? 'http2' : 'http';
+  if ('closeIdleConnections' in server) return isSecure ? 'https' : 'http';
   return 'tcp';
 }

@@ -85,6 +85,10 @@ export function originOf(provenance: Provenance, path: Path): Origin {
   return { from: 'default' };
 }
 
+/** Somebody has said so: a default may give way to what the app does by itself. */
+export const isNamed = ({ config, provenance }: { config: Config; provenance: Provenance }, [key]: [keyof Config]): boolean =>
+  config[key] !== undefined && originOf(provenance, [key]).from !== 'default';
+
 /** Names the place where a value was written. */
 export function whereWritten(provenance: Provenance, at: Path): string {
   const { from, where } = originOf(provenance, at);

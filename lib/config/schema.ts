@@ -90,6 +90,8 @@ const entries = {
       + 'and the container\'s quota leave; 1 in `dev`.')), 'auto'),
   port: v.optional(v.pipe(whole(0, 65535), v.description('TCP port, 0 for a free one; 8443 with `https`.')), 7001),
   host: v.optional(v.pipe(text('a host name or an address'), v.description('Address to listen on; all of them when not set.'))),
+  server: v.optional(v.pipe(v.boolean('true or false'), v.description('`false`: the app has no server (a queue consumer, UDP, a bot); '
+    + 'a worker is ready when its module, and what it exports, has resolved.')), true),
   path: v.optional(v.pipe(text('a file path'), v.description('Unix socket to listen on, in place of a port.'))),
   https: v.optional(v.pipe(v.strictObject({
     key: v.optional(v.pipe(text('a file path'), v.description('Private key, PEM file.'))),

@@ -13,6 +13,26 @@ export interface Address {
   path?: string;
 }
 
+/** An address that a worker serves, as it tells the master. */
+export interface Served extends Address {
+  /** What was asked for, `*:7001` or a path: the same in each worker that listens there. */
+  name: string;
+  /** The configuration, or the default, says so. */
+  configured: boolean;
+  /** Nobody else is expected to serve it: port 0, `exclusive`, a name with the process's number. */
+  own: boolean;
+}
+
+/** What a worker has to serve before it is ready, as far as those before it have shown. */
+export interface Expected {
+  /** The configured address. */
+  configured: boolean;
+  /** Others, by name. */
+  others: string[];
+  /** Milliseconds that the others are waited for. */
+  grace: number;
+}
+
 /**
  * Why a child is asked to close, or killed. `signal`, `uncaught`: its own decision, for a signal it got or an exception nobody
  * caught; `recycle`: health-check's; `abort`: what it was started for was given up; `masterGone`: the master has died.
@@ -96,6 +116,12 @@ export interface BootInfo {
     host?: string;
     path?: string;
     https?: { key: string; cert: string; ca?: string };
+    /** `server: false` was not said. */
+    hasServer: boolean;
+    /** A flag, a variable or a file names the port or the path; else it is the built-in default. */
+    named: boolean;
+    /** Null as long as nobody knows. */
+    expected: Expected | null;
     reusePort: boolean;
     /** Sockets inherited from a service manager: requested port -> descriptor in the master. */
     inherited?: Record<string, number>;
@@ -137,10 +163,10 @@ export interface InternalMessages {
   'child.hello': { from: 'agent' | 'worker'; to: 'master'; data: { node: string } };
   /** Written by the master at the fork; a pipe keeps it until the child reads. */
   'child.boot': { from: 'master'; to: 'agent' | 'worker'; data: BootInfo };
-  /** It serves; where it listens. */
-  'child.ready': { from: 'agent' | 'worker'; to: 'master'; data: { addresses: Address[] } };
-  /** A server that comes up once the worker is ready. */
-  'child.listening': { from: 'worker'; to: 'master'; data: Address };
+  /** It serves; where it listens, which expected addresses stay away, and whether it serves others in place of the configured one. */
+  'child.ready': { from: 'agent' | 'worker'; to: 'master'; data: { addresses: Served[]; missing: string[]; instead: boolean } };
+  /** All that it serves, each time that changes. */
+  'child.listening': { from: 'worker'; to: 'master'; data: Served[] };
   /** The child's own failure, sent before it exits. */
   'child.failed': { from: 'agent' | 'worker'; to: 'master'; data: { phase: 'boot' | 'run'; error: ErrorData; output?: string } };
   /** Drain and exit 0 within `timeout` ms. */

@@ -1,5 +1,5 @@
 import { isErrorData } from '../kit/errors.js';
-import type { Address, CloseReason, RequestInFlight, Waiting } from './messages.js';
+import type { Address, CloseReason, RequestInFlight, Served, Waiting } from './messages.js';
 
 /** Characters of a name, a path, a line. */
 const LINE = 1_024;
@@ -40,6 +40,9 @@ const isRequest = (value: unknown): value is RequestInFlight => isData(value) &&
   && isText(value.path, LINE) && typeof value.age === 'number' && Number.isFinite(value.age);
 const isOldest = (value: unknown): boolean => isListOf(value, IN_FLIGHT, isRequest);
 
+const isServed = (value: unknown): value is Served => isAddress(value) && isText((value as Served).name, LINE)
+  && typeof (value as Served).configured === 'boolean' && typeof (value as Served).own === 'boolean';
+
 const isWaiting = (value: unknown): value is Waiting => isData(value) && isCount(value.requests) && isCount(value.sockets)
   && (value.inFlight === undefined || isOldest(value.inFlight))
   && isListOf(value.tasks, TASKS, (task) => isText(task, LINE));
@@ -47,8 +50,9 @@ const isWaiting = (value: unknown): value is Waiting => isData(value) && isCount
 /** What a child may say of itself, by type of message; in the master, which believes none of it. */
 export const valid = {
   'child.hello': (value: unknown) => isData(value) && isText(value.node, LINE),
-  'child.ready': (value: unknown) => isData(value) && isListOf(value.addresses, MOST_ADDRESSES, isAddress),
-  'child.listening': isAddress,
+  'child.ready': (value: unknown) => isData(value) && isListOf(value.addresses, MOST_ADDRESSES, isServed)
+    && isListOf(value.missing, MOST_ADDRESSES, (name) => isText(name, LINE)) && typeof value.instead === 'boolean',
+  'child.listening': (value: unknown) => isListOf(value, MOST_ADDRESSES, isServed),
   'child.failed': (value: unknown) => isData(value) && isIn(PHASES, value.phase) && isErrorData(value.error)
     && isMaybe(value.error.stack, TEXT) && isText(value.error.message, TEXT) && isText(value.error.name, LINE)
     && isMaybe(value.error.code, LINE) && isMaybe(value.error.detail, TEXT) && isMaybe(value.output, TEXT),
@@ -59,3 +63,7 @@ export const valid = {
   'child.waiting': isWaiting,
   'child.cut': (value: unknown) => isData(value) && isCount(value.count) && isOldest(value.oldest),
 } as const;
+
+/** Without what else a child may have put there. */
+export const plainly = (served: readonly Served[]): Served[] => served.map(({ protocol, host, port, path, name, configured, own }) =>
+  ({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }), name, configured, own }));

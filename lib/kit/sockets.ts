@@ -62,6 +62,16 @@ export function listenErrorInWords(said: string): string | undefined {
   return words && `${words} (${said})`;
 }
 
+/** An address as a person would type it. */
+export function formatAddress(
+  { protocol, host, port, path }: { protocol: string; host?: string; port?: number; path?: string },
+): string {
+  if (path !== undefined) return `unix:${path}`;
+  const anywhere = host === undefined || host === '::' || host === '0.0.0.0';
+  const name = anywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  return `${protocol === 'http2' ? 'https' : protocol}://${name}:${port}`;
+}
+
 /** A free port on the loopback interface: Egg's agent serves its workers there (`clusterPort` of a framework's options). */
 export async function freeClusterPort(): Promise<number> {
   const server = net.createServer();

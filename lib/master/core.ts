@@ -20,10 +20,12 @@ import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
 import { Routes } from './plugins/routes.js';
 import { Post } from './post.js';
+import type { Child } from './processes/child.js';
 import { Forker, type StartProcess } from './processes/forker.js';
 import { Leftovers } from './processes/leftovers.js';
 import { Reaper } from './processes/reaper.js';
 import { Deaths } from './processes/refork-policy.js';
+import { ServedBefore } from './processes/served-before.js';
 import { Slot } from './processes/slot.js';
 import { Spares } from './processes/spares.js';
 import { Workers } from './processes/workers.js';
@@ -88,6 +90,8 @@ export interface Core {
   readonly reaper: Reaper;
   readonly leftovers: Leftovers;
   readonly deaths: Deaths;
+  /** What workers have to serve to be ready. */
+  readonly served: ServedBefore;
   readonly forker: Forker;
   readonly agent: Slot;
   readonly workers: Workers;
@@ -128,6 +132,8 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const reaper = new Reaper(faults);
   const dir = new ProcessDir((made) => reaper.dir(made));
   const routing = new Routing((error) => faults.told(error), (): number => workers.slots.length);
+  const releases = new Releases(loaded, hooks, options.reloadConfig, options.environment);
+  const served = new ServedBefore({ logger, releases });
   const base = {
     options,
     version: ownVersion(),
@@ -139,9 +145,10 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     taps,
     tasks: new Tasks(logger, faults),
     deadlines: createDeadlines(),
-    releases: new Releases(loaded, hooks, options.reloadConfig, options.environment),
     dir,
     installation: new Installation(dir, logger),
+    releases,
+    served,
     parts: new Parts(),
     plugins: new Map(),
     shared: new Map(),
@@ -161,6 +168,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const forking = { ...base, forker: new Forker(base, start) };
   const workers: Workers = new Workers(forking);
   const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
+  hooks.workerReady.tap({ name: 'hatchery', stage: -100 }, (child) => served.ready(child as Child));
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
   const core: Core = { ...staffed, post: new Post(staffed) };

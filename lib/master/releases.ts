@@ -11,6 +11,8 @@ export interface Release {
   loaded: LoadedConfig;
   /** For a framework's own use; the same for all its processes, and through reloads. */
   clusterPort?: number;
+  /** Nobody waits long for addresses that new code may not have any more: in development. */
+  quick?: boolean;
   /** What its processes have otherwise than the master's environment has it, where that is of another release. */
   environment?: Variables;
   /** What its configuration says and only a restart does, a line each. */
@@ -69,7 +71,7 @@ export class Releases {
     const said = fresh.config.workers;
     const count = said === this.#workers ? workers : said;
     this.#workers = said;
-    return this.#with(fresh, count);
+    return { ...this.#with(fresh, count), quick: true };
   }
 
   /** What replaces a process of this generation that has died. */

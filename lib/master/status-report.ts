@@ -1,8 +1,9 @@
 import type { ChildStatus, Launch, ReloadResult, Status } from '../api/control.js';
 import type { ServiceState } from '../api/plugin.js';
-import type { Address } from '../ipc/messages.js';
+import type { Address, Served } from '../ipc/messages.js';
 import type { Faults } from '../kit/faults.js';
 import { ownRss } from '../kit/processes.js';
+import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
@@ -24,19 +25,17 @@ export interface Reported {
   readonly faults: Faults;
 }
 
-/** Where the cluster really listens: the first address of the first worker that has one. */
-export function addressOf(workers: Workers): Address | null {
-  for (const child of workers.ready()) if (child.addresses[0]) return child.addresses[0];
-  return null;
+/** All that the workers serve, the cluster's own address first: the configured one, else one that speaks HTTP, else the first. */
+export function addressesOf(workers: Workers): Address[] {
+  const rank = ({ configured, protocol }: Served) => configured ? 0 : protocol === 'tcp' ? 2 : 1;
+  const served = workers.ready().flatMap(({ addresses }) => addresses).sort((a, b) => rank(a) - rank(b));
+  const texts = new Set<string>();
+  return served.map(({ protocol, host, port, path }): Address => path === undefined ? { protocol, host, port } : { protocol, path })
+    .filter((address) => texts.size < texts.add(formatAddress(address)).size);
 }
 
-/** An address as a person would type it. */
-export function formatAddress({ protocol, host, port, path }: Address): string {
-  if (path !== undefined) return `unix:${path}`;
-  const anywhere = host === undefined || host === '::' || host === '0.0.0.0';
-  const name = anywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return `${protocol === 'http2' ? 'https' : protocol}://${name}:${port}`;
-}
+/** Where the cluster really listens; null as long as nothing does. */
+export const addressOf = (workers: Workers): Address | null => addressesOf(workers)[0] ?? null;
 
 /** What a restart has to know of this master. */
 export function launch({ releases, workers }: Pick<Reported, 'releases' | 'workers'>): Launch {
@@ -53,12 +52,13 @@ export function launch({ releases, workers }: Pick<Reported, 'releases' | 'worke
 
 export function buildStatus({ life, releases, agent, workers, deaths, lastReload, cut, version, faults }: Reported): Status {
   const { config } = releases.current.loaded;
-  const address = addressOf(workers);
+  const addresses = addressesOf(workers).map(formatAddress);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
   return {
     title: config.title,
     state: shownState(life.state, workers),
-    address: address ? formatAddress(address) : null,
+    address: addresses[0] ?? null,
+    addresses,
     version,
     node: process.versions.node,
     startedAt: life.startedAt.toISOString(),

@@ -1,12 +1,8 @@
 import { execFile, type ChildProcess } from 'node:child_process';
 import cluster from 'node:cluster';
-import { mkdtempSync, rmSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
 import {
-  addressKey, beforeListen, bindOnly, hearInternal, isClusters, listenOn, markAddress, newConnection, schedule, seeHandlesMade,
-  seeListeners, seeSent, sendHandle,
+  addressKey, hearInternal, isClusters, markAddress, newConnection, schedule, seeHandlesMade, seeListeners, seeSent, sendHandle,
 } from './cluster.js';
 import { handleOf, type RawHandle } from './raw-sockets.js';
 
@@ -15,20 +11,15 @@ import { handleOf, type RawHandle } from './raw-sockets.js';
  * each scheduling policy. Runs in the file of probes.ts alone, which the worker runs as well.
  */
 export async function probe(): Promise<string | null> {
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-probe-'));
-  try {
-    const own = await probeListen(path.join(dir, 's')) ?? await probeWorker();
-    if (own !== null) return own;
-    const env = { ...process.env, [SHARED]: '1', NODE_CLUSTER_SCHED_POLICY: 'none' };
-    return await new Promise((resolve, reject) => {
-      execFile(process.execPath, [...process.execArgv, import.meta.filename], { env }, (error, out) => {
-        if (error) reject(error);
-        else resolve(JSON.parse(out) as string | null);
-      });
+  const own = await probeWorker();
+  if (own !== null) return own;
+  const env = { ...process.env, [SHARED]: '1', NODE_CLUSTER_SCHED_POLICY: 'none' };
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [...process.execArgv, import.meta.filename], { env }, (error, out) => {
+      if (error) reject(error);
+      else resolve(JSON.parse(out) as string | null);
     });
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Set for the process that probes SCHED_NONE. */
@@ -56,21 +47,6 @@ function beProbedWorker(): void {
   server.listen(0, '127.0.0.1', () => {
     process.send?.({ port: (server.address() as AddressInfo).port, key: mine?.key, own: handleOf(server) === mine?.handle } satisfies Told);
   });
-}
-
-async function probeListen(file: string): Promise<string | null> {
-  if (process.platform === 'win32') return null;
-  const handle = bindOnly(file);
-  if (typeof handle === 'number' || !handle) return `\`net._createServerHandle\` cannot bind a unix socket: ${handle}`;
-  const server = net.createServer((socket) => { socket.end('served'); });
-  let before = false;
-  listenOn(server, handle);
-  beforeListen(server, () => { before = true; });
-  await new Promise((resolve) => server.once('listening', resolve).listen());
-  const answer = await read(net.connect(file));
-  server.close();
-  if (!before) return '`net.Server#_listen2` is not called by a listen';
-  return answer === 'served' ? null : 'a server does not listen on the handle that it is given (`_handle`, `_listen2`)';
 }
 
 const read = (client: net.Socket): Promise<string> => new Promise((resolve, reject) => {

@@ -17,6 +17,7 @@ export interface ClusterMessage {
   address?: string | null;
   port?: number;
   addressType?: number | string;
+  flags?: number;
   fd?: number | string;
   index?: number;
 }
@@ -24,10 +25,6 @@ export interface ClusterMessage {
 type Hear = (message: ClusterMessage, handle?: RawHandle) => void;
 type Done = (error: Error | null) => void;
 type Sends = { send(message: object, handle: RawHandle, options: object, done: Done): boolean };
-type InternalServer = Server & {
-  _handle: RawHandle | null;
-  _listen2(address: string | null, port: number, type: number, backlog: number, ...rest: unknown[]): void;
-};
 
 /** Whether it is node:cluster's, or one that only goes its way. */
 export const isClusters = (message: ClusterMessage): boolean => message?.cmd === 'NODE_CLUSTER';
@@ -104,9 +101,6 @@ export function schedule(shared: boolean): boolean {
   return true;
 }
 
-/** The port in the name of an address; an IPv6 address has colons of its own. */
-export const portIn = (key: string): string | undefined => key.split(':').at(-4);
-
 /** What node:cluster makes for a worker that asks for an address: a server under SCHED_RR, a handle that workers share under SCHED_NONE. */
 export interface HandleMaker {
   /** A server that is to listen next. */
@@ -156,31 +150,6 @@ function standBefore(): () => void {
     internal._createServerHandle = createHandle;
   };
 }
-
-const BACKLOG = 511;
-
-/** Whatever a server is told to listen on next, it listens on this handle. */
-export function listenOn(server: Server, handle: RawHandle): void {
-  server.listen = function listen(this: InternalServer) {
-    this._handle = handle;
-    this._listen2(null, -1, -1, BACKLOG);
-    return this;
-  } as Server['listen'];
-}
-
-/** Calls `then` in the same turn as a server's listen, right before it. */
-export function beforeListen(server: Server, then: () => void): void {
-  const internal = server as InternalServer;
-  const { _listen2: listen } = internal;
-  internal._listen2 = (...args) => {
-    then();
-    Reflect.apply(listen, server, args);
-  };
-}
-
-/** Binds a unix socket without listening on it: whoever listens first makes it so for all that share it. A number is the error. */
-export const bindOnly = (file: string): RawHandle | number =>
-  (net as unknown as { _createServerHandle(...args: unknown[]): RawHandle | number })._createServerHandle(file, -1, -1);
 
 type GetServer = (server: Server, options: object, listening: (error: number, handle?: RawHandle) => void) => void;
 

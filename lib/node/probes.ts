@@ -4,6 +4,7 @@ import * as events from './events.js';
 import * as handlePipe from './handle-pipe.js';
 import * as httpConnections from './http-connections.js';
 import * as ipcReader from './ipc-reader.js';
+import * as listening from './listening.js';
 import * as modules from './modules.js';
 import * as ownOutput from './own-output.js';
 import * as ofProcess from './process.js';
@@ -20,6 +21,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   'handle-pipe': handlePipe.probe,
   'http-connections': httpConnections.probe,
   'ipc-reader': ipcReader.probe,
+  listening: listening.probe,
   modules: modules.probe,
   'own-output': ownOutput.probe,
   'parked-socket': parkedSocket.probe,

@@ -195,7 +195,8 @@ export class Session {
   async #fail(failure: Failure): Promise<void> {
     this.#failure = failure;
     await this.#show(failure);
-    this.#terminal.bad(`${failureText(failure)}\nwaiting for the next change; ${this.#address()} shows this too`);
+    const where = this.#master.config.server ? `; ${this.#address()} shows this too` : '';
+    this.#terminal.bad(`${failureText(failure)}\nwaiting for the next change${where}`);
   }
 
   async #show(failure: Failure): Promise<void> {

@@ -3,7 +3,7 @@ import type { Worker } from 'node:cluster';
 import { EventEmitter } from 'node:events';
 import type { ForkSpec } from '../../lib/api/hooks.js';
 import { CHANNEL_FD, Channel } from '../../lib/ipc/channel.js';
-import type { Address, BootInfo, CloseReason, Envelope } from '../../lib/ipc/messages.js';
+import type { BootInfo, CloseReason, Envelope, Served } from '../../lib/ipc/messages.js';
 import type { Forked } from '../../lib/master/processes/child.js';
 import type { Wire } from '../../lib/node/handle-pipe.js';
 import { setImmediate as immediate } from 'node:timers/promises';
@@ -144,8 +144,10 @@ export class FakeChild {
     this.channel.send('child.hello', { node: process.version });
   }
 
-  ready(address?: Partial<Address>): void {
-    this.channel.send('child.ready', { addresses: address ? [{ protocol: 'http', port: 7001, ...address }] : [] });
+  ready(address?: Partial<Served>, how: { missing?: string[]; instead?: boolean } = {}): void {
+    const served = { protocol: 'http', port: 7001, configured: true, own: false, ...address } as const;
+    const addresses = address ? [{ name: address.path ?? `*:${served.port}`, ...served }] : [];
+    this.channel.send('child.ready', { addresses, missing: [], instead: false, ...how });
   }
 
   fails(error: Error): void {

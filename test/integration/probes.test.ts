@@ -13,8 +13,6 @@ const frozen = (owner: string, name: string): string =>
 /** Code that takes something away from this Node before a probe runs, and what the probe is to say. */
 const breakages: Readonly<Record<string, readonly Breakage[]>> = {
   cluster: [
-    ['require("net").Server.prototype._listen2 = undefined;', /undefined/],
-    ['require("net")._createServerHandle = () => -22;', /`net\._createServerHandle` cannot bind/],
     [frozen('require("net")', 'createServer'), /`net\.createServer`/],
     [`if (require("cluster").isWorker) ${frozen('require("cluster")', '_getServer')}`, /`cluster\._getServer`/],
   ],
@@ -38,6 +36,11 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
         });
       };`, /no list|no answer|undefined/],
     ['Object.defineProperty(require("http").ServerResponse.prototype, "_header", { get: () => null, set() {} });', /`_header`|no answer/],
+  ],
+  listening: [
+    ['require("net").Server.prototype._listen2 = undefined;', /_listen2/],
+    ['require("net")._createServerHandle = () => -22;', /`net\._createServerHandle` cannot bind/],
+    ['const { TCP } = process.binding("tcp_wrap"); TCP.prototype.listen = () => -98;', /does not listen|no answer|EADDRINUSE/],
   ],
   modules: [
     ['const M = require("module"); const { wrap } = M; M.wrap = (text) => text === "here" ? text : wrap(text);', /`Module\.wrap`/],

@@ -8,6 +8,7 @@ import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { mutatedFrames } from './hostile.js';
+import { readySoak } from './ready.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
 import { stickyKills, stickySessions, stickyTransfers } from './sticky.js';
 
@@ -37,6 +38,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   overhead: (scope) => overhead(scope, { rounds: values.short ? 8 : 30 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
   'hostile-frames': (scope) => mutatedFrames(scope, { frames: values.short ? 10_000 : 100_000, perLife: 400, seed: Date.now() % 1e6 }),
+  ready: (scope) => readySoak(scope, { reloads: times(50) }),
   'sticky-sessions': (scope) => stickySessions(scope, { clients: 200, reloads: values.short ? 1 : 3, scale: [6, 3], kills: times(5) }),
   'sticky-transfers': (scope) => stickyTransfers(scope, { uploads: times(400), downloads: times(50) }),
   'sticky-kills': (scope) => stickyKills(scope, { rate: 2_000, kills: times(10) }),

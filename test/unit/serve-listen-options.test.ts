@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
-import { toListenOptions } from '../../lib/child/server-tracker.js';
+import { toListenOptions } from '../../lib/child/listen-options.js';
 
 const callback = (): void => {};
 const handle = { listen() {}, close() {} };

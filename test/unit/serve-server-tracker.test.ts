@@ -11,7 +11,7 @@ import { SyncChildHook } from '../../lib/child/runtime.js';
 import type { ListenOptions, Runtime } from '../../lib/api/runtime.js';
 import { listenStateOf, trackServers } from '../../lib/child/server-tracker.js';
 
-const listen: BootInfo['listen'] = { port: 0, reusePort: false };
+const listen: BootInfo['listen'] = { port: 0, hasServer: true, named: true, expected: null, reusePort: false };
 const events: string[] = [];
 const addresses: Address[] = [];
 const runtime = {
@@ -38,7 +38,7 @@ const kinds: [Address['protocol'], () => Server][] = [
   ['tcp', () => net.createServer()],
   ['http', () => http.createServer()],
   ['https', () => https.createServer()],
-  ['http2', () => http2.createServer() as unknown as Server],
+  ['http', () => http2.createServer() as unknown as Server],
   ['http2', () => http2.createSecureServer() as unknown as Server],
 ];
 
@@ -83,20 +83,23 @@ test('listen() of a server that listens is refused by Node itself, and announced
   await once(server.close(), 'close');
 });
 
-test('settled: when one listens and none is about to', async () => {
+test('a server counts when it listens and takes connections; one that only looks whether a port is free never does', async () => {
   const state = listenStateOf(runtime);
-  const [one, two] = [net.createServer(), net.createServer()];
-  let settled = false;
-  const wait = state.settled().then(() => { settled = true; });
-  await new Promise(setImmediate);
-  assert.equal(settled, false);
-  one.listen(0, '127.0.0.1');
-  two.listen(0, '127.0.0.1');
+  const [probe, real] = [net.createServer(), net.createServer(() => {})];
+  const changed = new Promise<void>((resolve) => state.onChange(resolve));
+  probe.listen(0, '127.0.0.1');
+  real.listen(0, '127.0.0.1');
   assert.equal(state.begun, true);
-  await wait;
-  assert.ok(one.listening && two.listening);
-  one.close();
-  two.close();
+  assert.equal(state.begunAsConfigured, true, 'the configured port is 0 here');
+  await Promise.all([once(probe, 'listening'), once(real, 'listening')]);
+  await changed;
+  const { port } = real.address() as AddressInfo;
+  assert.deepEqual(state.served(), [{ protocol: 'tcp', host: '127.0.0.1', port, name: '127.0.0.1:0', configured: true, own: true }]);
+  probe.on('connection', () => {});
+  assert.equal(state.served().length, 2, 'it takes connections now');
+  real.close();
+  assert.equal(state.served().length, 1, 'closed: not from the end of its last connection on');
+  probe.close();
 });
 
 test('an inherited port becomes the descriptor of it', () => {

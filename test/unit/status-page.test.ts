@@ -12,7 +12,8 @@ const child = (id: number, state: ChildStatus['state']): ChildStatus => ({
 
 test('an error that two processes of a slot have before them is told once', () => {
   const status: Status = {
-    title: 'app', state: 'reloading', address: null, version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
+    title: 'app', state: 'reloading', address: null,
+  addresses: [], version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
     agent: null,
     workers: [child(2, 'ready'), child(3, 'draining')], refork: { inWindow: 0, limit: 60, delays: {} }, lastReload: null,
     cut: 0, faults: 0, slowPaths: [],

@@ -17,6 +17,8 @@ interface Pending {
 
 interface Member {
   child: Child;
+  /** What identifies its listener in node:cluster's messages: workers may have asked for this address under several names. */
+  key: string;
   handover: Handover;
   /** It has not answered yet what it was handed last: a worker that is blocked gets no more than one connection. */
   busy: boolean;
@@ -56,8 +58,6 @@ const LOOK = 1_000;
  * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
  */
 export class Acceptor {
-  /** What identifies the address in node:cluster's messages. */
-  key = '';
   readonly #socket: ListeningSocket;
   /** In the order in which they became free. */
   readonly #free = new Set<Member>();
@@ -75,13 +75,7 @@ export class Acceptor {
     this.#socket = new ListeningSocket(handle, options.faults.guard('connection', (error: number, client?: RawHandle) => {
       if (!error && client) this.accept(client);
     }), options);
-    this.take();
-  }
-
-  /** Makes this the receiver of the handle's connections, and keeps the handle open when Node drops its last worker. */
-  take(): void {
-    this.#socket.take();
-    this.handle.close = () => {
+    handle.close = () => {
       if (!this.#options.held()) this.close();
     };
   }
@@ -89,6 +83,11 @@ export class Acceptor {
   /** What node:cluster has of it. */
   get handle(): RawHandle {
     return this.#socket.handle;
+  }
+
+  /** See {@link ListeningSocket.replace}. */
+  replaceHandle(make: () => RawHandle | null): boolean {
+    return this.#socket.replace(make);
   }
 
   get members(): number {
@@ -131,9 +130,10 @@ export class Acceptor {
     }, known);
   }
 
-  join(child: Child): void {
+  /** A worker that is ready takes connections from now on, for its listener `key`. */
+  join(child: Child, key = ''): void {
     if (this.#members.has(child) || !child.handover) return;
-    const member: Member = { child, handover: child.handover, busy: false };
+    const member: Member = { child, key, handover: child.handover, busy: false };
     this.#members.set(child, member);
     this.#place(child.slot).members.push(member);
     this.#next(member);
@@ -148,13 +148,6 @@ export class Acceptor {
   flush(): void {
     if (this.#members.size > 0) return;
     for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
-  }
-
-  /** Ends listening and gives away what waits, for another address that takes its place. */
-  surrender(): RawHandle[] {
-    const clients = this.#queues().flatMap((queue) => queue.splice(0).map(({ client }) => client));
-    this.close();
-    return clients;
   }
 
   /** Ends listening; what waits is still handed out while there is a worker. */
@@ -221,7 +214,7 @@ export class Acceptor {
     member.busy = true;
     this.#place(member.child.slot).stalledSince ??= performance.now();
     const { client, note } = pending;
-    member.handover.give({ key: this.key, note, client, answered: (answer) => {
+    member.handover.give({ key: member.key, note, client, answered: (answer) => {
       member.busy = false;
       if (answer === 'taken') {
         client.close();

@@ -6,7 +6,8 @@ import { message } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { show } from '../../kit/misuse.js';
 import { makeDirs, removeStaleSocket, socketPathFault } from '../../kit/sockets.js';
-import { bindOnly, sendHandle } from '../../node/cluster.js';
+import { sendHandle } from '../../node/cluster.js';
+import { bindOnly } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 

@@ -5,13 +5,15 @@ import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
 import {
-  addressKey, beforeListen, expectedKey, hearInternal, isClusters, listenOn, markAddress, portIn, seeHandlesMade, seeSent,
-  type ClusterMessage,
+  addressKey, expectedKey, hearInternal, isClusters, markAddress, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
 import { guardErrors } from '../../node/cluster-ends.js';
+import { listenOn, standInFor } from '../../node/listening.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
+import { HeldAddress } from './held-address.js';
+import { covers, overlap, placeOf, type Place } from './place.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
@@ -19,25 +21,32 @@ const debug = createDebug('hatchery:listeners');
 
 /** Milliseconds after an exit in which the last of its messages are read. */
 const UNREAD = 10;
+/** Milliseconds that the configured address stays open when a ready worker has closed it: it may be about to die, and say so late. */
+const REGRETS = 5_000;
+
+/** What a worker asks for. */
+interface Query {
+  key: string;
+  place: Place | null;
+  child: Child;
+}
 
 /**
  * All addresses that workers listen on. Stands between node:cluster and its workers: sees which worker asks for which
  * address, takes over the round-robin handle that Node makes for it (see Acceptor), and keeps an address open while it has
- * no worker. With SCHED_NONE the workers accept for themselves; then it only keeps the shared socket open.
+ * no worker. A worker gets connections when it is ready. With SCHED_NONE the workers accept for themselves; then it only keeps
+ * the shared socket open.
  */
 export class Listeners {
   /** Whether an address outlives its last worker. */
   held = true;
 
-  readonly #acceptors = new Map<string, Acceptor>();
-  /** Opened before any worker listened: which address its worker will ask for is only a guess. */
-  readonly #provisional = new Set<string>();
+  /** By node:cluster's names for them; one address may have several. */
+  readonly #addresses = new Map<string, HeldAddress>();
   #fallback: TakeUnserved | null = null;
   /** Requests of workers for an address, until node:cluster answers. */
-  readonly #queries = new Map<string, string>();
-  /** SCHED_NONE: sockets that node:cluster shares out. */
-  readonly #shared = new Map<string, { handle: RawHandle; close: () => void; users: Set<Child> }>();
-  #asking: string | null = null;
+  readonly #queries = new Map<string, Query>();
+  #asking: Query | null = null;
   /** Not a number: another copy of this code in the process would count as well. */
   readonly #mark = Math.random().toString(36).slice(2);
   readonly #patience: number;
@@ -55,21 +64,32 @@ export class Listeners {
     this.#restore = this.#intercept();
   }
 
+  get #all(): Set<HeldAddress> {
+    return new Set(this.#addresses.values());
+  }
+
+  get #acceptors(): Acceptor[] {
+    return [...this.#all].flatMap(({ acceptor }) => acceptor ?? []);
+  }
+
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
   set fallback(fallback: TakeUnserved | null) {
     this.#fallback = fallback;
-    if (fallback) for (const acceptor of this.#acceptors.values()) acceptor.flush();
+    if (fallback) for (const acceptor of this.#acceptors) acceptor.flush();
   }
 
   /** Listens where the workers are expected to, when none has come that far: for the fallback. Rejects with what `listen` says. */
-  async open({ port, host, path }: { port: number; host?: string; path?: string }): Promise<void> {
-    if (this.#acceptors.size > 0) return;
+  async open({ port, host, path, server: hasServer }: { port: number; host?: string; path?: string; server?: boolean }): Promise<void> {
+    if (this.#addresses.size > 0 || hasServer === false) return;
     const server = net.createServer();
     await listen(server, path === undefined ? { port, host } : { path });
-    // As node:cluster will name what a worker asks for.
-    const key = expectedKey(server, { host, path }, this.#mark);
-    this.#provisional.add(key);
-    this.#acceptors.set(key, this.#acceptor(handleOf(server) as RawHandle));
+    const bound = server.address();
+    const place = typeof bound === 'string' || !bound ? null
+      : placeOf({ address: host === undefined ? null : bound.address, port: bound.port, addressType: bound.family === 'IPv6' ? 6 : 4 });
+    const address = new HeldAddress(this.#acceptor(handleOf(server) as RawHandle), place);
+    address.proven = true;
+    // As node:cluster will name what a worker asks for; that is only a guess.
+    this.#addresses.set(expectedKey(server, { host, path }, this.#mark), address);
   }
 
   /** Must be called right after the fork, before the worker can have said anything. */
@@ -78,6 +98,9 @@ export class Listeners {
     const guard = <Args extends unknown[]>(then: (...args: Args) => void) => this.#faults.guard(`worker#${child.slot}: addresses`, then);
     hearInternal(proc, guard((message, handle) => this.#heard(child, message, handle)), () => { this.#asking = null; });
     seeSent(proc, guard((message) => this.#said(child, message)));
+    this.#faults.watch(`worker#${child.slot}: joins`, child.becameReady.then(() => {
+      for (const [key, address] of this.#addresses) if (address.names.get(key)?.users.has(child)) address.join(child, key);
+    }));
     const gone = () => {
       this.leave(child);
     };
@@ -90,23 +113,22 @@ export class Listeners {
     const end = guard(() => {
       gone();
       child.handover?.end();
+      // It may have been the only one that ever listened there.
+      for (const address of this.#all) if (!address.proven && !address.used) this.#drop(address);
     });
     proc.once('exit', () => { setTimeout(end, UNREAD); });
   }
 
   /** A worker is about to drain: nothing is routed to it any more. False when nothing was. */
   leave(child: Child): boolean {
-    const shared = [...this.#shared.values()].map(({ users }) => users.delete(child));
-    return [...this.#acceptors.values()].map((acceptor) => acceptor.leave(child)).concat(shared).includes(true);
+    return [...this.#all].map((address) => address.leave(child)).includes(true);
   }
 
-  /** Closes addresses that no worker wants any more, once all slots are served. */
+  /** Closes addresses that no worker wants any more, once all slots are served, and others as far as nobody does. */
   release(): void {
-    for (const [key, acceptor] of this.#acceptors) if (acceptor.members === 0) this.#drop(key, acceptor);
-    for (const [key, shared] of this.#shared) {
-      if (shared.users.size > 0) continue;
-      this.#shared.delete(key);
-      shared.close();
+    for (const address of this.#all) {
+      if (address.used) address.fit();
+      else this.#drop(address);
     }
   }
 
@@ -118,28 +140,28 @@ export class Listeners {
     this.held = false;
     // One turn of the loop more, for what the kernel has already accepted.
     await new Promise((resolve) => setImmediate(resolve));
-    for (const acceptor of this.#acceptors.values()) acceptor.stopListening();
-    for (const shared of this.#shared.values()) shared.close();
-    this.#shared.clear();
+    for (const address of this.#all) {
+      if (address.acceptor) address.acceptor.stopListening();
+      else this.#drop(address);
+    }
     const deadline = performance.now() + limit;
-    while ([...this.#acceptors.values()].some((one) => one.handing) && performance.now() < deadline) {
+    while (this.#acceptors.some((one) => one.handing) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
 
   end(): void {
     this.held = false;
-    for (const [key, acceptor] of this.#acceptors) this.#drop(key, acceptor);
+    for (const address of this.#all) this.#drop(address);
     this.#restore();
   }
 
   /** A connection that its worker gives back goes on like a new one of its address. */
   #takeBack(client: RawHandle, { key, note }: ClusterMessage): void {
-    const acceptors = [...this.#acceptors.values()];
     const port = ownPort(client);
     // Its address may have been opened anew since, but of two on one port the other one is a stranger to it.
-    const others = acceptors.filter((one) => ownPort(one.handle) === port);
-    const acceptor = acceptors.find((one) => one.key === key) ?? (others.length === 1 ? others[0] : undefined);
+    const others = this.#acceptors.filter((one) => ownPort(one.handle) === port);
+    const acceptor = this.#addresses.get(key ?? '')?.acceptor ?? (others.length === 1 ? others[0] : undefined);
     if (acceptor) acceptor.acceptAgain(client, note);
     else client.close();
   }
@@ -151,10 +173,9 @@ export class Listeners {
     });
   }
 
-  #drop(key: string, acceptor: Acceptor): void {
-    this.#acceptors.delete(key);
-    this.#provisional.delete(key);
-    acceptor.close();
+  #drop(address: HeldAddress): void {
+    for (const [key, one] of this.#addresses) if (one === address) this.#addresses.delete(key);
+    address.close();
   }
 
   /** A worker's message, before node:cluster sees it. */
@@ -162,14 +183,32 @@ export class Listeners {
     if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle, message);
     if (!isClusters(message)) return;
     if (message.act === 'queryServer') {
+      const place = placeOf(message);
       markAddress(message, this.#mark);
-      const key = addressKey(message);
-      this.#asking = key;
-      this.#queries.set(`${child.pid}:${message.seq}`, key);
+      this.#asking = { key: addressKey(message), place, child };
+      this.#queries.set(`${child.pid}:${message.seq}`, this.#asking);
     } else if (message.act === 'close' && message.key !== undefined) {
-      for (const acceptor of this.#acceptors.values()) if (acceptor.key === message.key) acceptor.leave(child);
-      this.#shared.get(message.key)?.users.delete(child);
+      const address = this.#addresses.get(message.key);
+      address?.closed(child, message.key);
+      if (address && !address.used) this.#letGo(address, child);
     }
+  }
+
+  /**
+   * A worker has closed its server, and nobody else has the address: it is free, as in any process. But not where the worker
+   * closes as it is on its way out: then it is kept for the next one, and also where one that is not ready only looked.
+   */
+  #letGo(address: HeldAddress, child: Child): void {
+    const isFree = () => !address.used && (child.state === 'forked' || child.state === 'booting' || child.state === 'ready');
+    if (!address.proven) {
+      if (isFree()) this.#drop(address);
+      return;
+    }
+    if (child.readyAt === null) return;
+    const drop = this.#faults.guard('an address that is let go', () => { if (isFree()) this.#drop(address); });
+    if (address.configured) setTimeout(drop, REGRETS).unref();
+    // What it says of its leaving comes by a pipe of its own: it has been written before, and may be read after.
+    else setImmediate(() => setImmediate(drop));
   }
 
   /** node:cluster's message to a worker: the answer to a query tells that the worker listens. */
@@ -179,71 +218,79 @@ export class Listeners {
     if (query === undefined) return;
     this.#queries.delete(`${child.pid}:${message.ack}`);
     if (message.errno) return;
-    this.#shared.get(query)?.users.add(child);
     // After the answer is on its way: a worker refuses connections for a key it does not know yet. And the first answer
     // for an address is given just before its handle is taken over.
     queueMicrotask(this.#faults.guard(`worker#${child.slot}: joins`, () => {
-      const acceptor = this.#acceptors.get(query);
-      if (!acceptor) return;
-      acceptor.key = message.key ?? query;
-      acceptor.join(child);
+      const address = this.#addresses.get(query.key);
+      address?.name(query.key, query.place).users.add(child);
+      if (child.state === 'ready') address?.join(child, query.key);
     }));
   }
 
   /** What node:cluster makes while it answers a worker's request for an address is that address's. */
   #intercept(): () => void {
+    const asked = (): Query | null => {
+      const query = this.#asking;
+      this.#asking = null;
+      return query;
+    };
     return seeHandlesMade({
       server: (server) => {
-        const key = this.#asking;
-        this.#asking = null;
-        if (key !== null) this.#faults.run(key, () => this.#adopt(key, server));
+        const query = asked();
+        if (query) this.#faults.run(query.key, () => this.#adopt(query, server));
       },
       handle: (make) => {
-        const key = this.#asking;
-        this.#asking = null;
-        const kept = key === null ? undefined : this.#shared.get(key);
+        const query = asked();
+        const kept = query && this.#at(query);
         if (kept) return kept.handle;
         const handle = make();
-        if (key !== null && typeof handle !== 'number') this.#share(key, handle);
+        if (query && typeof handle !== 'number') this.#share(query, handle);
         return handle;
       },
     });
   }
 
-  #adopt(key: string, server: Server): void {
+  /** What is open for that already, under this name or as another one: but a worker that listens there itself is told so. */
+  #at({ key, place, child }: Query): HeldAddress | undefined {
+    const known = this.#addresses.get(key);
+    if (known || !place || place.port === 0) return known;
+    const open = [...this.#all].find((one) => one.bound && overlap(one.bound, place));
+    if (!open || open.has(child)) return undefined;
+    // What workers accept from themselves cannot be made wider or narrower any more.
+    if (!open.acceptor && !(open.proven && open.bound && covers(open.bound, place))) return undefined;
+    this.#addresses.set(key, open);
+    return open;
+  }
+
+  #adopt(query: Query, server: Server): void {
     guardErrors(server);
-    const parked = this.#acceptors.get(key);
-    if (parked) listenOn(server, parked.handle);
-    const inTheWay = parked ? undefined : [...this.#provisional].find((other) => portIn(other) === portIn(key));
-    const waiting: RawHandle[] = [];
-    if (inTheWay !== undefined) {
-      // In the same turn as the listen that takes its place: nobody is refused.
-      beforeListen(server, () => {
-        waiting.push(...this.#acceptors.get(inTheWay)?.surrender() ?? []);
-        this.#acceptors.delete(inTheWay);
-        this.#provisional.delete(inTheWay);
-      });
+    const { key, place } = query;
+    const open = this.#at(query);
+    if (open) {
+      open.name(key, place && { ...place, port: open.bound?.port ?? place.port });
+      listenOn(server, standInFor(open.handle, place?.host ? { address: place.host } : null));
+      return;
     }
-    this.#provisional.delete(key);
     let handle: RawHandle | null = null;
     server.prependOnceListener('listening', () => { handle = handleOf(server); });
     // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
     process.nextTick(() => server.once('listening', this.#faults.guard(key, () => {
       if (!handle) return;
       debug('taking over %s', key);
-      if (parked) parked.take();
-      else this.#acceptors.set(key, this.#acceptor(handle));
-      for (const client of waiting) this.#acceptors.get(key)?.accept(client);
+      const bound = place && { ...place, port: ownPort(handle) ?? place.port };
+      const address = new HeldAddress(this.#acceptor(handle), bound);
+      address.name(key, bound);
+      this.#addresses.set(key, address);
     })));
   }
 
-  #share(key: string, handle: RawHandle): void {
+  #share({ key, place }: Query, handle: RawHandle): void {
     const close = handle.close.bind(handle);
-    this.#shared.set(key, { handle, close, users: new Set() });
+    const address = new HeldAddress({ handle, close }, place && { ...place, port: ownPort(handle) ?? place.port });
+    this.#addresses.set(key, address);
+    address.name(key, address.bound);
     handle.close = () => {
-      if (this.held) return;
-      this.#shared.delete(key);
-      close();
+      if (!this.held) this.#drop(address);
     };
   }
 }

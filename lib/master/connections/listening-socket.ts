@@ -33,11 +33,7 @@ export class ListeningSocket {
     this.#close = handle.close.bind(handle);
     this.#room = room;
     this.#faults = faults;
-  }
-
-  /** It accepts for us, whoever it accepted for before. */
-  take(): void {
-    this.handle.onconnection = this.#onconnection;
+    handle.onconnection = onconnection;
   }
 
   get listening(): boolean {
@@ -62,6 +58,24 @@ export class ListeningSocket {
     return paused || left === 'short';
   }
 
+  /**
+   * Goes on with another handle for the same port; the one there is has to be closed first, in the same turn. False where it
+   * is parked, or `make` makes none.
+   */
+  replace(make: () => RawHandle | null): boolean {
+    if (this.paused || !this.#listening) return false;
+    this.#closeLive();
+    const live = make();
+    if (!live) {
+      this.#faults.caught('a listening socket', new Error('it cannot be opened anew: nobody listens on its address any more'));
+      return false;
+    }
+    live.onconnection = this.#onconnection;
+    this.#live = live;
+    this.#named(live);
+    return true;
+  }
+
   /** So many are left in the master. */
   relieved(held: number): void {
     if (this.paused && held <= this.#resumeAt) this.#resume();
@@ -80,17 +94,9 @@ export class ListeningSocket {
   #pause(): boolean {
     const live = this.#live;
     if (!live || !this.#place || !this.#listening) return false;
-    const isFirst = live === this.handle;
-    const name = {};
-    live.getsockname?.(name);
+    this.#named(live);
     if (!this.#place.park(live)) return false;
-    if (isFirst) this.#close();
-    else live.close();
-    this.#live = null;
-    if (isFirst) {
-      if (live.getsockname) live.getsockname = (out) => (Object.assign(out, name), 0);
-      live.listen = () => 0;
-    }
+    this.#closeLive();
     return true;
   }
 
@@ -106,6 +112,20 @@ export class ListeningSocket {
     }));
   }
 
+  /** node:cluster asks the handle that it knows for its address, whatever has become of it. */
+  #named(live: RawHandle): void {
+    const { handle } = this;
+    const name = {};
+    if (live.getsockname?.(name) === 0) handle.getsockname = (out) => (Object.assign(out, name), 0);
+    handle.listen = () => 0;
+  }
+
+  #closeLive(): void {
+    if (this.#live === this.handle) this.#close();
+    else this.#live?.close();
+    this.#live = null;
+  }
+
   /** For good. */
   close(): void {
     if (!this.#listening) return;
@@ -114,8 +134,7 @@ export class ListeningSocket {
   }
 
   #end(): void {
-    if (this.#live === this.handle) this.#close();
-    else this.#live?.close();
+    this.#closeLive();
     this.#place?.close();
   }
 }

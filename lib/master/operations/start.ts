@@ -1,12 +1,12 @@
 import { LAST_LINES } from '../../ipc/messages.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import { freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
+import { formatAddress, freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
 import { schedule } from '../../node/cluster.js';
 import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/inspect.js';
-import { addressOf, formatAddress } from '../status-report.js';
+import { addressOf } from '../status-report.js';
 import { close, closeFailedStart } from './shutdown.js';
 
 /**

@@ -5,6 +5,7 @@ import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
 import { onLine } from '../keyboard.js';
+import { formatAddress } from '../../kit/sockets.js';
 import { HeldSocket } from '../connections/held-socket.js';
 import { aFunction, closeOptions, ownChild } from '../checked-calls.js';
 import type { Core } from '../core.js';
@@ -13,7 +14,7 @@ import { restart } from '../operations/restart.js';
 import { replaceWorker, scale } from '../operations/scale.js';
 import { close } from '../operations/shutdown.js';
 import type { Slot } from '../processes/slot.js';
-import { addressOf, buildStatus, formatAddress } from '../status-report.js';
+import { addressOf, buildStatus } from '../status-report.js';
 
 /** How a plugin applies another one: as the configuration would. */
 export type Apply = (plugin: unknown, options: unknown) => Promise<void>;

@@ -7,9 +7,9 @@ import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake } from '../../ipc/intake.js';
 import {
-  LAST_LINES, type Address, type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Waiting,
+  LAST_LINES, type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Served, type Waiting,
 } from '../../ipc/messages.js';
-import { MOST_ADDRESSES, valid } from '../../ipc/valid.js';
+import { plainly, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
@@ -65,6 +65,7 @@ export class Child implements ChildView {
   readonly slot: number;
   readonly pid: number;
   readonly generation: number;
+  readonly listen: BootInfo['listen'];
   readonly startedAt = Date.now();
   readonly channel: Channel<'master', ChildRole>;
   readonly process: ChildProcess;
@@ -78,7 +79,9 @@ export class Child implements ChildView {
   readonly leftReady: Promise<void>;
 
   state: ChildState = 'forked';
-  addresses: Address[] = [];
+  addresses: Served[] = [];
+  missing: string[] = [];
+  instead = false;
   readyAt: number | null = null;
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
@@ -121,6 +124,7 @@ export class Child implements ChildView {
     this.slot = boot.slot;
     this.generation = boot.generation;
     this.#longest = boot.timeout;
+    this.listen = boot.listen;
     this.pid = forked.process.pid ?? -1;
     this.#listener = listener;
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
@@ -143,9 +147,9 @@ export class Child implements ChildView {
     const { channel } = this;
     const { worker } = this.#forked;
     channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
-    channel.on('child.listening', (address) => { this.#listens([address]); }, valid['child.listening']);
-    channel.on('child.ready', ({ addresses }) => {
-      this.#listens(addresses);
+    channel.on('child.listening', (all) => { if (this.state !== 'draining') this.addresses = plainly(all); }, valid['child.listening']);
+    channel.on('child.ready', ({ addresses, missing, instead }) => {
+      Object.assign(this, { addresses: plainly(addresses), missing, instead });
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
     }, valid['child.ready']);
@@ -259,14 +263,6 @@ export class Child implements ChildView {
     this.failure = { error: { name: 'ClusterError', code: 'ERR_CLUSTER_CUT_OFF', message: `cut off, as ${reason}` } };
     this.channel.ignore();
     void this.kill('abort');
-  }
-
-  #listens(addresses: readonly Address[]): void {
-    for (const { protocol, host, port, path } of addresses) {
-      const known = this.addresses.some((one) => port === one.port && path === one.path && (host === one.host || this.state !== 'ready'));
-      if (known || this.addresses.length >= MOST_ADDRESSES) continue;
-      this.addresses.push({ protocol, ...(host === undefined ? {} : { host }), ...(path === undefined ? { port } : { path }) });
-    }
   }
 
   #leave(reason: CloseReason): void {

@@ -60,8 +60,8 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const own = child.failure;
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
-    const hangs = child.role === 'agent' ? 'its start hangs' : 'it never listened, or its start hangs';
-    const hint = own ? '' : child.step ? `: ${child.step} does not finish` : `: ${hangs}`;
+    const hangs = child.role === 'agent' ? ': its start hangs' : hintOf(child);
+    const hint = own ? '' : child.step ? `: ${child.step} does not finish` : hangs;
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
       `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
@@ -71,6 +71,16 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const how = own?.error.message ? `failed: ${own.error.message}`
     : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
   return new ClusterError('ERR_CLUSTER_START', `${name} (pid ${child.pid}) ${how}`, { detail });
+}
+
+/** Why a worker may not have become ready. */
+function hintOf({ addresses, listen: { port, path, hasServer } }: Child): string {
+  if (!hasServer) return ': its module, or what it exports, has not resolved';
+  const wanted = path ?? `port ${port}`;
+  const served = addresses.filter(({ configured }) => !configured).map(({ name }) => name);
+  if (addresses.length > served.length) return `: it listens on ${wanted}, and its start hangs`;
+  const other = served.length > 0 ? `it listens on ${served.join(', ')}, and not on ${wanted}` : `it never listened on ${wanted}`;
+  return `: ${other}, or its start hangs; an app without a server says \`server: false\` in its configuration`;
 }
 
 /** A child that was ready, and is not any more when it is to take over. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
-import { originOf } from '../../config/provenance.js';
+import { isNamed } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { MARK, WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
@@ -19,6 +19,7 @@ import { Child, type ChildListener, type ForkPlace, type Forked } from './child.
 import { holdsPort, inspectArgv } from './inspect.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
+import type { ServedBefore } from './served-before.js';
 import type { Spares } from './spares.js';
 
 /** What a fork needs of the master; the same objects as in the core. */
@@ -31,6 +32,7 @@ export interface ForkerNeeds {
   readonly spares: Spares;
   readonly installation: Installation;
   readonly parts: Parts;
+  readonly served: ServedBefore;
   readonly logFiles: LogFiles;
   readonly inheritedSockets: Record<string, number>;
   readonly faults: Faults;
@@ -146,7 +148,7 @@ export class Forker {
 
   /** All that a child is told. */
   #boot(role: ChildRole, slot: number, release: Release, root: string): BootInfo {
-    const { deadlines, inheritedSockets, parts } = this.#needs;
+    const { deadlines, inheritedSockets, parts, served } = this.#needs;
     const { generation, loaded: { config, target } } = release;
     const { title, port, host, path: file, https, balance, log } = config;
     return {
@@ -159,7 +161,14 @@ export class Forker {
       baseDir: target.realDir,
       entry: entryOf(role, release),
       parts: parts.of(role, target.realDir, root),
-      listen: { port, host, path: file, https, reusePort: balance === 'reuse-port', inherited: inheritedSockets },
+      listen: {
+        port, host, path: file, https,
+        hasServer: config.server,
+        named: file !== undefined || isNamed(release.loaded, ['port']),
+        expected: role === 'worker' ? served.expected(slot, release) : null,
+        reusePort: balance === 'reuse-port',
+        inherited: inheritedSockets,
+      },
       log,
       config: { ...config },
       hasAgent: this.wantsAgent(release),
@@ -194,9 +203,11 @@ function entryOf(role: ChildRole, { loaded, clusterPort }: Release): Entry {
   return app ? { kind: 'app', file: app } : { kind: 'none' };
 }
 
-/** The port, where somebody chose it: else the framework's own configuration may. */
-const chosenPort = ({ config: { port }, provenance }: Release['loaded']): number | undefined =>
-  originOf(provenance, ['port']).from === 'default' && [defaults.port, HTTPS_PORT].includes(port) ? undefined : port;
+/** The port, where somebody chose it, `dev` perhaps: else the framework's own configuration may. */
+const chosenPort = (loaded: Release['loaded']): number | undefined => {
+  const { port } = loaded.config;
+  return isNamed(loaded, ['port']) || ![defaults.port, HTTPS_PORT].includes(port) ? port : undefined;
+};
 
 /** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
 const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];

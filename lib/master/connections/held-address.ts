@@ -1,0 +1,104 @@
+import { listenAt } from '../../node/listening.js';
+import type { RawHandle } from '../../node/raw-sockets.js';
+import type { Child } from '../processes/child.js';
+import { Acceptor } from './acceptor.js';
+import { covers, type Place } from './place.js';
+
+/** One name that workers have asked for an address by. */
+interface Name {
+  place: Place | null;
+  /** Who listens under it, ready or not. */
+  users: Set<Child>;
+}
+
+/** What is open: an acceptor, or, under SCHED_NONE, a handle that workers share, who accept by themselves. */
+export interface SharedHandle {
+  readonly handle: RawHandle;
+  close(): void;
+}
+
+/**
+ * A listening address of the cluster, as the master holds it: who listens there, under which names, and what is open for that.
+ * An address that another one covers (127.0.0.1 under `::`) has a name there, and no handle of its own: the system would not
+ * let both listen.
+ */
+export class HeldAddress {
+  readonly names = new Map<string, Name>();
+  /** It has been served by a worker that was ready, or is to be: it outlives its last worker. */
+  proven = false;
+  /** What the configuration says. */
+  configured = false;
+  /** What is open; null without a port. */
+  bound: Place | null;
+  /** Takes its connections; null where workers accept by themselves. */
+  readonly acceptor: Acceptor | null;
+  readonly #open: SharedHandle;
+
+  constructor(open: Acceptor | SharedHandle, bound: Place | null) {
+    this.acceptor = open instanceof Acceptor ? open : null;
+    this.#open = open;
+    this.bound = bound;
+  }
+
+  get handle(): RawHandle {
+    return this.#open.handle;
+  }
+
+  /** Somebody listens here, ready or not. */
+  get used(): boolean {
+    return [...this.names.values()].some(({ users }) => users.size > 0);
+  }
+
+  has(child: Child): boolean {
+    return [...this.names.values()].some(({ users }) => users.has(child));
+  }
+
+  name(key: string, place: Place | null): Name {
+    let name = this.names.get(key);
+    if (!name) this.names.set(key, name = { place, users: new Set() });
+    return name;
+  }
+
+  /** A worker that listens here under that name has become ready: what comes is its own as well. */
+  join(child: Child, key: string): void {
+    const { bound } = this;
+    this.proven = true;
+    this.configured ||= child.addresses.some((one) => one.configured && (bound ? one.port === bound.port : one.path !== undefined));
+    this.fit();
+    this.acceptor?.join(child, key);
+  }
+
+  /** Nothing more goes to this worker. False when nothing did. */
+  leave(child: Child): boolean {
+    const used = [...this.names.values()].map(({ users }) => users.delete(child)).includes(true);
+    if (!this.acceptor) return used;
+    return this.acceptor.leave(child);
+  }
+
+  /** Its server under that name is closed. */
+  closed(child: Child, key: string): void {
+    const name = this.names.get(key);
+    if (!name?.users.delete(child) || this.has(child)) return;
+    this.acceptor?.leave(child);
+  }
+
+  /**
+   * Listens no wider and no narrower than those that are ready have asked for. What is bound for a moment by one that only looks
+   * whether a port is free changes nothing.
+   */
+  fit(): void {
+    const { bound, acceptor } = this;
+    if (!bound || !acceptor) return;
+    const wanted = [...this.names.values()].filter(({ users }) => [...users].some(({ readyAt }) => readyAt !== null))
+      .flatMap(({ place }) => place ? [place] : []);
+    const widest = wanted.find((one) => wanted.every((other) => covers(one, other)));
+    if (!widest || (covers(widest, bound) && covers(bound, widest))) return;
+    const open = (place: Place) => listenAt(place.host, place.port, place.family, place.ipv6Only ? 1 : 0);
+    // Another process may have what is wanted beyond what is there.
+    if (acceptor.replaceHandle(() => open(widest) ?? open(bound))) this.bound = widest;
+  }
+
+  close(): void {
+    this.#open.close();
+  }
+}

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import net, { type AddressInfo, type Server } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { ownPort, type RawHandle } from './raw-sockets.js';
+
+type InternalServer = Server & {
+  _handle: RawHandle | null;
+  _listen2(address: string | null, port: number, type: number, backlog: number, ...rest: unknown[]): void;
+};
+
+const BACKLOG = 511;
+
+/** Whatever a server is told to listen on next, it listens on this handle, or thinks so. */
+export function listenOn(server: Server, handle: RawHandle): void {
+  server.listen = function listen(this: InternalServer) {
+    this._handle = handle;
+    this._listen2(null, -1, -1, BACKLOG);
+    return this;
+  } as Server['listen'];
+}
+
+/**
+ * For a server of node:cluster whose address somebody else listens on already: it has a handle like any other, and nothing
+ * comes of it. `named`: as its workers are to see their address.
+ */
+export const standInFor = (handle: RawHandle, named: { address: string } | null): RawHandle => ({
+  close: () => {},
+  listen: () => 0,
+  getsockname: handle.getsockname && ((out) => {
+    const error = handle.getsockname?.(out) ?? 0;
+    if (named) Object.assign(out, named);
+    return error;
+  }),
+});
+
+type CreateHandle = (address: string | null, port: number, type: number, fd?: number, flags?: number) => RawHandle | number;
+const createHandle: CreateHandle = (...args) => (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle(...args);
+
+/** Listens on a TCP address at once; null where the system says no. `family`: 4 or 6; `flags` as libuv has them. */
+export function listenAt(host: string | null, port: number, family: number, flags: number): RawHandle | null {
+  const handle = createHandle(host, port, family, undefined, flags);
+  if (typeof handle === 'number') return null;
+  if (!handle.listen?.(BACKLOG)) return handle;
+  handle.close();
+  return null;
+}
+
+/** Binds a unix socket without listening on it: whoever listens first makes it so for all that share it. A number is the error. */
+export const bindOnly = (file: string): RawHandle | number => createHandle(file, -1, -1);
+
+/** A server is given a handle that is bound; a port is listened on, closed and listened on again in one turn; a stand-in. */
+export async function probe(): Promise<string | null> {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'ht-probe-'));
+  try {
+    return (process.platform === 'win32' ? null : await probeBound(path.join(dir, 's'))) ?? await probeListenAt();
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function probeBound(file: string): Promise<string | null> {
+  const handle = bindOnly(file);
+  if (typeof handle === 'number' || !handle) return `\`net._createServerHandle\` cannot bind a unix socket: ${handle}`;
+  const server = net.createServer((socket) => { socket.end('served'); });
+  listenOn(server, handle);
+  await new Promise((resolve) => server.once('listening', resolve).listen());
+  const answer = await read(net.connect(file));
+  server.close();
+  if (answer !== 'served') return 'a server does not listen on the handle that it is given (`_handle`, `_listen2`)';
+  return null;
+}
+
+/** A port that was let go is listened on in the same turn, and a server with a stand-in thinks that it listens there. */
+async function probeListenAt(): Promise<string | null> {
+  const first = listenAt('127.0.0.1', 0, 4, 0);
+  const port = first ? ownPort(first) : undefined;
+  first?.close();
+  const again = port === undefined ? null : listenAt('127.0.0.1', port, 4, 0);
+  if (!again) return '`net._createServerHandle` does not listen on a port that was closed in the same turn';
+  const server = net.createServer();
+  listenOn(server, standInFor(again, { address: '0.0.0.0' }));
+  await new Promise((resolve) => server.once('listening', resolve).listen());
+  const shown = server.address() as AddressInfo | null;
+  again.close();
+  return shown?.port === port && shown?.address === '0.0.0.0' ? null : 'a server does not listen on a stand-in for a handle';
+}
+
+const read = (client: net.Socket): Promise<string> => new Promise((resolve, reject) => {
+  client.once('error', reject).once('data', (data) => { resolve(data.toString()); });
+});
