@@ -8,7 +8,7 @@ import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
-import { mindTerminal } from '../lib/master/job-control.js';
+import { mindTerminal } from '../lib/master/terminal.js';
 import { outletOf, takeStreams } from '../lib/master/outlet.js';
 import type { LogWishes } from './log-files.js';
 import { printError, writeBy } from './output.js';

@@ -10,7 +10,7 @@ export { defineConfig, type Config, type ConfigInput, type PluginOptions } from 
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
-export { descriptorLimit } from './kit/descriptors.js';
+export { descriptorLimit } from './kit/processes.js';
 export { listen, listenErrorInWords } from './kit/sockets.js';
 export { visible } from './kit/misuse.js';
 export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './api/hooks.js';

@@ -5,7 +5,7 @@ import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
 import { Drops } from '../kit/drops.js';
 import { Logger, type LogLevel } from '../kit/logger.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
-import { openWire } from '../node/handle-pipe.js';
+import { openWire } from '../node/wire.js';
 import { onSlowPath } from '../node/slow-paths.js';
 import { giveBackIdle, noteOf } from './connections.js';
 import { logOutput } from './output.js';

@@ -2,14 +2,13 @@ import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
-import { autoWorkers } from './auto-workers.js';
 import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
 import type { WrittenLayer } from './layers.js';
 import { offForNothing, type PluginObjects } from './plugin-objects.js';
 import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
-import { missingPreloads, resolveConfig } from './resolve-config.js';
+import { autoWorkers, missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
 import { findEntry, findPlace, logicalCwd, type Target } from './target.js';
 

@@ -1,14 +1,16 @@
 import { accessSync, constants } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
+import { cpuQuota } from '../kit/cgroup.js';
 import { ClusterError } from '../kit/errors.js';
 import { isObject } from '../kit/misuse.js';
 import { socketPathFault } from '../kit/sockets.js';
-import { check, pathText, refuse, type Path } from './check.js';
+import { check, type Path, pathText, refuse } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
-import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
-import { HTTPS_PORT, profileSchema, type Config, type HttpsFiles } from './schema.js';
+import { mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
+import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema } from './schema.js';
 import { reason } from './target.js';
 
 /**
@@ -113,4 +115,25 @@ function noteChanges(config: Config, { config: before, provenance }: Loaded): vo
     }
   };
   differs(config, before, []);
+}
+
+/**
+ * What `workers: "auto"` means here: what WEB_CONCURRENCY says, as platforms set it for a size of theirs; else one for each
+ * processor that this process may use, with the quota of its container, rounded up (Node itself does not see that of
+ * version 1: docs/decisions/node-facts.md, 21).
+ * @throws ClusterError ERR_CLUSTER_CONFIG
+ */
+export function autoWorkers(
+  env: NodeJS.ProcessEnv, quota = cpuQuota(), processors = os.availableParallelism(),
+): { workers: number; counted: string } {
+  const said = env.WEB_CONCURRENCY?.trim();
+  if (said) {
+    const workers = /^\d+$/.test(said) ? Number(said) : 0;
+    if (workers >= 1 && workers <= MOST_WORKERS) return { workers, counted: 'auto: WEB_CONCURRENCY' };
+    throw new ClusterError('ERR_CLUSTER_CONFIG', `WEB_CONCURRENCY: expected a whole number from 1 to ${MOST_WORKERS}, found "${said}"`);
+  }
+  if (quota !== null && Math.ceil(quota) < processors) {
+    return { workers: Math.max(1, Math.ceil(quota)), counted: `auto: a quota of ${Number(quota.toFixed(2))} processors` };
+  }
+  return { workers: processors, counted: `auto: ${processors} processor${processors === 1 ? '' : 's'}` };
 }

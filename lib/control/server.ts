@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Controllable, Launch, Progress, RouteAnswer } from '../api/control.js';
-import { descriptorLimit } from '../kit/descriptors.js';
+import { descriptorLimit } from '../kit/processes.js';
 import { ClusterError, wire, type ErrorData } from '../kit/errors.js';
 import { createDebug } from '../kit/logger.js';
 import { isObject } from '../kit/misuse.js';

@@ -1,6 +1,6 @@
 import { ClusterError, wire } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
-import type { Wire } from '../node/handle-pipe.js';
+import type { Wire } from '../node/wire.js';
 import { declareType } from './declarations.js';
 import { FrameReader, LONGEST, frame, frameOn, unframe, type Frame } from './frames.js';
 import { SLICE, type Intake } from './intake.js';

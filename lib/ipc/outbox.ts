@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import type { Wire } from '../node/handle-pipe.js';
+import type { Wire } from '../node/wire.js';
 
 /** Bytes that are written in one go when the other side reads again. */
 const SLAB = 256 * 1024;

@@ -17,7 +17,7 @@ import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, ownProcess, type CloseOptions } from './operations/shutdown.js';
 import { listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
-import { catchUncaught } from './operations/uncaught.js';
+import { catchUncaught } from './operations/after-faults.js';
 import { addressText, status } from './plugins/face.js';
 import { applyPlugin, prepare } from './plugins/load.js';
 import { launch } from './status-report.js';

@@ -5,7 +5,7 @@ import { packageFolder, readPackage } from '../config/modules.js';
 import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { ownVersion, packageRoot, setWhereBuilt } from '../kit/package.js';
-import type { ProcessDir } from '../kit/process-dir.js';
+import type { ProcessDir } from '../kit/own-places.js';
 
 /** Of the built package: what children run, and what a master loads when it is first needed. */
 const HELD = /^(?:lib\/child\/.*|lib\/kit\/import-module|lib\/node\/probes|plugins\/[^/]+\/(?:worker|agent)|vendor\/.*)\.cjs$/;

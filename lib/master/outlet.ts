@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import type { LogOutput } from '../kit/logger.js';
 import { ownOutput, type OwnOutput } from '../node/own-output.js';
 import { whenMade } from '../node/process.js';
-import { minded } from './job-control.js';
+import { minded } from './terminal.js';
 
 /** Makes a line of the words that say how many were dropped, and why. */
 type Lost = (words: string) => string;

@@ -11,6 +11,7 @@ import * as ofProcess from './process.js';
 import * as parkedSocket from './parked-socket.js';
 import * as rawSockets from './raw-sockets.js';
 import * as spawns from './spawns.js';
+import * as wire from './wire.js';
 
 /** Milliseconds for one of them. */
 const LIMIT = 2_000;
@@ -28,6 +29,7 @@ const probes: Readonly<Record<string, () => Promise<string | null>>> = {
   process: ofProcess.probe,
   'raw-sockets': rawSockets.probe,
   spawns: spawns.probe,
+  wire: wire.probe,
   // Last, as it stands before every signal and every emitter.
   events: events.probe,
 };

@@ -4,8 +4,8 @@ import { EventEmitter } from 'node:events';
 import type { ForkSpec } from '../../lib/api/hooks.js';
 import { CHANNEL_FD, Channel } from '../../lib/ipc/channel.js';
 import type { BootInfo, CloseReason, Envelope, Served } from '../../lib/ipc/messages.js';
-import type { Forked } from '../../lib/master/processes/child.js';
-import type { Wire } from '../../lib/node/handle-pipe.js';
+import type { Forked } from '../../lib/master/processes/forked.js';
+import type { Wire } from '../../lib/node/wire.js';
 import { setImmediate as immediate } from 'node:timers/promises';
 
 /** Some turns of the event loop, for all that is already sure to happen. Not what mock timers stand for. */

@@ -37,6 +37,17 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
       };`, /no list|no answer|undefined/],
     ['Object.defineProperty(require("http").ServerResponse.prototype, "_header", { get: () => null, set() {} });', /`_header`|no answer/],
   ],
+  'ipc-reader': [
+    [`const cp = require("child_process");
+      const { fork } = cp;
+      cp.fork = (...args) => {
+        const child = fork(...args);
+        const key = Object.getOwnPropertySymbols(child).find(({ description }) => description === "kChannelHandle");
+        Object.defineProperty(child, Symbol("elsewhere"), { value: child[key] });
+        delete child[key];
+        return child;
+      };`, /kChannelHandle/],
+  ],
   listening: [
     ['require("net").Server.prototype._listen2 = undefined;', /_listen2/],
     ['require("net")._createServerHandle = () => -22;', /`net\._createServerHandle` cannot bind/],
@@ -53,6 +64,10 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
     ['process.binding("pipe_wrap").Pipe.prototype.setBlocking = undefined;', /`setBlocking` of a stream's handle is gone/],
     ['process.binding("pipe_wrap").Pipe.prototype.setBlocking = () => 0;', /does not say whether/],
   ],
+  'parked-socket': [
+    [`const { Pipe } = process.binding("pipe_wrap");
+      Pipe.prototype.writeUtf8String = function (request, text) { return this.writeLatin1String(request, text); };`, /cannot be|accepts|ECONNREFUSED/],
+  ],
   process: [
     ['Object.defineProperty(process, "stderr", { value: process.stderr });', /`process\.stderr` is no configurable getter/],
     ['delete process._getActiveHandles;', /`process\._getActiveHandles` is gone/],
@@ -65,6 +80,9 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
   ],
   spawns: [
     [frozen('require("child_process").ChildProcess.prototype', 'spawn'), /`ChildProcess\.prototype\.spawn`/],
+  ],
+  wire: [
+    ['process.binding("pipe_wrap").Pipe.prototype.writeBuffer = () => 0;', /no answer/],
   ],
 };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { autoWorkers } from '../../lib/config/auto-workers.js';
+import { autoWorkers } from '../../lib/config/resolve-config.js';
 import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
 test('auto: a worker for each processor, no more than the quota, rounded up, and at least one', () => {

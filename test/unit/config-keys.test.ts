@@ -45,6 +45,7 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['profiles.production.workers', -1, `expected ${workers}, found -1`],
   ['balance', 'random', 'expected one of "round-robin", "os", "reuse-port", found "random"'],
   ['leaveChildren', 'yes', 'expected true or false, found "yes"'],
+  ['server', 'no', 'expected true or false, found "no"'],
   ['reload', [], 'expected an object, found []'],
   ['reload.soak', '1', 'expected whole milliseconds from 0 up, found "1"'],
   ['reload.batch', 0, `expected ${fromOne}, found 0`],

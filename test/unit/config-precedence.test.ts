@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { LoadRequest } from '../../lib/config/load.js';
-import { autoWorkers } from '../../lib/config/auto-workers.js';
+import { autoWorkers } from '../../lib/config/resolve-config.js';
 import { directory, load, refusal, withConfig } from '../helpers/config-dir.js';
 
 const AUTO = autoWorkers({}).workers;

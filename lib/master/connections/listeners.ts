@@ -12,8 +12,7 @@ import { listenOn, standInFor } from '../../node/listening.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
-import { HeldAddress } from './held-address.js';
-import { covers, overlap, placeOf, type Place } from './place.js';
+import { HeldAddress, covers, overlap, placeOf, placeOfServer, type Place } from './held-address.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
@@ -64,9 +63,7 @@ export class Listeners {
     this.#restore = this.#intercept();
   }
 
-  get #all(): Set<HeldAddress> {
-    return new Set(this.#addresses.values());
-  }
+  get #all(): Set<HeldAddress> { return new Set(this.#addresses.values()); }
 
   get #acceptors(): Acceptor[] {
     return [...this.#all].flatMap(({ acceptor }) => acceptor ?? []);
@@ -83,10 +80,7 @@ export class Listeners {
     if (this.#addresses.size > 0 || hasServer === false) return;
     const server = net.createServer();
     await listen(server, path === undefined ? { port, host } : { path });
-    const bound = server.address();
-    const place = typeof bound === 'string' || !bound ? null
-      : placeOf({ address: host === undefined ? null : bound.address, port: bound.port, addressType: bound.family === 'IPv6' ? 6 : 4 });
-    const address = new HeldAddress(this.#acceptor(handleOf(server) as RawHandle), place);
+    const address = new HeldAddress(this.#acceptor(handleOf(server) as RawHandle), placeOfServer(server, host));
     address.proven = true;
     // As node:cluster will name what a worker asks for; that is only a guess.
     this.#addresses.set(expectedKey(server, { host, path }, this.#mark), address);

@@ -1,4 +1,4 @@
-import { descriptorLimit } from '../../kit/descriptors.js';
+import { descriptorLimit } from '../../kit/processes.js';
 import type { Logger } from '../../kit/logger.js';
 
 /** What a master keeps for other things than connections: files, commands, probes; and for each slot a process that follows. */

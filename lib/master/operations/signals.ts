@@ -1,6 +1,6 @@
 import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../../kit/terminal.js';
 import { openLogs, type Core } from '../core.js';
-import { mindTerminal } from '../job-control.js';
+import { mindTerminal } from '../terminal.js';
 import { orderReload } from './reload.js';
 import { orderScale } from './scale.js';
 import { close, closeAndExit } from './shutdown.js';

@@ -4,7 +4,7 @@ import type { Master } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
-import { onLine } from '../keyboard.js';
+import { onLine } from '../terminal.js';
 import { formatAddress } from '../../kit/sockets.js';
 import { HeldSocket } from '../connections/held-socket.js';
 import { aFunction, closeOptions, ownChild } from '../checked-calls.js';

@@ -1,9 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
-import type { Variables } from '../../config/environment.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake } from '../../ipc/intake.js';
 import {
@@ -14,6 +12,8 @@ import type { ErrorData } from '../../kit/errors.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
+import type { Forked } from './forked.js';
+import { causeOf, hearEnds } from './process-ends.js';
 import { guardNode } from './node-messages.js';
 
 const debug = createDebug('hatchery:child');
@@ -25,31 +25,8 @@ export interface ChildListener {
   leaving(child: Child, reason: CloseReason): void;
 }
 
-/** Where a process is started, and where its output goes. */
-export interface ForkPlace {
-  cwd: string;
-  /** The package's folder that it runs from. */
-  root: string;
-  /** Standard output and error of the child: the master's own, or a log file's descriptors. */
-  stdio: { out: number; err: number };
-  /** What it has otherwise than the master's environment. */
-  environment?: Variables;
-}
-
-/** A process that has just been started. */
-export interface Forked {
-  process: ChildProcess;
-  worker: Worker | null;
-  /** SIGKILL, with everything it has started. Resolves when the signals are sent. */
-  kill(): void | Promise<void>;
-}
-
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
 const CLOSE_BEFORE_READY = 1_000;
-/** How far apart the ends of Node's channel and ours may be when a process dies, ms. */
-const SETTLE = 50;
-/** How long a process whose channel has ended may take to exit, ms. */
-const LOST = 1_000;
 /** Lines; there are fewer things that Node may not have. */
 const MOST_SLOW_PATHS = 100;
 /** What a child may take longer than its deadline before it is killed, ms. */
@@ -145,7 +122,6 @@ export class Child implements ChildView {
 
   #listen(): void {
     const { channel } = this;
-    const { worker } = this.#forked;
     channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
     channel.on('child.listening', (all) => { if (this.state !== 'draining') this.addresses = plainly(all); }, valid['child.listening']);
     channel.on('child.ready', ({ addresses, missing, instead }) => {
@@ -167,32 +143,19 @@ export class Child implements ChildView {
     }, valid['child.cut']);
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', this.#guard('message', (message) => this.deliver(message)));
-    // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes
-    // ours as well, and 'exit' may come after both (docs/decisions/node-facts.md, 3).
-    worker?.on('disconnect', () => {
-      setTimeout(this.#guard('disconnect', () => { if (this.state === 'ready' && channel.open) this.#leave('signal'); }), SETTLE);
-    });
-    channel.onClose(() => {
-      setTimeout(this.#guard('lost channel', () => {
+    hearEnds(this.#forked, channel, (what, then) => this.#guard(what, then), {
+      leaves: () => { if (this.state === 'ready') this.#leave('signal'); },
+      isLost: () => {
         if (this.state === 'exited' || this.state === 'killing') return;
         this.causeOfDeath ??= 'lostChannel';
         void this.kill('abort');
-      }), LOST).unref();
+      },
+      isNone: (error) => {
+        this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
+        this.#gone(1, null);
+      },
+      hasGone: (code, signal) => this.#gone(code, signal),
     });
-    // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
-    worker?.on('error', () => {});
-    this.process.on('error', this.#guard('error', (error: Error) => {
-      debug('%s#%d: %s', this.role, this.id, error.message);
-      if (this.process.pid !== undefined) return;
-      this.failure ??= { error: { name: error.name, message: error.message, stack: error.stack } };
-      this.#gone(1, null);
-    }));
-    this.process.once('exit', this.#guard('exit', (code: number | null, signal: NodeJS.Signals | null) => {
-      const gone = this.#guard('exit', () => this.#gone(code, signal));
-      if (!channel.open) return gone();
-      channel.onClose(gone);
-      setTimeout(gone, SETTLE).unref();
-    }));
   }
 
   get #name(): string {
@@ -323,15 +286,4 @@ export class Child implements ChildView {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
-}
-
-/** Intents that make an exit an expected one. */
-const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 'recycle', 'abort', 'signal', 'masterGone']);
-
-function causeOf(child: Child, code: number | null, signal: NodeJS.Signals | null): ExitCause {
-  if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
-  if (child.intent && REQUESTED.has(child.intent)) return 'requested';
-  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart, and a native module that does not load.
-  const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
-  return child.explain?.({ code, signal }) ?? (isAbort ? 'outOfMemory' : 'crash');
 }

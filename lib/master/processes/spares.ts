@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import type { ForkSpec } from '../../api/hooks.js';
 import type { Faults } from '../../kit/faults.js';
 import { signal } from '../../kit/processes.js';
-import type { ForkPlace, Forked } from './child.js';
+import type { ForkPlace, Forked } from './forked.js';
 
 interface Spare {
   /** What it was forked from: only a worker that would be forked from the same may be made of it. */

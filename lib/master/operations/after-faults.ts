@@ -1,3 +1,4 @@
+import type { Faults } from '../../kit/faults.js';
 import type { Logger } from '../../kit/logger.js';
 import type { Life } from '../life.js';
 import { slotName } from '../processes/exit-report.js';
@@ -6,6 +7,21 @@ import type { Slot } from '../processes/slot.js';
 import type { Workers } from '../processes/workers.js';
 import type { Releases } from '../releases.js';
 import type { Tasks } from './tasks.js';
+
+/**
+ * The last net, in a process that is a master and nothing else: what nobody catches is a line in its log. In a process of the
+ * user's own an exception ends it, as in any other. Returns what takes the net away.
+ */
+export function catchUncaught({ faults }: { readonly faults: Faults }): () => void {
+  const thrown = (error: unknown): void => faults.caught('uncaught exception', error);
+  const rejected = (reason: unknown): void => faults.caught('unhandled rejection', reason);
+  process.on('uncaughtException', thrown);
+  process.on('unhandledRejection', rejected);
+  return () => {
+    process.off('uncaughtException', thrown);
+    process.off('unhandledRejection', rejected);
+  };
+}
 
 /** What is looked over; the same objects as in the core. */
 export interface LookedOver {
