@@ -66,7 +66,8 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
   ],
   'parked-socket': [
     [`const { Pipe } = process.binding("pipe_wrap");
-      Pipe.prototype.writeUtf8String = function (request, text) { return this.writeLatin1String(request, text); };`, /cannot be|accepts|ECONNREFUSED/],
+      Pipe.prototype.writeUtf8String = function (request, text) { return this.writeLatin1String(request, text); };`,
+    /cannot be|accepts|ECONNREFUSED/],
   ],
   process: [
     ['Object.defineProperty(process, "stderr", { value: process.stderr });', /`process\.stderr` is no configurable getter/],
