@@ -181,7 +181,16 @@ async function write(record: InstanceRecord, dir: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return false;
   } finally {
+    removeDraft(draft);
+  }
+}
+
+/** What stays of it is in nobody's way; the record that was made of it stands. */
+function removeDraft(draft: string): void {
+  try {
     rmSync(draft, { force: true });
+  } catch {
+    // No descriptor is left to look at it, say.
   }
 }
 

@@ -111,7 +111,7 @@ test('no value of the environment is on disk or in anybody\'s arguments, and it 
   const { stdout } = await sandbox.run(['status', '--json', dir]);
   assert.ok(!stdout.includes(secret));
   const socket = sandbox.files().find((name) => name.endsWith('.sock')) as string;
-  assert.equal(statSync(path.join(sandbox.dir, 'run', 'hatchery', socket)).mode & 0o077, 0);
+  assert.equal(statSync(path.join(sandbox.dir, 'run', '.hatchery', socket)).mode & 0o077, 0);
 });
 
 test('another Node is told', async (t) => {

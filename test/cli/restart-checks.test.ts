@@ -52,7 +52,7 @@ const CASES: [what: string, exit: number, says: RegExp, spoil: Spoil][] = [
   ['an address of another machine', 1, /\.clusterrc: host: 203\.0\.113\.9 is no address of this machine/,
     config(() => ({ host: '203.0.113.9' }))],
   ['an app that is gone', 2, /nothing to run in/, (dir) => rmSync(path.join(dir, 'server.js'))],
-  ['a configuration that never settles', 1, /goes on/, code('module.exports = new Promise(() => {});')],
+  ['a configuration that never settles', 2, /goes on/, code('module.exports = new Promise(() => {});')],
 ];
 
 for (const [what, exit, says, spoil] of CASES) {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
 import { descriptors, startCluster, type Scope, type TestCluster } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
@@ -36,7 +39,15 @@ test('connections reach each worker over a pipe of their own, made with the firs
 });
 
 test('where no pipe can be had they come as node:cluster sends them', async (t) => {
-  const cluster = await served(t, { TMPDIR: '/nonexistent' });
+  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'ht-')), 'no-pipe.cjs');
+  t.after(() => rmSync(path.dirname(file), { recursive: true }));
+  writeFileSync(file, `const fs = require('node:fs');
+    const { mkdtempSync } = fs;
+    fs.mkdtempSync = (prefix, ...rest) => {
+      if (prefix.endsWith('/ht-')) throw new Error('no place');
+      return mkdtempSync(prefix, ...rest);
+    };`);
+  const cluster = await served(t, { NODE_OPTIONS: `--require ${file}` });
   await reloaded(t, cluster);
   assert.match(cluster.output, /stay on Node's channel/);
   assert.doesNotMatch(cluster.output, /pipe of their own/);

@@ -68,7 +68,7 @@ class Faulted {
 
   /** Asks the control socket. */
   async ask(method: string, where: string): Promise<string> {
-    const dir = path.join(this.cluster.tmp, 'hatchery');
+    const dir = path.join(this.cluster.tmp, '.hatchery');
     const name = readdirSync(dir).find((one) => one.endsWith('.sock'));
     return new Promise((resolve, reject) => {
       const request = http.request({ socketPath: path.join(dir, name ?? 'none'), method, path: where, timeout: 5_000 }, (response) => {
@@ -151,7 +151,7 @@ const disturbances: Record<string, Disturbance> = {
   async status(it) { for (let n = 0; n < 5; n++) await it.status(); },
   async health(it) { for (const route of ['livez', 'readyz', 'metrics', 'status']) await get(`http://127.0.0.1:${it.health}/${route}`); },
   async garbage(it, pick) {
-    const dir = path.join(it.cluster.tmp, 'hatchery');
+    const dir = path.join(it.cluster.tmp, '.hatchery');
     const socket = readdirSync(dir).find((name) => name.endsWith('.sock')) ?? '';
     const text = pick() < 0.5 ? 'GET /status HTTP/1.1\r\nHost: x\r\n\r\n' : '\0\xff{]GE'.repeat(500);
     await garbage({ path: path.join(dir, socket) }, text);
