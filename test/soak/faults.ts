@@ -58,7 +58,7 @@ class Faulted {
     scope.after(() => cluster.dispose());
     const one = new Faulted(cluster, health, log);
     one.faults = await FaultSwitch.to(file);
-    await one.settled(15_000);
+    await one.settled(30_000);
     return one;
   }
 
@@ -230,7 +230,7 @@ export async function injectedFaults(scope: Scope, { runs, seed }: { runs: numbe
   for (const [name, disturb] of Object.entries(disturbances)) {
     await it.faults.turn();
     await disturb(it, random(seed)).catch(() => {});
-    await it.settled(15_000);
+    await it.settled(30_000);
     usual[name] = (await it.faults.turn()).calls;
   }
   const before = descriptors(it.cluster.pid);
@@ -247,7 +247,7 @@ export async function injectedFaults(scope: Scope, { runs, seed }: { runs: numbe
     try {
       await it.faults.turn(fault);
       await disturbances[disturbance]!(it, pick).catch(() => {});
-      await it.settled(15_000);
+      await it.settled(30_000);
       const told = await it.faults.turn();
       if (told.fired) fired[name] = (fired[name] ?? 0) + 1;
       for (const [call, times] of Object.entries(told.calls)) usual[disturbance]![call] ??= times;
