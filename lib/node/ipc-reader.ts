@@ -188,7 +188,7 @@ class IpcReader {
       emit(this.#target as unknown as Emitting);
     } catch (error) {
       // Of a listener that is not Node's it is no fault of the other side.
-      if (internal) this.#misuse(`Node fails at what it sends: ${(error as Error).message}`);
+      if (internal) this.#misuse(`Node fails at what it sends: ${(error as Error).message.split('\n', 1)[0]}`);
       else process.nextTick(() => { throw error; });
     }
   }

@@ -33,9 +33,9 @@ for (const what of Object.keys(cutOff)) {
   test(`a worker is cut off and replaced for ${what}`, async () => {
     const from = cluster.output.length;
     void tell(what).catch(() => {});
-    const [line] = await cluster.waitFor(/ERROR .*\(slot 1\) was cut off, as [^\n]*/, 5_000, from);
+    const [line] = await cluster.waitFor(/ERROR .*\(slot 1\) was cut off, as [^\n]*/, 20_000, from);
     assert.match(line, /; it was ended by SIGKILL \(cutOff\)/);
-    await cluster.waitFor(/\(slot 1\) started/, 5_000, from);
+    await cluster.waitFor(/\(slot 1\) started/, 20_000, from);
   });
 }
 

@@ -65,9 +65,7 @@ export class Listeners {
 
   get #all(): Set<HeldAddress> { return new Set(this.#addresses.values()); }
 
-  get #acceptors(): Acceptor[] {
-    return [...this.#all].flatMap(({ acceptor }) => acceptor ?? []);
-  }
+  get #acceptors(): Acceptor[] { return [...this.#all].flatMap(({ acceptor }) => acceptor ?? []); }
 
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
   set fallback(fallback: TakeUnserved | null) {
@@ -95,9 +93,7 @@ export class Listeners {
     this.#faults.watch(`worker#${child.slot}: joins`, child.becameReady.then(() => {
       for (const [key, address] of this.#addresses) if (address.names.get(key)?.users.has(child)) address.join(child, key);
     }));
-    const gone = () => {
-      this.leave(child);
-    };
+    const gone = () => { this.leave(child); };
     // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
     // way to a process that dies, Node does not emit it (test/integration/worker-dies-unread.test.ts).
     proc.once('disconnect', guard(() => {
@@ -215,9 +211,13 @@ export class Listeners {
     // After the answer is on its way: a worker refuses connections for a key it does not know yet. And the first answer
     // for an address is given just before its handle is taken over.
     queueMicrotask(this.#faults.guard(`worker#${child.slot}: joins`, () => {
-      const address = this.#addresses.get(query.key);
-      address?.name(query.key, query.place).users.add(child);
-      if (child.state === 'ready') address?.join(child, query.key);
+      // By the name that node:cluster tells, which has another form from one version to the next.
+      const key = message.key ?? query.key;
+      const address = this.#addresses.get(query.key) ?? this.#addresses.get(key);
+      if (!address) return;
+      this.#addresses.set(key, address);
+      address.name(key, query.place).users.add(child);
+      if (child.state === 'ready') address.join(child, key);
     }));
   }
 
