@@ -104,7 +104,7 @@ async function killBoth(site: Site, port: number): Promise<void> {
     const now = site.status(site.current);
     const all = [now.agent, now.workers[0]];
     return all.every((one) => one?.state === 'ready' && !pids.includes(one.pid));
-  }, 15_000, 'both are replaced');
+  }, 40_000, 'both are replaced');
   assert.match(await get(port), /^\d inside/);
 }
 

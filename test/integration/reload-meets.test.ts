@@ -8,7 +8,7 @@ import { get } from '../helpers/http-get.js';
 import { answering, ownApp } from '../helpers/own-app.js';
 
 /** Ready after 600 ms, so that a reload takes its time. */
-const slowBoot = (text: string) => answering(text, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);');
+const slowBoot = (text: string, ms = 600) => answering(text, `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms});`);
 
 test('a second reload is refused by name, with --queue it follows', async (t) => {
   const app = ownApp(t, { 'server.js': slowBoot('a') });
@@ -65,7 +65,7 @@ test('an old worker crashes during the reload: its slot is filled, the reload go
 });
 
 test('the canary is killed: the reload ends, the old workers are untouched', async (t) => {
-  const app = ownApp(t, { 'server.js': slowBoot('a') });
+  const app = ownApp(t, { 'server.js': slowBoot('a', 2_000) });
   const cluster = await startCluster(t, app.dir, { flags: ['-w', '2'] });
   const before = (await cluster.status()).workers.map(({ pid }) => pid);
   const reload = cluster.run('reload');
