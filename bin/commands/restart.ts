@@ -13,7 +13,7 @@ export class RestartCommand extends Command {
   override get flags(): Flags { return { ...instanceFlags, ...stopFlags, ...environmentFlags }; }
 
   override async run({ argv }: Context): Promise<void> {
-    const timeout = this.whole(argv, 'timeout', 0, 'whole milliseconds') ?? STOP_TIMEOUT;
+    const asked = this.whole(argv, 'timeout', 0, 'whole milliseconds');
     const { locate } = await import('../locate.js');
     const { stopInstance } = await import('../stop-instance.js');
     const { startDaemon } = await import('../launch.js');
@@ -28,7 +28,11 @@ export class RestartCommand extends Command {
     const next = await checkRestart(record, succession.launch, succession.env);
     tellEnvironment(succession);
     tellNode(succession.launch);
-    if (!await stopInstance(record, { force: argv.force === true, timeout })) {
+    const force = argv.force === true;
+    // It has been told to close then and will: who stopped waiting before that would leave nothing behind.
+    const own = asked !== undefined && force ? 0 : succession.launch?.closesWithin ?? STOP_TIMEOUT;
+    const timeout = Math.max(asked ?? STOP_TIMEOUT, own);
+    if (!await stopInstance(record, { force, timeout })) {
       throw new ClusterError('ERR_CLUSTER_CONTROL',
         `${title} (pid ${pid}) is still there after ${timeout} ms, so it was not started again; --force kills what is left`);
     }

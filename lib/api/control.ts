@@ -70,6 +70,8 @@ export interface Launch {
   ports: number[];
   /** Where its first worker really listens; null until then. */
   address: Address | null;
+  /** How long it may take to close, ms; one of an older version does not tell. */
+  closesWithin?: number;
 }
 
 /** What an instance has in the file system, to be removed if its process cannot do it. `mark`: what the record has to contain. */

@@ -1,6 +1,6 @@
 import type { ChildStatus, Launch, ReloadResult, Status } from '../api/control.js';
-import type { ServiceState } from '../api/plugin.js';
-import type { Address, Served } from '../ipc/messages.js';
+import type { Deadlines, ServiceState } from '../api/plugin.js';
+import { LAST_LINES, type Address, type Served } from '../ipc/messages.js';
 import type { Faults } from '../kit/faults.js';
 import { ownRss } from '../kit/processes.js';
 import { formatAddress } from '../kit/sockets.js';
@@ -23,7 +23,12 @@ export interface Reported {
   readonly cut: number;
   readonly version: string;
   readonly faults: Faults;
+  readonly deadlines: Deadlines;
+  readonly options: { readonly hookTimeout: number };
 }
+
+/** Of what a close waits for beside hooks and children, ms: connections that are handed on, what children have left. */
+const REST_OF_CLOSE = 10_000;
 
 /** All that the workers serve, the cluster's own address first: the configured one, else one that speaks HTTP, else the first. */
 export function addressesOf(workers: Workers): Address[] {
@@ -38,7 +43,9 @@ export function addressesOf(workers: Workers): Address[] {
 export const addressOf = (workers: Workers): Address | null => addressesOf(workers)[0] ?? null;
 
 /** What a restart has to know of this master. */
-export function launch({ releases, workers }: Pick<Reported, 'releases' | 'workers'>): Launch {
+export function launch(
+  { releases, workers, deadlines, options }: Pick<Reported, 'releases' | 'workers' | 'deadlines' | 'options'>,
+): Launch {
   const { port, path, plugins } = releases.current.loaded.config;
   return {
     env: releases.environment.given,
@@ -47,6 +54,8 @@ export function launch({ releases, workers }: Pick<Reported, 'releases' | 'worke
     listen: { port, path },
     ports: Object.values(plugins).flatMap((given) => typeof given === 'object' && typeof given.port === 'number' ? [given.port] : []),
     address: addressOf(workers),
+    // Gates before and after; workers and then the agent, each with its last lines.
+    closesWithin: deadlines.shutdownDelay + deadlines.drain + deadlines.agent + 2 * (options.hookTimeout + LAST_LINES) + REST_OF_CLOSE,
   };
 }
 
