@@ -55,7 +55,8 @@ test('an instance of the foreground becomes a daemon; nothing running is 1', asy
 
 test('a request that outlasts --timeout does not leave the place empty: the restart waits as long as the close may take', async (t) => {
   const sandbox = new Sandbox(t);
-  const slow = "require('node:http').createServer((q, r) => { r.write('BO'); setTimeout(() => r.end('DY'), q.url === '/slow' ? 3000 : 0); })"
+  const slow = "require('node:http').createServer((q, r) => { r.write('BO');"
+    + "setTimeout(() => r.end('DY'), q.url === '/slow' ? 3000 : 0); })"
     + '.listen(process.env.PORT)';
   const dir = sandbox.app('app', { 'server.js': slow });
   const { port, pid } = await sandbox.daemon(dir);
