@@ -66,7 +66,7 @@ export interface Launch {
   ppid: number;
   /** Where its workers were told to listen. */
   listen: { port: number; path?: string };
-  /** The `port` options of its plugins. */
+  /** The `port` options of its plugins, and the ports of inspectors. */
   ports: number[];
   /** Where its first worker really listens; null until then. */
   address: Address | null;

@@ -7,6 +7,7 @@ import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
+import { inspectors } from './processes/inspect.js';
 import { inWindow, type Deaths } from './processes/refork-policy.js';
 import type { Slot } from './processes/slot.js';
 import type { Workers } from './processes/workers.js';
@@ -46,13 +47,16 @@ export const addressOf = (workers: Workers): Address | null => addressesOf(worke
 export function launch(
   { releases, workers, deadlines, options }: Pick<Reported, 'releases' | 'workers' | 'deadlines' | 'options'>,
 ): Launch {
-  const { port, path, plugins } = releases.current.loaded.config;
+  const { config, config: { port, path, plugins } } = releases.current.loaded;
   return {
     env: releases.environment.given,
     node: { path: process.execPath, version: process.version },
     ppid: process.ppid,
     listen: { port, path },
-    ports: Object.values(plugins).flatMap((given) => typeof given === 'object' && typeof given.port === 'number' ? [given.port] : []),
+    ports: [
+      ...Object.values(plugins).flatMap((given) => typeof given === 'object' && typeof given.port === 'number' ? [given.port] : []),
+      ...inspectors(config, true).map((one) => one.port),
+    ],
     address: addressOf(workers),
     // Gates before and after; workers and then the agent, each with its last lines.
     closesWithin: deadlines.shutdownDelay + deadlines.drain + deadlines.agent + 2 * (options.hookTimeout + LAST_LINES) + REST_OF_CLOSE,
