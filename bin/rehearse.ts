@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { loadConfig, type LoadedConfig, type LoadRequest } from '../lib/config/load.js';
 import { originOf, whereWritten } from '../lib/config/provenance.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
+import { ClusterError } from '../lib/kit/errors.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
+import { inspectors } from '../lib/master/processes/inspect.js';
 import { chooseLogs, type LogWishes } from './log-files.js';
 
 /** An address that a start would want. */
@@ -25,14 +28,19 @@ export interface Rehearsal {
   log: LogPaths;
   /** Of the workers. */
   listen: Wanted;
-  /** Of built-in plugins, in the master. */
+  /** Of built-in plugins, in the master, and of inspectors. */
   ports: Wanted[];
 }
 
 /** Built-in plugins that listen in the master. */
 const LISTENING = ['health-check', 'metrics'];
+/** Node's exit code. */
+const BAD_FLAG = 9;
 /** What a plugin meets in its `apply` while the instance that it is to follow runs still. */
 const IN_USE: ReadonlySet<unknown> = new Set(['EADDRINUSE', 'ERR_CLUSTER_START']);
+
+/** How long a Node that has nothing to do may take, ms: who preloads what takes longer has flags that work. */
+const FLAGS_TAKE = 10_000;
 
 /**
  * For `restart`, before it stops anything: does in a process of its own what a start does before it forks (arguments,
@@ -47,6 +55,7 @@ export async function rehearse(load: LoadRequest, wishes: LogWishes, fd: number)
     if (!isInUse(error)) throw error;
   });
   const { config, target } = bootstrap.loaded;
+  await tryFlags(bootstrap.loaded);
   const rehearsal: Rehearsal = {
     title: config.title,
     dir: target.realDir,
@@ -63,7 +72,27 @@ function isInUse(error: unknown): boolean {
   return IN_USE.has(code) || (cause !== undefined && cause !== error && isInUse(cause));
 }
 
-function wants({ config, provenance }: LoadedConfig): Pick<Rehearsal, 'listen' | 'ports'> {
+/** Those of the children, in their environment: a Node that does not take them ends before it runs anything. */
+async function tryFlags({ config, target: { realDir: cwd }, provenance }: LoadedConfig): Promise<void> {
+  const env = { ...process.env, ...config.env };
+  const faultOf = (flags: readonly string[]) => new Promise<string | null>((resolve) => {
+    const run = ['--inspect-port=0', '-e', 'process.exit()'];
+    execFile(process.execPath, [...flags, ...run], { cwd, env, timeout: FLAGS_TAKE, killSignal: 'SIGKILL' }, (error, _, said) => {
+      const refused = error?.code === BAD_FLAG || /internal.preload/.test(said) && /Cannot find module/.test(said);
+      resolve(refused ? said.split('\n').find((line) => /: /.test(line)) ?? said.trim() : null);
+    });
+  });
+  // An inspector would wait for a person, or have a port that is taken as yet.
+  const flags = config.execArgv.filter((arg) => !/^--inspect(?:-brk|-wait)?(?:=|$)/.test(arg));
+  const fault = await faultOf(flags);
+  if (fault === null) return;
+  const inEnv = flags.length === 0 || await faultOf([]) !== null;
+  const where = inEnv && config.env.NODE_OPTIONS === undefined
+    ? 'NODE_OPTIONS' : whereWritten(provenance, inEnv ? ['env', 'NODE_OPTIONS'] : ['execArgv']);
+  throw new ClusterError('ERR_CLUSTER_CONFIG', `${where}: no worker would start: ${fault}`);
+}
+
+function wants({ config, provenance, target: { entry } }: LoadedConfig): Pick<Rehearsal, 'listen' | 'ports'> {
   const { port, host, path, plugins } = config;
   const written = (...at: string[]) => whereWritten(provenance, at);
   const at = path === undefined ? { port, host, where: written('port') } : { path, where: written('path') };
@@ -75,5 +104,11 @@ function wants({ config, provenance }: LoadedConfig): Pick<Rehearsal, 'listen' |
     const place = ['plugins', name] as const;
     return [{ port: its, host: on, where: written(...place, 'port'), whereHost: written(...place, 'host'), byDefault: false }];
   });
-  return { listen: { ...at, whereHost: written('host'), byDefault }, ports };
+  const hasAgent = Boolean(entry.agent ?? entry.framework);
+  const ofInspectors = inspectors(config, hasAgent).map(({ who, by, host: on, port: its }): Wanted => {
+    const place = by !== 'NODE_OPTIONS' ? written(by) : config.env.NODE_OPTIONS === undefined ? by : written('env', by);
+    const where = `${place} (inspector of ${who})`;
+    return { port: its, host: on, where, whereHost: where, byDefault: false };
+  });
+  return { listen: { ...at, whereHost: written('host'), byDefault }, ports: [...ports, ...ofInspectors] };
 }

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Launch } from '../lib/api/control.js';
@@ -46,7 +46,7 @@ export async function checkRestart(record: InstanceRecord, launch: Launch | null
   const [other] = (await findInstances({ target: rehearsal.dir, title: rehearsal.title }))
     .filter(({ dir, pid }) => dir === rehearsal.dir && pid !== record.pid);
   if (other) throw alreadyRunning(other);
-  for (const wanted of newAddresses(rehearsal, launch)) await assertFree(wanted, goesOn);
+  await assertFree(rehearsal, launch, goesOn);
   return { ...rehearsal, argv, execArgv, cwd, env };
 }
 
@@ -83,7 +83,8 @@ function findBin({ argv }: InstanceRecord, goesOn: string): string[] {
 type Started = Pick<Restart, 'argv' | 'execArgv' | 'cwd' | 'env'>;
 
 async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string): Promise<Rehearsal> {
-  const child = spawn(process.execPath, [...execArgv, ...argv], {
+  // The port of an inspector is taken as yet.
+  const child = spawn(process.execPath, [...execArgv, '--inspect-port=0', ...argv], {
     cwd, env: { ...env, PWD: cwd, HATCHERY_DAEMON: REHEARSE }, stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
   const said = collect(child.stdio[2] as Readable);
@@ -122,29 +123,56 @@ function collect(stream: Readable): { text: string } {
   return collected;
 }
 
-/**
- * What it does not listen on already. An app that listens elsewhere than it was told does not care what it is told now. Of a
- * port that it has, with the address perhaps that it is to have it on, only the address is looked at.
- */
-function newAddresses({ listen: wanted, ports }: Rehearsal, launch: Launch | null): Wanted[] {
-  if (!launch) return [];
-  const { listen: told, address, ports: ofPlugins } = launch;
+/** What it will listen on. An app that listens elsewhere than it was told does not care what it is told now. */
+function wantedOf({ listen: wanted, ports }: Rehearsal, launch: Launch | null): Wanted[] {
+  if (!launch) return wanted.byDefault || wanted.path !== undefined ? ports : [wanted, ...ports];
+  const { listen: told, address } = launch;
   const heeds = address ? told.path === address.path && [0, address.port].includes(told.port) : !wanted.byDefault;
-  const own = new Set([told.port, address?.port, ...ofPlugins]);
-  const main = heeds && (wanted.path === undefined || wanted.path !== told.path) ? [wanted] : [];
-  return [...main, ...ports].map((one) => one.port !== undefined && own.has(one.port) ? { ...one, port: 0 } : one);
+  if (!heeds || (wanted.path !== undefined && wanted.path === told.path)) return ports;
+  // Where nobody says on which address, the app does.
+  return [{ ...wanted, host: wanted.host ?? (address?.port === wanted.port ? address?.host : undefined) }, ...ports];
 }
 
-/** Only by listening can one know. */
-async function assertFree({ where, whereHost, port, host, path: socket }: Wanted, goesOn: string): Promise<void> {
-  const server = createServer();
+/**
+ * Only by listening can one know: on all at the same time, as two of them may be the same. In the place of a port that the
+ * instance itself has as yet stands a free one, so that its address is looked at, and who else wants it.
+ */
+async function assertFree(rehearsal: Rehearsal, launch: Launch | null, goesOn: string): Promise<void> {
+  const isOwn = (port: number) => !launch || [launch.listen.port, launch.address?.port, ...launch.ports].includes(port);
+  const instead = new Map<number, number>();
+  const held: { server: Server; wanted: Wanted }[] = [];
   try {
-    if (socket !== undefined) await removeStaleSocket(socket);
-    await listen(server, socket === undefined ? { port, host, exclusive: true } : { path: socket });
-    await new Promise((resolve) => server.close(resolve));
-  } catch (error) {
-    const { message, code = '' } = error as NodeJS.ErrnoException;
-    const place = ['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code) ? whereHost : where;
-    throw refusal(`${place}: ${listenErrorInWords(message) ?? message}; ${goesOn}`);
+    for (const wanted of wantedOf(rehearsal, launch)) {
+      const { port = 0, host, path: socket } = wanted;
+      if (port !== 0 && isOwn(port) && !instead.has(port)) instead.set(port, await freePort());
+      const server = createServer((client) => { client.destroy(); });
+      try {
+        if (socket !== undefined) await removeStaleSocket(socket);
+        await listen(server, socket === undefined ? { port: instead.get(port) ?? port, host, exclusive: true } : { path: socket });
+        held.push({ server, wanted });
+      } catch (error) {
+        const rival = held.find((one) => port !== 0 && one.wanted.port === port);
+        throw refusal(`${listenFault(wanted, error as NodeJS.ErrnoException, rival?.wanted)}; ${goesOn}`);
+      }
+    }
+  } finally {
+    await Promise.all(held.map(({ server }) => new Promise((resolve) => server.close(resolve))));
   }
+}
+
+function listenFault({ where, whereHost, port }: Wanted, { message, code = '' }: NodeJS.ErrnoException, rival?: Wanted): string {
+  if (rival && code === 'EADDRINUSE') return `${where}: port ${port} is wanted twice, as ${rival.where} has it`;
+  const place = ['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code) ? whereHost : where;
+  // The port may be the one that stands in for it.
+  const said = code === 'EADDRNOTAVAIL' ? message.replace(/:\d+$/, '') : message;
+  return `${place}: ${listenErrorInWords(said) ?? said}`;
+}
+
+/** One that nobody has on any address. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await listen(server, { port: 0 });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

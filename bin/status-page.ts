@@ -9,10 +9,14 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
 const HEAD = ['process', 'pid', 'state', 'gen', 'up', 'restarts', 'rss', 'cpu', 'loop delay', 'req/s', 'conns', 'last exit'];
 const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 
-/** `status` for a person. What no sample has told yet is a dash. */
-export function statusPage(status: Status, now = Date.now()): string {
-  const { title, state, address, addresses = [], version, node, startedAt, master, agent, workers, lastReload } = status;
-  const rss = master.rss === null ? '-' : bytes(master.rss);
+/** As a master of another version tells it: it may know less. */
+export type ToldStatus = Partial<Status> & Pick<Status, 'title' | 'state' | 'version' | 'startedAt' | 'master' | 'workers'>;
+
+/** `status` for a person. What no sample has told yet is a dash, as is what the master is too old to tell. */
+export function statusPage(status: ToldStatus, now = Date.now()): string {
+  const { title, state, address, addresses = [], version, node = '-', startedAt, master, agent, workers, lastReload } = status;
+  const { refork, slowPaths = [], cut = 0 } = status;
+  const rss = sized(master.rss);
   const rows = workers.map((worker) => row(`worker#${worker.slot}`, worker, now));
   if (agent) rows.unshift(row('agent', agent, now));
   const lines = [
@@ -22,11 +26,11 @@ export function statusPage(status: Status, now = Date.now()): string {
     table(HEAD, rows, NUMBERS),
   ];
   const notes = [
-    ...Object.entries(status.refork.delays).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
+    ...Object.entries(refork?.delays ?? {}).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
-    ...status.slowPaths.map((what) => `slow path: ${what}`),
-    ...(status.cut > 0 ? [`requests cut as workers ended: ${status.cut}`] : []),
+    ...slowPaths.map((what) => `slow path: ${what}`),
+    ...(cut > 0 ? [`requests cut as workers ended: ${cut}`] : []),
     ...(lastReload ? [reloaded(lastReload, now)] : []),
   ];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
@@ -54,11 +58,11 @@ function row(name: string, child: ChildStatus, now: number): string[] {
     String(child.generation),
     age(child.startedAt, now),
     String(child.restarts),
-    child.rss === null ? '-' : bytes(child.rss),
-    child.cpu === null ? '-' : `${Math.round(child.cpu * 100)}%`,
-    child.eventLoopDelay === null ? '-' : `${child.eventLoopDelay.toFixed(1)}ms`,
-    typeof requestsPerSecond === 'number' ? requestsPerSecond.toFixed(1) : '-',
-    typeof connections === 'number' ? String(connections) : '-',
+    sized(child.rss),
+    numbered(child.cpu, (cpu) => `${Math.round(cpu * 100)}%`),
+    numbered(child.eventLoopDelay, (delay) => `${delay.toFixed(1)}ms`),
+    numbered(requestsPerSecond, (rate) => rate.toFixed(1)),
+    numbered(connections, String),
     lastExit(child.lastExit, now),
   ];
 }
@@ -75,6 +79,10 @@ const colored = (state: string): string => {
 };
 
 const bytes = (count: number): string => `${(count / 1024 / 1024).toFixed(count < 100 * 1024 * 1024 ? 1 : 0)}MB`;
+
+const numbered = (value: unknown, text: (value: number) => string): string => typeof value === 'number' ? text(value) : '-';
+
+const sized = (count: unknown): string => numbered(count, bytes);
 
 const age = (since: string, now: number): string => duration(Math.max(0, now - Date.parse(since)));
 

@@ -12,7 +12,7 @@ export class RestartCommand extends Command {
   override get flags(): Flags { return { ...instanceFlags, ...stopFlags, ...environmentFlags }; }
 
   override async run({ argv }: Context): Promise<void> {
-    const timeout = this.whole(argv, 'timeout', 0, 'whole milliseconds') ?? STOP_TIMEOUT;
+    const asked = this.whole(argv, 'timeout', 0, 'whole milliseconds');
     const { finishRestart, restartApart } = await import('../restart-apart.js');
     if (process.env.HATCHERY_RESTART !== undefined) {
       process.exitCode = await finishRestart();
@@ -30,6 +30,9 @@ export class RestartCommand extends Command {
     const next = await checkRestart(record, succession.launch, succession.env);
     tellEnvironment(succession);
     tellNode(succession.launch);
-    process.exitCode = await restartApart({ record, next, force: argv.force === true, timeout });
+    const force = argv.force === true;
+    // It has been told to close then and will: who stopped waiting before that would leave nothing behind.
+    const own = asked !== undefined && force ? 0 : succession.launch?.closesWithin ?? STOP_TIMEOUT;
+    process.exitCode = await restartApart({ record, next, force, timeout: Math.max(asked ?? STOP_TIMEOUT, own) });
   }
 }

@@ -66,10 +66,12 @@ export interface Launch {
   ppid: number;
   /** Where its workers were told to listen. */
   listen: { port: number; path?: string };
-  /** The `port` options of its plugins. */
+  /** The `port` options of its plugins, and the ports of inspectors. */
   ports: number[];
   /** Where its first worker really listens; null until then. */
   address: Address | null;
+  /** How long it may take to close, ms; one of an older version does not tell. */
+  closesWithin?: number;
 }
 
 /** What an instance has in the file system, to be removed if its process cannot do it. `mark`: what the record has to contain. */

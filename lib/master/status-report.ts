@@ -1,12 +1,13 @@
 import type { ChildStatus, Launch, ReloadResult, Status } from '../api/control.js';
-import type { ServiceState } from '../api/plugin.js';
-import type { Address, Served } from '../ipc/messages.js';
+import type { Deadlines, ServiceState } from '../api/plugin.js';
+import { LAST_LINES, type Address, type Served } from '../ipc/messages.js';
 import type { Faults } from '../kit/faults.js';
 import { ownRss } from '../kit/processes.js';
 import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
+import { inspectors } from './processes/inspect.js';
 import { inWindow, type Deaths } from './processes/refork-policy.js';
 import type { Slot } from './processes/slot.js';
 import type { Workers } from './processes/workers.js';
@@ -23,7 +24,12 @@ export interface Reported {
   readonly cut: number;
   readonly version: string;
   readonly faults: Faults;
+  readonly deadlines: Deadlines;
+  readonly options: { readonly hookTimeout: number };
 }
+
+/** Of what a close waits for beside hooks and children, ms: connections that are handed on, what children have left. */
+const REST_OF_CLOSE = 10_000;
 
 /** All that the workers serve, the cluster's own address first: the configured one, else one that speaks HTTP, else the first. */
 export function addressesOf(workers: Workers): Address[] {
@@ -38,15 +44,22 @@ export function addressesOf(workers: Workers): Address[] {
 export const addressOf = (workers: Workers): Address | null => addressesOf(workers)[0] ?? null;
 
 /** What a restart has to know of this master. */
-export function launch({ releases, workers }: Pick<Reported, 'releases' | 'workers'>): Launch {
-  const { port, path, plugins } = releases.current.loaded.config;
+export function launch(
+  { releases, workers, deadlines, options }: Pick<Reported, 'releases' | 'workers' | 'deadlines' | 'options'>,
+): Launch {
+  const { config, config: { port, path, plugins } } = releases.current.loaded;
   return {
     env: releases.environment.given,
     node: { path: process.execPath, version: process.version },
     ppid: process.ppid,
     listen: { port, path },
-    ports: Object.values(plugins).flatMap((given) => typeof given === 'object' && typeof given.port === 'number' ? [given.port] : []),
+    ports: [
+      ...Object.values(plugins).flatMap((given) => typeof given === 'object' && typeof given.port === 'number' ? [given.port] : []),
+      ...inspectors(config, true).map((one) => one.port),
+    ],
     address: addressOf(workers),
+    // Gates before and after; workers and then the agent, each with its last lines.
+    closesWithin: deadlines.shutdownDelay + deadlines.drain + deadlines.agent + 2 * (options.hookTimeout + LAST_LINES) + REST_OF_CLOSE,
   };
 }
 

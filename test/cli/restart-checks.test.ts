@@ -51,6 +51,27 @@ const CASES: [what: string, exit: number, says: RegExp, spoil: Spoil][] = [
     config(async (_, t) => ({ plugins: { 'health-check': { host: '::', port: await taken(t) } } }))],
   ['an address of another machine', 1, /\.clusterrc: host: 203\.0\.113\.9 is no address of this machine/,
     config(() => ({ host: '203.0.113.9' }))],
+  ['a metrics port that is the app\'s own', 1, /plugins\.metrics\.port: port \d+ is wanted twice, as .*\.clusterrc: port has it/,
+    config((port) => ({ plugins: { metrics: { port } } }))],
+  ['a health port that is the app\'s own, on all addresses', 1, /plugins\.health-check\.port: port \d+ is wanted twice/,
+    config((port) => ({ plugins: { 'health-check': { port, host: '0.0.0.0' } } }))],
+  ['one port for two plugins', 1, /port: port \d+ is wanted twice, as .*plugins\.(?:metrics|health-check)\.port has it/,
+    config(async () => {
+      const port = await freePort();
+      return { plugins: { 'metrics': { port }, 'health-check': { port, host: '0.0.0.0' } } };
+    })],
+  ['a flag that Node does not know', 2, /\.clusterrc: execArgv: no worker would start: .*--nope/,
+    config(() => ({ execArgv: ['--nope'] }))],
+  ['a preload that is not there', 2, /execArgv: no worker would start: .*Cannot find module/,
+    config(() => ({ execArgv: ['-r', './absent.cjs'] }))],
+  ['Node options that Node does not take', 2, /env\.NODE_OPTIONS: no worker would start: .*--nope is not allowed/,
+    config(() => ({ env: { NODE_OPTIONS: '--nope' } }))],
+  ['an inspector on the app\'s port', 1, /inspect \(inspector of the master\): port \d+ is wanted twice/,
+    config((port) => ({ inspect: port }))],
+  ['a worker\'s inspector on the app\'s port', 1, /execArgv \(inspector of worker#0\): port \d+ is wanted twice/,
+    config((port) => ({ execArgv: [`--inspect=${port}`] }))],
+  ['a worker\'s inspector on a port that somebody else has', 1, /execArgv \(inspector of worker#0\): port \d+ is taken/,
+    config(async (_, t) => ({ execArgv: ['--inspect', `--inspect-port=0.0.0.0:${await taken(t)}`] }))],
   ['an app that is gone', 2, /nothing to run in/, (dir) => rmSync(path.join(dir, 'server.js'))],
   ['a configuration that never settles', 2, /goes on/, code('module.exports = new Promise(() => {});')],
 ];
@@ -160,4 +181,17 @@ test('a restart of what listens on more than it is told, or elsewhere, is not re
   assert.equal(exit, 0, stderr);
   assert.notEqual((await sandbox.status([dir])).master.pid, pid);
   assert.equal(await get(own), 'own');
+});
+
+test('a restart of what has its health port and its inspectors is not refused for those', async (t) => {
+  const sandbox = new Sandbox(t);
+  const [health, inspect] = [await freePort(), await freePort()];
+  const dir = sandbox.app();
+  const plugins = { 'health-check': { port: health }, 'metrics': { port: health, host: '127.0.0.2' } };
+  write(dir, '.clusterrc', JSON.stringify({ inspect, plugins }));
+  const { pid, port } = await sandbox.daemon(dir);
+  const { code: exit, stderr } = await sandbox.run(['restart', dir]);
+  assert.equal(exit, 0, stderr);
+  assert.notEqual((await sandbox.status([dir])).master.pid, pid);
+  assert.equal(await get(port), 'BODY');
 });

@@ -52,3 +52,17 @@ test('an instance of the foreground becomes a daemon; nothing running is 1', asy
   assert.equal(await master.ended, 0);
   assert.match(readFileSync(path.join(dir, 'logs', 'app.log'), 'utf8'), /app started on/);
 });
+
+test('a request that outlasts --timeout does not leave the place empty: the restart waits as long as the close may take', async (t) => {
+  const sandbox = new Sandbox(t);
+  const slow = "require('node:http').createServer((q, r) => { r.write('BO');"
+    + "setTimeout(() => r.end('DY'), q.url === '/slow' ? 3000 : 0); })"
+    + '.listen(process.env.PORT)';
+  const dir = sandbox.app('app', { 'server.js': slow });
+  const { port, pid } = await sandbox.daemon(dir);
+  const answer = await fetch(`http://127.0.0.1:${port}/slow`);
+  const { code, stderr } = await sandbox.run(['restart', dir, '--timeout', '500']);
+  assert.equal(code, 0, stderr);
+  assert.equal(await answer.text(), 'BODY');
+  assert.notEqual((await sandbox.status([dir])).master.pid, pid);
+});

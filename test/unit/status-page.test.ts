@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { statusPage } from '../../bin/status-page.js';
+import { statusPage, type ToldStatus } from '../../bin/status-page.js';
 import type { ChildStatus, Status } from '../../lib/api/control.js';
 
 const at = new Date(0).toISOString();
@@ -19,4 +19,13 @@ test('an error that two processes of a slot have before them is told once', () =
     cut: 0, faults: 0, slowPaths: [],
   };
   assert.equal(statusPage(status).match(/last error of worker#0: oh no$/gm)?.length, 1);
+});
+
+test('a master of an older version tells less, and each of it may be missing', () => {
+  const worker = { id: 1, slot: 0, pid: 7, state: 'ready', generation: 1, startedAt: at, restarts: 0 };
+  const status = { title: 'app', state: 'running', version: '0.1.0', startedAt: at, master: { pid: 1 }, workers: [worker] };
+  const page = statusPage(status as unknown as ToldStatus);
+  assert.match(page, /^app  running  no address\nmaster pid 1, up .*, rss -, hatchery 0\.1\.0, node -\n/);
+  assert.match(page, /worker#0 +7 +ready +1 +\S.* 0 +- +- +- +- +- +-$/m);
+  assert.doesNotMatch(page, /undefined|NaN/);
 });

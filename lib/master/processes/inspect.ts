@@ -27,16 +27,62 @@ const SHUT = ['--inspect-port=0'];
 /** Node options for a child. On its own port it is quiet, as all ports are printed once; on another one Node says which. */
 export function inspectArgv(config: Inspected & Pick<Config, 'execArgv'>, role: ChildRole, slot: number): string[] {
   const port = inspectPort(config, role, slot);
-  if (port === null) return config.execArgv.some((arg) => /^--(?:inspect|debug-port)/.test(arg)) ? [] : SHUT;
+  if (port === null) return withoutWish(config);
   const flag = config.inspectBrk === false ? '--inspect' : '--inspect-brk';
   const holder = taken.get(port);
   if (port === 0 || (holder && holder.exitCode === null && holder.signalCode === null)) return [`${flag}=0`];
   return [`${flag}=${port}`, '--inspect-publish-uid=http'];
 }
 
+const withoutWish = ({ execArgv }: Pick<Config, 'execArgv'>) =>
+  execArgv.some((arg) => /^--(?:inspect|debug-port)/.test(arg)) ? [] : SHUT;
+
 export function holdsPort(execArgv: readonly string[], process: { exitCode: number | null; signalCode: NodeJS.Signals | null }): void {
   const port = /^--inspect(?:-brk)?=(\d+)$/.exec(execArgv.find((arg) => arg.startsWith('--inspect')) ?? '')?.[1];
   if (port !== undefined && port !== '0') taken.set(Number(port), process);
+}
+
+/** An inspector that a start opens, and what asks for it. */
+export interface Inspector {
+  who: string;
+  by: 'inspect' | 'inspectBrk' | 'execArgv' | 'NODE_OPTIONS';
+  host: string;
+  port: number;
+}
+
+type Starting = Inspected & Pick<Config, 'execArgv' | 'env' | 'workers'>;
+
+/** Those on ports that are known before. `environment`: of the master. */
+export function inspectors(config: Starting, hasAgent: boolean, environment: NodeJS.ProcessEnv = process.env): Inspector[] {
+  const base = inspectPort(config, 'master', -1);
+  const key = config.inspectBrk === false ? 'inspect' : 'inspectBrk';
+  const options = (config.env.NODE_OPTIONS ?? environment.NODE_OPTIONS ?? '').split(/\s+/);
+  const by = base !== null ? key : config.execArgv.some((arg) => arg.startsWith('--inspect')) ? 'execArgv' : 'NODE_OPTIONS';
+  const childOf = (role: ChildRole, slot: number, who: string): Inspector[] => {
+    const port = inspectPort(config, role, slot);
+    const place = inspectorOf([...options, ...port === null ? withoutWish(config) : [`--inspect=${port}`], ...config.execArgv]);
+    return place && place.port !== 0 ? [{ who, by, ...place }] : [];
+  };
+  return [
+    ...base ? [{ who: 'the master', by, host: '127.0.0.1', port: base } as const] : [],
+    ...hasAgent ? childOf('agent', -1, 'the agent') : [],
+    ...Array.from({ length: config.workers }, (_, slot) => childOf('worker', slot, `worker#${slot}`)).flat(),
+  ];
+}
+
+/** As Node reads its flags: the last word counts, and a port alone opens nothing. */
+function inspectorOf(argv: readonly string[]): { host: string; port: number } | null {
+  const place = { host: '127.0.0.1', port: STANDARD };
+  let open = false;
+  for (const arg of argv) {
+    const [, flag, value = ''] = /^--(inspect(?:-brk|-wait|-port)?|debug-port)(?:=(.*))?$/.exec(arg) ?? [];
+    if (flag === undefined) continue;
+    open ||= !flag.endsWith('-port');
+    const [, host, port] = /^(?:(.*?):?)??(\d+)?$/.exec(value) ?? [];
+    if (host) place.host = host;
+    if (port !== undefined) place.port = Number(port);
+  }
+  return open ? place : null;
 }
 
 /** Opens the master's own inspector and prints all ports. */
