@@ -1,4 +1,4 @@
-import { ClusterError } from '../kit/errors.js';
+import { ClusterError, messageOf } from '../kit/errors.js';
 import type { Label, Path } from './check.js';
 import { isPlugin } from './schema.js';
 
@@ -58,7 +58,7 @@ export function plainCopy(given: unknown, label: Label): unknown {
   }
 }
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] as string;
+const textOf = (error: unknown): string => messageOf(error).split('\n', 1)[0] as string;
 
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
