@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { importModule } from '../kit/import-module.js';
 import { isObject } from '../kit/misuse.js';
+import { contained } from './plain.js';
 
 export const isFile = (file: string): boolean => look(file)?.isFile() ?? false;
 export const isDirectory = (dir: string): boolean => look(dir)?.isDirectory() ?? false;
@@ -114,7 +115,7 @@ let imports = 0;
 export async function freshImport(link: string): Promise<unknown> {
   // Node remembers where links led; `current` may point to another release by now.
   const file = realpathSync(link);
-  return settled(exportOf(file));
+  return contained(() => settled(exportOf(file)));
 }
 
 /** It may be a promise. */

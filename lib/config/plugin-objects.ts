@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { messageOf } from '../kit/errors.js';
 import { nearest, show } from '../kit/misuse.js';
 import type { Path } from './check.js';
 import type { ConfigFile } from './files.js';
@@ -57,7 +58,7 @@ export function separatePlugins(
       map[name] = options;
     } catch (error) {
       const shown = typeof given === 'function' ? given.name || 'a class' : 'a plugin';
-      wrong(at, `${shown} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
+      wrong(at, `${shown} cannot be made: ${messageOf(error)}`);
     }
   };
   if (Array.isArray(plugins)) {

@@ -1,5 +1,5 @@
 import type { InstanceFiles } from '../api/control.js';
-import { ClusterError } from '../kit/errors.js';
+import { ClusterError, messageOf } from '../kit/errors.js';
 import { Claim } from './claim.js';
 import type { InstanceInfo, InstanceRecord } from './registry.js';
 import { ControlServer, type Controlled } from './server.js';
@@ -120,4 +120,4 @@ export class Instance {
 
 const withoutControl = (error: unknown) =>
   'no control socket, so stop, reload, scale and status will not find this instance: '
-  + (error instanceof Error ? error.message : String(error));
+  + messageOf(error);

@@ -82,8 +82,37 @@ export class ClusterError extends Error {
 const TOLD = 64 * 1024;
 const clip = (text: unknown, most = TOLD): string => String(text).slice(0, most);
 
-/** An error, or whatever else was thrown, as data for another process or JSON; its causes are told in `stack`. */
+/** Characters of what was thrown and is no error. */
+const ODD = 500;
+
+/** What was thrown, in words: where anything may be thrown, it may be what no text can be made of. Never throws. */
+export function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : String(error);
+  } catch {
+    return inspected(error).split('\n', 1)[0] as string;
+  }
+}
+
+/** A Proxy's traps are not asked here. */
+function inspected(value: unknown): string {
+  try {
+    return inspect(value).slice(0, ODD);
+  } catch {
+    return 'something that no text can be made of';
+  }
+}
+
+/** An error, or whatever else was thrown, as data for another process or JSON; its causes are told in `stack`. Never throws. */
 export function wire(error: unknown): ErrorData {
+  try {
+    return wired(error);
+  } catch {
+    return { name: 'Error', message: clip(messageOf(error)) };
+  }
+}
+
+function wired(error: unknown): ErrorData {
   if (!(error instanceof Error)) {
     if (typeof error === 'string') return { name: 'Error', message: clip(error) };
     return { name: 'Error', message: clip(asText(error)), stack: clip(describeError(error)) };
@@ -128,8 +157,16 @@ export function fromWire({ name, message, stack, code, detail }: ErrorData): Err
 /** Causes of causes that are still told; an app may make a circle of them. */
 const DEEPEST = 10;
 
-/** An error with its stack, its own fields, its causes, and those it stands for (AggregateError). */
+/** An error with its stack, its own fields, its causes, and those it stands for (AggregateError). Never throws. */
 export function describeError(error: unknown, depth = 0): string {
+  try {
+    return described(error, depth);
+  } catch {
+    return inspected(error);
+  }
+}
+
+function described(error: unknown, depth: number): string {
   if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error);
   let out = error.stack?.includes(error.message) ? error.stack : `${error.name}: ${error.message}\n${error.stack ?? ''}`;
   const { code, detail, cause, errors } = error as { code?: unknown; detail?: unknown; cause?: unknown; errors?: unknown };

@@ -1,4 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
+import { messageOf } from './errors.js';
 
 /** Told of each fault that is to be in the log: `text` is its line. */
 export type TellFault = (text: string, error: unknown) => void;
@@ -99,9 +100,13 @@ export class Faults {
       const text = line();
       const more = this.#again(text);
       if (more !== null) this.#tell(more > 0 ? `${text} (and ${more} more like it)` : text, error);
+    } catch {
+      // It cannot even be told: it is counted.
+    }
+    try {
       this.after();
     } catch {
-      // It cannot even be told, as where its message is a getter that throws: it is counted.
+      // As above.
     }
   }
 
@@ -120,5 +125,3 @@ export class Faults {
     return told?.more ?? 0;
   }
 }
-
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error);

@@ -11,7 +11,7 @@ export function show(value: unknown): string {
   const text = json(value);
   if (typeof value === 'number' && text === 'null') return String(value);
   if (text.length <= 60) return text;
-  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
+  return isList(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${text.slice(0, 57)}..."`;
 }
 
 /** A value may go round in a circle, or have a getter that throws. */
@@ -19,7 +19,16 @@ function json(value: unknown): string {
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
-    return Array.isArray(value) ? 'a list' : 'an object';
+    return isList(value) ? 'a list' : 'an object';
+  }
+}
+
+/** Of a Proxy that was revoked even that cannot be asked. */
+function isList(value: unknown): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
   }
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../kit/errors.js';
 import { inTime } from '../kit/time.js';
 import * as cluster from './cluster-probe.js';
 import * as events from './events.js';
@@ -41,7 +42,7 @@ async function lineOf(probe: () => Promise<string | null>): Promise<string | nul
   try {
     return await inTime(LIMIT, () => Promise.race([probe(), failed]), () => new Error(`no answer within ${LIMIT} ms`));
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   } finally {
     process.off('uncaughtException', uncaught);
   }

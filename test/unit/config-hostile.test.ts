@@ -60,3 +60,35 @@ test('a promise of a configuration is waited for', async (t) => {
   const { config } = await load(directory(t, { 'app.js': '', 'cluster.config.mjs': 'export default Promise.resolve({ port: 81 })' }));
   assert.equal(config.port, 81);
 });
+
+for (const [what, code] of [
+  ['exit(1)', 'process.exit(1); export default {};'],
+  ['exit()', 'import "./check.mjs"; export default {};'],
+  ['exit(0)', 'await new Promise((resolve) => setTimeout(resolve, 5)); process.exit(0); export default {};'],
+  ['exit(3)', 'try { process.exit(3); } catch {}; export default {};'],
+  ['abort()', 'process.abort(); export default {};'],
+] as const) {
+  test(`a configuration that ends the process is refused in its place: ${code}`, async (t) => {
+    const { exit } = process;
+    const text = await says(t, { 'cluster.config.mjs': code, 'check.mjs': 'process.exit();' });
+    assert.equal(text, `cluster.config.mjs: Error: it calls process.${what} while it is loaded, which would end the master: `
+      + 'it has to throw an error');
+    assert.equal(process.exit, exit);
+  });
+}
+
+test('what others end while a configuration is loaded ends', async (t) => {
+  const { exit } = process;
+  const codes: unknown[] = [];
+  process.exit = ((code: unknown) => { codes.push(code); }) as typeof process.exit;
+  t.after(() => { process.exit = exit; });
+  setTimeout(() => process.exit(7), 5);
+  await load(directory(t, { 'app.js': '', 'cluster.config.mjs': 'await new Promise((r) => setTimeout(r, 50)); export default {};' }));
+  assert.deepEqual(codes, [7]);
+});
+
+test('the working directory is put back after a configuration has changed it', async (t) => {
+  const before = process.cwd();
+  await load(directory(t, { 'app.js': '', 'cluster.config.mjs': 'process.chdir("/"); export default {};' }));
+  assert.equal(process.cwd(), before);
+});

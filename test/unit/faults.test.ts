@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { describeError, messageOf, wire } from '../../lib/kit/errors.js';
 import { Faults, owned, ownerOf, runOwned } from '../../lib/kit/faults.js';
 
 function faults() {
@@ -41,6 +42,37 @@ test('whatever is thrown, it ends there', () => {
   throws(Object.defineProperty(new Error('x'), 'message', { get() { throw new Error('a getter'); } }));
   assert.equal(it.count, 4);
   assert.equal(lines[1], 'odd: a text');
+});
+
+/** None of these can be made text by String(), or asked whether it is an Error. */
+const oddities: Record<string, unknown> = {
+  'an object without a prototype': Object.create(null),
+  'a Proxy whose traps throw': new Proxy({}, {
+    get() { throw new Error('get'); }, getPrototypeOf() { throw new Error('prototype'); }, has() { throw new Error('has'); },
+  }),
+  'an Error whose message throws': Object.defineProperty(new Error('x'), 'message', { get() { throw new Error('a getter'); } }),
+  'an object that throws at every turn': { [Symbol.toPrimitive]() { throw new Error('no'); }, get stack() { throw new Error('no'); } },
+  'a symbol': Symbol('s'),
+};
+
+for (const [what, thrown] of Object.entries(oddities)) {
+  test(`${what} is told like any other, and the slots are looked over`, () => {
+    const { it, lines } = faults();
+    let looked = 0;
+    it.after = () => { looked++; };
+    it.run('odd', () => { throw thrown; });
+    assert.match(lines[0]!, /^odd: ./);
+    assert.equal(looked, 1);
+    for (const text of [messageOf(thrown), describeError(thrown), wire(thrown).message]) assert.equal(typeof text, 'string');
+  });
+}
+
+test('one that cannot be told is no reason not to look the slots over', () => {
+  const it = new Faults(() => { throw new Error('full disk'); });
+  let looked = 0;
+  it.after = () => { looked++; };
+  it.caught('x', new Error('y'));
+  assert.equal(looked, 1);
 });
 
 test('a logger that throws ends nothing', () => {

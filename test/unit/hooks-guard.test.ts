@@ -103,3 +103,20 @@ test('taps are recorded with their plugin, calls and time', async () => {
   const [record] = taps;
   assert.deepEqual([record?.hook, record?.plugin, record?.calls], ['beforeClose' satisfies HookName, 'one', 2]);
 });
+
+for (const [what, thrown] of [
+  ['an object without a prototype', Object.create(null)],
+  ['a Proxy whose traps throw', new Proxy({}, { get() { throw new Error('get'); }, getPrototypeOf() { throw new Error('prototype'); } })],
+  ['an Error whose message throws', Object.defineProperty(new Error('x'), 'message', { get() { throw new Error('a getter'); } })],
+] as const) {
+  test(`a tap that throws ${what} breaks nothing: its plugin is named`, async () => {
+    const { hooks, errors } = guarded();
+    const throws = () => { throw thrown; };
+    hooks.workerForked.tap('odd', throws);
+    hooks.beforeClose.tap('odd', throws);
+    hooks.workerForked.call({} as never);
+    await hooks.beforeClose.promise('test');
+    assert.equal(errors.length, 2);
+    for (const { message } of errors) assert.match(message, /^plugin "odd" failed in hook \w+: ./);
+  });
+}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { runOwned } from '../../lib/kit/faults.js';
 import { running } from '../helpers/fake-core.js';
 import { turns } from '../helpers/fake-forker.js';
 
@@ -67,6 +68,81 @@ test('while something is under way the slots are its matter, and are looked over
   await task;
   await turns();
   t.mock.timers.tick(5_000);
+  t.mock.timers.tick(0);
+  await turns();
+  assert.equal(forks.of(0).length, 2);
+});
+
+test('a plugin that explains an end by throwing loses no slot, and is named', async (t) => {
+  const { core, forks, errors } = await running(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  runOwned('odd', () => { core.workers.slots[0]!.current!.explain = () => { throw new Error('no idea'); }; });
+  forks.in(0).exits(1);
+  await turns();
+  t.mock.timers.tick(0);
+  await turns();
+  assert.equal(core.workers.slots[0]!.lastExit?.cause, 'crash');
+  assert.equal(forks.of(0).length, 2);
+  assert.ok(errors.some((line) => /child\.explain: no idea \(begun by plugin "odd"\)/.test(line)), errors.join('\n'));
+});
+
+for (const given of [42, 'crash of some kind', {}, Promise.resolve('crash')]) {
+  test(`one whose explanation is ${typeof given} ${String(given)} loses none either`, async (t) => {
+    const { core, forks, errors } = await running(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    core.workers.slots[0]!.current!.explain = () => given as never;
+    forks.in(0).exits(1);
+    await turns();
+    t.mock.timers.tick(0);
+    await turns();
+    assert.equal(core.workers.slots[0]!.lastExit?.cause, 'crash');
+    assert.equal(forks.of(0).length, 2);
+    assert.ok(errors.some((line) => line.includes('child.explain: expected one of requested, crash,')), errors.join('\n'));
+  });
+}
+
+test('what is no function is refused where it is set', async (t) => {
+  const { core } = await running(t);
+  const child = core.workers.slots[0]!.current!;
+  assert.throws(() => { child.explain = 42 as never; },
+    { code: 'ERR_CLUSTER_USAGE', message: 'child.explain: expected a function or null, found 42' });
+});
+
+test('what a plugin sets as waited for spoils no end', async (t) => {
+  const { core, forks } = await running(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  core.workers.slots[0]!.current!.waiting = { requests: 1, sockets: 0, tasks: [], inFlight: 5 as never };
+  forks.in(0).exits(1);
+  await turns();
+  t.mock.timers.tick(0);
+  await turns();
+  assert.equal(forks.of(0).length, 2);
+});
+
+test('a child that cannot be looked over keeps nobody from the others', async (t) => {
+  const { core, forks } = await running(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  core.workers.slots[0]!.current!.lookAgain = () => { throw new Error('not this one'); };
+  forks.in(1).process.exitCode = 7;
+  core.faults.caught('test', new Error('instead of the exit'));
+  t.mock.timers.tick(100);
+  await turns();
+  t.mock.timers.tick(0);
+  await turns();
+  assert.equal(core.workers.slots[1]!.lastExit?.code, 7);
+});
+
+test('a slot whose process has ended, and what follows that was lost, is forked again', async (t) => {
+  const { core, forks } = await running(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const slot = core.workers.slots[0]!;
+  const child = slot.current!;
+  slot.current = null;
+  forks.in(0).exits(1);
+  await turns();
+  slot.current = child;
+  core.faults.caught('test', new Error('in the middle of it'));
+  t.mock.timers.tick(100);
   t.mock.timers.tick(0);
   await turns();
   assert.equal(forks.of(0).length, 2);

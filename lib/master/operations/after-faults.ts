@@ -1,7 +1,7 @@
 import type { Faults } from '../../kit/faults.js';
 import type { Logger } from '../../kit/logger.js';
 import type { Life } from '../life.js';
-import { slotName } from '../processes/exit-report.js';
+import { processName, slotName } from '../processes/exit-report.js';
 import type { Forker } from '../processes/forker.js';
 import type { Slot } from '../processes/slot.js';
 import type { Workers } from '../processes/workers.js';
@@ -68,11 +68,20 @@ export function lookAfter(core: LookedOver): () => void {
  */
 function lookOver(core: LookedOver): boolean {
   const { life, tasks, agent, workers, forker, releases, logger } = core;
-  for (const child of [...agent.children(), ...workers.children()]) child.lookAgain();
+  for (const child of [...agent.children(), ...workers.children()]) {
+    // Each by itself: what is wrong with one is no reason to leave the others. Not counted either.
+    try {
+      child.lookAgain();
+    } catch (error) {
+      logger.error(`${processName(child)} could not be looked over`, { error });
+    }
+  }
   if (!life.started || life.closing) return true;
   if (tasks.busy) return false;
   const expected: Slot[] = forker.wantsAgent(releases.current) ? [agent, ...workers.slots] : workers.slots;
   for (const slot of expected) {
+    // What follows its end was lost.
+    if (slot.current?.state === 'exited') slot.current = null;
     if (slot.current !== null || slot.pending || slot.left) continue;
     logger.warn(`${slotName(slot.policy.role, slot.index)} had neither a process nor a timer after a fault: it is forked again`);
     slot.refork.after(0);

@@ -1,6 +1,6 @@
 import { type HookName, type Hooks, type TapRecord, noteOfHook } from '../../api/hooks.js';
 import { speakingAs } from '../../ipc/declarations.js';
-import { ClusterError } from '../../kit/errors.js';
+import { ClusterError, messageOf } from '../../kit/errors.js';
 import { owned } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { inTime } from '../../kit/time.js';
@@ -38,8 +38,8 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
           record.total += took;
           debug('%s: %s took %dms', name, tap.name, took.toFixed(1));
         };
-        const named = (error: unknown) => error instanceof ClusterError ? error : new ClusterError('ERR_CLUSTER_HOOK',
-          `plugin "${tap.name}" failed in hook ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        const named = (error: unknown) => isOurs(error) ? error : new ClusterError('ERR_CLUSTER_HOOK',
+          `plugin "${tap.name}" failed in hook ${name}: ${messageOf(error)}`, { cause: error });
 
         if (isAsync) {
           const fn = owned(tap.type === 'async' ? fromCallback(tap.fn) : tap.fn);
@@ -82,6 +82,15 @@ export function guard(hooks: Hooks, { timeout, onError }: GuardOptions): TapReco
     });
   }
   return records;
+}
+
+/** A Proxy may throw when it is asked what it is. */
+function isOurs(error: unknown): error is ClusterError {
+  try {
+    return error instanceof ClusterError;
+  } catch {
+    return false;
+  }
 }
 
 const isPromise = (value: unknown): value is Promise<unknown> =>

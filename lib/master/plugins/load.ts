@@ -50,7 +50,11 @@ async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }
   try {
     const apply = async (): Promise<void> => plugin.apply(face, options);
     // What it begins, and fails later, is told with its name. Of ours no mistakes are expected, and it would slow each promise down.
-    await inTime(hookTimeout, ours ? apply : () => runOwned(plugin.name, apply), late);
+    const theirs = async (): Promise<void> => {
+      const { contained } = await import('../../config/plain.js');
+      return contained(() => runOwned(plugin.name, apply));
+    };
+    await inTime(hookTimeout, ours ? apply : theirs, late);
   } catch (error) {
     const { applyFailure } = await import('./mistakes.js');
     throw applyFailure(plugin.name, error, missed, Object.keys(core.hooks));

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { StandardResult, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
-import { ClusterError } from '../../kit/errors.js';
+import { ClusterError, messageOf } from '../../kit/errors.js';
 import { show, nearest } from '../../kit/misuse.js';
 import { packageRoot } from '../../kit/package.js';
 
@@ -36,7 +36,7 @@ export function optionMistakes(
 
 /** A plugin's own error: one line, and below it where in the plugin it happened. */
 export function failure(what: string, error: unknown): ClusterError {
-  const text = error instanceof Error ? error.message.split('\n')[0] : String(error);
+  const text = messageOf(error).split('\n')[0];
   const detail = error instanceof Error ? foreignFrames(error) : '';
   return new ClusterError('ERR_CLUSTER_PLUGIN', `${what}: ${text}`, { cause: error, detail });
 }

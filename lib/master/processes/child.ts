@@ -13,7 +13,7 @@ import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
 import type { Forked } from './forked.js';
-import { causeOf, hearEnds } from './process-ends.js';
+import { causeOf, cutAtEnd, explanation, hearEnds } from './process-ends.js';
 import { guardNode } from './node-messages.js';
 
 const debug = createDebug('hatchery:child');
@@ -70,7 +70,6 @@ export class Child implements ChildView {
   /** What its Node does not have, a line each. */
   readonly slowPaths = new Set<string>();
   exit: ExitInfo | null = null;
-  explain: ChildView['explain'] = null;
   causeOfDeath: ExitCause | null = null;
   /** Where its messages go, by its own pipe or by `process.send`; set by who delivers them. */
   deliver: (message: unknown) => void = () => {};
@@ -85,6 +84,7 @@ export class Child implements ChildView {
   /** When the timer fires (performance.now()). */
   #deadline = 0;
   #speaksLast = false;
+  #explain: ChildView['explain'] = null;
   /** Its deadline has passed: what that was, ms. */
   #overdue: number | undefined;
   #resolveExit!: (exit: ExitInfo) => void;
@@ -158,9 +158,10 @@ export class Child implements ChildView {
     });
   }
 
-  get #name(): string {
-    return this.role === 'agent' ? 'agent' : `worker#${this.slot}`;
-  }
+  get #name(): string { return this.role === 'agent' ? 'agent' : `worker#${this.slot}`; }
+
+  get explain(): ChildView['explain'] { return this.#explain; }
+  set explain(explain) { this.#explain = explanation(explain); }
 
   #guard<Args extends unknown[]>(what: string, then: (...args: Args) => unknown): (...args: Args) => void {
     return this.#faults.guard(`${this.#name}: ${what}`, then);
@@ -237,10 +238,8 @@ export class Child implements ChildView {
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.state === 'exited') return;
-    const cause = this.causeOfDeath ?? causeOf(this, code, signal);
-    // Who says that it waits for requests, and ends, has cut them.
-    const { requests = 0, inFlight = [] } = this.waiting ?? {};
-    if (requests > 0) this.cut = { count: requests + (this.cut?.count ?? 0), oldest: [...this.cut?.oldest ?? [], ...inFlight] };
+    const cause = this.causeOfDeath ?? causeOf(this, { code, signal }, this.#faults);
+    this.#faults.run(`${this.#name}: exit`, () => { this.cut = cutAtEnd(this); });
     const uptime = Math.round(performance.now() - this.#startedTick);
     this.exit = { cause, code, signal, uptime, overdue: this.#overdue, cut: this.cut?.count };
     this.#apply('exit');

@@ -1,7 +1,10 @@
-import type { ChildView, ExitCause } from '../../api/child.js';
+import type { ChildView, ExitCause, ExitInfo } from '../../api/child.js';
 import type { Channel } from '../../ipc/channel.js';
-import type { ChildRole, CloseReason } from '../../ipc/messages.js';
+import type { ChildRole, CloseReason, CutRequests } from '../../ipc/messages.js';
+import { ClusterError } from '../../kit/errors.js';
+import { owned, type Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
+import { show } from '../../kit/misuse.js';
 import type { Forked } from './forked.js';
 
 const debug = createDebug('hatchery:child');
@@ -49,11 +52,37 @@ export function hearEnds({ process, worker }: Forked, channel: Channel<'master',
 /** Intents that make an exit an expected one. */
 const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 'recycle', 'abort', 'signal', 'masterGone']);
 
-/** Why a process has ended, where nobody has said so before. */
-export function causeOf(child: ChildView, code: number | null, signal: NodeJS.Signals | null): ExitCause {
+const CAUSES: Readonly<Record<ExitCause, true>> = {
+  requested: true, crash: true, startTimeout: true, unresponsive: true, lostChannel: true, outOfMemory: true, cutOff: true,
+};
+const isCause = (value: unknown): value is ExitCause => typeof value === 'string' && Object.hasOwn(CAUSES, value);
+
+type Ending = Pick<ExitInfo, 'code' | 'signal'>;
+
+/** What a plugin sets as a child's `explain`, as code of that plugin. @throws ClusterError ERR_CLUSTER_USAGE */
+export function explanation(explain: ChildView['explain'] | undefined): ChildView['explain'] {
+  if (explain === null || explain === undefined) return null;
+  if (typeof explain === 'function') return owned(explain);
+  throw new ClusterError('ERR_CLUSTER_USAGE', `child.explain: expected a function or null, found ${show(explain)}`);
+}
+
+/** Why a process has ended, where nobody has said so before. Plugins say what they like: a slot must not depend on it. */
+export function causeOf(child: ChildView, { code, signal }: Ending, faults: Faults): ExitCause {
   if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
   if (child.intent && REQUESTED.has(child.intent)) return 'requested';
   // Heap exhaustion ends in abort(); so do other things, which health-check tells apart, and a native module that does not load.
   const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
-  return child.explain?.({ code, signal }) ?? (isAbort ? 'outOfMemory' : 'crash');
+  const explained: unknown = faults.run('child.explain', () => child.explain?.({ code, signal }));
+  if (isCause(explained)) return explained;
+  if (explained !== null && explained !== undefined) {
+    faults.caught('child.explain', new Error(`expected one of ${Object.keys(CAUSES).join(', ')}, or null; found ${show(explained)}`));
+  }
+  return isAbort ? 'outOfMemory' : 'crash';
+}
+
+/** What is cut of one that ends: who says that it waits for requests, and ends, has cut them. */
+export function cutAtEnd({ waiting, cut }: Pick<ChildView, 'waiting' | 'cut'>): CutRequests | null {
+  const { requests = 0, inFlight = [] } = waiting ?? {};
+  if (requests <= 0) return cut;
+  return { count: requests + (cut?.count ?? 0), oldest: [...cut?.oldest ?? [], ...inFlight] };
 }
