@@ -1,9 +1,10 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { LogOutput } from '../kit/logger.js';
+import { inForeground } from '../kit/terminal.js';
 import { ownOutput, type OwnOutput } from '../node/own-output.js';
 import { whenMade } from '../node/process.js';
-import { minded } from './terminal.js';
+import { asAnyJob } from './terminal.js';
 
 /** Makes a line of the words that say how many were dropped, and why. */
 type Lost = (words: string) => string;
@@ -102,14 +103,13 @@ export class Outlet {
 
   /** @throws the error of the write; EAGAIN when time is up */
   #writeSome(bytes: Buffer): number {
-    if (this.#terminal) minded();
     this.#way ??= ownOutput(this.#fd);
     const began = performance.now();
     const patience = this.#patience(began);
     for (;;) {
       this.#way?.ready();
       try {
-        return writeSync(this.#way?.fd ?? this.#fd, bytes);
+        return this.#terminal && inForeground() !== true ? asAnyJob('SIGTTOU', () => this.#writeNow(bytes)) : this.#writeNow(bytes);
       } catch (error) {
         const waited = performance.now() - began;
         this.#window.spent = PATIENCE - patience + waited;
@@ -117,6 +117,10 @@ export class Outlet {
         Atomics.wait(pause, 0, 0, 1);
       }
     }
+  }
+
+  #writeNow(bytes: Buffer): number {
+    return writeSync(this.#way?.fd ?? this.#fd, bytes);
   }
 
   /** Milliseconds. A reader that has stalled already is not waited for again. */

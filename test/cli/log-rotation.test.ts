@@ -48,6 +48,19 @@ test('SIGHUP where the log directory is gone: it is made again, and the reload c
   assert.equal(await get(port), 'BODY');
 });
 
+test('reload opens the logs by the path of the start, which may lead to another release', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER.replace("=> response", "=> console.log('asked for') ?? response") });
+  const { port, log } = await sandbox.daemon(dir);
+  renameSync(path.dirname(log), path.join(sandbox.dir, 'kept'));
+  assert.equal((await sandbox.run(['reload', dir])).code, 0);
+  await until(() => read(log).includes('reloaded 1 workers'));
+  assert.match(read(log), /reloading 1 workers/);
+  // Workers write to it themselves.
+  assert.equal(await get(port), 'BODY');
+  await until(() => read(log).includes('asked for'));
+});
+
 for (const [what, spoil] of [
   ['a link to nowhere', (logs: string) => symlinkSync('/nowhere/at/all', logs)],
   ['a file', (logs: string) => writeFileSync(logs, '')],
