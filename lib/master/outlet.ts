@@ -172,10 +172,26 @@ function identity(fd: number): string {
   }
 }
 
-/** A log that goes to two descriptors, which may become others: they are read at each line. */
+/**
+ * A log that goes to two descriptors, which may become others: they are read at each line. Of a file that was removed nobody
+ * reads a line, least of all the one that says why no other could be opened: the other one gets it.
+ */
 export const toDescriptors = (output: Readonly<{ out: number; err: number }>): LogOutput => ({
-  write: (line, urgent, lost) => outletOf(urgent ? output.err : output.out).write(line, lost),
+  write(line, urgent, lost) {
+    const { out, err } = output;
+    const [own, other] = urgent ? [err, out] : [out, err];
+    outletOf(own !== other && isRemoved(own) && !isRemoved(other) ? other : own).write(line, lost);
+  },
 });
+
+function isRemoved(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFile() && stat.nlink === 0;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * What plugins, libraries and Node itself write to `process.stdout` and `process.stderr` goes the same way: to a terminal they

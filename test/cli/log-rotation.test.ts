@@ -100,6 +100,33 @@ test('of two log files both are opened anew, or none', async (t) => {
   assert.equal(read(out), '');
 });
 
+for (const [lost, kept] of [['err', 'out'], ['out', 'err']] as const) {
+  test(`of two log files ${lost} was removed and cannot be opened: it is said in ${kept}`, async (t) => {
+    const sandbox = new Sandbox(t);
+    const dir = sandbox.app();
+    const files = { out: path.join(dir, 'out', 'log'), err: path.join(dir, 'err', 'log') };
+    for (const file of Object.values(files)) mkdirSync(path.dirname(file));
+    const { pid } = await sandbox.daemon(dir, ['--stdout', files.out, '--stderr', files.err]);
+    rmSync(path.dirname(files[lost]), { recursive: true });
+    writeFileSync(path.dirname(files[lost]), '');
+    process.kill(pid, 'SIGUSR2');
+    await until(() => /WARN .* log files cannot be opened: /.test(read(files[kept])));
+    await until(() => read(files[kept]).includes('receive signal SIGUSR2: lines go on to the log files that are open'));
+  });
+}
+
+test('as JSON every line is JSON, also those of a record that is made anew and of files that are not used', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER, '.clusterrc': '{"log":{"format":"json"}}', '.clusterrc.json': '{}' });
+  const { log } = await sandbox.daemon(dir);
+  rmSync(path.join(sandbox.env.HOME as string, '.hatchery'), { recursive: true });
+  await until(() => read(log).includes('made anew'));
+  const lines = read(log).split('\n').filter(Boolean).map((line) => JSON.parse(line) as { time?: string; level: string; message: string });
+  assert.ok(lines.every(({ time }) => time !== undefined));
+  const warned = lines.filter(({ level }) => level === 'WARN').map(({ message }) => message);
+  assert.equal(warned.filter((message) => /is not used|made anew/.test(message)).length, 2, warned.join('\n'));
+});
+
 test('a SIGHUP while the configuration loads asks for a reload; SIGUSR1 and SIGUSR2 for nothing', async (t) => {
   const sandbox = new Sandbox(t);
   const dir = sandbox.app('app', {
