@@ -56,8 +56,10 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
     return loaded;
   };
   const loaded = await read();
-  for (const file of loaded.unused) printError(`${file} is not used: ${loaded.files[0]} comes first`);
   const { target, config } = loaded;
+  // What is said before there is a log waits for it.
+  const early = loaded.unused.map((file) => `${file} is not used: ${loaded.files[0]} comes first`);
+  let warn = (line: string): void => { early.push(line); };
   const instance = await Instance.enter({
     title: config.title,
     dir: target.realDir,
@@ -68,11 +70,13 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
     execArgv: process.execArgv,
     cwd: logicalCwd(),
     log: daemon?.log ?? null,
-  }, printError);
+  }, (line) => warn(line));
   const onFilesMoved = (tell: typeof instance.onMoved) => { instance.onMoved = tell; };
   const bootstrap = new Bootstrap(loaded, {
     reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, onFilesMoved, catchUncaught: true,
   });
+  warn = (line) => bootstrap.logger.warn(line);
+  early.forEach(warn);
   try {
     // After the forks, which come in this turn of the event loop.
     setImmediate(() => { void instance.serve(bootstrap); });

@@ -1,22 +1,31 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { write } from './output.js';
+import { printError, write } from './output.js';
 
 /** How often a followed file is looked at, ms. Watching would miss a file that is moved away and made anew. */
 const LOOK = 200;
 const CHUNK = 64 * 1024;
 
-/** Prints the last `lines` of each file, or all; with `follow` what comes after, until Ctrl-C or nobody reads any more. */
-export async function printLogs(files: readonly string[], { lines, follow }: { lines?: number; follow: boolean }): Promise<void> {
+/**
+ * Prints the last `lines` of each file, or all; with `follow` what comes after, until Ctrl-C or nobody reads any more. False:
+ * one of them cannot be read, which is said; with `follow` it may come.
+ */
+export async function printLogs(files: readonly string[], { lines, follow }: { lines?: number; follow: boolean }): Promise<boolean> {
   const tails = files.map((file) => new LogTail(file, lines));
+  for (const [at, { failure }] of tails.entries()) if (failure !== null) printError(unreadable(files[at] as string, failure));
   const drained = () => tails.every((tail) => tail.drain());
-  if (!drained() || !follow) return;
+  const whole = tails.every(({ failure }) => failure === null);
+  if (!drained() || !follow) return whole;
   process.once('SIGINT', () => process.exit(0)).once('SIGTERM', () => process.exit(0));
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, LOOK));
     for (const tail of tails) tail.reopen();
-    if (!drained()) return;
+    if (!drained()) return whole;
   }
 }
+
+const unreadable = (file: string, { code, message }: NodeJS.ErrnoException): string => code === 'ENOENT'
+  ? `there is no log file ${file}: it was removed, or moved away; \`framework reload\` and SIGHUP make it anew`
+  : `the log file ${file} cannot be read: ${message}`;
 
 /** One file, read from where one was; a file that takes its name later is gone on with from its beginning. */
 class LogTail {
@@ -24,10 +33,17 @@ class LogTail {
   #descriptor: number | null;
   #position = 0;
   #next: number | null = null;
+  /** Why it cannot be read. */
+  readonly failure: NodeJS.ErrnoException | null = null;
 
   constructor(file: string, lines: number | undefined) {
     this.#file = file;
-    this.#descriptor = open(file);
+    try {
+      this.#descriptor = openSync(file, 'r');
+    } catch (error) {
+      this.#descriptor = null;
+      this.failure = error as NodeJS.ErrnoException;
+    }
     if (this.#descriptor !== null && lines !== undefined) this.#position = startOfLast(this.#descriptor, lines);
   }
 

@@ -21,7 +21,7 @@ export class LogsCommand extends Command {
     const lines = this.whole(argv, 'lines', 0);
     const files = await findLogs({ target: argv._[0], title: this.text(argv, 'title') });
     const { printLogs } = await import('../print-logs.js');
-    await printLogs(files, { lines, follow: argv.follow === true });
+    if (!await printLogs(files, { lines, follow: argv.follow === true })) process.exitCode = 1;
   }
 }
 

@@ -6,8 +6,8 @@ import { ClusterError } from '../kit/errors.js';
 import { makeOwnDirectory, noPlace, placesToWrite } from '../kit/own-places.js';
 import { ownIdentity } from '../kit/processes.js';
 import {
-  TOUCH, allPlaces, isAlive, listInstances, readRecord, recordId, removeEmpty, samePlace, socketPath, standsIn, takeAway, type InstanceInfo,
-  type InstanceRecord,
+  TOUCH, allPlaces, isAlive, listInstances, lostAreBack, readRecord, recordId, removeEmpty, samePlace, socketPath, standsIn, takeAway,
+  type InstanceInfo, type InstanceRecord,
 } from './registry.js';
 
 /** How often a start that meets another start looks again, when a record that makes no sense is given up, and when all of it, ms. */
@@ -57,14 +57,14 @@ export class Claim {
     return fileOf(this.#dir, this.#record);
   }
 
-  /** One lstat: nothing was added to the directory, taken from it, or done to it, since {@link remember}. */
+  /** One lstat each: nothing was added to the directory, taken from it, or done to it or the record, since {@link remember}. */
   async undisturbed(): Promise<boolean> {
-    return this.#seen !== null && this.#seen === await stampOf(this.#dir);
+    return this.#seen !== null && this.#seen === await stampOf([this.#dir, this.file]);
   }
 
   /** Record and socket are there. */
   async remember(): Promise<void> {
-    this.#seen = await stampOf(this.#dir, Date.now() - COARSE);
+    this.#seen = await stampOf([this.#dir, this.file], Date.now() - COARSE);
   }
 
   /** Those who clean by age leave alone what is touched from time to time; so do those who share a home with this machine. */
@@ -90,10 +90,8 @@ export class Claim {
       const record = { ...this.#record, socket: socketPath(dir, this.#record.id) };
       makeOwnDirectory(dir);
       const file = fileOf(dir, record);
-      if (!isSame(readRecord(file), record) && !await write(record, dir)) {
-        removeUnreadable(file);
-        return false;
-      }
+      const stands = isSame(readRecord(file), record) || await write(record, dir) || (removeUnreadable(file) && await write(record, dir));
+      if (!stands) return false;
       this.#record = record;
       this.#dir = dir;
       return true;
@@ -148,6 +146,8 @@ async function inFirstPlace<Result>(places: readonly string[], run: (dir: string
 }
 
 async function enter(record: InstanceRecord, dir: string): Promise<InstanceRecord> {
+  const lost = (await lostAreBack(record.title)).find(({ id }) => id === record.id);
+  if (lost) throw alreadyRunning({ ...record, pid: lost.pid });
   const started = Date.now();
   for (;;) {
     // A start with another HOME, XDG_RUNTIME_DIR or TMPDIR left its record elsewhere; so did one of 0.1.0.
@@ -214,16 +214,19 @@ function link(from: string, to: string): boolean {
 }
 
 /** Half a record, from a disk that was full, or nothing that is one: told from one that is being replaced by staying as it is. */
-function removeUnreadable(file: string): void {
+function removeUnreadable(file: string): boolean {
   const age = Date.now() - (lstatSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-  if (age > UNREADABLE && !readRecord(file)) rmSync(file, { force: true });
+  if (age <= UNREADABLE || readRecord(file)) return false;
+  rmSync(file, { force: true });
+  return true;
 }
 
-/** Null where it is gone, or has changed after `before` (ms since 1970). */
-async function stampOf(dir: string, before = Infinity): Promise<string | null> {
+/** Null where one is gone, or has changed after `before` (ms since 1970). */
+async function stampOf(files: readonly string[], before = Infinity): Promise<string | null> {
   try {
-    const { dev, ino, mode, uid, ctimeMs } = await lstat(dir);
-    return ctimeMs < before ? [dev, ino, mode, uid, ctimeMs].join(' ') : null;
+    const all = await Promise.all(files.map((file) => lstat(file)));
+    if (all.some(({ ctimeMs }) => ctimeMs >= before)) return null;
+    return all.map(({ dev, ino, mode, uid, ctimeMs }) => [dev, ino, mode, uid, ctimeMs].join(' ')).join('; ');
   } catch {
     return null;
   }

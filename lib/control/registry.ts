@@ -1,4 +1,6 @@
-import { lstatSync, readFileSync, readdirSync, realpathSync, rmSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync, rmSync, rmdirSync, statSync, unlinkSync, writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -63,7 +65,9 @@ export interface InstanceQuery {
 /** The running instances that a query means: by the path that was typed at their start, by where that leads now, or led then. */
 export async function findInstances(query: InstanceQuery): Promise<InstanceRecord[]> {
   const found = meant(query, await listInstances());
-  return found.length > 0 ? found : meant(query, await listInstances(allPlaces()));
+  if (found.length > 0) return found;
+  await lostAreBack(query.title);
+  return meant(query, await listInstances(allPlaces()));
 }
 
 function meant({ target, title }: InstanceQuery, all: InstanceRecord[]): InstanceRecord[] {
@@ -83,12 +87,59 @@ export const standsIn = ({ dir, place = dir }: InstanceInfo, other: string): boo
 /** Also where a master has its socket that was started with another HOME or TMPDIR than ours: the kernel knows (Linux). */
 export function allPlaces(): string[] {
   const places = placesToRead();
+  const others = new Set(controlSockets().map(({ dir }) => dir));
+  return [...places, ...[...others].filter((dir) => !places.includes(dir) && isOwnDirectory(dir))];
+}
+
+/** A socket at which a master listens, under the name that it was made by, which stays when the file is gone. */
+interface ControlSocket { dir: string; id: string; inode: string; pid: number }
+
+const SOCKET = /^\S+: \S+ \S+ 00010000 \S+ \S+ +(\d+) (\/.*\/(?:\.?hatchery|hatchery-\d+))\/([0-9a-z]{16})\.(\S+)$/gm;
+
+function controlSockets(): ControlSocket[] {
   try {
-    const sockets = readFileSync('/proc/net/unix', 'utf8').matchAll(/ (\/\S*\/(?:\.?hatchery|hatchery-\d+))\/[0-9a-z]{16}\.\S+$/gm);
-    const others = new Set([...sockets].map(([, dir = '']) => dir));
-    return [...places, ...[...others].filter((dir) => !places.includes(dir) && isOwnDirectory(dir))];
+    return [...readFileSync('/proc/net/unix', 'utf8').matchAll(SOCKET)]
+      .map(([, inode = '', dir = '', id = '', ending = '']) => ({ dir, id, inode, pid: Number.parseInt(ending, 10) || 0 }));
   } catch {
-    return places;
+    return [];
+  }
+}
+
+/** A master makes its record anew within 5 s; it is given some more, ms. */
+const LOST = 7_000;
+const AGAIN = 100;
+
+/**
+ * Waits until the masters of this user that live without a record, as somebody has removed it, have made it anew; those of one
+ * title, where that is given. Returns the ones that have not.
+ */
+export async function lostAreBack(title?: string): Promise<readonly { id: string; pid: number }[]> {
+  for (const until = performance.now() + LOST; ;) {
+    const lost = controlSockets().filter((one) => !readRecord(path.join(one.dir, `${one.id}.json`)) && isMasters(one, title));
+    if (lost.length === 0 || performance.now() > until) return lost;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
+}
+
+/** It is a process of this user here that has the socket open, and the title is its own as far as can be seen. */
+function isMasters({ pid, inode }: ControlSocket, title?: string): boolean {
+  try {
+    const at = `/proc/${pid}`;
+    if (pid === 0 || statSync(at).uid !== process.getuid?.()) return false;
+    const shown = readFileSync(`${at}/cmdline`, 'utf8').replace(/\0[^]*$/, '').trim();
+    if (title !== undefined && !`${title}: master`.startsWith(shown)) return false;
+    return readdirSync(`${at}/fd`).some((fd) => linkOf(`${at}/fd/${fd}`) === `socket:[${inode}]`);
+  } catch {
+    // It has just ended, or is another namespace's.
+    return false;
+  }
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return '';
   }
 }
 

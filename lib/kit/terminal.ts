@@ -1,10 +1,22 @@
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 /** Standard descriptors that were a terminal when this process began; one that is gone is no terminal any more. */
 const terminals = [0, 1, 2].filter((fd) => isatty(fd));
 
 export const startedAtTerminal = terminals.length > 0;
+
+/** A pipe leads to others of the same job (`| tee log`), who may touch the terminal, and its signals are for all of the job. */
+const meetsTerminal = startedAtTerminal || [0, 1, 2].some(isPipe);
+
+function isPipe(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFIFO();
+  } catch {
+    // It was closed at the start.
+    return false;
+  }
+}
 
 let outlives = false;
 
@@ -58,6 +70,9 @@ export function hasControllingTerminal(): boolean {
     return false;
   }
 }
+
+/** Whether SIGTTIN and SIGTTOU may come from there; with plain files alone (`nohup`, `>log 2>&1 </dev/null &`) a person sends them. */
+export const signalledByTerminal = (): boolean => meetsTerminal && hasControllingTerminal();
 
 /** Whether `device` (`fstat`'s `rdev`) is the terminal that controls this process, as far as that can be known. */
 export const isControlling = (device: number): boolean => (job()?.terminal ?? device) === device;

@@ -1,9 +1,10 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { LogOutput } from '../kit/logger.js';
+import { inForeground } from '../kit/terminal.js';
 import { ownOutput, type OwnOutput } from '../node/own-output.js';
 import { whenMade } from '../node/process.js';
-import { minded } from './terminal.js';
+import { asAnyJob } from './terminal.js';
 
 /** Makes a line of the words that say how many were dropped, and why. */
 type Lost = (words: string) => string;
@@ -102,14 +103,13 @@ export class Outlet {
 
   /** @throws the error of the write; EAGAIN when time is up */
   #writeSome(bytes: Buffer): number {
-    if (this.#terminal) minded();
     this.#way ??= ownOutput(this.#fd);
     const began = performance.now();
     const patience = this.#patience(began);
     for (;;) {
       this.#way?.ready();
       try {
-        return writeSync(this.#way?.fd ?? this.#fd, bytes);
+        return this.#terminal && inForeground() !== true ? asAnyJob('SIGTTOU', () => this.#writeNow(bytes)) : this.#writeNow(bytes);
       } catch (error) {
         const waited = performance.now() - began;
         this.#window.spent = PATIENCE - patience + waited;
@@ -117,6 +117,10 @@ export class Outlet {
         Atomics.wait(pause, 0, 0, 1);
       }
     }
+  }
+
+  #writeNow(bytes: Buffer): number {
+    return writeSync(this.#way?.fd ?? this.#fd, bytes);
   }
 
   /** Milliseconds. A reader that has stalled already is not waited for again. */
@@ -168,10 +172,26 @@ function identity(fd: number): string {
   }
 }
 
-/** A log that goes to two descriptors, which may become others: they are read at each line. */
+/**
+ * A log that goes to two descriptors, which may become others: they are read at each line. Of a file that was removed nobody
+ * reads a line, least of all the one that says why no other could be opened: the other one gets it.
+ */
 export const toDescriptors = (output: Readonly<{ out: number; err: number }>): LogOutput => ({
-  write: (line, urgent, lost) => outletOf(urgent ? output.err : output.out).write(line, lost),
+  write(line, urgent, lost) {
+    const { out, err } = output;
+    const [own, other] = urgent ? [err, out] : [out, err];
+    outletOf(own !== other && isRemoved(own) && !isRemoved(other) ? other : own).write(line, lost);
+  },
 });
+
+function isRemoved(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFile() && stat.nlink === 0;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * What plugins, libraries and Node itself write to `process.stdout` and `process.stderr` goes the same way: to a terminal they

@@ -7,29 +7,33 @@ import { inForeground, UNWAITING } from '../kit/terminal.js';
 const JOB_SIGNALS = ['SIGTTIN', 'SIGTTOU'] as const;
 
 let told: (signal: NodeJS.Signals) => void = () => {};
-let wanted = false;
-let heard = false;
+let minds = false;
 
 const hear = (signal: NodeJS.Signals): void => told(signal);
 
 /**
- * With a controlling terminal these two are its own and mean nothing to us. In the foreground, where it never sends them, one
- * that comes all the same is ignored; `listener` hears of it. In the background they do what they do to any job: stop it,
- * until `fg`. A handler there would turn a write or a read round for ever inside the kernel, deaf to everything.
+ * With a controlling terminal these two may be its own: neither stops us, wherever we run, and `listener` hears of them
+ * (`fg` and `bg` are said by SIGCONT, which needs nobody). Only around our own reads and writes of a terminal they do what they
+ * do to any job, see {@link asAnyJob}.
  */
 export function mindTerminal(listener: (signal: NodeJS.Signals) => void = told): void {
-  [wanted, told] = [true, listener];
-  minded();
+  told = listener;
+  if (minds) return;
+  minds = true;
+  for (const name of JOB_SIGNALS) process.on(name, hear);
 }
 
-/** Before the terminal is written to: Ctrl-Z and `bg` may have changed places since. */
-export function minded(): void {
-  const hears = wanted && inForeground() === true;
-  if (hears === heard) return;
-  heard = hears;
-  for (const name of JOB_SIGNALS) {
-    if (hears) process.on(name, hear);
-    else process.off(name, hear);
+/**
+ * For a read or a write of a terminal. From the background it raises the signal, and where that is handled it turns round for
+ * ever inside the kernel, deaf to everything: unhandled it stops the job until `fg`. In the foreground it never does.
+ */
+export function asAnyJob<T>(signal: typeof JOB_SIGNALS[number], run: () => T): T {
+  if (!minds) return run();
+  process.off(signal, hear);
+  try {
+    return run();
+  } finally {
+    process.on(signal, hear);
   }
 }
 
@@ -77,10 +81,10 @@ function readTerminal(fd: number, take: Take): () => void {
   const buffer = Buffer.alloc(LONGEST);
   const asked = asking();
   const look = () => {
-    minded();
     if (!(inForeground() ?? asked.foreground)) return;
     try {
-      for (let length; (length = readSync(fd, buffer)) > 0;) take(buffer.subarray(0, length));
+      // Ctrl-Z and `bg` may come in between.
+      for (let length; (length = asAnyJob('SIGTTIN', () => readSync(fd, buffer))) > 0;) take(buffer.subarray(0, length));
     } catch (error) {
       // EAGAIN: nobody has typed anything. Else it is gone.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') end();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { freePort } from '../helpers/cluster.js';
@@ -35,6 +35,30 @@ test('a second start of the same app is refused with the pid of the first, which
   assert.equal(await get(port), 'BODY');
   assert.equal((await sandbox.status([dir])).master.pid, pid);
 });
+
+for (const [what, spoil] of [
+  ['the directory with its record is gone', (file: string) => rmSync(path.dirname(file), { recursive: true })],
+  ['its record is gone', (file: string) => rmSync(file)],
+  ['its record was cut to nothing in place', (file: string) => truncateSync(file)],
+] as const) {
+  test(`${what}: a second start is refused all the same, and the first one found`, { skip: process.platform !== 'linux' && unsuited.linux },
+    async (t) => {
+      const sandbox = new Sandbox(t);
+      const dir = sandbox.app();
+      const { port, pid } = await sandbox.daemon(dir);
+      const places = path.join(sandbox.env.HOME as string, '.hatchery');
+      const record = path.join(places, readdirSync(places).find((name) => name.endsWith('.json')) as string);
+      spoil(record);
+      const { code, stderr } = await sandbox.run(['start', dir, '-p', String(await freePort()), '--daemon']);
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`already running in ${dir} \\(pid ${pid}\\)`));
+      await until(() => existsSync(record));
+      // It is looked at again at once, without a look in between.
+      spoil(record);
+      assert.equal((await sandbox.status([dir])).master.pid, pid);
+      assert.equal(await get(port), 'BODY');
+    });
+}
 
 test('of two starts at once one wins', async (t) => {
   const sandbox = new Sandbox(t);
@@ -87,7 +111,8 @@ test('where nothing can be written the server runs all the same, says so once, a
   });
   await until(async () => await get(port) === 'BODY');
   await until(() => master.text.includes('started on'));
-  assert.equal(master.text.match(/^no control socket, so stop, reload, scale and status will not find this instance: .*$/mg)?.length, 1);
+  const said = / WARN \d+ \[master\] no control socket, so stop, reload, scale and status will not find this instance: .*$/mg;
+  assert.equal(master.text.match(said)?.length, 1);
   master.kill('SIGTERM');
   assert.equal(await master.ended, 0);
 });

@@ -48,6 +48,19 @@ test('SIGHUP where the log directory is gone: it is made again, and the reload c
   assert.equal(await get(port), 'BODY');
 });
 
+test('reload opens the logs by the path of the start, which may lead to another release', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER.replace("=> response", "=> console.log('asked for') ?? response") });
+  const { port, log } = await sandbox.daemon(dir);
+  renameSync(path.dirname(log), path.join(sandbox.dir, 'kept'));
+  assert.equal((await sandbox.run(['reload', dir])).code, 0);
+  await until(() => read(log).includes('reloaded 1 workers'));
+  assert.match(read(log), /reloading 1 workers/);
+  // Workers write to it themselves.
+  assert.equal(await get(port), 'BODY');
+  await until(() => read(log).includes('asked for'));
+});
+
 for (const [what, spoil] of [
   ['a link to nowhere', (logs: string) => symlinkSync('/nowhere/at/all', logs)],
   ['a file', (logs: string) => writeFileSync(logs, '')],
@@ -85,6 +98,33 @@ test('of two log files both are opened anew, or none', async (t) => {
   await until(() => read(path.join(dir, 'c', 'err.log')).includes('log files cannot be opened'));
   await until(() => read(`${out}.1`).includes('lines go on to the log files that are open'));
   assert.equal(read(out), '');
+});
+
+for (const [lost, kept] of [['err', 'out'], ['out', 'err']] as const) {
+  test(`of two log files ${lost} was removed and cannot be opened: it is said in ${kept}`, async (t) => {
+    const sandbox = new Sandbox(t);
+    const dir = sandbox.app();
+    const files = { out: path.join(dir, 'out', 'log'), err: path.join(dir, 'err', 'log') };
+    for (const file of Object.values(files)) mkdirSync(path.dirname(file));
+    const { pid } = await sandbox.daemon(dir, ['--stdout', files.out, '--stderr', files.err]);
+    rmSync(path.dirname(files[lost]), { recursive: true });
+    writeFileSync(path.dirname(files[lost]), '');
+    process.kill(pid, 'SIGUSR2');
+    await until(() => /WARN .* log files cannot be opened: /.test(read(files[kept])));
+    await until(() => read(files[kept]).includes('receive signal SIGUSR2: lines go on to the log files that are open'));
+  });
+}
+
+test('as JSON every line is JSON, also those of a record that is made anew and of files that are not used', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'server.js': SERVER, '.clusterrc': '{"log":{"format":"json"}}', '.clusterrc.json': '{}' });
+  const { log } = await sandbox.daemon(dir);
+  rmSync(path.join(sandbox.env.HOME as string, '.hatchery'), { recursive: true });
+  await until(() => read(log).includes('made anew'));
+  const lines = read(log).split('\n').filter(Boolean).map((line) => JSON.parse(line) as { time?: string; level: string; message: string });
+  assert.ok(lines.every(({ time }) => time !== undefined));
+  const warned = lines.filter(({ level }) => level === 'WARN').map(({ message }) => message);
+  assert.equal(warned.filter((message) => /is not used|made anew/.test(message)).length, 2, warned.join('\n'));
 });
 
 test('a SIGHUP while the configuration loads asks for a reload; SIGUSR1 and SIGUSR2 for nothing', async (t) => {

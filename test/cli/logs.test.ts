@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Sandbox, until } from './sandbox.js';
 
@@ -52,6 +52,22 @@ test('logs of the last run, when nothing runs any more; none at all is 1', async
   const last = await sandbox.run(['logs', dir]);
   assert.equal(last.code, 0);
   assert.match(last.stdout, /exit with code:0/);
+});
+
+test('a log file that is gone is said, with what makes it anew, and is 1; with -f it may come', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app();
+  const { log, pid } = await sandbox.daemon(dir);
+  rmSync(log);
+  const { code, stdout, stderr } = await sandbox.run(['logs', dir]);
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /^there is no log file .*: it was removed, or moved away; `framework reload` and SIGHUP make it anew\n$/);
+  const tail = sandbox.spawn(['logs', dir, '-f']);
+  await until(() => tail.text.includes('there is no log file'));
+  process.kill(pid, 'SIGUSR2');
+  await until(() => tail.text.includes('receive signal SIGUSR2'));
+  tail.kill('SIGINT');
+  assert.equal(await tail.ended, 0);
 });
 
 test('an instance of the foreground has no log of ours', async (t) => {

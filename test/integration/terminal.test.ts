@@ -134,6 +134,46 @@ test('SIGTTIN and SIGTTOU are the terminal\'s where there is one: they neither s
   await gone(master.pid);
 });
 
+for (const line of ['% > log 2>&1 < /dev/null &', 'nohup % &']) {
+  test(`${line}: no terminal among its descriptors, so both scale, and neither stops it`, { skip, timeout: 30_000 }, async (t) => {
+    const terminal = await Terminal.open(t, ownApp(t, app).dir);
+    await terminal.framework('start -w 1', line);
+    const { master } = await terminal.status();
+    process.kill(master.pid, 'SIGTTIN');
+    await eventually(async () => (await terminal.status()).workers.filter(({ state }) => state === 'ready').length === 2);
+    process.kill(master.pid, 'SIGTTOU');
+    await eventually(async () => (await terminal.status()).workers.length === 1);
+    process.kill(master.pid, 'SIGTERM');
+    await gone(master.pid);
+  });
+}
+
+test('SIGTTIN and SIGTTOU in the background of a terminal, after Ctrl-Z and bg, and after fg: it serves on', {
+  skip, timeout: 30_000,
+}, async (t) => {
+  const terminal = await Terminal.open(t, ownApp(t, app).dir);
+  await terminal.framework('start -w 2');
+  const { master } = await terminal.status();
+  const told = async (signal: NodeJS.Signals) => {
+    const said = new RegExp(`${signal} is the terminal's here`, 'g');
+    const before = terminal.output.match(said)?.length ?? 0;
+    process.kill(master.pid, signal);
+    await eventually(() => (terminal.output.match(said)?.length ?? 0) > before);
+    assert.equal((await get(terminal.url)).json.text, 'ok');
+    assert.equal((await terminal.status()).workers.length, 2);
+  };
+  terminal.type('\u001a');
+  await terminal.seen(/Stopped/);
+  terminal.type('bg\n');
+  await eventually(async () => (await get(terminal.url)).status === 200);
+  for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) await told(signal);
+  terminal.type('fg\n');
+  await terminal.seen(/bg[^]*framework.js start[^]*framework.js start/);
+  for (const signal of ['SIGTTIN', 'SIGTTOU'] as const) await told(signal);
+  terminal.type('\u0003');
+  await gone(master.pid);
+});
+
 test('stty tostop: a job in the background is stopped at its first line, as any other, and goes on with fg', {
   skip, timeout: 30_000,
 }, async (t) => {

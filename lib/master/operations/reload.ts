@@ -2,7 +2,7 @@ import type { ReloadResult } from '../../api/control.js';
 import { ClusterError, wire } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Variables } from '../../config/environment.js';
-import type { Core } from '../core.js';
+import { openLogs, type Core } from '../core.js';
 import { checkPlugins } from '../plugins/check.js';
 import type { Child } from '../processes/child.js';
 import { lostSuccessor } from '../processes/exit-report.js';
@@ -40,6 +40,12 @@ function inTurn(core: Core, reason: string, task: () => Promise<ReloadResult>, o
   return tasks.queue('reload', task, once);
 }
 
+/** New processes write to the new files: one that waits, empty, has the old ones. */
+export function reopenLogs({ logFiles, logger, spares }: Core): void {
+  openLogs(logFiles, logger);
+  if (logFiles.any) spares.discard();
+}
+
 async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: Variables): Promise<ReloadResult> {
   const { hooks, life, logger, tasks, releases, workers, agent, forker, listeners } = core;
   const report = reporter(core, reason);
@@ -47,6 +53,8 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: V
   let release = releases.current;
   life.enter('reload');
   try {
+    // The path may lead to another release by now, and the old one's files be gone tomorrow (test/cli/log-rotation.test.ts).
+    reopenLogs(core);
     const veto = await hooks.beforeReload.promise(reason);
     if (typeof veto === 'string') throw new ClusterError('ERR_CLUSTER_RELOAD_VETOED', `reload refused: ${veto}`);
     const before = releases.current.loaded.config;

@@ -1,7 +1,7 @@
-import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../../kit/terminal.js';
-import { openLogs, type Core } from '../core.js';
+import { hasControllingTerminal, outliveTerminal, signalledByTerminal, startedAtTerminal } from '../../kit/terminal.js';
+import type { Core } from '../core.js';
 import { mindTerminal } from '../terminal.js';
-import { orderReload } from './reload.js';
+import { orderReload, reopenLogs } from './reload.js';
 import { orderScale } from './scale.js';
 import { close, closeAndExit } from './shutdown.js';
 
@@ -9,12 +9,6 @@ import { close, closeAndExit } from './shutdown.js';
 const ONE_PRESS = 500;
 /** Windows knows neither the job-control signals nor SIGQUIT. */
 const ON_WINDOWS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
-
-/** New processes write to the new files: one that waits, empty, has the old ones. */
-function reopenLogs({ logFiles, logger, spares }: Core): void {
-  openLogs(logFiles, logger);
-  if (logFiles.any) spares.discard();
-}
 
 /** What logrotate and others send after they have moved the files away, and nothing more. */
 function rotated(core: Core, signal: NodeJS.Signals): void {
@@ -50,6 +44,7 @@ export function listenToSignals(core: Core): () => void {
       core.faults.watch(signal, close(core, signal, { force: true }));
     }
   };
+  const scaled = (signal: NodeJS.Signals): void => orderScale(core, signal === 'SIGTTIN' ? 1 : -1);
   const handlers: Partial<Record<NodeJS.Signals, (signal: NodeJS.Signals) => void>> = {
     SIGTERM: end,
     SIGINT: end,
@@ -63,10 +58,13 @@ export function listenToSignals(core: Core): () => void {
     },
     SIGUSR1: (signal) => rotated(core, signal),
     SIGUSR2: (signal) => rotated(core, signal),
-    ...(hasControllingTerminal() ? {} : { SIGTTIN: () => orderScale(core, 1), SIGTTOU: () => orderScale(core, -1) }),
+    ...(hasControllingTerminal() ? {} : { SIGTTIN: scaled, SIGTTOU: scaled }),
   };
   if (hasControllingTerminal()) {
-    mindTerminal((signal) => core.logger.warn(`${signal} is the terminal's here: \`framework scale\` changes the number of workers`));
+    const ignored = (signal: NodeJS.Signals) => core.logger.warn(
+      `${signal} is the terminal's here: \`framework scale\` changes the number of workers`);
+    const handler = signalledByTerminal() ? ignored : scaled;
+    mindTerminal(core.faults.guard('SIGTTIN, SIGTTOU', handler));
   }
   const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
     .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name))
