@@ -6,6 +6,7 @@ import { loadConfig } from '../lib/config/load.js';
 import { logicalCwd } from '../lib/config/target.js';
 import { alreadyRunning } from '../lib/control/claim.js';
 import { findInstances, type InstanceRecord } from '../lib/control/registry.js';
+import { MARK } from '../lib/ipc/messages.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { chooseLogs } from './log-files.js';
 import { REPORT_FD, type DaemonOrder, type DaemonReport, type MasterRequest } from './master.js';
@@ -36,8 +37,8 @@ export async function startDaemon({ title, argv, execArgv, cwd, log, env }: Daem
   const descriptors = [openSync(log.out, 'a'), openSync(log.err, 'a')];
   const child = spawn(process.execPath, [...execArgv, ...argv], {
     cwd,
-    // PWD keeps symbolic links such as `current`, which a reload follows anew.
-    env: { ...env, PWD: cwd, HATCHERY_DAEMON: JSON.stringify(order) },
+    // PWD keeps symbolic links such as `current`, which a reload follows anew. It is no worker's, be it one that runs this command.
+    env: { ...env, PWD: cwd, HATCHERY_DAEMON: JSON.stringify(order), [MARK]: undefined },
     detached: true,
     stdio: ['ignore', ...descriptors, 'pipe'],
   });

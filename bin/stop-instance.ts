@@ -46,11 +46,13 @@ export async function stopInstance(record: InstanceRecord, { force, timeout }: S
 }
 
 async function killAll(record: InstanceRecord, client: ControlClient): Promise<boolean> {
-  const pids = await descendants(record.pid);
+  // A worker of it may have started this command.
+  const isOwn = (pid: number): boolean => pid === process.pid;
+  const pids = await descendants(record.pid, isOwn);
   print(`still there, killing ${[record.pid, ...pids].length} processes`);
   void client.run('/stop?force=1').catch(() => {});
   if (await goneWithin(record, AFTER_FORCE)) return true;
-  await killTree(record.pid);
+  await killTree(record.pid, isOwn);
   for (const pid of pids) signal(pid, 'SIGKILL');
   return goneWithin(record, AFTER_FORCE);
 }

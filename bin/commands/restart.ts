@@ -2,7 +2,6 @@ import { ClusterError } from '../../lib/kit/errors.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { environmentFlags, instanceFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
 import { STOP_TIMEOUT, stopFlags } from './stop.js';
 
 export class RestartCommand extends Command {
@@ -14,9 +13,12 @@ export class RestartCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const timeout = this.whole(argv, 'timeout', 0, 'whole milliseconds') ?? STOP_TIMEOUT;
+    const { finishRestart, restartApart } = await import('../restart-apart.js');
+    if (process.env.HATCHERY_RESTART !== undefined) {
+      process.exitCode = await finishRestart();
+      return;
+    }
     const { locate } = await import('../locate.js');
-    const { stopInstance } = await import('../stop-instance.js');
-    const { startDaemon } = await import('../launch.js');
     const { environmentFor, tellEnvironment, tellNode } = await import('../environment.js');
     const { checkRestart } = await import('../restart-check.js');
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
@@ -28,11 +30,6 @@ export class RestartCommand extends Command {
     const next = await checkRestart(record, succession.launch, succession.env);
     tellEnvironment(succession);
     tellNode(succession.launch);
-    if (!await stopInstance(record, { force: argv.force === true, timeout })) {
-      throw new ClusterError('ERR_CLUSTER_CONTROL',
-        `${title} (pid ${pid}) is still there after ${timeout} ms, so it was not started again; --force kills what is left`);
-    }
-    print(`${title} stopped (pid ${pid})`);
-    process.exitCode = await startDaemon(next);
+    process.exitCode = await restartApart({ record, next, force: argv.force === true, timeout });
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
+import { MARK } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { logicalCwd, reason } from './target.js';
 
@@ -17,7 +18,7 @@ interface EnvFile {
 
 /** A shell's own, and Node's and ours between parent and child: they tell nothing of what a process is to run with. */
 const IN_PASSING: ReadonlySet<string> = new Set([
-  '_', 'SHLVL', 'PWD', 'OLDPWD', 'HATCHERY_DAEMON', 'NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_UNIQUE_ID',
+  '_', 'SHLVL', 'PWD', 'OLDPWD', 'HATCHERY_DAEMON', 'NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_UNIQUE_ID', MARK,
 ]);
 
 /**

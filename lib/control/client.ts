@@ -1,8 +1,9 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Launch, Status, Progress } from '../api/control.js';
+import { MARK } from '../ipc/messages.js';
 import { ClusterError, fromWire } from '../kit/errors.js';
 import type { InstanceRecord } from './registry.js';
-import type { Line } from './server.js';
+import { CALLER, type Line } from './server.js';
 
 /** How long a whole plain answer may take, ms. */
 const ANSWER = 5_000;
@@ -70,7 +71,8 @@ export class ControlClient {
 
   #send(method: string, path: string, signal: AbortSignal, body?: object): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const request = httpRequest({ socketPath: this.#record.socket, method, path, signal, agent: false }, resolve).on('error', reject);
+      const to = { socketPath: this.#record.socket, method, path, signal, agent: false, headers: fromWithin() };
+      const request = httpRequest(to, resolve).on('error', reject);
       request.end(body && JSON.stringify(body));
     });
   }
@@ -93,6 +95,9 @@ export class ControlClient {
     return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${this.#record.title}" could not answer ${path}: ${reason}`);
   }
 }
+
+/** Tells a master that it is one of its children who runs this command. */
+const fromWithin = (): Record<string, string> => process.env[MARK] === undefined ? {} : { [CALLER]: String(process.pid) };
 
 async function* lines(response: IncomingMessage): AsyncGenerator<string> {
   let rest = '';

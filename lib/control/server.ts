@@ -18,6 +18,9 @@ export type Line =
   | { result: unknown }
   | { error: ErrorData };
 
+/** Header: the process that asks, where a child of the master has started it. */
+export const CALLER = 'x-hatchery-caller';
+
 /** While nothing happens a line is sent this often, ms: silence means that the master hangs. */
 const HEARTBEAT = 2_000;
 /** What a client that does not read may leave in our memory, bytes; progress beyond it is dropped. */
@@ -39,7 +42,11 @@ interface Command {
 }
 
 /** A master as the control socket shows it. */
-export type Controlled = Controllable & { launch(): Launch };
+export interface Controlled extends Controllable {
+  launch(): Launch;
+  /** The process outlives the child that has started it, if one has. Never rejects. */
+  spare(pid: number): Promise<void>;
+}
 
 const on = (query: URLSearchParams, name: string, otherwise: boolean): boolean => {
   const value = query.get(name);
@@ -168,6 +175,9 @@ export class ControlServer {
       }
       const { pathname, searchParams } = new URL(target);
       const command = commands[pathname];
+      const caller = Number(request.headers[CALLER]);
+      // A restart asks for what it needs to know before it gives its order.
+      if (caller > 1 && (pathname === '/launch' || command)) await this.#master.spare(caller);
       if (command && request.method === 'POST') return await this.#stream(request, response, command, searchParams);
       send(response, await this.#plain(request.method ?? 'GET', pathname, searchParams, command !== undefined));
     } catch (error) {

@@ -11,6 +11,9 @@ export interface MarkedProcess extends ProcessIdentity {
   command: string;
 }
 
+/** Is asked with the value of the variable and the process; where it says no, what that has started is passed over as well. */
+export type Wanted = (value: string, pid: number) => boolean;
+
 /** How many are looked at together: the reads share four threads with whatever else this process reads. */
 const TOGETHER = 8;
 /** A chain of parents is never this long. */
@@ -19,31 +22,75 @@ const LONGEST_COMMAND = 100;
 
 /**
  * Finds orphans that have a variable of this name in the environment that they were started with, and what these have started
- * themselves, all in the session of this process: one that has a session of its own is to stay. `wanted` is asked for each
- * value.
+ * themselves, all in the session of this process: one that has a session of its own is to stay.
  *
  * Who has lost its parent belongs to an ancestor of this process, so these are asked for their children and not the whole
  * machine: some hundred small reads where thousands of processes run, and none that blocks. Without /proc `ps` is asked.
  */
-export async function markedOrphans(variable: string, wanted: (value: string) => boolean): Promise<MarkedProcess[]> {
+export async function markedOrphans(variable: string, wanted: Wanted): Promise<MarkedProcess[]> {
   if (process.platform === 'win32') return [];
   const own = await statOf(process.pid);
   return own ? fromProc(variable, wanted, own.session) : fromPs(variable, wanted);
 }
 
-async function fromProc(variable: string, wanted: (value: string) => boolean, session: string): Promise<MarkedProcess[]> {
+async function fromProc(variable: string, wanted: Wanted, session: string): Promise<MarkedProcess[]> {
   const found = new Map<number, MarkedProcess>();
   const visit = async (pid: number, inherited?: string): Promise<void> => {
     if (pid === process.pid || found.has(pid)) return;
     const stat = await statOf(pid);
     if (!stat?.runs || stat.session !== session) return;
     const mark = inherited ?? valueIn(await read(`/proc/${pid}/environ`), '\0', variable);
-    if (mark === undefined || !wanted(mark)) return;
+    if (mark === undefined || !wanted(mark, pid)) return;
+    // Where there are no lists of children, one that is passed over does not hide its own.
+    if (inherited === undefined && !await allAbove(stat.parent, (above) => wanted(mark, above))) return;
     found.set(pid, { pid, startedTick: stat.startedTick, mark, command: oneLine(await read(`/proc/${pid}/cmdline`)) });
     await each(await childrenOf(pid), (child) => visit(child, mark));
   };
   await each(await adopted(), (pid) => visit(pid));
   return [...found.values()];
+}
+
+async function allAbove(pid: number, isSo: (pid: number) => boolean): Promise<boolean> {
+  for (let above = pid, n = 0; above > 1 && n < MOST_PARENTS; n++) {
+    if (!isSo(above)) return false;
+    above = (await statOf(above))?.parent ?? 0;
+  }
+  return true;
+}
+
+/**
+ * A process, its parent and so on, as long as they have a variable of this name that is `wanted`: who has called whom. Nothing
+ * where the process has none.
+ */
+export async function markedCallers(pid: number, variable: string, wanted: Wanted): Promise<ProcessIdentity[]> {
+  const row = await statOf(process.pid) ? readRow : await rowsFromPs();
+  const found: ProcessIdentity[] = [];
+  for (let at = pid; at > 1 && found.length < MOST_PARENTS;) {
+    const one = await row(at, variable);
+    if (one?.mark === undefined || !wanted(one.mark, at)) break;
+    found.push({ pid: at, startedTick: one.startedTick });
+    at = one.parent;
+  }
+  return found;
+}
+
+interface Row {
+  parent: number;
+  startedTick: number | null;
+  mark: string | undefined;
+}
+
+async function readRow(pid: number, variable: string): Promise<Row | undefined> {
+  const stat = await statOf(pid);
+  return stat ? { ...stat, mark: valueIn(await read(`/proc/${pid}/environ`), '\0', variable) } : undefined;
+}
+
+async function rowsFromPs(): Promise<(pid: number, variable: string) => Row | undefined> {
+  const rows = (await psTable()).split('\n').map(rowOf);
+  return (pid, variable) => {
+    const row = rows.find((one) => one?.pid === pid);
+    return row && { parent: row.parent, startedTick: null, mark: valueIn(row.rest, ' ', variable) };
+  };
 }
 
 /** Children of all whom orphans may have come to: the init process, an ancestor that takes them in, this process itself. */
@@ -102,33 +149,48 @@ const oneLine = (command: string): string => {
   return text.length > LONGEST_COMMAND ? `${text.slice(0, LONGEST_COMMAND)}...` : text;
 };
 
-async function fromPs(variable: string, wanted: (value: string) => boolean): Promise<MarkedProcess[]> {
+const fromPs = async (variable: string, wanted: Wanted): Promise<MarkedProcess[]> =>
+  inTable(await psTable(), process.pid, variable, wanted);
+
+async function psTable(): Promise<string> {
   try {
     const columns = ['-axwwE', '-o', 'pid=,ppid=,pgid=,command='];
-    const { stdout } = await promisify(execFile)('ps', columns, { timeout: 2_000, maxBuffer: 2 ** 26 });
-    return inTable(stdout, process.pid, variable, wanted);
+    return (await promisify(execFile)('ps', columns, { timeout: 2_000, maxBuffer: 2 ** 26 })).stdout;
   } catch {
-    return [];
+    return '';
   }
+}
+
+function rowOf(line: string): { pid: number; parent: number; group: string; rest: string } | undefined {
+  const [, pid, parent, group = '', rest = ''] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+  return pid === undefined ? undefined : { pid: Number(pid), parent: Number(parent), group, rest };
 }
 
 /**
  * The same out of what `ps` prints: number, parent, group, then the command line with the environment behind it. The process
  * group stands for the session, as ps of macOS does not tell that one.
  */
-export function inTable(table: string, own: number, variable: string, wanted: (value: string) => boolean): MarkedProcess[] {
+export function inTable(table: string, own: number, variable: string, wanted: Wanted): MarkedProcess[] {
   const rows = table.split('\n').flatMap((line) => {
-    const [, pid, parent, group, rest = ''] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    return pid === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), group, rest, mark: valueIn(rest, ' ', variable) }];
+    const row = rowOf(line);
+    return row ? [{ ...row, mark: valueIn(row.rest, ' ', variable) }] : [];
   });
   const group = rows.find(({ pid }) => pid === own)?.group;
   const found = new Map<number, MarkedProcess>();
   const take = (row: (typeof rows)[number], mark: string): void => {
-    if (row.pid === own || row.group !== group || found.has(row.pid)) return;
+    if (row.pid === own || row.group !== group || found.has(row.pid) || !wanted(mark, row.pid)) return;
     const [command = ''] = row.rest.split(/ [A-Za-z_]\w*=/, 1);
     found.set(row.pid, { pid: row.pid, startedTick: null, mark, command: oneLine(command) });
     for (const child of rows) if (child.parent === row.pid) take(child, mark);
   };
-  for (const row of rows) if (row.mark !== undefined && wanted(row.mark)) take(row, row.mark);
+  const byPid = new Map(rows.map((row) => [row.pid, row]));
+  const allAboveOf = (row: (typeof rows)[number], mark: string): boolean => {
+    let above = byPid.get(row.parent);
+    for (let n = 0; above && above.pid > 1 && n < MOST_PARENTS; n++, above = byPid.get(above.parent)) {
+      if (!wanted(mark, above.pid)) return false;
+    }
+    return true;
+  };
+  for (const row of rows) if (row.mark !== undefined && wanted(row.mark, row.pid) && allAboveOf(row, row.mark)) take(row, row.mark);
   return [...found.values()];
 }

@@ -13,25 +13,25 @@ export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /**
- * SIGKILLs a process and everything it has started, but for what has a session of its own. The tree is read before the first
- * kill, as orphans change their parent; stopped processes die of SIGKILL too.
+ * SIGKILLs a process and everything it has started, but for what has a session of its own and what is `spared`, with all that
+ * this has started. The tree is read before the first kill, as orphans change their parent; stopped processes die of SIGKILL too.
  */
-export async function killTree(pid: number | undefined): Promise<void> {
+export async function killTree(pid: number | undefined, spared?: (pid: number) => boolean): Promise<void> {
   // A process that never came to be has no pid; -1 would mean all there are.
   if (pid === undefined || pid <= 0) return;
-  const tree = [pid, ...await descendants(pid)];
+  const tree = [pid, ...await descendants(pid, spared)];
   for (const one of tree) signal(one, 'SIGKILL');
 }
 
-/** Process ids of all descendants in the same session (on Linux; elsewhere of all), parents first. */
-export async function descendants(pid: number): Promise<number[]> {
+/** Process ids of all descendants in the same session (on Linux; elsewhere of all), parents first; `spared` ones and theirs apart. */
+export async function descendants(pid: number, spared: (pid: number) => boolean = () => false): Promise<number[]> {
   const isLinux = process.platform === 'linux';
   const children = isLinux ? fromProc() : await fromPs();
   const session = isLinux ? sessionFromProc(pid) : null;
   const found: number[] = [];
   const visit = (parent: number) => {
     for (const child of children(parent)) {
-      if (found.includes(child) || (session !== null && sessionFromProc(child) !== session)) continue;
+      if (found.includes(child) || spared(child) || (session !== null && sessionFromProc(child) !== session)) continue;
       found.push(child);
       visit(child);
     }

@@ -206,6 +206,11 @@ export class Bootstrap implements Controllable {
     return launch(this.#core);
   }
 
+  /** A process that gives an order over the control socket outlives the child that has started it, and so do its callers. */
+  async spare(pid: number): Promise<void> {
+    await this.#core.leftovers.spare(pid).catch((error: unknown) => { this.#core.faults.caught('spare', error); });
+  }
+
   /** Told of each step of a start, reload, scale or close; returns a function that ends it. */
   onProgress(listener: (progress: Progress) => void): () => void {
     return this.#core.tasks.onProgress(aFunction('onProgress', listener));

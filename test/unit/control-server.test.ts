@@ -37,6 +37,7 @@ class FakeMaster implements Controlled {
     this.calls.push(['close', ...args]);
     return 0;
   };
+  spare = async (pid: number) => { this.calls.push(['spare', pid]); };
   onProgress = (listener: (progress: Progress) => void) => {
     this.listeners.add(listener);
     return () => { this.listeners.delete(listener); };

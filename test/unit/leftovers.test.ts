@@ -12,14 +12,17 @@ function machine(t: TestContext) {
   t.mock.method(performance, 'now', () => now);
   const table = new Map<number, MarkedProcess & { stubborn?: boolean }>();
   const sent: string[] = [];
+  /** Who has called a command of ours, and that command: all up to the number that it tells. */
+  const callers: { pid: number; startedTick: number }[] = [];
   let looks = 0;
   const logger = new Logger({ label: 'test', level: 'silent', format: 'text', output: { write() {} } });
   const said: string[] = [];
   logger.info = (line) => { said.push(line); };
   const leftovers = new Leftovers(logger, {
+    callers: (pid) => Promise.resolve(callers.filter((one) => one.pid <= pid)),
     find: (_variable, wanted) => {
       looks++;
-      return Promise.resolve([...table.values()].filter(({ mark }) => wanted(mark)));
+      return Promise.resolve([...table.values()].filter(({ mark, pid }) => wanted(mark, pid)));
     },
     isRunning: ({ pid, startedTick }) => table.get(pid)?.startedTick === startedTick,
     signal: (pid, name) => {
@@ -29,7 +32,7 @@ function machine(t: TestContext) {
     },
   });
   return {
-    leftovers, table, sent, said,
+    leftovers, table, sent, said, callers,
     get looks() { return looks; },
     leave: (mark: string, pid: number, more: object = {}) => table.set(pid, { pid, startedTick: pid, mark, command: 'helper', ...more }),
     async pass(ms: number) {
@@ -125,4 +128,22 @@ test('a table as ps prints it: by mark and process group, with what the marked h
   ].join('\n');
   const found = inTable(table, 500, 'HATCHERY_CHILD', (mark) => mark === 'fam:3:worker#1');
   assert.deepEqual(found.map(({ pid, command }) => [pid, command]), [[510, 'node helper.js --mode=fast'], [511, 'sleep 100']]);
+});
+
+test('a command of ours and who has called it are left alone, by stop and kill alike, for ten minutes after its order', async (t) => {
+  const { leftovers, leave, callers, sent, pass } = machine(t);
+  const mark = leftovers.mark('worker#0');
+  for (const pid of [10, 11, 20]) leave(mark, pid);
+  callers.push({ pid: 10, startedTick: 10 }, { pid: 11, startedTick: 11 });
+  await leftovers.spare(11);
+  assert.deepEqual([10, 11, 20].map(leftovers.isSpared), [true, true, false]);
+  leftovers.ended(mark);
+  await pass(10_000);
+  assert.deepEqual(sent, ['SIGTERM 20']);
+  leave(mark, 10, { startedTick: 99 });
+  assert.equal(leftovers.isSpared(10), false, 'another process has its number');
+  await pass(600_000);
+  leftovers.ended(leftovers.mark('worker#1'));
+  await pass(1_000);
+  assert.deepEqual(sent, ['SIGTERM 20', 'SIGTERM 10', 'SIGTERM 11']);
 });

@@ -17,6 +17,6 @@ export interface ForkPlace {
 export interface Forked {
   process: ChildProcess;
   worker: Worker | null;
-  /** SIGKILL, with everything it has started. Resolves when the signals are sent. */
+  /** SIGKILL, with what it has started, as far as that is not to be left alone. Resolves when the signals are sent. */
   kill(): void | Promise<void>;
 }

@@ -47,8 +47,8 @@ export interface ForkListener extends ChildListener {
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Starts one process; a unit test's has none behind it (test/helpers/fake-forker.ts). */
-export type StartProcess = (spec: ForkSpec, place: ForkPlace) => Forked;
+/** Starts one process, whose `kill` leaves `spared` ones of its own alone; a unit test's has none behind it (test/helpers/fake-forker.ts). */
+export type StartProcess = (spec: ForkSpec, place: ForkPlace, spared: (pid: number) => boolean) => Forked;
 
 /** Starts processes of a release: the gate hooks, the process, its Child, the hooks that observe. */
 export class Forker {
@@ -130,10 +130,10 @@ export class Forker {
 
   /** The mark is none of what a spare has to fit: it is another one each time. */
   #launch(spec: ForkSpec, place: ForkPlace, { loaded: { config } }: Release): Forked {
-    if (config.leaveChildren) return this.#start(spec, place);
+    if (config.leaveChildren) return this.#start(spec, place, () => true);
     const { leftovers } = this.#needs;
     const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
-    const forked = this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place);
+    const forked = this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared);
     const { process } = forked;
     process.once('exit', () => leftovers.ended(mark));
     process.once('error', () => { if (process.pid === undefined) leftovers.ended(mark); });
@@ -213,14 +213,14 @@ const chosenPort = (loaded: Release['loaded']): number | undefined => {
 /** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
 const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];
 
-const startProcess: StartProcess = (spec, place) => withOwnPipes(place.stdio, (stdio) => {
+const startProcess: StartProcess = (spec, place, spared) => withOwnPipes(place.stdio, (stdio) => {
   const fork = spec.role === 'agent' ? forkAgent : forkWorker;
-  return fork(spec, { ...place, stdio });
+  return fork(spec, { ...place, stdio }, spared);
 });
 
 const mainOf = ({ role }: ForkSpec, { root }: ForkPlace): string => path.join(root, `dist/lib/child/${role}-main.cjs`);
 
-function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
+const forkWorker: StartProcess = (spec, place, spared) => {
   cluster.setupPrimary({
     exec: mainOf(spec, place),
     args: [],
@@ -234,18 +234,18 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
     inspectPort: inspectPort(spec.execArgv),
   });
   const worker = cluster.fork({ ...place.environment, ...spec.env });
-  return { process: worker.process, worker, kill: () => killTree(worker.process.pid) };
-}
+  return { process: worker.process, worker, kill: () => killTree(worker.process.pid, spared) };
+};
 
-function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
+const forkAgent: StartProcess = (spec, place, spared) => {
   const agent = forkProcess(mainOf(spec, place), [], {
     env: { ...process.env, ...place.environment, ...spec.env },
     execArgv: spec.execArgv,
     cwd: place.cwd,
     stdio: streams(place),
   });
-  return { process: agent, worker: null, kill: () => killTree(agent.pid) };
-}
+  return { process: agent, worker: null, kill: () => killTree(agent.pid, spared) };
+};
 
 /**
  * Flags of the master's own Node that a child must not get: the code it was given, its debug port, and files of variables,

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MARK } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
-import { markedOrphans, type MarkedProcess } from '../../kit/marked-processes.js';
-import { isRunning, signal } from '../../kit/processes.js';
+import { markedCallers, markedOrphans, type MarkedProcess } from '../../kit/marked-processes.js';
+import { isRunning, signal, type ProcessIdentity } from '../../kit/processes.js';
 
 /** Children that end one after the other are looked after together; ms. */
 const TOGETHER = 100;
@@ -12,12 +12,15 @@ const PAUSE = 9;
 const PATIENCE = 5_000;
 /** How often they are looked for while the master waits for them, ms. */
 const LOOK = 50;
+/** How long who has given the master an order is spared, and who called that: a deploy script goes on after its reload; ms. */
+const SPARED = 600_000;
 /** How many are named in one line. */
 const NAMED = 5;
 
 /** What the system tells and does; a test has its own. */
 export interface System {
   find: typeof markedOrphans;
+  callers: typeof markedCallers;
   isRunning: typeof isRunning;
   signal: typeof signal;
 }
@@ -41,6 +44,8 @@ export class Leftovers {
   /** Marks of children that live. */
   readonly #living = new Set<string>();
   readonly #ending = new Map<number, Ending>();
+  /** Commands of ours that a child runs, and who called them; with the performance.now() until which they are spared. */
+  readonly #spared = new Map<number, ProcessIdentity & { until: number }>();
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
   /** performance.now() of the next look. */
@@ -49,7 +54,7 @@ export class Leftovers {
   #pauseUntil = 0;
   #closed = false;
 
-  constructor(logger: Logger, system: System = { find: markedOrphans, isRunning, signal }) {
+  constructor(logger: Logger, system: System = { find: markedOrphans, callers: markedCallers, isRunning, signal }) {
     this.#logger = logger;
     this.#system = system;
   }
@@ -66,6 +71,23 @@ export class Leftovers {
     this.#living.delete(mark);
     this.#soon(TOGETHER);
   }
+
+  /**
+   * Somebody gives the master an order. If a child has started it, it and whoever called it must outlive that child: a reload,
+   * restart or stop from within ends the very worker that asked for it. What they have started is left alone as well.
+   */
+  async spare(pid: number): Promise<void> {
+    const now = performance.now();
+    for (const [known, one] of this.#spared) if (now > one.until || !this.#system.isRunning(one)) this.#spared.delete(known);
+    const callers = await this.#system.callers(pid, MARK, (mark) => mark.startsWith(`${this.family}:`));
+    for (const caller of callers) this.#spared.set(caller.pid, { ...caller, until: now + SPARED });
+  }
+
+  /** It is not to be ended with the child that has started it. */
+  readonly isSpared = (pid: number): boolean => {
+    const one = this.#spared.get(pid);
+    return one !== undefined && performance.now() <= one.until && this.#system.isRunning(one);
+  };
 
   /**
    * All children are gone. Resolves when all that they left is gone as well, in a little more than 5 s at most; where somebody
@@ -110,7 +132,8 @@ export class Leftovers {
 
   async #find(): Promise<MarkedProcess[]> {
     try {
-      return await this.#system.find(MARK, (mark) => mark.startsWith(`${this.family}:`) && !this.#living.has(mark));
+      const isLeft = (mark: string): boolean => mark.startsWith(`${this.family}:`) && !this.#living.has(mark);
+      return await this.#system.find(MARK, (mark, pid) => isLeft(mark) && !this.isSpared(pid));
     } catch (error) {
       this.#logger.debug(`what children have left cannot be looked for: ${(error as Error).message}`);
       return [];
