@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import type { Channel } from '../ipc/channel.js';
-import { LAST_LINES, type ChildRole, type CloseReason } from '../ipc/messages.js';
+import { LAST_LINES, READING, type ChildRole, type CloseReason } from '../ipc/messages.js';
 import { atMost } from '../kit/time.js';
 import { outputRead, outputWaits } from './output.js';
 import type { ChildRuntime } from './runtime.js';
@@ -68,16 +68,23 @@ async function lastLines(runtime: ChildRuntime): Promise<void> {
   if (!outputWaits()) return;
   const { channel, waiting: { tasks } } = runtime;
   if (waitsUntil === undefined) channel.send('child.lastLines', null);
-  waitsUntil ??= performance.now() + LAST_LINES;
+  waitsUntil ??= waits();
   tasks.add('its output to be read');
   tell(runtime);
   await outputRead(waitsUntil - performance.now());
   tasks.delete('its output to be read');
 }
 
+/** From now on; shown in the title, as a master that has died is told nothing any more. */
+function waits(): number {
+  process.title = `${READING}${process.title}`;
+  return performance.now() + LAST_LINES;
+}
+
 /** An end without a farewell, at once but for the last lines. */
 export async function end(code: number): Promise<never> {
-  waitsUntil ??= performance.now() + LAST_LINES;
+  if (!outputWaits()) process.exit(code);
+  waitsUntil ??= waits();
   await outputRead(waitsUntil - performance.now());
   process.exit(code);
 }

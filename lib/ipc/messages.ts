@@ -71,6 +71,9 @@ export interface Waiting {
 /** Milliseconds that the end of a child waits for those who read its output, beyond its deadline to close. */
 export const LAST_LINES = 6_000;
 
+/** What the title of a process begins with that waits for them: all that a shell can see of it (the reaper). */
+export const READING = 'last lines: ';
+
 /** A plugin's part for a child: its default export is called with `(runtime, options)` before the app is loaded. */
 export interface PartSpec {
   plugin: string;

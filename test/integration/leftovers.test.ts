@@ -132,6 +132,23 @@ test('leaveChildren: true leaves them', { skip }, async (t) => {
   assert.doesNotMatch(cluster.output, /has left/);
 });
 
+const deadlines: Readonly<Record<string, (cluster: TestCluster) => unknown>> = {
+  'a stop': (cluster) => cluster.stop(),
+  'SIGKILL of the master': (cluster) => cluster.signal('SIGKILL'),
+};
+for (const [name, end] of Object.entries(deadlines)) {
+  test(`leaveChildren: true leaves them also where their worker has to be killed: ${name}`, { skip }, async (t) => {
+    const cluster = await start(t, { leaveChildren: true });
+    const { helper, pid } = await helperOf(cluster, 'plain');
+    get(`${cluster.url}/loop`).catch(() => {});
+    await end(cluster);
+    // A deadline of 1 s, and one to look: a worker that answers nothing has none for readers.
+    await gone(cluster, pid, 4_500);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.ok(runs(helper));
+  });
+}
+
 test('the agent\'s go as well, with it', { skip }, async (t) => {
   const cluster = await start(t, { agent: true }, { env: { AGENT_LEAVES: 'plain' } });
   const [, helper] = await cluster.waitFor(/agent's helper: (\d+)/);

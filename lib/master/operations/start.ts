@@ -1,4 +1,3 @@
-import { LAST_LINES } from '../../ipc/messages.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { formatAddress, freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
@@ -29,7 +28,8 @@ export async function start(core: Core): Promise<void> {
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
-    reaper.start(Math.max(deadlines.drain, deadlines.agent) + LAST_LINES + 1_000);
+    reaper.start(Math.max(deadlines.drain, deadlines.agent) + 1_000);
+    if (config.leaveChildren) reaper.alone();
     reaper.family(leftovers.family);
     if (options.files) reaper.files(options.files);
     options.onFilesMoved?.((files) => reaper.files(files));

@@ -47,7 +47,7 @@ export interface ForkListener extends ChildListener {
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Starts one process, whose `kill` leaves `spared` ones of its own alone; a unit test's has none behind it (test/helpers/fake-forker.ts). */
+/** Starts one process, whose `kill` leaves `spared` ones of its own alone; a unit test's has none behind it (fake-forker.ts). */
 export type StartProcess = (spec: ForkSpec, place: ForkPlace, spared: (pid: number) => boolean) => Forked;
 
 /** Starts processes of a release: the gate hooks, the process, its Child, the hooks that observe. */

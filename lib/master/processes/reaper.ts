@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { InstanceFiles } from '../../api/control.js';
+import { LAST_LINES, READING } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 
 /**
  * A worker in an endless loop cannot notice that its master was SIGKILLed, so somebody else has to (docs/decisions/reaper.md): a
  * shell that reads the live pids from a pipe and, when the pipe ends without a farewell, removes the instance's record and
- * socket, waits until they are gone or the drain's time is over and then kills what is left, with its children; last it ends
+ * socket, waits until they are gone or the drain's time is over and then kills what is left, with its children, unless these are
+ * to stay; who has closed by then and waits for a reader, as its title says, has its time for that. Last it ends
  * what children have left behind, as Leftovers does while the master lives. A pipe may end without the master's death, when a
  * write to it fails: so it looks whether it is still that one's child. It sleeps in `read` and costs 1 MB; it lives in a session
  * of its own, so a terminal's Ctrl-C does not reach it.
@@ -27,6 +29,7 @@ while read -r verb arg; do
     drop) rest=; for p in $pids; do [ "$p" = "$arg" ] || rest="$rest $p"; done; pids=$rest ;;
     grace) grace=$arg ;;
     family) family=$arg ;;
+    alone) alone=$arg ;;
     record) record=$arg ;;
     socket) socket=$arg ;;
     dir) dir=$arg ;;
@@ -79,18 +82,34 @@ orphans() {
     done)
   fi
 }
-n=0
-while [ "$n" -lt "\${grace:-30}" ]; do
-  left=
-  for p in $pids; do kill -0 "$p" 2>/dev/null && left="$left $p"; done
-  pids=$left
-  [ -n "$pids" ] || break
-  sleep 1
-  n=$((n + 1))
+patient() {
+  n=0
+  while [ "$n" -lt "$1" ]; do
+    left=
+    for p in $pids; do kill -0 "$p" 2>/dev/null && left="$left $p"; done
+    pids=$left
+    [ -n "$pids" ] || break
+    sleep 1
+    n=$((n + 1))
+  done
+}
+end() {
+  all=
+  for p in $*; do
+    if [ -n "$alone" ]; then all="$all $p"; else all="$all $(ours_of "$p")"; fi
+  done
+  kill -9 $all 2>/dev/null
+}
+patient "\${grace:-30}"
+hung= reading=
+for p in $pids; do
+  if [ -r "/proc/$p/cmdline" ]; then title=$(tr '\\0' ' ' < "/proc/$p/cmdline"); else title=$(ps -o command= -p "$p"); fi
+  case $title in "${READING}"*) reading="$reading $p" ;; *) hung="$hung $p" ;; esac
 done
-all=
-for p in $pids; do all="$all $(ours_of "$p")"; done
-kill -9 $all 2>/dev/null
+end $hung
+pids=$reading
+patient ${LAST_LINES / 1_000}
+end $pids
 [ -n "$family" ] && orphans
 [ -n "$found" ] || exit 0
 kill -15 $found
@@ -160,6 +179,11 @@ export class Reaper {
   /** The master's own directory, removed when its children are gone. */
   dir(path: string): void {
     this.#set(`dir ${path}`);
+  }
+
+  /** Of a child only itself is killed: `leaveChildren`. */
+  alone(): void {
+    this.#set('alone on');
   }
 
   /** What the marks of all children begin with: see Leftovers. */
