@@ -121,8 +121,8 @@ const entries = {
     batch: v.optional(v.pipe(whole(1), v.description('How many workers are replaced at a time.')), 1),
   }, object), v.description('Rolling reload.')), {}),
   leaveChildren: v.optional(v.pipe(v.boolean('true or false'),
-    v.description('Leave processes alone that a worker or the agent has started, also where it is killed at its deadline. By itself they get '
-      + 'SIGTERM after its end and SIGKILL 5 s later, but those in a session of their own (`detached`).')), false),
+    v.description('Leave processes alone that a worker or the agent has started, also where it is killed at its deadline. By '
+      + 'itself they get SIGTERM after its end and SIGKILL 5 s later, but those in a session of their own (`detached`).')), false),
   plugins: v.optional(v.pipe(
     // Not a union: its error would lose the path to the value that is wrong.
     v.lazy((input) => (Array.isArray(input) ? pluginList : pluginMap) as v.GenericSchema as v.GenericSchema<PluginsInput>),
