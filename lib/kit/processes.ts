@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 /** Sends a signal; false when the process is gone. Signal 0 only asks. */
@@ -40,11 +40,12 @@ export async function descendants(pid: number, spared: (pid: number) => boolean 
   return found;
 }
 
-/** The kernel's own list of a process's children: one small read a process, where reading all of /proc would block. */
+/** The kernel's own lists of what each thread of a process has started: small reads, where reading all of /proc would block. */
 function fromProc(): (pid: number) => number[] {
   return (pid) => {
     try {
-      return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+      const list = (thread: string): string => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8');
+      return readdirSync(`/proc/${pid}/task`).flatMap((thread) => list(thread).split(' ')).filter(Boolean).map(Number);
     } catch {
       return [];
     }

@@ -1,4 +1,4 @@
-import { ChildProcess, execFile } from 'node:child_process';
+import { ChildProcess, execFile, execFileSync } from 'node:child_process';
 import { slowPath } from './slow-paths.js';
 
 interface SpawnOptions {
@@ -6,38 +6,50 @@ interface SpawnOptions {
   envPairs?: string[];
   detached?: boolean;
 }
-type Spawn = (this: ChildProcess, options: SpawnOptions) => unknown;
+type Spawn = (this: unknown, options: SpawnOptions) => unknown;
+
+/** The two ways in which child_process starts a process: its class, and what its synchronous functions call. */
+function starters(): { spawn?: Spawn }[] {
+  const { binding } = process as unknown as { binding?(name: string): { spawn?: Spawn } };
+  return [ChildProcess.prototype as unknown as { spawn?: Spawn }, binding?.('spawn_sync') ?? {}];
+}
 
 /**
- * Every process that this one starts from now on, detached ones excepted, has this variable, also where it is given an
- * environment of its own: `spawn(file, { env: {} })`. All functions of child_process but the synchronous ones go through one
- * method, whose name is all that is documented of it.
+ * Every process that this thread starts from now on, detached ones excepted, has this variable, also where it is given an
+ * environment of its own: `spawn(file, { env: {} })`. All functions of child_process go through one of two, of which no more
+ * than their names is documented. Returns what ends it.
  */
-export function passOn(name: string, value: string): void {
-  const prototype = ChildProcess.prototype as unknown as { spawn?: Spawn };
-  const { spawn } = prototype;
+export function passOn(name: string, value: string): () => void {
+  const undo = starters().map((starter) => wrap(starter, name, value));
+  return () => { for (const one of undo) one(); };
+}
+
+function wrap(starter: { spawn?: Spawn }, name: string, value: string): () => void {
+  const { spawn } = starter;
   if (typeof spawn !== 'function') {
-    return slowPath('Node starts processes in another way: what is started with `env` and left behind is not found');
+    slowPath('Node starts processes in another way: what is started with `env` and left behind is not found');
+    return () => {};
   }
-  prototype.spawn = function (options) {
+  starter.spawn = function (options) {
     const { envPairs, detached } = options ?? {};
     if (Array.isArray(envPairs) && !detached && !envPairs.some((pair) => pair.startsWith(`${name}=`))) envPairs.push(`${name}=${value}`);
     return spawn.call(this, options);
   };
+  return () => { starter.spawn = spawn; };
 }
 
 /** A process that is given no environment has the variable all the same. */
 export async function probe(): Promise<string | null> {
-  const prototype = ChildProcess.prototype as unknown as { spawn?: Spawn };
-  const { spawn } = prototype;
-  passOn('HATCHERY_PROBE_PASSED', 'on');
+  const undo = passOn('HATCHERY_PROBE_PASSED', 'on');
   try {
     const script = 'process.stdout.write(String(process.env.HATCHERY_PROBE_PASSED))';
     const told = await new Promise<string>((resolve, reject) => {
       execFile(process.execPath, ['-e', script], { env: {} }, (error, out) => { if (error) reject(error); else resolve(out); });
     });
-    return told === 'on' ? null : `what a process is started with is not \`ChildProcess.prototype.spawn\`'s \`envPairs\`: ${told}`;
+    if (told !== 'on') return `what a process is started with is not \`ChildProcess.prototype.spawn\`'s \`envPairs\`: ${told}`;
+    const toldAtOnce = execFileSync(process.execPath, ['-e', script], { env: {}, encoding: 'utf8' });
+    return toldAtOnce === 'on' ? null : `what one is started with synchronously is not \`spawn_sync.spawn\`'s \`envPairs\`: ${toldAtOnce}`;
   } finally {
-    prototype.spawn = spawn;
+    undo();
   }
 }

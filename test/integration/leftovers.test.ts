@@ -29,7 +29,7 @@ async function helperOf(cluster: TestCluster, how: string): Promise<{ helper: nu
 
 const gone = (cluster: TestCluster, pid: number, deadline = 2_000) => cluster.waitFor(() => !runs(pid), deadline);
 
-for (const how of ['plain', 'bare', 'shell', 'orphan']) {
+for (const how of ['plain', 'bare', 'shell', 'orphan', 'sync']) {
   test(`a reload ends what the old worker has started and left: ${how}`, { skip }, async (t) => {
     const cluster = await start(t);
     const { helper } = await helperOf(cluster, how);
@@ -92,6 +92,14 @@ test('a worker killed at its deadline takes what it has started with it, but for
   await cluster.run('reload');
   await gone(cluster, helper);
   assert.ok(runs(detached));
+});
+
+test('and what one of its threads has started, with an environment of its own', { skip }, async (t) => {
+  const cluster = await start(t);
+  const { helper } = await helperOf(cluster, 'thread');
+  get(`${cluster.url}/loop`).catch(() => {});
+  await cluster.run('reload');
+  await gone(cluster, helper);
 });
 
 test('SIGKILL of the master: the shell that ends what is left is as patient', { skip }, async (t) => {

@@ -69,7 +69,8 @@ test('a restart comes to its end when the command is killed in the middle, with 
   const shell = /shell (\d+)/.exec(said())?.[1];
   const sessionOf = (pid: number): string => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')[3]!;
   const front = commands.filter(({ pid }) => sessionOf(pid) !== String(pid));
-  for (const pid of [Number(shell), ...front.map((one) => one.pid)]) process.kill(pid, 'SIGKILL');
+  // The shell's own line names the command as well.
+  for (const pid of new Set([Number(shell), ...front.map((one) => one.pid)])) process.kill(pid, 'SIGKILL');
   await cluster.waitFor(() => cluster.exited);
   await cluster.waitFor(() => said().includes('started on'), 15_000);
   assert.doesNotMatch(said(), /never/);

@@ -81,6 +81,7 @@ const breakages: Readonly<Record<string, readonly Breakage[]>> = {
   ],
   spawns: [
     [frozen('require("child_process").ChildProcess.prototype', 'spawn'), /`ChildProcess\.prototype\.spawn`/],
+    [frozen('process.binding("spawn_sync")', 'spawn'), /`spawn_sync\.spawn`/],
   ],
   wire: [
     ['process.binding("pipe_wrap").Pipe.prototype.writeBuffer = () => 0;', /no answer/],

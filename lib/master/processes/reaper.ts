@@ -54,7 +54,7 @@ fi 2>/dev/null
 trap '[ -z "$dir" ] || rm -rf -- "$dir"' EXIT
 tree() {
   printf '%s ' "$1"
-  if [ -r "/proc/$1/task/$1/children" ]; then read -r kids < "/proc/$1/task/$1/children"
+  if [ -r "/proc/$1/task/$1/children" ]; then kids=$(cat "/proc/$1/task"/*/children 2>/dev/null)
   else kids=$(ps -axo pid=,ppid= 2>/dev/null | while read -r c p; do [ "$p" = "$1" ] && printf '%s ' "$c"; done); fi
   for k in $kids; do tree "$k"; done
 }
