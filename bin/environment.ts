@@ -18,8 +18,7 @@ export interface Succession {
  * @throws ClusterError ERR_CLUSTER_CONTROL where it cannot tell, and nothing has been touched
  */
 export async function environmentFor(record: InstanceRecord, fromShell: boolean): Promise<Succession> {
-  const standard = record.command === 'dev' ? 'development' : 'production';
-  const shell = { ...process.env, NODE_ENV: process.env.NODE_ENV || standard } as Record<string, string>;
+  const shell = { ...process.env } as Record<string, string>;
   const launch = await new ControlClient(record).launch().catch((error: Error) => {
     if (fromShell) return null;
     throw new ClusterError('ERR_CLUSTER_CONTROL', `${error.message}; ${wayOut(record)}`);
@@ -30,8 +29,7 @@ export async function environmentFor(record: InstanceRecord, fromShell: boolean)
 
 /** By name, and never with their values: the variables in which this shell differs from the start. */
 export function tellEnvironment({ launch, env }: Succession): void {
-  const shell = { NODE_ENV: env.NODE_ENV, ...process.env };
-  const kept = launch && differences(env, shell);
+  const kept = launch && differences(env, process.env);
   const taken = launch && differences(launch.env, env);
   if (kept) print(`environment kept as at the start; in this shell ${kept} (--env-from-shell takes it)`);
   if (taken) print(`environment of this shell; since the start ${taken}`);

@@ -16,10 +16,9 @@ import { print, printError, write } from './output.js';
 const PATIENCE = 5_000;
 
 /** Starts the master as a process of its own; resolves with 0 when all workers are ready, else with its exit code. */
-export async function launch({ load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
+export async function launch({ mode, load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
   // The master reads the files itself, and what it is given wins over them.
-  const env = { ...process.env };
-  void new Environment(envFiles);
+  const env = { ...new Environment(envFiles, mode).given };
   // Read here first: what is wrong with the configuration is told at once, and nothing is started.
   const { config, target } = await loadConfig(load);
   const [running] = await findInstances({ target: target.dir, title: config.title });

@@ -47,7 +47,7 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
   const hungUp = takeSignals();
   takeStreams();
   writeBy((fd, text) => outletOf(fd).write(text, (words) => `${words}\n`));
-  const environment = new Environment(envFiles);
+  const environment = new Environment(envFiles, mode);
   if (daemon === REHEARSE) return (await import('./rehearse.js')).rehearse(load, wishes, REPORT_FD);
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {

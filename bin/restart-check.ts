@@ -41,8 +41,13 @@ export async function checkRestart(record: InstanceRecord, launch: Launch | null
   if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
     throw refusal(`the directory that it was started in is gone: ${cwd}; ${goesOn}: start it from where it is now, and stop this one`);
   }
-  const argv = findBin(record, goesOn);
-  const rehearsal = await rehearsed({ argv, execArgv, cwd, env }, goesOn);
+  let argv = existsSync(record.argv[0] ?? '') ? record.argv : withOwnBin(record, 'gone', goesOn);
+  let rehearsal = await rehearsed({ argv, execArgv, cwd, env }, goesOn);
+  if (!rehearsal) {
+    argv = withOwnBin(record, 'of an older version', goesOn);
+    rehearsal = await rehearsed({ argv, execArgv, cwd, env }, goesOn);
+    if (!rehearsal) throw refusal(`${argv[0]} is of an older version too; ${goesOn}`);
+  }
   const [other] = (await findInstances({ target: rehearsal.dir, title: rehearsal.title }))
     .filter(({ dir, pid }) => dir === rehearsal.dir && pid !== record.pid);
   if (other) throw alreadyRunning(other);
@@ -70,19 +75,21 @@ function unitOf(pid: number): string | undefined {
   }
 }
 
-/** Its own words, with the bin of this command where its own has gone with a release. */
-function findBin({ argv }: InstanceRecord, goesOn: string): string[] {
-  const [bin = '', ...words] = argv;
-  if (existsSync(bin)) return argv;
+/** Its own words, with the bin of this command where its own has gone with a release, or knows no rehearsal. */
+function withOwnBin({ argv: [bin = '', ...words] }: InstanceRecord, why: string, goesOn: string): string[] {
   const own = process.argv[1] ?? '';
-  if (path.parse(own).name !== path.parse(bin).name) throw refusal(`what it was started with is gone: ${bin}; ${goesOn}`);
-  print(`${bin} is gone, taking ${own}`);
+  if (path.parse(own).name !== path.parse(bin).name) throw refusal(`what it was started with is ${why}: ${bin}; ${goesOn}`);
+  print(`${bin} is ${why}, taking ${own}`);
   return [own, ...words];
 }
 
+/** An older bin takes the word for its order. */
+const TOO_OLD = new RegExp(`SyntaxError: .*${REHEARSE}`);
+
 type Started = Pick<Restart, 'argv' | 'execArgv' | 'cwd' | 'env'>;
 
-async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string): Promise<Rehearsal> {
+/** Null where the bin is too old for it. */
+async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string): Promise<Rehearsal | null> {
   // The port of an inspector is taken as yet.
   const child = spawn(process.execPath, [...execArgv, '--inspect-port=0', ...argv], {
     cwd, env: { ...env, PWD: cwd, HATCHERY_DAEMON: REHEARSE }, stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
@@ -96,6 +103,7 @@ async function rehearsed({ argv, execArgv, cwd, env }: Started, goesOn: string):
     if (!await atMost(PATIENCE, ended)) throw refusal(`configuration and plugins are not ready after ${PATIENCE / 1000} s; ${goesOn}`);
     const code = await ended;
     if (code === 0 && report.text !== '') return JSON.parse(report.text) as Rehearsal;
+    if (code !== 0 && TOO_OLD.test(said.text)) return null;
     write(2, said.text);
     if (code === 0) throw refusal(`it ended while its configuration was read, as if it waited for what never comes; ${goesOn}`);
     // A mistake in the configuration is the user's.

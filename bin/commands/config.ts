@@ -17,10 +17,9 @@ export const readFlags: Flags = {
 /** What `start`, or `dev`, would load. */
 export function readRequest(argv: Argv): LoadRequest {
   const command = argv.dev ? 'dev' : 'start';
-  void new Environment(envFilesIn(argv));
   // The environment of the children decides the profile, as it would at a start.
-  const env = { ...process.env, NODE_ENV: process.env.NODE_ENV || (argv.dev ? 'development' : 'production') };
-  return { target: argv._[0], command, env, flags: configFrom(readFlags, argv) };
+  void new Environment(envFilesIn(argv), command);
+  return { target: argv._[0], command, flags: configFrom(readFlags, argv) };
 }
 
 export class ConfigCommand extends Command {

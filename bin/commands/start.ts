@@ -37,7 +37,6 @@ export class StartCommand extends Command {
       const idle = ['stdout', 'stderr'].find((name) => this.text(argv, name) !== undefined);
       if (idle) throw usageError(`--${idle}: is for a daemon; add --daemon, or redirect the output in the shell`);
     }
-    process.env.NODE_ENV ||= this.mode === 'dev' ? 'development' : 'production';
     if (argv.daemon && !process.env.HATCHERY_DAEMON) {
       const { launch } = await import('../launch.js');
       process.exitCode = await launch(this.request(argv));

@@ -28,20 +28,32 @@ const IN_PASSING: ReadonlySet<string> = new Set([
  */
 export class Environment {
   readonly #files: readonly EnvFile[];
+  readonly #standard: Record<string, string>;
   #given: Record<string, string>;
   #read: Record<string, string>;
 
-  /** `files`: of our own flag. Their variables are set. @throws ClusterError ERR_CLUSTER_CONFIG: one cannot be read */
-  constructor(files: readonly string[] = [], execArgv: readonly string[] = process.execArgv) {
+  /**
+   * `files`: of our own flag. Their variables are set, and NODE_ENV as the `mode` has it where neither they nor the environment
+   * say. @throws ClusterError ERR_CLUSTER_CONFIG: one cannot be read
+   */
+  constructor(files: readonly string[] = [], mode?: 'start' | 'dev', execArgv: readonly string[] = process.execArgv) {
+    this.#standard = mode ? { NODE_ENV: mode === 'dev' ? 'development' : 'production' } : {};
     const place = ({ name, optional }: Omit<EnvFile, 'file'>): EnvFile => ({ name, optional, file: path.resolve(logicalCwd(), name) });
     this.#files = [...filesOfNode(execArgv), ...files.map((name) => ({ name, optional: false }))].map(place);
     this.#given = { ...process.env } as Record<string, string>;
-    this.#read = {};
-    if (this.#files.length === 0) return;
     this.#read = read(this.#files);
-    // Node has set those of its own flag already, and in some versions those of ours.
-    for (const [name, value] of Object.entries(this.#read)) if (this.#given[name] === value) delete this.#given[name];
-    assign(process.env, { ...this.#read, ...this.#given });
+    // Node has set those of its own flag already, and in some versions those of ours: what was given may say the same.
+    const doubtful = Object.entries(this.#read).filter(([name, value]) => this.#given[name] === value);
+    const before = doubtful.length > 0 ? atStart() : {};
+    for (const [name, value] of doubtful) if (before[name] !== value) delete this.#given[name];
+    assign(process.env, this.#layered(this.#read, this.#given));
+  }
+
+  /** An empty text is nobody's word where there is a standard. */
+  #layered(values: Variables, given: Variables): Variables {
+    const layered: Record<string, string | undefined> = { ...values, ...given };
+    for (const [name, standard] of Object.entries(this.#standard)) layered[name] = given[name] || values[name] || standard;
+    return layered;
   }
 
   /** As they were given; those of files are not among them. */
@@ -58,8 +70,8 @@ export class Environment {
     const kept = Object.entries(this.#given).filter(([name]) => IN_PASSING.has(name));
     const wanted = Object.fromEntries([...lasting, ...kept]);
     const values = read(this.#files);
-    const before: Variables = { ...this.#read, ...this.#given };
-    const after: Variables = { ...values, ...wanted };
+    const before = this.#layered(this.#read, this.#given);
+    const after = this.#layered(values, wanted);
     const names = new Set([...Object.keys(before), ...Object.keys(after)]);
     return {
       change: Object.fromEntries([...names].filter((name) => before[name] !== after[name]).map((name) => [name, after[name]])),
@@ -113,6 +125,16 @@ function filesOfNode(argv: readonly string[]): Omit<EnvFile, 'file'>[] {
     const name = value ?? argv[at + 1];
     return name === undefined ? [] : [{ name, optional: ifExists !== undefined }];
   });
+}
+
+/** What this process was started with, whatever has been set since; empty where the system does not tell. */
+function atStart(): Variables {
+  try {
+    const pairs = readFileSync('/proc/self/environ', 'utf8').split('\0').map((pair) => pair.split(/=(.*)/s, 2));
+    return Object.fromEntries(pairs) as Variables;
+  } catch {
+    return {};
+  }
 }
 
 /** What the files say, a later one before an earlier one. */

@@ -99,6 +99,22 @@ for (const [what, flags] of [['our flag', []], ['Node\'s own flag', ['--env-file
   });
 }
 
+test('NODE_ENV of an env file counts at a start as in config; what a shell gave stays when the file said the same', async (t) => {
+  const sandbox = new Sandbox(t);
+  const shows = SHOWS.replace('process.env.MORE', 'process.env.NODE_ENV');
+  const dir = sandbox.app('app', { 'server.js': shows, '.env': 'KEY=one\nNODE_ENV=staging\n' });
+  const port = await freePort();
+  const start = await sandbox.run(['start', '-d', '-w', '1', '--env-file', '.env'], { env: { PORT: String(port), KEY: 'one' }, cwd: dir });
+  assert.equal(start.code, 0, start.stderr);
+  assert.equal(await get(port), 'one staging');
+  for (const command of ['reload', 'restart', 'reload']) {
+    writeFileSync(path.join(dir, '.env'), command === 'restart' ? 'KEY=one\nNODE_ENV=staging\n' : 'KEY=other\n');
+    const { code, stderr } = await sandbox.run([command, dir]);
+    assert.equal(code, 0, stderr);
+    assert.equal(await get(port), command === 'restart' ? 'one staging' : 'one production');
+  }
+});
+
 test('no value of the environment is on disk or in anybody\'s arguments, and it is told on the private socket alone', async (t) => {
   const secret = `s3cr3t-${process.pid}`;
   const { sandbox, says, dir, port } = await shop(t, { KEY: secret });

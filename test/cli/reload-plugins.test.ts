@@ -11,6 +11,8 @@ const WRONG: [plugins: unknown, says: RegExp][] = [
   [{ metrics: { prot: 1 } }, /plugins\.metrics\.prot: unknown option, did you mean "port"/],
   [{ 'healthcheck': true }, /plugins\.healthcheck: .*did you mean "health-check"/],
   [{ './mine.cjs': { size: 'big' } }, /size: must be a number/],
+  [{ './mine.cjs': { size: 1 }, './twin.cjs': true }, /twin\.cjs"\]: a second plugin with the name "mine", which .*mine\.cjs"\] has/],
+  [{ './like.cjs': true }, /like\.cjs"\]: a plugin of one's own cannot have the name of the built-in plugin "metrics"/],
 ];
 
 test('a wrong option of a plugin is refused by a reload before anything is touched', async (t) => {
@@ -20,6 +22,8 @@ test('a wrong option of a plugin is refused by a reload before anything is touch
   writeFileSync(path.join(dir, 'mine.cjs'), `module.exports = { name: 'mine', apply() {}, schema: { '~standard': {
     version: 1, vendor: 'own', validate: (value) => typeof value.size === 'number'
       ? { value } : { issues: [{ path: ['size'], message: 'must be a number' }] } } } };`);
+  writeFileSync(path.join(dir, 'twin.cjs'), "module.exports = { name: 'mine', apply() {} };");
+  writeFileSync(path.join(dir, 'like.cjs'), "module.exports = { name: 'metrics', apply() {} };");
   const pid = (await sandbox.status([dir])).workers[0]?.pid;
   for (const [plugins, says] of WRONG) {
     writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ plugins }));

@@ -135,6 +135,21 @@ test('where its bin is gone that of the command is taken, if it is the same prog
   }
 });
 
+test('where its bin is of a version that knows no rehearsal, that of the command is taken', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app();
+  const link = path.join(sandbox.dir, 'framework');
+  symlinkSync(bin, link);
+  const started = sandbox.spawnNode([link, 'start', dir, '-d', '-w', '1', '-p', '0']);
+  assert.equal(await started.ended, 0, started.text);
+  rmSync(link);
+  write(sandbox.dir, 'framework', 'JSON.parse(process.env.HATCHERY_DAEMON);');
+  const { code: exit, stdout, stderr } = await sandbox.run(['restart', dir]);
+  assert.match(stdout, /framework is of an older version, taking .*framework\.js\n/);
+  assert.equal(exit, 0, stderr);
+  assert.equal(stderr, '');
+});
+
 test('log files: a directory that is gone is made, a place that cannot be written is told before the stop', async (t) => {
   const sandbox = new Sandbox(t);
   const dir = sandbox.app();

@@ -42,7 +42,7 @@ test('files of Node\'s flags, each way to write them, and one that may be missin
   const second = path.join(dir, 'second');
   writeFileSync(second, 'HE_FILE=2\nHE_BOTH=2\n');
   const flags = ['--max-old-space-size=100', `--env-file=${file}`, '--env-file', second, `--env-file-if-exists=${dir}/absent`];
-  void new Environment([], flags);
+  void new Environment([], undefined, flags);
   assert.deepEqual([process.env.HE_FILE, process.env.HE_BOTH], ['2', '2'], 'the later one wins');
   assert.throws(() => new Environment([`${dir}/absent`]), { code: 'ERR_CLUSTER_CONFIG', message: /--env-file: cannot read .*absent/ });
 });
@@ -51,4 +51,23 @@ test('differences are told by name, in which way, npm\'s as one, and never with 
   assert.equal(differences({ A: '1', PWD: '/a' }, { A: '1', PWD: '/b', SHLVL: '2' }), null);
   const before = { A: 'x', B: 'x', npm_config_cache: 'x', npm_command: 'x' };
   assert.equal(differences(before, { A: 'secret', 'C\n[31m': 'secret' }), 'changed A; new "C\\n[31m"; gone B, 2 of npm\'s (npm_*)');
+});
+
+test('NODE_ENV: what was given, then what a file says, then what the mode has', () => {
+  const { NODE_ENV } = process.env;
+  try {
+    process.env.NODE_ENV = '';
+    writeFileSync(file, 'NODE_ENV=staging\n');
+    const environment = new Environment([file], 'start');
+    assert.equal(process.env.NODE_ENV, 'staging');
+    assert.deepEqual(environment.next({ NODE_ENV: 'test' }).change.NODE_ENV, 'test');
+    writeFileSync(file, '');
+    assert.deepEqual(environment.next().change, { NODE_ENV: 'production' });
+    delete process.env.NODE_ENV;
+    void new Environment([], 'dev');
+    assert.equal(process.env.NODE_ENV, 'development');
+  } finally {
+    if (NODE_ENV === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = NODE_ENV;
+  }
 });

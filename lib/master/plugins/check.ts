@@ -28,12 +28,28 @@ export async function checkPlugins(
   { config, pluginObjects, target, provenance }: LoadedConfig, before: Config, limit: number,
 ): Promise<void> {
   const where = whereIn({ provenance });
-  for (const [key, value] of Object.entries(config.plugins)) {
-    const object = pluginObjects[key];
-    if (value === false || (!object && sameValue(value, before.plugins[key]))) continue;
-    const plugin = object ?? await importPlugin(key, target.realDir, where);
-    await checked({ key, value: plugin, options: value === true ? undefined : value }, limit, where);
+  const on = Object.entries(config.plugins).filter(([, value]) => value !== false);
+  const isNew = ([key, value]: [string, unknown]) => Object.hasOwn(pluginObjects, key) || !sameValue(value, before.plugins[key]);
+  // Of those that come from elsewhere only a look tells the names, which a new one may have as well.
+  const others = on.some((entry) => isNew(entry) && !isBuiltIn(entry[0]));
+  const names = new Map<string, string>();
+  for (const [key, value] of on) {
+    const ours = isBuiltIn(key);
+    if (!isNew([key, value]) && (ours || !others)) continue;
+    const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
+    const found = await checked({ key, value: plugin, options: value === true ? undefined : value }, limit, where);
+    await enter(names, found, ours, where);
   }
+}
+
+/** A name belongs to one plugin: taps, faults and what plugins share with each other go by it. `names`: with their places. */
+export async function enter(names: Map<string, string>, { key, plugin: { name } }: Found, ours: boolean, where: Where): Promise<void> {
+  const place = await where(key);
+  const refused = (what: string) => new ClusterError('ERR_CLUSTER_PLUGIN', `${place}: ${what}`);
+  if (!ours && isBuiltIn(name)) throw refused(`a plugin of one's own cannot have the name of the built-in plugin "${name}"`);
+  const first = names.get(name);
+  if (first !== undefined) throw refused(`a second plugin with the name "${name}", which ${first} has: one of them needs another`);
+  names.set(name, place);
 }
 
 /** Names places by where they are written. */

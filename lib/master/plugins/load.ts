@@ -3,7 +3,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { runOwned } from '../../kit/faults.js';
 import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
-import { checked, importPlugin, whereIn, type Found, type Given, type Where } from './check.js';
+import { checked, enter, importPlugin, whereIn, type Given, type Where } from './check.js';
 import { makeFace } from './face.js';
 
 /** Applies the plugins, once, and lets them see the configuration; `framework config` wants no more. */
@@ -44,7 +44,7 @@ async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }
   const { hookTimeout } = core.options;
   const found = await checked(given, hookTimeout, where);
   const { plugin, options } = found;
-  await enter(core, found, ours, where);
+  await enter(core.plugins, found, ours, where);
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its, ours));
   const late = () => new ClusterError('ERR_CLUSTER_HOOK_TIMEOUT', `plugin "${plugin.name}" did not finish apply within ${hookTimeout} ms`);
   try {
@@ -61,14 +61,4 @@ async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }
   } finally {
     close();
   }
-}
-
-/** A name belongs to one plugin: taps, faults and what plugins share with each other go by it. */
-async function enter({ plugins }: Core, { key, plugin: { name } }: Found, ours: boolean, where: Where): Promise<void> {
-  const place = await where(key);
-  const refused = (what: string) => new ClusterError('ERR_CLUSTER_PLUGIN', `${place}: ${what}`);
-  if (!ours && isBuiltIn(name)) throw refused(`a plugin of one's own cannot have the name of the built-in plugin "${name}"`);
-  const first = plugins.get(name);
-  if (first !== undefined) throw refused(`a second plugin with the name "${name}", which ${first} has: one of them needs another`);
-  plugins.set(name, place);
 }
