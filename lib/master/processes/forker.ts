@@ -12,6 +12,7 @@ import type { LogFiles } from '../../kit/log-files.js';
 import { killTree } from '../../kit/processes.js';
 import { withOwnPipes } from '../../node/own-output.js';
 import type { Listeners } from '../connections/listeners.js';
+import type { Room } from '../connections/room.js';
 import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
@@ -28,6 +29,7 @@ export interface ForkerNeeds {
   readonly hooks: Hooks;
   readonly deadlines: Deadlines;
   readonly listeners: Listeners;
+  readonly room: Pick<Room, 'fork'>;
   readonly reaper: Reaper;
   readonly leftovers: Leftovers;
   readonly spares: Spares;
@@ -130,10 +132,10 @@ export class Forker {
 
   /** The mark is none of what a spare has to fit: it is another one each time. */
   #launch(spec: ForkSpec, place: ForkPlace, { loaded: { config } }: Release): Forked {
-    if (config.leaveChildren) return this.#start(spec, place, () => true);
-    const { leftovers } = this.#needs;
+    const { leftovers, room } = this.#needs;
+    if (config.leaveChildren) return room.fork(() => this.#start(spec, place, () => true));
     const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
-    const forked = this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared);
+    const forked = room.fork(() => this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared));
     const { process } = forked;
     process.once('exit', () => leftovers.ended(mark));
     process.once('error', () => { if (process.pid === undefined) leftovers.ended(mark); });
