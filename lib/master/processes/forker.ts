@@ -17,7 +17,7 @@ import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener } from './child.js';
-import type { ForkPlace, Forked } from './forked.js';
+import { checkSpec, type ForkPlace, type Forked } from './forked.js';
 import { holdsPort, inspectArgv } from './inspect.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
@@ -67,7 +67,9 @@ export class Forker {
   async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
     const { hooks, spares } = this.#needs;
     const spec = specOf(role, slot, release);
-    await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
+    const hook = role === 'agent' ? 'beforeForkAgent' : 'beforeForkWorker';
+    await hooks[hook].promise(spec);
+    checkSpec(spec, hook, hooks[hook].taps.map(({ name }) => name));
     listener.starts();
     const place = this.#place(release);
     const boot = this.#boot(role, slot, release, place.root);
