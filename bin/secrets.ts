@@ -1,14 +1,18 @@
+import { isSecret } from '../lib/config/check.js';
+
 /** Stands for what is not shown. */
 const MASK = '***';
 
-/** Names whose value is nobody's business; `key` alone is a file (https.key), or the name of a cookie. */
-const SECRET = /secret|passw|passphrase|passcode|\bpwd\b|token|credential|jwt|dsn|salt|(?:api|private|access|signing|encryption)[-_]?key/i;
-/** The same among variables of an environment, whose names are short. */
-const SECRET_VARIABLE = /(?:^|_)(?:KEY|PASS|PW|PWD|PAT|AUTH|COOKIE|CERT)(?:$|_)/i;
 /** `--db-password=x` among arguments. */
 const ARGUMENT = /^(--?[\w.-]*(?:secret|passw|token|credential|key)[\w.-]*=).+$/is;
 /** `redis://user:password@host`, also in the middle of a text. */
 const IN_URL = /([a-z][\w+.-]*:\/\/[^\s:@/]*):[^\s@/]+@/gi;
+/** `password=x` in a connection string or a query, `Authorization: Bearer x` in a text. */
+const IN_TEXT = /((?:passw(?:or)?d|passphrase|pwd|token|secret|api[-_]?key|authorization)\s*[=:]\s*(?:(?:Bearer|Basic)\s+)?)[^\s&;,'"]+/gi;
+/** What its beginning gives away: Stripe, AWS, Slack, GitHub, GitLab, npm, Google, OpenAI, a JSON web token. */
+const KNOWN = new RegExp(['[sr]k_(?:live|test)_\\w{6,}', '\\b(?:AKIA|ASIA)[A-Z0-9]{12,}', '\\bxox[a-z]-[\\w-]{6,}', '\\bgh[opsur]_\\w{6,}',
+  '\\bgithub_pat_\\w{6,}', '\\bglpat-[\\w-]{6,}', '\\bnpm_\\w{20,}', '\\bAIza[\\w-]{20,}', '\\bsk-[\\w-]{16,}',
+  '\\beyJ[\\w-]+\\.[\\w-]+\\.[\\w-]*', '(?<=hooks\\.slack\\.com/services/)\\S+'].join('|'), 'g');
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
 /**
@@ -23,11 +27,8 @@ export function masked(value: unknown, path: readonly (string | number)[] = []):
   if (typeof value !== 'string' && typeof value !== 'number') return value;
   // The name of a plugin may be a path, and is no name of a value.
   const names = path[0] === 'plugins' ? path.slice(2) : path;
-  if (names.some((key) => isSecret(key, path[0] === 'env'))) return MASK;
+  if (isSecret(names, path[0] === 'env')) return MASK;
   if (typeof value === 'number') return value;
   if (PRIVATE_KEY.test(value)) return MASK;
-  return value.replace(ARGUMENT, `$1${MASK}`).replace(IN_URL, `$1:${MASK}@`);
+  return value.replace(ARGUMENT, `$1${MASK}`).replace(IN_URL, `$1:${MASK}@`).replace(IN_TEXT, `$1${MASK}`).replace(KNOWN, MASK);
 }
-
-const isSecret = (key: string | number, isVariable: boolean): boolean =>
-  typeof key === 'string' && (SECRET.test(key) || (isVariable && SECRET_VARIABLE.test(key)));

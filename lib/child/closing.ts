@@ -33,6 +33,18 @@ export async function closeDown(runtime: ChildRuntime, signals: Signals, { reaso
   runtime.abort.abort(reason);
   if (reason === 'masterGone') endAt(deadline, code);
   if (runtime.ready) await runtime.hooks.beforeClose.call(runtime.closing);
+  await runClosers(runtime);
+  // The app's handlers exit, as a rule, where they stand.
+  await lastLines(runtime);
+  if (runtime.ready) {
+    runtime.waiting.tasks.add('the signal handlers of the app');
+    await signals.release(runtime);
+  }
+  await lastLines(runtime);
+  return farewell(code);
+}
+
+async function runClosers(runtime: ChildRuntime): Promise<void> {
   for (const { fn, name } of runtime.closers.splice(0).reverse()) {
     runtime.waiting.tasks.add(name);
     tell(runtime);
@@ -43,14 +55,18 @@ export async function closeDown(runtime: ChildRuntime, signals: Signals, { reaso
     }
     runtime.waiting.tasks.delete(name);
   }
-  // The app's handlers exit, as a rule, where they stand.
-  await lastLines(runtime);
-  if (runtime.ready) {
-    runtime.waiting.tasks.add('the signal handlers of the app');
-    await signals.release(runtime);
-  }
-  await lastLines(runtime);
-  return farewell(code);
+}
+
+/** Milliseconds that the `onClose` functions of a process have that did not start: others wait for its end. */
+const AFTER_FAILURE = 5_000;
+
+/** The end of a process that has failed to start: it may have told others already that it is there. */
+export async function closeFailed(runtime: ChildRuntime): Promise<never> {
+  const timeout = Math.min(runtime.boot.timeout, AFTER_FAILURE);
+  runtime.closing ??= { reason: 'abort', timeout, deadline: performance.now() + timeout };
+  runtime.abort.abort('abort');
+  if (runtime.closers.length > 0) await atMost(timeout, runClosers(runtime));
+  return end(1);
 }
 
 /** What a closing child waits for is shown by `stop` and `status`. */

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { wire } from '../kit/errors.js';
 import { listenErrorInWords } from '../kit/sockets.js';
 import { whenMade } from '../node/process.js';
-import { end } from './closing.js';
+import { closeFailed } from './closing.js';
 import { isTypeScript, stripsTypes } from './load.js';
 import type { ChildRuntime } from './runtime.js';
 
@@ -55,7 +55,7 @@ export function keepLastWords(runtime: ChildRuntime): LastWords {
     if (failed) return;
     failed = true;
     if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
-    void end(1);
+    void closeFailed(runtime);
   };
   // Where the app listens for uncaught exceptions itself, it decides, as in a plain process.
   const uncaught = (error: unknown) => (isLeftToApp() ? tell(error) : fail(error));

@@ -37,6 +37,23 @@ export function schemaAt(schema: v.GenericSchema, path: Path): v.GenericSchema |
   return here;
 }
 
+/** Names whose value is nobody's business; `key` alone is a file (https.key), or the name of a cookie. */
+const SECRET = new RegExp('secret|passw|passphrase|passcode|\\bpwd\\b|token|credential|authorization|jwt|dsn|salt|signing|encryption'
+  + '|(?:api|private|access)[-_]?keys?', 'i');
+/** The same among variables of an environment, whose names are short. */
+const SECRET_VARIABLE = /(?:^|_)(?:KEYS?|PASS|PW|PWD|PAT|AUTH|COOKIE|CERT|SK|PRIVATE)(?:$|_)|PGPASS/i;
+
+/** Whether what stands there is not to be shown. */
+export const isSecret = (path: Path, isVariable = path[0] === 'env'): boolean => path.some((key) =>
+  typeof key === 'string' && (SECRET.test(key) || (isVariable && SECRET_VARIABLE.test(key))));
+
+/** A value in a message; of a secret what kind it is. */
+const shown = (path: Path, value: unknown): string => {
+  const named = path[0] === 'plugins' ? path.slice(2) : path;
+  if (!isSecret(named, path[0] === 'env') || value === undefined || value === null) return show(value);
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+};
+
 interface Mistake {
   path: Path;
   text: string;
@@ -46,7 +63,7 @@ interface Mistake {
 function shapeMistakes(schema: Schema, value: unknown, path: Path): Mistake[] {
   const { type, entries, value: inner, message } = core(schema) as Schema & { message?: string };
   if (type !== 'strict_object' && type !== 'record') return [];
-  if (Array.isArray(value)) return [{ path, text: `expected ${message ?? 'an object'}, found ${show(value)}` }];
+  if (Array.isArray(value)) return [{ path, text: `expected ${message ?? 'an object'}, found ${shown(path, value)}` }];
   if (!isObject(value)) return [];
   return Object.entries(value).flatMap(([key, child]) => {
     const known = entries ? (Object.hasOwn(entries, key) ? entries[key] : undefined) : inner;
@@ -68,7 +85,7 @@ function mistakes(schema: v.GenericSchema, value: unknown): Mistake[] {
     if (seen.has(name) || (issue.type === 'strict_object' && issue.expected === 'never')) continue;
     seen.add(name);
     const meant = issue.type === 'picklist' && typeof issue.input === 'string' ? nearest(issue.input, choices(schema, path)) : undefined;
-    found.push({ path, text: `expected ${issue.message}, found ${show(issue.input)}${meant ? `, did you mean "${meant}"?` : ''}` });
+    found.push({ path, text: `expected ${issue.message}, found ${shown(path, issue.input)}${meant ? `, did you mean "${meant}"?` : ''}` });
   }
   return found;
 }

@@ -151,16 +151,21 @@ let limit: number | undefined;
  */
 export function descriptorLimit(used: number): number {
   if (limit !== undefined) return limit;
-  if (process.platform === 'linux') return limit = limitFromProc();
+  if (process.platform === 'linux') return limitFromProc(used);
   return used < ASK_AT ? Infinity : limit = limitFromReport();
 }
 
-function limitFromProc(): number {
+/** No descriptor is left, in this process or in the system. */
+export const isShort = (error: unknown): boolean => ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+
+function limitFromProc(used: number): number {
   try {
     const text = readFileSync('/proc/self/limits', 'latin1');
-    return Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? Infinity);
-  } catch {
-    return Infinity;
+    return limit = Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? Infinity);
+  } catch (error) {
+    // It is reached: not even this can be opened. To be asked again.
+    if (isShort(error)) return used + 1;
+    return limit = Infinity;
   }
 }
 

@@ -59,7 +59,8 @@ export function listenErrorInWords(said: string): string | undefined {
   const [, code = '', where = ''] = /^(?:listen|bind) (E[A-Z]+)\b.*?(\S+)$/.exec(said) ?? [];
   const port = /:(\d+)$/.exec(where)?.[1];
   const words = WORDS[code]?.(port === undefined ? where : `port ${port}`, where);
-  return words && `${words} (${said})`;
+  // Node writes null for all addresses.
+  return words && `${words} (${said.replace(/ null:(?=\d+$)/, ' port ')})`;
 }
 
 /** An address as a person would type it. */

@@ -9,7 +9,7 @@ import type { CloseReason } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { isObject, misuse } from '../kit/misuse.js';
-import { aFunction, bootstrapOptions, closeOptions, ownChild } from './checked-calls.js';
+import { aFunction, bootstrapOptions, closeOptions, ownChild, reloadOptions } from './checked-calls.js';
 import { createCore, type BootstrapOptions, type Core } from './core.js';
 import { orderReload, reload, type ReloadOptions } from './operations/reload.js';
 import { restart, type RestartOptions } from './operations/restart.js';
@@ -161,16 +161,16 @@ export class Bootstrap implements Controllable {
    * Replaces all workers without a lost request, then the agent. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING,
    * _RELOAD_VETOED, _RELOAD_ABORTED, _CONFIG
    */
-  reload(reason: string, options?: ReloadOptions): Promise<ReloadResult> {
-    return reload(this.#core, reason, options);
+  async reload(reason: string, options?: ReloadOptions): Promise<ReloadResult> {
+    return reload(this.#core, reason, reloadOptions('reload', reason, options));
   }
 
   /**
    * As a reload, but the old ones go first: for development.
    * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING
    */
-  restart(reason: string, options?: RestartOptions): Promise<ReloadResult> {
-    return restart(this.#core, reason, options);
+  async restart(reason: string, options?: RestartOptions): Promise<ReloadResult> {
+    return restart(this.#core, reason, reloadOptions('restart', reason, options));
   }
 
   /** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */

@@ -38,6 +38,24 @@ export function closeOptions(options: CloseOptions = {}): CloseOptions {
   return options;
 }
 
+/** What `reload` and `restart` are given. @throws ClusterError ERR_CLUSTER_USAGE */
+export function reloadOptions<Options extends object>(call: string, reason: string, options: Options | undefined): Options | undefined {
+  if (typeof reason !== 'string') throw refused(call, 'a text as the reason', reason);
+  if (options === undefined) return options;
+  if (!isObject(options)) throw refused(call, 'an object of options', options);
+  const { agent, queue, env } = options as { agent?: unknown; queue?: unknown; env?: unknown };
+  for (const [name, value] of [['agent', agent], ['queue', queue]] as const) {
+    if (value !== undefined && typeof value !== 'boolean') throw refused(call, `true or false as \`${name}\``, value);
+  }
+  if (env === undefined) return options;
+  if (!isObject(env)) throw refused(call, 'an object of variables as `env`', env);
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || (typeof value === 'string' && !value.includes('\0'))) continue;
+    throw refused(call, `a text without NUL as env.${name}`, value);
+  }
+  return options;
+}
+
 type Field = [expected: string, fits: (value: unknown) => boolean];
 
 /** setTimeout's limit, ms: it makes 1 ms of more, and of what is no number. */

@@ -134,6 +134,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const routing = new Routing((error) => faults.told(error), (): number => workers.slots.length);
   const releases = new Releases(loaded, hooks, options.reloadConfig, options.environment);
   const served = new ServedBefore({ logger, releases });
+  const room = new Room((): number => workers.slots.length, logger);
   const base = {
     options,
     version: ownVersion(),
@@ -155,7 +156,8 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     routes: new Routes(),
     inheritedSockets: {},
     routing,
-    listeners: new Listeners(config.startTimeout, routing, new Room(() => workers.slots.length, logger), faults),
+    room,
+    listeners: new Listeners(config.startTimeout, routing, room, faults),
     spares: new Spares(faults),
     reaper,
     leftovers: new Leftovers(logger),

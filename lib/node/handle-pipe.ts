@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -125,10 +125,11 @@ export async function pipePair(): Promise<PipePair | null> {
 
 export function connected(): Promise<PipePair> {
   const { Pipe, PipeConnectWrap, constants } = natives();
-  const dir = passingDir();
   const server = new Pipe(constants.SERVER);
   const ours = new Pipe(constants.IPC);
+  let dir: string | undefined;
   try {
+    dir = passingDir();
     const file = path.join(dir, 's');
     const failed = server.bind(file) || server.listen(1) || ours.connect(new PipeConnectWrap(), file);
     if (failed) throw new Error(`error ${failed}`);
@@ -137,7 +138,7 @@ export function connected(): Promise<PipePair> {
     ours.close();
     throw error;
   } finally {
-    remove(dir);
+    if (dir !== undefined) remove(dir);
   }
   return new Promise((resolve, reject) => {
     server.onconnection = (error, theirs) => {
@@ -162,12 +163,14 @@ function passingDir(): string {
   throw reason;
 }
 
-/** What stays of it is an empty directory; the pair would be lost with its descriptors. */
+/** Without looking into it, for which no descriptor may be left. */
 function remove(dir: string): void {
-  try {
-    rmSync(dir, { recursive: true, force: true });
-  } catch {
-    // No descriptor is left to look into it, say.
+  for (const gone of [() => unlinkSync(path.join(dir, 's')), () => rmdirSync(dir)]) {
+    try {
+      gone();
+    } catch {
+      // It was never made, or somebody has taken it away.
+    }
   }
 }
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
-import { node } from '../helpers/cluster.js';
+import { masked } from '../../bin/secrets.js';
+import { node, run } from '../helpers/cluster.js';
+import { ownApp } from '../helpers/own-app.js';
 import { Sandbox, SERVER } from './sandbox.js';
 
 test('config prints each value and where it comes from', async (t) => {
@@ -111,4 +113,25 @@ test('config masks what looks like a secret, by its name or by what is in it; --
     for (const secret of secrets) assert.ok(whole.includes(secret), secret);
     assert.ok(!whole.includes('***'));
   }
+});
+
+test('a wrong value of what is masked is not told either', async (t) => {
+  const { dir } = ownApp(t, {
+    'package.json': { name: 'told' }, 'server.js': '', '.clusterrc.json': { env: { PASSWORD: ['hunter1'], API_TOKEN: { a: 'hunter2' } } },
+  });
+  const { code, stderr } = await run(['config', dir]);
+  assert.equal(code, 2);
+  assert.doesNotMatch(stderr, /hunter/);
+  assert.match(stderr, /env\.PASSWORD: expected a text, found a list/);
+});
+
+test('secrets by further names, and in the middle of texts, are masked', () => {
+  const env = {
+    SESSION_KEYS: 'hunter', PGPASS: 'hunter', AUTHORIZATION: 'hunter', SIGNING: 'hunter', ENCRYPTION: 'hunter',
+    A: 'Server=x;password=hunter;Port=1', B: 'http://x/?token=hunter&y=1', C: 'sk_live_hunterhunter', D: 'AKIAHUNTERHUNTERHUN',
+    E: 'xoxb-hunter-hunter', F: 'https://hooks.slack.com/services/T0/B0/hunter',
+  };
+  const shown = masked({ env, headers: { authorization: 'hunter' } });
+  assert.doesNotMatch(JSON.stringify(shown), /hunter/i);
+  assert.match(JSON.stringify(shown), /Server=x;password=\*\*\*;Port=1.*token=\*\*\*&y=1/);
 });

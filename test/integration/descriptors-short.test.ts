@@ -91,3 +91,32 @@ test('clients that wait and then vanish leave nothing behind, and it accepts aga
   for (let n = 0; n < 20; n++) assert.equal((await get(cluster.url)).status, 200);
   assert.equal((await cluster.stop()).code, 0);
 });
+
+test('a few clients at a limit that leaves hardly a fork: the only worker comes again, whatever waits', { skip }, async (t) => {
+  const app = ownApp(t, {
+    'package.json': { name: 'narrow' },
+    'server.js': `const http = require('http');
+http.createServer((q, s) => { if (q.url === '/die') process.exit(3); s.end('ok'); }).listen(process.env.PORT);`,
+  });
+  const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'], descriptors: 36 });
+  // One that keeps coming, as clients that try again do.
+  let ended = false;
+  const steady = Array.from({ length: 14 }, async () => {
+    while (!ended) {
+      const one = client(cluster.port);
+      one.socket.setTimeout(2_000, () => one.socket.destroy());
+      await one.answered;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+  t.after(() => { ended = true; });
+  for (let round = 0; round < 3; round++) {
+    const from = cluster.output.length;
+    process.kill(cluster.workerPids()[0]!, 'SIGKILL');
+    await cluster.waitFor(/slot 0\) started/, 10_000, from);
+  }
+  ended = true;
+  await Promise.all(steady);
+  assert.equal((await get(cluster.url)).status, 200);
+  assert.equal((await cluster.stop()).code, 0);
+});

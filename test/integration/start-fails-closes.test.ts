@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fixture, startCluster } from '../helpers/cluster.js';
+import { ownApp } from '../helpers/own-app.js';
 import { withConfig } from '../helpers/with-config.js';
 
 const start = (t: Parameters<typeof startCluster>[0], config: object, env = {}) => startCluster(t, fixture('start-fails'), {
@@ -24,5 +25,23 @@ test('within agentTimeout, whatever hangs', async (t) => {
   assert.equal((await cluster.ended()).code, 1);
   assert.ok(performance.now() - began < 3_000);
   assert.doesNotMatch(cluster.output, /agent is closed/);
+  await cluster.assertNothingLeft();
+});
+
+test('so does the one that fails, and those that are on their way', async (t) => {
+  const { dir } = ownApp(t, {
+    'package.json': { name: 'unready' },
+    'server.js': `module.exports = async ({ slot, onClose }) => {
+  onClose(() => console.log('slot ' + slot + ' closes'));
+  if (slot > 0) await new Promise(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  throw new Error('not today');
+};`,
+  });
+  const cluster = await startCluster(t, dir, { ready: false, flags: ['-w', '2'] });
+  assert.equal((await cluster.ended()).code, 1);
+  assert.match(cluster.output, /not today/);
+  assert.match(cluster.output, /slot 0 closes/);
+  assert.match(cluster.output, /slot 1 closes/);
   await cluster.assertNothingLeft();
 });

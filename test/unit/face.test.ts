@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { scale } from '../../lib/master/operations/scale.js';
+import { reloadOptions } from '../../lib/master/checked-calls.js';
+import { Routes } from '../../lib/master/plugins/routes.js';
 import type { Hooks } from '../../lib/api/hooks.js';
 import type { Master } from '../../lib/api/plugin.js';
 import type { Plugin } from '../../lib/api/plugin.js';
@@ -239,4 +242,31 @@ test('what cannot be meant is refused where it is given, with a code', async (t)
     await assert.rejects(master.holdSocket(file as never, mode as never), plugin);
   }
   await assert.rejects(master.holdSocket('/proc/nowhere/s', 0o600), { code: 'ERR_CLUSTER_START', message: /plugin "mine", holdSocket/ });
+});
+
+test('a route that no request can reach is refused, whatever it hides', () => {
+  const routes = new Routes();
+  const route = (at: string) => ({ method: 'GET' as const, path: at, open: false, handler: () => ({ status: 200, body: {} }) });
+  for (const at of ['/a/../stop', '/..', '//evil', '/%61', '/./x', '/%2e%2e/stop', '/%']) {
+    assert.throws(() => routes.add('odd', route(at)), {
+      code: 'ERR_CLUSTER_PLUGIN', message: /plugin "odd", route: .* no request ever has it/,
+    }, at);
+  }
+  for (const at of ['/mine', '/a/b.c', '/a%20b', '/%C3%A4', '/x:y@z']) routes.add('fine', route(at));
+  assert.equal(routes.list.length, 5);
+});
+
+test('what reload and scale cannot mean is refused in one line', async (t) => {
+  const { core } = await running(t);
+  for (const [given, message] of [
+    [['x', { env: null }], 'reload: expected an object of variables as `env`, found null'],
+    [['x', { env: { A: 1 } }], 'reload: expected a text without NUL as env.A, found 1'],
+    [[Symbol('s')], 'reload: expected a text as the reason, found Symbol(s)'],
+    [['x', { agent: 'yes' }], 'reload: expected true or false as `agent`, found "yes"'],
+  ] as const) {
+    assert.throws(() => reloadOptions('reload', given[0] as string, given[1]), { code: 'ERR_CLUSTER_USAGE', message });
+  }
+  for (const change of [-1, [2], 1.5, NaN, null, Symbol('s')]) {
+    await assert.rejects(scale(core, change as number), { code: 'ERR_CLUSTER_USAGE', message: /^scale: expected a whole number/ });
+  }
 });

@@ -196,3 +196,31 @@ test('a gate that fails is no reason not to drain', async (t) => {
   assert.equal(seen.outcome.state, 'done');
   assert.match(errors.join(), /"broken" failed in hook beforeDrain: not now/);
 });
+
+for (const [what, spoil, said] of [
+  ['no list of arguments', { execArgv: 7 }, 'expected a list of texts as execArgv, found 7'],
+  ['a NUL in an argument', { execArgv: ['a\0'] }, 'expected a text without NUL as execArgv[0], found "a\\u0000"'],
+  ['a symbol as a variable', { env: { A: Symbol('s') } }, 'expected a text without NUL as env.A, found Symbol(s)'],
+  ['no variables', { env: null }, 'expected an object as env, found null'],
+] as const) {
+  test(`a tap that makes ${what} of a fork is named, and the fork is tried again`, async (t) => {
+    const { core, forks, errors } = await running(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let spoils = true;
+    core.hooks.beforeForkWorker.tap('odd', (spec) => { if (spoils) Object.assign(spec, spoil); });
+    forks.in(0).exits(1);
+    for (let n = 0; n < 3; n++) {
+      await turns();
+      t.mock.timers.tick(1_000);
+    }
+    await turns();
+    assert.equal(forks.of(0).length, 1);
+    assert.ok(errors.length > 0);
+    await assert.rejects(core.workers.slots[0]!.start(core.releases.current),
+      { code: 'ERR_CLUSTER_HOOK', message: `hook beforeForkWorker (plugin "odd"): ${said}` });
+    spoils = false;
+    t.mock.timers.tick(20_000);
+    await turns();
+    assert.equal(forks.of(0).length, 2);
+  });
+}

@@ -52,10 +52,10 @@ const IDLE = 5_000;
 const LOOK = 1_000;
 
 /**
- * One listening address: takes its connections in the master and hands each to a worker, as node:cluster's round-robin
- * does (see Handover). Ours, because Node's loses connections: what a worker had
- * not acknowledged when it died hangs for ever, and what waits when the last worker leaves is cut (docs/decisions/node-facts.md, 6). And
- * because a plugin may choose the slot: each slot has its own queue, so one that is blocked or gone delays no other.
+ * One listening address: takes its connections in the master and hands each to a worker, as node:cluster's round-robin does (see
+ * Handover). Ours, because Node's loses connections: what a worker had not acknowledged when it died hangs for ever, and what waits
+ * when the last worker leaves is cut (docs/decisions/node-facts.md, 6). And because a plugin may choose the slot: each slot has its own
+ * queue, so one that is blocked or gone delays no other.
  */
 export class Acceptor {
   readonly #socket: ListeningSocket;
@@ -68,6 +68,7 @@ export class Acceptor {
   readonly #preparing = new Set<RawHandle>();
   readonly #options: AcceptorOptions;
   readonly #created = performance.now();
+  readonly #leaveRoom: () => void;
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(handle: RawHandle, options: AcceptorOptions) {
@@ -75,24 +76,21 @@ export class Acceptor {
     this.#socket = new ListeningSocket(handle, options.faults.guard('connection', (error: number, client?: RawHandle) => {
       if (!error && client) this.accept(client);
     }), options);
+    this.#leaveRoom = options.room.enter(this);
     handle.close = () => {
       if (!this.#options.held()) this.close();
     };
   }
 
   /** What node:cluster has of it. */
-  get handle(): RawHandle {
-    return this.#socket.handle;
-  }
+  get handle(): RawHandle { return this.#socket.handle; }
 
   /** See {@link ListeningSocket.replace}. */
   replaceHandle(make: () => RawHandle | null): boolean {
     return this.#socket.replace(make);
   }
 
-  get members(): number {
-    return this.#members.size;
-  }
+  get members(): number { return this.#members.size; }
 
   get waiting(): number {
     let count = this.#shared.length;
@@ -157,10 +155,22 @@ export class Acceptor {
 
   close(): void {
     this.stopListening();
+    this.#leaveRoom();
     for (const client of this.#preparing) client.close();
     this.#preparing.clear();
     for (const queue of this.#queues()) for (const { client } of queue.splice(0)) client.close();
     clearInterval(this.#sweeper);
+  }
+
+  /** Closes up to `count` connections that wait, the last to come first; says how many. */
+  giveUp(count: number): number {
+    const waiting = this.#queues().flat().sort((a, b) => b.since - a.since).map(({ client }) => client);
+    const gone = new Set([...waiting, ...this.#preparing].slice(0, count));
+    for (const queue of this.#queues()) queue.splice(0, Infinity, ...queue.filter(({ client }) => !gone.has(client)));
+    gone.forEach((client) => this.#preparing.delete(client));
+    gone.forEach((client) => client.close());
+    if (this.#socket.paused) this.#look();
+    return gone.size;
   }
 
   /** Finds the slot anew, as it may have been scaled away or have stalled since. `front`: it has waited already. */
@@ -239,7 +249,6 @@ export class Acceptor {
     if (place.members[0] === member) place.stalledSince = null;
   }
 
-
   #wait(queue: Pending[], pending: Pending, front: boolean): void {
     const fallback = this.#members.size > 0 ? null : this.#options.fallback();
     if (fallback) fallback(pending.client, (client) => this.acceptAgain(client, pending.note));
@@ -247,9 +256,13 @@ export class Acceptor {
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);
-      const sweep = this.#options.faults.guard('connections that wait', () => this.#sweep());
-      this.#sweeper ??= setInterval(sweep, Math.min(LOOK, this.#options.routing.patience / 4 + 1));
+      this.#look();
     }
+  }
+
+  #look(): void {
+    const sweep = this.#options.faults.guard('connections that wait', () => this.#sweep());
+    this.#sweeper ??= setInterval(sweep, Math.min(LOOK, this.#options.routing.patience / 4 + 1));
   }
 
   /** Nobody waits for ever: slots that have stalled give their connections away, and those that waited too long are closed. */

@@ -7,6 +7,8 @@ type OnConnection = NonNullable<RawHandle['onconnection']>;
 
 /** So many are in the master before what is needed to stop accepting is got ready. */
 const SOME = 64;
+/** Milliseconds until it is tried again where it could not be had. */
+const AGAIN = 1_000;
 
 /**
  * The socket of a listening address, which can stop accepting and go on: meanwhile those who come wait in the kernel. What
@@ -22,7 +24,8 @@ export class ListeningSocket {
   /** What accepts; null while it is parked. */
   #live: RawHandle | null;
   #place: ParkingPlace | null = null;
-  #prepared = false;
+  /** performance.now() from which on the place is got ready, where it is not. */
+  #prepareAt = 0;
   #listening = true;
   /** With so many or fewer in the master it accepts again. */
   #resumeAt = 0;
@@ -34,6 +37,8 @@ export class ListeningSocket {
     this.#room = room;
     this.#faults = faults;
     handle.onconnection = onconnection;
+    // A burst would leave nothing for it.
+    if (room.small) this.#prepare();
   }
 
   get listening(): boolean {
@@ -83,9 +88,11 @@ export class ListeningSocket {
 
   /** Gets what a pause needs, as it could not be had any more then. */
   #prepare(): void {
-    if (this.#prepared) return;
-    this.#prepared = true;
+    if (performance.now() < this.#prepareAt) return;
+    this.#prepareAt = Infinity;
     this.#faults.watch('a place for a listening socket', ParkingPlace.open().then((place) => {
+      // Descriptors may be short now, and not later.
+      if (!place) this.#prepareAt = performance.now() + AGAIN;
       if (this.#listening) this.#place = place;
       else place?.close();
     }));

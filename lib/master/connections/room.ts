@@ -1,4 +1,5 @@
-import { descriptorLimit } from '../../kit/processes.js';
+import type { ChildProcess } from 'node:child_process';
+import { descriptorLimit, isShort } from '../../kit/processes.js';
 import type { Logger } from '../../kit/logger.js';
 
 /** What a master keeps for other things than connections: files, commands, probes; and for each slot a process that follows. */
@@ -6,6 +7,8 @@ const KEPT = 24;
 const KEPT_A_SLOT = 4;
 /** So few are on their way to workers at any time: they are no crowd. */
 const FEW = 8;
+/** What a process that is started needs in the master, and some to spare: its pipes, and what reads its files. */
+const FORK = 16;
 /** Connections that wait at one address where descriptors are plenty: each is some kilobytes of memory. */
 const MOST_WAITING = 16_384;
 /** Up to so many descriptors connections that come all at once may use them up before anything can be done. */
@@ -16,6 +19,11 @@ const QUIET = 10_000;
 /** `short`: the others wait in the kernel. `none`: where they cannot, they are refused. */
 export type RoomLeft = 'enough' | 'short' | 'none';
 
+/** Who lets connections wait: closes up to so many of them, and says how many. */
+export interface GivesUp {
+  giveUp(count: number): number;
+}
+
 /**
  * How many connections may wait in the master, so that they never take the descriptors that a fork needs, without which they
  * would wait for ever. The kernel gives the lowest free descriptor, so a connection's own tells how many are in use.
@@ -23,6 +31,9 @@ export type RoomLeft = 'enough' | 'short' | 'none';
 export class Room {
   readonly #slots: () => number;
   readonly #logger: Pick<Logger, 'warn'>;
+  readonly #waiting = new Set<GivesUp>();
+  /** The last fork has failed for want of descriptors. */
+  #short = false;
   #quietUntil = -Infinity;
 
   /** `slots`: how many there are now. */
@@ -33,7 +44,7 @@ export class Room {
 
   /** `fd`: of the connection that has just come; `held`: how many the address has in the master. */
   left(fd: number, held: number): RoomLeft {
-    if (held <= FEW) return 'enough';
+    if (held <= (this.#short ? 0 : FEW)) return 'enough';
     const limit = descriptorLimit(fd);
     const kept = Math.min(KEPT + KEPT_A_SLOT * this.#slots(), limit / 2);
     if (fd >= limit - kept / 2 || held >= 2 * MOST_WAITING) return 'none';
@@ -45,12 +56,48 @@ export class Room {
     return descriptorLimit(0) <= SMALL_LIMIT;
   }
 
-  tell(held: number, refused: boolean): void {
+  /** Where connections wait. Returns what ends that. */
+  enter(place: GivesUp): () => void {
+    this.#waiting.add(place);
+    return () => { this.#waiting.delete(place); };
+  }
+
+  /**
+   * Starts a process. Where the last one could not be for want of descriptors, those who came last give theirs up first: without
+   * it all would wait for ever, and a few are enough where there are hardly any (test/integration/descriptors-short.test.ts).
+   */
+  fork<Started extends { process: ChildProcess }>(start: () => Started): Started {
+    if (this.#short) this.#giveUp();
+    const failed = (error: unknown) => { this.#short ||= isShort(error); };
+    try {
+      const started = start();
+      const { process } = started;
+      if (process.pid === undefined) process.once('error', failed);
+      else this.#short = false;
+      return started;
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
+  }
+
+  #giveUp(): void {
+    let closed = 0;
+    for (const place of this.#waiting) closed += place.giveUp(FORK - closed);
+    if (closed > 0) this.#warn(`${closed} connections that waited are closed, the last to come first: no process can be started without `
+      + 'their descriptors');
+  }
+
+  #warn(line: string): void {
     const now = performance.now();
     if (now < this.#quietUntil) return;
     this.#quietUntil = now + QUIET;
+    this.#logger.warn(line);
+  }
+
+  tell(held: number, refused: boolean): void {
     const limit = descriptorLimit(held);
-    this.#logger.warn(`${held} connections wait for a worker, as many as ${limit} descriptors allow: `
+    this.#warn(`${held} connections wait for a worker, as many as ${limit} descriptors allow: `
       + (refused ? 'others are refused' : 'others wait until they are taken'));
   }
 }

@@ -2,6 +2,7 @@ import type { ChildView } from '../../api/child.js';
 import { MOST_WORKERS } from '../../config/schema.js';
 import type { CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
+import { show } from '../../kit/misuse.js';
 import type { Core } from '../core.js';
 
 /** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */
@@ -67,8 +68,10 @@ async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change:
 
 /** @throws ClusterError ERR_CLUSTER_USAGE */
 function assertNumber(change: number | string): void {
-  const text = String(change);
-  if (!/^[+-]?\d+$/.test(text)) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected a whole number, +N or -N, found "${text}"`);
+  const fits = typeof change === 'number' ? Number.isSafeInteger(change) && change >= 0
+    : typeof change === 'string' && /^[+-]?\d+$/.test(change);
+  if (fits) return;
+  throw new ClusterError('ERR_CLUSTER_USAGE', `scale: expected a whole number from 0 up, "+N" or "-N", found ${show(change)}`);
 }
 
 /**

@@ -28,13 +28,8 @@ export function close(core: Core, reason: string, { force = false, code = 0, wit
   return core.life.closed ??= closeNow(core, reason, code);
 }
 
-/**
- * A start that has failed: who is up already runs its `onClose` functions, as it may have told others that it is there; who is
- * not is killed.
- */
+/** A start that has failed: who is up, or about to be, runs its `onClose` functions, as it may have told others that it is there. */
 export function closeFailedStart(core: Core): Promise<number> {
-  const unready = [...core.workers.children(), ...core.agent.children()].filter((child) => child.readyAt === null);
-  for (const child of unready) void child.kill('abort');
   return close(core, 'start failed', { code: 1, within: core.deadlines.agent });
 }
 

@@ -7,7 +7,7 @@ import { isObject, show } from '../../kit/misuse.js';
 import { onLine } from '../terminal.js';
 import { formatAddress } from '../../kit/sockets.js';
 import { HeldSocket } from '../connections/held-socket.js';
-import { aFunction, closeOptions, ownChild } from '../checked-calls.js';
+import { aFunction, closeOptions, ownChild, reloadOptions } from '../checked-calls.js';
 import type { Core } from '../core.js';
 import { reload } from '../operations/reload.js';
 import { restart } from '../operations/restart.js';
@@ -60,7 +60,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     origin: (...path) => originOf(releases.current.loaded.provenance, path),
     children: () => [...agent.children(), ...workers.children()],
     status: () => status(core),
-    reload: (reason, options) => reload(core, reason, options),
+    reload: async (reason, options) => reload(core, reason, reloadOptions('reload', reason, options)),
     restart: (reason, options) => restart(core, reason, options),
     scale: (change) => scale(core, change),
     close: async (reason, options) => close(core, reason, closeOptions(options)),

@@ -28,11 +28,27 @@ export class Routes {
   }
 }
 
+/** Whether a request for it comes as it is written: no dots that are resolved, no second host, no letters in disguise. */
+function isReached(path: string): boolean {
+  if (path.startsWith('//') || !URL.canParse(path, 'http://host')) return false;
+  const { pathname } = new URL(path, 'http://host');
+  return pathname === path && !/%(?![\dA-F]{2})/.test(path) && encodeURI(decoded(path)) === path;
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURI(path);
+  } catch {
+    return '';
+  }
+}
+
 function faultOf(route: unknown): string | undefined {
   if (!isObject(route)) return `expected { method, path, open, handler }, found ${show(route)}`;
   const { method, path, open, handler } = route;
   if (!METHODS.includes(method)) return `expected "GET" or "POST" as the method, found ${show(method)}`;
   if (typeof path !== 'string' || !/^\/[\w\-.~%!$&'()*+,;=:@/]*$/.test(path)) return `expected a path such as "/mine", found ${show(path)}`;
+  if (!isReached(path)) return `expected a path as clients send it, found ${show(path)}: no request ever has it`;
   if (typeof open !== 'boolean') return `${path}: expected true or false as \`open\`, found ${show(open)}`;
   if (typeof handler !== 'function') return `${path}: expected a function as the handler, found ${show(handler)}`;
   return undefined;

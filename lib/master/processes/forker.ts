@@ -12,11 +12,12 @@ import type { LogFiles } from '../../kit/log-files.js';
 import { killTree } from '../../kit/processes.js';
 import { withOwnPipes } from '../../node/own-output.js';
 import type { Listeners } from '../connections/listeners.js';
+import type { Room } from '../connections/room.js';
 import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener } from './child.js';
-import type { ForkPlace, Forked } from './forked.js';
+import { checkSpec, type ForkPlace, type Forked } from './forked.js';
 import { holdsPort, inspectArgv } from './inspect.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
@@ -28,6 +29,7 @@ export interface ForkerNeeds {
   readonly hooks: Hooks;
   readonly deadlines: Deadlines;
   readonly listeners: Listeners;
+  readonly room: Pick<Room, 'fork'>;
   readonly reaper: Reaper;
   readonly leftovers: Leftovers;
   readonly spares: Spares;
@@ -65,7 +67,9 @@ export class Forker {
   async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
     const { hooks, spares } = this.#needs;
     const spec = specOf(role, slot, release);
-    await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
+    const hook = role === 'agent' ? 'beforeForkAgent' : 'beforeForkWorker';
+    await hooks[hook].promise(spec);
+    checkSpec(spec, hook, hooks[hook].taps.map(({ name }) => name));
     listener.starts();
     const place = this.#place(release);
     const boot = this.#boot(role, slot, release, place.root);
@@ -130,10 +134,10 @@ export class Forker {
 
   /** The mark is none of what a spare has to fit: it is another one each time. */
   #launch(spec: ForkSpec, place: ForkPlace, { loaded: { config } }: Release): Forked {
-    if (config.leaveChildren) return this.#start(spec, place, () => true);
-    const { leftovers } = this.#needs;
+    const { leftovers, room } = this.#needs;
+    if (config.leaveChildren) return room.fork(() => this.#start(spec, place, () => true));
     const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
-    const forked = this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared);
+    const forked = room.fork(() => this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared));
     const { process } = forked;
     process.once('exit', () => leftovers.ended(mark));
     process.once('error', () => { if (process.pid === undefined) leftovers.ended(mark); });
