@@ -59,6 +59,11 @@ export class Outlet {
     return this.#why !== 'EAGAIN' || this.#recovered();
   }
 
+  /** Since when nobody reads, ms of `performance.now()`; of one that is not {@link settled}. */
+  get stalledSince(): number {
+    return this.#since;
+  }
+
   close(): void {
     this.#look(false);
     this.#way?.close();
@@ -155,11 +160,20 @@ export function outletOf(fd: number): Outlet {
   return outlet;
 }
 
-/** Before the process ends, in time (ms): the rest of a line, and how many were dropped. */
-export async function outletsSettled(limit: number): Promise<void> {
-  const until = performance.now() + limit;
+/** What a reader gets who read until the end began and then fell behind, ms from there on: as long as children wait for him. */
+const SLOW = 6_000;
+/** What one gets who had stalled before, ms: the end says how many lines he has not got. */
+const STALLED = 300;
+
+/**
+ * Before the process ends: the rest of a line, and how many were dropped. `began`: when the end began (`performance.now()`).
+ * Nobody waits for who had stalled by then, nor when it hurries (test/integration/last-lines.test.ts).
+ */
+export async function outletsSettled(began: number, hurries: () => boolean): Promise<void> {
+  const now = performance.now();
   for (const { outlet } of outlets.values()) {
-    while (!outlet.settled && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, LOOK));
+    const until = (): number => outlet.stalledSince < began || hurries() ? now + STALLED : outlet.stalledSince + SLOW;
+    while (!outlet.settled && performance.now() < until()) await new Promise((resolve) => setTimeout(resolve, LOOK));
   }
 }
 

@@ -17,6 +17,7 @@ const app = {
   'server.js': `
     if (process.env.BURST === 'boot') { ${burst('line')} throw new Error('no database'); }
     if (process.env.BURST === 'timer') { setTimeout(() => { ${burst('line')} throw new Error('no database'); }, 50); return; }
+    if (process.env.BURST === 'fills') process.on('SIGTERM', () => { ${burst('line')} process.exit(0); });
     if (process.env.BURST === 'handler') process.on('SIGTERM', () => process.exit(0));
     require('node:http').createServer((request, response) => {
       if (request.url === '/pid') return response.end(String(process.pid));
@@ -79,6 +80,16 @@ test('an app whose own signal handler exits at once', { skip }, async (t) => {
   await later();
   assert.equal(await readToEnd(pipe, cluster), 0);
   await assertWhole(pipe);
+});
+
+test('the master\'s own last lines, where a worker has filled the pipe at the end and gone', { skip }, async (t) => {
+  const pipe = new UnreadPipe(t);
+  const cluster = await start(t, pipe, { burst: 'fills' });
+  cluster.signal('SIGTERM');
+  await later();
+  await later();
+  assert.equal(await readToEnd(pipe, cluster), 0);
+  assert.match(pipe.text, /\d+ lines? dropped here: nobody read them for \d+ s/);
 });
 
 test('stdout and stderr, in pipes of their own', { skip }, async (t) => {

@@ -7,9 +7,6 @@ import { outletsSettled } from '../outlet.js';
 /** What the taps of a gate still get when somebody is in a hurry, ms. */
 const GATE_IN_A_HURRY = 1_000;
 
-/** For a reader who has stalled, ms: the end says how many lines it has not got. */
-const LAST_WORDS = 300;
-
 export interface CloseOptions {
   /** Hurries: everything is killed. */
   force?: boolean;
@@ -62,6 +59,10 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   spares.end();
   tasks.close(new ClusterError('ERR_CLUSTER_CLOSING', `the cluster is closing (${reason})`));
   logger.info(`closing (${reason})`);
+  // After a line: a reader who has stalled by now has shown it.
+  const began = performance.now();
+  let hurries = false;
+  void life.hurried.then(() => { hurries = true; });
   for (const slot of [agent, ...workers.slots]) slot.refork.cancel();
   const step = (passed: Promise<unknown>) => passed.catch((error: unknown) => faults.caught(`close (${reason})`, error));
   const killed = step(life.hurried.then(() => kill(core)));
@@ -76,7 +77,7 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   for (const one of undo) faults.run(`close (${reason})`, one);
   life.enter('closed');
   logger.info(`exit with code:${code}`);
-  await outletsSettled(LAST_WORDS);
+  await outletsSettled(began, () => hurries);
   life.end(code);
   return code;
 }
