@@ -24,7 +24,7 @@ export function listenOn(server: Server, handle: RawHandle): void {
  * For a server of node:cluster whose address somebody else listens on already: it has a handle like any other, and nothing
  * comes of it. `named`: as its workers are to see their address.
  */
-export const standInFor = (handle: RawHandle, named: { address: string } | null): RawHandle => ({
+export const standInFor = (handle: RawHandle, named: { address: string; family: string } | null): RawHandle => ({
   close: () => {},
   listen: () => 0,
   getsockname: handle.getsockname && ((out) => {
@@ -44,6 +44,19 @@ export function listenAt(host: string | null, port: number, family: number, flag
   if (!handle.listen?.(BACKLOG)) return handle;
   handle.close();
   return null;
+}
+
+let everywhere: { address: string; family: string } | undefined;
+
+/** How a server sees its own address that was told this host; null: all of them, which is `::` where the host has IPv6. */
+export function seenAs(host: string | null, family: number): { address: string; family: string } {
+  if (host) return { address: host, family: `IPv${family}` };
+  if (!everywhere) {
+    const handle = listenAt('::', 0, 6, 0);
+    handle?.close();
+    everywhere = handle ? { address: '::', family: 'IPv6' } : { address: '0.0.0.0', family: 'IPv4' };
+  }
+  return everywhere;
 }
 
 /** Binds a unix socket without listening on it: whoever listens first makes it so for all that share it. A number is the error. */
@@ -79,7 +92,7 @@ async function probeListenAt(): Promise<string | null> {
   const again = port === undefined ? null : listenAt('127.0.0.1', port, 4, 0);
   if (!again) return '`net._createServerHandle` does not listen on a port that was closed in the same turn';
   const server = net.createServer();
-  listenOn(server, standInFor(again, { address: '0.0.0.0' }));
+  listenOn(server, standInFor(again, seenAs('0.0.0.0', 4)));
   await new Promise((resolve) => server.once('listening', resolve).listen());
   const shown = server.address() as AddressInfo | null;
   again.close();

@@ -81,3 +81,27 @@ for (const [name, code] of Object.entries(apps)) {
     assert.equal((await cluster.stop()).code, 0);
   });
 }
+
+// Each of the three hosts is bound for a while, and none of the first two lets all addresses be.
+const atOnce: Record<string, string> = {
+  'the rest is looked at last': "[own, hold('0.0.0.0', 900), hold('::1', 1_200)]",
+  'the rest is looked at longest by the one with IPv4': "[own, hold('0.0.0.0', 1_200), hold('::1', 900)]",
+  'only one looks, and listens afterwards': "[hold('::1', 300), hold('::1', 300), hold('::1', 300)]",
+};
+
+for (const [name, ways] of Object.entries(atOnce)) {
+  test(`workers look on different hosts at the same time, and listen on all (${name}): that is what is bound and told`, async (t) => {
+    const app = ownApp(t, { 'server.js': `${looking}
+const own = () => setTimeout(() => answer('site').listen(PORT), 300);
+const hold = (host, ms) => () => {
+  const probe = net.createServer().listen(PORT, host, () => setTimeout(() => probe.close(() => answer('site').listen(PORT)), ms));
+};
+${ways}[process.env.CLUSTER_SLOT]();` });
+    const cluster = await startCluster(t, app.dir, { flags: ['-w', '3'] });
+    for (const host of ['127.0.0.1', '[::1]']) assert.equal((await get(`http://${host}:${cluster.port}/`)).text, 'site');
+    assert.deepEqual((await cluster.status()).addresses, [cluster.url]);
+    assert.equal((await cluster.run('reload')).code, 0);
+    assert.deepEqual((await cluster.status()).addresses, [cluster.url]);
+    assert.doesNotMatch(cluster.output, /WARN|ERROR/);
+  });
+}

@@ -45,6 +45,8 @@ export function covers(outer: Place, inner: Place): boolean {
   return (families.length > 0 ? families : [inner.family]).every((family) => wholeFamilies(outer).includes(family));
 }
 
+const isSame = (one: Place, other: Place): boolean => covers(one, other) && covers(other, one);
+
 /** The system lets only one of them listen. */
 export function overlap(one: Place, other: Place): boolean {
   return covers(one, other) || covers(other, one)
@@ -80,6 +82,8 @@ export class HeldAddress {
   /** Takes its connections; null where workers accept by themselves. */
   readonly acceptor: Acceptor | null;
   readonly #open: SharedHandle;
+  /** What the system has not let it listen on: another process has it. */
+  #refused: Place | null = null;
 
   constructor(open: Acceptor | SharedHandle, bound: Place | null) {
     this.acceptor = open instanceof Acceptor ? open : null;
@@ -106,12 +110,14 @@ export class HeldAddress {
     return name;
   }
 
-  /** A worker that listens here under that name has become ready: what comes is its own as well. */
-  join(child: Child, key: string): void {
+  /** A worker that listens here under that name has become ready: what comes is its own as well. `all`: see {@link fit}. */
+  join(child: Child, key: string, all: Iterable<HeldAddress>): void {
     const { bound } = this;
     this.proven = true;
-    this.configured ||= child.addresses.some((one) => one.configured && (bound ? one.port === bound.port : one.path !== undefined));
-    this.fit();
+    // It may have closed it again before it could tell.
+    this.configured ||= (bound !== null && child.listen.path === undefined && bound.port === child.listen.port)
+      || child.addresses.some((one) => one.configured && (bound ? one.port === bound.port : one.path !== undefined));
+    this.fit(all);
     this.acceptor?.join(child, key);
   }
 
@@ -131,21 +137,36 @@ export class HeldAddress {
 
   /**
    * Listens no wider and no narrower than those that are ready have asked for. What is bound for a moment by one that only looks
-   * whether a port is free changes nothing.
+   * whether a port is free changes nothing; where that one has the rest of what is wanted (`::1`, beside 0.0.0.0, of all),
+   * this is to be called again when it is gone. `all` there are; `again`: also if the system has refused it before.
    */
-  fit(): void {
+  fit(all: Iterable<HeldAddress>, again = false): void {
     const { bound, acceptor } = this;
     if (!bound || !acceptor) return;
     const wanted = [...this.names.values()].filter(({ users }) => [...users].some(({ readyAt }) => readyAt !== null))
       .flatMap(({ place }) => place ? [place] : []);
     const widest = wanted.find((one) => wanted.every((other) => covers(one, other)));
-    if (!widest || (covers(widest, bound) && covers(bound, widest))) return;
+    if (!widest || isSame(widest, bound)) return;
+    if (!again && this.#refused && isSame(this.#refused, widest)) return;
+    for (const other of all) if (other !== this && other.bound && overlap(other.bound, widest)) return;
     const open = (place: Place) => listenAt(place.host, place.port, place.family, place.ipv6Only ? 1 : 0);
-    // Another process may have what is wanted beyond what is there.
-    if (acceptor.replaceHandle(() => open(widest) ?? open(bound))) this.bound = widest;
+    const replaced = acceptor.replaceHandle(() => {
+      const handle = open(widest);
+      this.#refused = handle ? null : widest;
+      return handle ?? open(bound);
+    });
+    if (replaced && !this.#refused) this.bound = widest;
   }
 
   close(): void {
     this.#open.close();
   }
+}
+
+/** What of these is open for a place already, under another name: but a worker that listens there itself is told so. */
+export function openFor(place: Place, child: Child, all: Iterable<HeldAddress>): HeldAddress | undefined {
+  const open = [...all].find((one) => one.bound && overlap(one.bound, place));
+  if (!open || open.has(child)) return undefined;
+  // What workers accept from themselves cannot be made wider or narrower any more.
+  return open.acceptor || (open.proven && open.bound && covers(open.bound, place)) ? open : undefined;
 }

@@ -8,11 +8,11 @@ import {
   addressKey, expectedKey, hearInternal, isClusters, markAddress, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
 import { guardErrors } from '../../node/cluster-ends.js';
-import { listenOn, standInFor } from '../../node/listening.js';
+import { listenOn, seenAs, standInFor } from '../../node/listening.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
-import { HeldAddress, covers, overlap, placeOf, placeOfServer, type Place } from './held-address.js';
+import { HeldAddress, openFor, placeOf, placeOfServer, type Place } from './held-address.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
@@ -91,7 +91,7 @@ export class Listeners {
     hearInternal(proc, guard((message, handle) => this.#heard(child, message, handle)), () => { this.#asking = null; });
     seeSent(proc, guard((message) => this.#said(child, message)));
     this.#faults.watch(`worker#${child.slot}: joins`, child.becameReady.then(() => {
-      for (const [key, address] of this.#addresses) if (address.names.get(key)?.users.has(child)) address.join(child, key);
+      for (const [key, address] of this.#addresses) if (address.names.get(key)?.users.has(child)) address.join(child, key, this.#all);
     }));
     const gone = () => { this.leave(child); };
     // At 'disconnect' the channel has been read to its end: an answer that has not come never will. But with a handle on its
@@ -117,7 +117,7 @@ export class Listeners {
   /** Closes addresses that no worker wants any more, once all slots are served, and others as far as nobody does. */
   release(): void {
     for (const address of this.#all) {
-      if (address.used) address.fit();
+      if (address.used) address.fit(this.#all, true);
       else this.#drop(address);
     }
   }
@@ -166,6 +166,8 @@ export class Listeners {
   #drop(address: HeldAddress): void {
     for (const [key, one] of this.#addresses) if (one === address) this.#addresses.delete(key);
     address.close();
+    // It may have stood in the way of what others are to be.
+    if (this.held) for (const other of this.#all) other.fit(this.#all);
   }
 
   /** A worker's message, before node:cluster sees it. */
@@ -217,7 +219,7 @@ export class Listeners {
       if (!address) return;
       this.#addresses.set(key, address);
       address.name(key, query.place).users.add(child);
-      if (child.state === 'ready') address.join(child, key);
+      if (child.state === 'ready') address.join(child, key, this.#all);
     }));
   }
 
@@ -244,15 +246,12 @@ export class Listeners {
     });
   }
 
-  /** What is open for that already, under this name or as another one: but a worker that listens there itself is told so. */
+  /** What is open for that already, under this name or as another one. */
   #at({ key, place, child }: Query): HeldAddress | undefined {
     const known = this.#addresses.get(key);
     if (known || !place || place.port === 0) return known;
-    const open = [...this.#all].find((one) => one.bound && overlap(one.bound, place));
-    if (!open || open.has(child)) return undefined;
-    // What workers accept from themselves cannot be made wider or narrower any more.
-    if (!open.acceptor && !(open.proven && open.bound && covers(open.bound, place))) return undefined;
-    this.#addresses.set(key, open);
+    const open = openFor(place, child, this.#all);
+    if (open) this.#addresses.set(key, open);
     return open;
   }
 
@@ -262,7 +261,7 @@ export class Listeners {
     const open = this.#at(query);
     if (open) {
       open.name(key, place && { ...place, port: open.bound?.port ?? place.port });
-      listenOn(server, standInFor(open.handle, place?.host ? { address: place.host } : null));
+      listenOn(server, standInFor(open.handle, place && seenAs(place.host, place.family)));
       return;
     }
     let handle: RawHandle | null = null;
