@@ -5,6 +5,12 @@ import type { ListenState } from './server-tracker.js';
 const INSTEAD = 5_000;
 /** Milliseconds without a further listen after which an app that was told no address serves what it is there for. */
 const QUIET = 300;
+/**
+ * Milliseconds that all that is wanted has to be there: who opened a server to see whether its port is free closes it in its
+ * callback, or in a timer from there. A timer of ours comes after that one; longer where somebody relies on it, or has closed one.
+ */
+const STILL = 25;
+const STILL_FIRST = 1;
 
 /** How a worker became ready. */
 export interface Reached {
@@ -32,16 +38,20 @@ export class Readiness {
   readonly #state: Pick<ListenState, 'served' | 'pending'>;
   #resolve!: (reached: Reached) => void;
   #timer: NodeJS.Timeout | undefined;
-  /** performance.now() since when the configured address is served, any is; and of the last listen. */
+  /** performance.now() since when the configured address is served, any is; of the last listen; and of the last change. */
   #configuredSince: number | null = null;
   #servedSince: number | null = null;
   #lastListen = 0;
+  #changedAt = 0;
+  #still: number;
   #known = 0;
+  #names = '';
   #saidAt: number | null = null;
   #loaded = false;
 
   constructor(wanted: Wanted, state: Pick<ListenState, 'served' | 'pending' | 'onChange'>) {
     this.#wanted = wanted;
+    this.#still = wanted.expected ? STILL : STILL_FIRST;
     this.#state = state;
     this.reached = new Promise((resolve) => { this.#resolve = resolve; });
     state.onChange(() => this.#look());
@@ -75,16 +85,19 @@ export class Readiness {
   #judge(served: Served[]): Verdict {
     const now = performance.now();
     const configured = served.some((one) => one.configured);
-    this.#note(now, served.length, configured);
+    this.#note(now, served, configured);
     if (!this.#loaded && this.#saidAt === null) return null;
     const { named, expected } = this.#wanted;
     const missing = (expected?.others ?? []).filter((name) => !served.some((one) => one.name === name || one.name === everywhere(name)));
     const lacksConfigured = !configured && (expected?.configured ?? true);
     const due = (at: number): Verdict =>
-      now >= at ? { missing, instead: named && lacksConfigured && this.#saidAt === null } : { at };
+      now >= at ? { missing, instead: (named || expected !== null) && lacksConfigured && this.#saidAt === null } : { at };
 
-    if (!lacksConfigured && missing.length === 0 && this.#state.pending.size === 0) return due(now);
-    if (this.#saidAt !== null) return due(expected ? this.#saidAt + expected.grace : now);
+    if (!lacksConfigured && missing.length === 0 && this.#state.pending.size === 0) return due(this.#changedAt + this.#still);
+    // Those before it serve it: without it the reload would lose what comes there. Where nobody named it, new code in
+    // development may have another one.
+    if (expected?.configured && lacksConfigured && (named || !expected.quick)) return null;
+    if (this.#saidAt !== null) return due(expected ? Math.max(this.#saidAt, this.#configuredSince ?? 0) + expected.grace : now);
     return this.#dueWithout(lacksConfigured, missing, served, due);
   }
 
@@ -93,17 +106,19 @@ export class Readiness {
     const { named, expected } = this.#wanted;
     if (this.#servedSince === null) return null;
     if (!lacksConfigured) return missing.length === 0 ? null : due((this.#configuredSince ?? this.#servedSince) + (expected?.grace ?? 0));
-    // Those before it serve it: without it the reload would lose what comes there.
-    if (named && expected) return null;
-    if (expected) return due(this.#servedSince + expected.grace);
-    if (named || served.every((one) => one.own && !one.name.endsWith(':0'))) return due(this.#servedSince + INSTEAD);
+    if (expected && !expected.configured) return due(this.#servedSince + expected.grace);
+    if (named || expected || served.every((one) => one.own && !one.name.endsWith(':0'))) return due(this.#servedSince + INSTEAD);
     return this.#state.pending.size === 0 ? due(this.#lastListen + QUIET) : null;
   }
 
-  #note(now: number, count: number, configured: boolean): void {
-    if (count > this.#known) this.#lastListen = now;
-    this.#known = count;
-    this.#servedSince = count === 0 ? null : this.#servedSince ?? now;
+  #note(now: number, served: Served[], configured: boolean): void {
+    const names = served.map(({ name }) => name).join();
+    if (served.length > this.#known) this.#lastListen = now;
+    if (names !== this.#names) this.#changedAt = now;
+    if (this.#configuredSince !== null && !configured) this.#still = STILL;
+    this.#known = served.length;
+    this.#names = names;
+    this.#servedSince = served.length === 0 ? null : this.#servedSince ?? now;
     this.#configuredSince = configured ? this.#configuredSince ?? now : null;
   }
 }

@@ -31,6 +31,8 @@ export interface Expected {
   others: string[];
   /** Milliseconds that the others are waited for. */
   grace: number;
+  /** New code may listen elsewhere, unless somebody has named the address: in development. */
+  quick: boolean;
 }
 
 /**

@@ -53,6 +53,7 @@ test('the configured address makes ready at once, and another one does not', asy
   later(4_999);
   assert.equal(await how(), null);
   serves(metrics, main);
+  later(1);
   assert.deepEqual(await how(), plainly);
 });
 
@@ -106,18 +107,22 @@ test('nothing is ready before the app is loaded; but what was served counts from
 });
 
 test('what those before it serve is waited for, and no longer', async (t) => {
-  const expected = { configured: false, others: ['*:3000', '*:9100'], grace: 5_000 };
+  const expected = { configured: false, others: ['*:3000', '*:9100'], grace: 5_000, quick: false };
   const { it, serves, later, how } = worker(t, { named: false, expected });
   it.loaded();
   serves(metrics);
   later(4_000);
   assert.equal(await how(), null);
   serves(metrics, at('*:3000'));
+  later(24);
+  assert.equal(await how(), null, 'it may only look whether its port is free');
+  later(1);
   assert.deepEqual(await how(), plainly);
 });
 
 test('after the configured address the others have 5 s, then they are named', async (t) => {
-  const { it, serves, later, how } = worker(t, { expected: { configured: true, others: ['*:9100', '127.0.0.1:9200'], grace: 5_000 } });
+  const expected = { configured: true, others: ['*:9100', '127.0.0.1:9200'], grace: 5_000, quick: false };
+  const { it, serves, later, how } = worker(t, { expected });
   it.loaded();
   serves(at('*:9200'));
   later(20_000);
@@ -130,9 +135,10 @@ test('after the configured address the others have 5 s, then they are named', as
 });
 
 test('an app that never served the configured address is not asked to', async (t) => {
-  const { it, serves, how } = worker(t, { expected: { configured: false, others: ['*:3000'], grace: 5_000 } });
+  const { it, serves, later, how } = worker(t, { expected: { configured: false, others: ['*:3000'], grace: 5_000, quick: false } });
   it.loaded();
   serves(at('*:3000'));
+  later(25);
   assert.deepEqual(await how(), plainly);
 });
 
@@ -143,11 +149,56 @@ test('by hand: at once where nobody serves anything yet; else what is served is 
 });
 
 test('by hand, in place of one that served: for a while', async (t) => {
-  const { it, serves, later, how } = worker(t, { expected: { configured: true, others: ['*:9100'], grace: 5_000 } });
+  const { it, serves, later, how } = worker(t, { expected: { configured: true, others: ['*:9100'], grace: 5_000, quick: false } });
   it.said();
   serves(main);
   later(4_999);
   assert.equal(await how(), null);
   later(1);
   assert.deepEqual(await how(), { missing: ['*:9100'], instead: false });
+});
+
+test('by hand, in place of one that served the configured address: that is waited for, and then the others for a while', async (t) => {
+  const { it, serves, later, how } = worker(t, { expected: { configured: true, others: ['*:9100'], grace: 5_000, quick: false } });
+  it.said();
+  later(60_000);
+  assert.equal(await how(), null);
+  serves(main);
+  later(4_999);
+  assert.equal(await how(), null);
+  serves(main, metrics);
+  later(25);
+  assert.deepEqual(await how(), plainly);
+});
+
+test('with the default, the one that was served before is waited for; in development for 5 s', async (t) => {
+  const expected = { configured: true, others: ['*:9100'], grace: 300, quick: false };
+  const usual = worker(t, { named: false, expected });
+  usual.it.loaded();
+  usual.serves(metrics);
+  usual.later(60_000);
+  assert.equal(await usual.how(), null);
+  t.mock.reset();
+  t.mock.timers.reset();
+  const quick = worker(t, { named: false, expected: { ...expected, quick: true } });
+  quick.it.loaded();
+  quick.serves(metrics);
+  quick.later(4_999);
+  assert.equal(await quick.how(), null);
+  quick.later(1);
+  assert.deepEqual(await quick.how(), { missing: [], instead: true });
+});
+
+test('what is closed in a timer after it listened was a look; the next one has to stay for a little', async (t) => {
+  const { it, serves, later, how } = worker(t);
+  it.loaded();
+  serves(main);
+  serves();
+  later(10_000);
+  assert.equal(await how(), null);
+  serves(main);
+  later(24);
+  assert.equal(await how(), null);
+  later(1);
+  assert.deepEqual(await how(), plainly);
 });

@@ -18,7 +18,7 @@ test('a successor is told what its predecessor serves, also what came later; the
   ]);
   const reloading = reload(core, 'test');
   await turns();
-  assert.deepEqual(forks.in(0).boot?.listen.expected, { configured: true, others: ['*:9100'], grace: 5_000 });
+  assert.deepEqual(forks.in(0).boot?.listen.expected, { configured: true, others: ['*:9100'], grace: 5_000, quick: false });
   forks.in(0).ready({});
   await reloading;
 });

@@ -27,7 +27,7 @@ export class ServedBefore {
   }
 
   /** For the next worker of this slot; null where nobody has served anything yet. */
-  expected(slot: number, { generation, quick, loaded: { config } }: Release): Expected | null {
+  expected(slot: number, { generation, quick = false, loaded: { config } }: Release): Expected | null {
     const before = this.#last.get(slot) ?? [...this.#last.values()][0];
     if (!before) return null;
     const served = this.#last.has(slot) ? before.addresses : this.#common();
@@ -37,8 +37,10 @@ export class ServedBefore {
     const others = [...served.filter(({ configured, own }) => !configured && !own), ...(isSame && main.length > 1 ? main : [])];
     const gone = this.#gone.get(generation);
     const names = new Set(others.map(({ name }) => name).filter((name) => !gone?.has(name)));
-    if (main.length === 0 && names.size === 0) return null;
-    return { configured: main.length > 0, others: [...names], grace: quick ? GRACE.quick : GRACE.usual };
+    // With `server: false` from now on nothing is meant to be there.
+    const configured = main.length > 0 && (config.server || !before.listen.hasServer);
+    if (!configured && names.size === 0) return null;
+    return { configured, others: [...names], quick, grace: quick ? GRACE.quick : GRACE.usual };
   }
 
   /** To be told of each worker that becomes ready. */
