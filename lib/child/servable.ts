@@ -69,6 +69,9 @@ const kinds: readonly Kind[] = [server, fastify, nest, koa, web, listener];
 export const kindOf = (value: unknown): Kind | undefined =>
   typeof value === 'object' && value !== null || typeof value === 'function' ? kinds.find((kind) => kind.is(value as object)) : undefined;
 
+/** It is taken for a listener by its number of parameters alone. */
+export const mayBeNone = (value: unknown): boolean => kindOf(value) === listener && !has(value as object, 'handle');
+
 /** A function of the context that gives what is to be served. A class is none: it can't be called. */
 export const isFactory = (value: unknown): value is Method =>
   typeof value === 'function' && !kindOf(value) && !isClass(value);

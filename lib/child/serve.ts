@@ -7,7 +7,7 @@ import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { listen, makeDirs } from '../kit/sockets.js';
 import type { Readiness } from './readiness.js';
-import { EVERYWHERE, describe, isEmpty, isFactory, kindOf, mayListenLater, type Kind } from './servable.js';
+import { EVERYWHERE, describe, isEmpty, isFactory, kindOf, mayBeNone, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf, type ListenState } from './server-tracker.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
@@ -28,8 +28,28 @@ export async function serve(exported: unknown, boot: BootInfo, context: Context,
   const found = state.begun && !boot.listen.named ? exported : await resolved(exported, context);
   if (state.begunAsConfigured) return;
   const kind = kindOf(found);
+  if (kind && mayBeNone(found) && state.begun && !state.serves(found) && await ownListen(state)) return;
   if (kind && !isLeftAlone(found, kind, boot, state)) return open(kind, found, boot, runtime);
   if (!state.begun && !mayListenLater(found)) throw notServable(found, boot);
+}
+
+/** Milliseconds that an app which serves something else already may take to listen where the cluster is to be found. */
+const OWN = 1_000;
+
+/**
+ * Whether the app listens by itself where its export would be served: a function of two parameters may be anything
+ * (`add(a, b)`), and where the app listens elsewhere already, it may be on its way there.
+ */
+async function ownListen(state: ListenState): Promise<boolean> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, OWN);
+    state.onChange(() => {
+      if (!state.begunAsConfigured) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  return state.begunAsConfigured;
 }
 
 /** What there is to be awaited in an export: itself, and what it gives when it is a function of the context. */
