@@ -9,8 +9,7 @@ const QUIET = 300;
  * Milliseconds that all that is wanted has to be there: who opened a server to see whether its port is free closes it in its
  * callback, or in a timer from there. A timer of ours comes after that one; longer where somebody relies on it, or has closed one.
  */
-const STILL = 25;
-const STILL_FIRST = 1;
+const STILL = { first: 1, quick: 25, usual: 60 };
 
 /** How a worker became ready. */
 export interface Reached {
@@ -51,7 +50,7 @@ export class Readiness {
 
   constructor(wanted: Wanted, state: Pick<ListenState, 'served' | 'pending' | 'onChange'>) {
     this.#wanted = wanted;
-    this.#still = wanted.expected ? STILL : STILL_FIRST;
+    this.#still = !wanted.expected ? STILL.first : wanted.expected.quick ? STILL.quick : STILL.usual;
     this.#state = state;
     this.reached = new Promise((resolve) => { this.#resolve = resolve; });
     state.onChange(() => this.#look());
@@ -115,7 +114,7 @@ export class Readiness {
     const names = served.map(({ name }) => name).join();
     if (served.length > this.#known) this.#lastListen = now;
     if (names !== this.#names) this.#changedAt = now;
-    if (this.#configuredSince !== null && !configured) this.#still = STILL;
+    if (this.#configuredSince !== null && !configured) this.#still = Math.max(this.#still, STILL.quick);
     this.#known = served.length;
     this.#names = names;
     this.#servedSince = served.length === 0 ? null : this.#servedSince ?? now;

@@ -135,7 +135,7 @@ test('the release that the master was started from is deleted: it forks, reloads
   assert.equal(site.framework(['reload']).status, 0);
   assert.equal(await get(port), '3 inside 3 packed 3');
   assert.deepEqual(copies(site), [], 'the new release has the same version: nothing was written');
-  mkdirSync(path.join(site.current, 'logs'));
+  mkdirSync(path.join(site.current, 'logs'), { recursive: true });
   const restart = site.framework(['restart']);
   assert.equal(restart.status, 0, restart.stderr);
   assert.equal(await get(port), '3 inside 3 packed 3');

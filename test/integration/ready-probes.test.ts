@@ -34,6 +34,9 @@ freeFrom(PORT).then((port) => answer('site').listen(port));`,
 freeFrom(PORT, [...hosts].reverse()).then((port) => answer('site').listen(port));`,
   'looks with a server that has a listener': `${looking}
 freeFrom(PORT, hosts, () => {}).then((port) => answer('site').listen(port));`,
+  'looks with a server for HTTP, and closes it in a timer': `${looking}
+const listen = () => setTimeout(() => answer('site').listen(PORT), 700);
+const probe = answer('probe').listen(PORT, () => setTimeout(() => probe.close(listen), 0));`,
   'looks twice with a pause, and boots for a second': `${looking}
 freeFrom(PORT).then(() => setTimeout(async () => answer('site').listen(await freeFrom(PORT)), 1_000));`,
   'takes the loopback interface after it has looked at all': `${looking}

@@ -114,7 +114,7 @@ test('what those before it serve is waited for, and no longer', async (t) => {
   later(4_000);
   assert.equal(await how(), null);
   serves(metrics, at('*:3000'));
-  later(24);
+  later(59);
   assert.equal(await how(), null, 'it may only look whether its port is free');
   later(1);
   assert.deepEqual(await how(), plainly);
@@ -138,7 +138,7 @@ test('an app that never served the configured address is not asked to', async (t
   const { it, serves, later, how } = worker(t, { expected: { configured: false, others: ['*:3000'], grace: 5_000, quick: false } });
   it.loaded();
   serves(at('*:3000'));
-  later(25);
+  later(60);
   assert.deepEqual(await how(), plainly);
 });
 
@@ -167,7 +167,7 @@ test('by hand, in place of one that served the configured address: that is waite
   later(4_999);
   assert.equal(await how(), null);
   serves(main, metrics);
-  later(25);
+  later(60);
   assert.deepEqual(await how(), plainly);
 });
 

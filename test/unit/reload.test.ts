@@ -250,3 +250,25 @@ test('orders that come while one waits are one; those of --queue are each their 
   assert.equal(core.releases.current.generation, 5, 'one that ran, one that waited, two of --queue');
   assert.equal(forks.alive.length, 2);
 });
+
+test('a successor that has closed the configured address again: its predecessor stays until it is served', async (t) => {
+  const { core, forks } = await cluster(t, { workers: 1 });
+  const address = { protocol: 'http', port: 7001, name: '*:7001', configured: true, own: false } as const;
+  forks.in(0).channel.send('child.listening', [address]);
+  await turns();
+  const seen = watched(reload(core, 'test'));
+  await turns();
+  // It was closed between the look and the message.
+  forks.in(0).ready();
+  await turns();
+  t.mock.timers.tick(1_000);
+  await turns();
+  const [before, successor] = forks.of(0);
+  assert.deepEqual(before?.closes, []);
+  successor?.channel.send('child.listening', [address]);
+  await turns();
+  t.mock.timers.tick(20);
+  await turns();
+  assert.deepEqual(before?.closes, ['reload']);
+  assert.equal(seen.outcome.state, 'done');
+});

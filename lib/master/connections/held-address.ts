@@ -77,6 +77,8 @@ export class HeldAddress {
   proven = false;
   /** What the configuration says. */
   configured = false;
+  /** performance.now() until which it stays, though nobody listens: a ready worker has closed it, and may be about to listen again. */
+  #keptUntil = 0;
   /** What is open; null without a port. */
   bound: Place | null;
   /** Takes its connections; null where workers accept by themselves. */
@@ -156,6 +158,16 @@ export class HeldAddress {
       return handle ?? open(bound);
     });
     if (replaced && !this.#refused) this.bound = widest;
+  }
+
+  /** For that many ms, which it gives back. */
+  keep(ms: number): number {
+    this.#keptUntil = performance.now() + ms;
+    return ms;
+  }
+
+  get kept(): boolean {
+    return performance.now() < this.#keptUntil;
   }
 
   close(): void {

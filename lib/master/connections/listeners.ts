@@ -20,7 +20,7 @@ const debug = createDebug('hatchery:listeners');
 
 /** Milliseconds after an exit in which the last of its messages are read. */
 const UNREAD = 10;
-/** Milliseconds that the configured address stays open when a ready worker has closed it: it may be about to die, and say so late. */
+/** Milliseconds that the configured address stays when a ready worker closes it: it may be about to die, or only have looked. */
 const REGRETS = 5_000;
 
 /** What a worker asks for. */
@@ -118,7 +118,7 @@ export class Listeners {
   release(): void {
     for (const address of this.#all) {
       if (address.used) address.fit(this.#all, true);
-      else this.#drop(address);
+      else if (!address.kept) this.#drop(address);
     }
   }
 
@@ -198,7 +198,7 @@ export class Listeners {
     }
     if (child.readyAt === null) return;
     const drop = this.#faults.guard('an address that is let go', () => { if (isFree()) this.#drop(address); });
-    if (address.configured) setTimeout(drop, REGRETS).unref();
+    if (address.configured) setTimeout(drop, address.keep(REGRETS)).unref();
     // What it says of its leaving comes by a pipe of its own: it has been written before, and may be read after.
     else setImmediate(() => setImmediate(drop));
   }

@@ -5,9 +5,12 @@ import type { Variables } from '../../config/environment.js';
 import { openLogs, type Core } from '../core.js';
 import { checkPlugins } from '../plugins/check.js';
 import type { Child } from '../processes/child.js';
-import { lostSuccessor } from '../processes/exit-report.js';
+import { lostSuccessor, processName } from '../processes/exit-report.js';
 import type { Slot } from '../processes/slot.js';
 import type { Release } from '../releases.js';
+
+/** Milliseconds between two looks at what a successor serves. */
+const LOOK = 20;
 
 export interface ReloadOptions {
   /** Replace the agent too, after the workers; true by default. */
@@ -111,6 +114,7 @@ async function replaceWorkers({ tasks, workers, listeners }: Core, release: Rele
       tasks.step('reload', `worker#${slot.index} (pid ${child.pid}) is ready, soaking for ${soak}ms`, { slot: slot.index, pid: child.pid });
       await stayUp(child, soak);
     }
+    await servesStill(child, release);
     const took = Math.round(performance.now() - started);
     const text = `worker#${slot.index} (pid ${child.pid}) ready in ${took}ms, draining pid ${slot.current?.pid ?? '-'}`;
     tasks.step('reload', text, { slot: slot.index, pid: child.pid });
@@ -140,6 +144,17 @@ const inBatches = <T>(all: readonly T[], size: number): T[][] =>
 
 async function stayUp(child: Child, soak: number): Promise<void> {
   if (await atMost(soak, child.leftReady)) throw lostSuccessor(child, `for ${soak}ms (reload.soak)`);
+}
+
+/** Its predecessor is not drained while it does not serve their address: it may have closed what made it ready. */
+async function servesStill(child: Child, { loaded: { config } }: Release): Promise<void> {
+  const serves = () => !child.listen.expected?.configured || child.instead || child.addresses.some(({ configured }) => configured);
+  const deadline = performance.now() + config.startTimeout;
+  while (!serves()) {
+    if (await atMost(LOOK, child.leftReady)) throw lostSuccessor(child, 'until it took over');
+    if (performance.now() < deadline) continue;
+    throw new ClusterError('ERR_CLUSTER_START', `${processName(child)} has closed the address that it was ready with`);
+  }
 }
 
 /** The result of what begins now. */
