@@ -38,11 +38,9 @@ export class Installation {
     try {
       const version = ownVersion();
       const names = (await readdir(path.join(packageRoot, 'dist'), { recursive: true })).map((name) => name.replaceAll(path.sep, '/'));
-      const held = new Map<string, Buffer>();
-      for (const name of ['package.json', ...names.filter((one) => HELD.test(one)).map((one) => `dist/${one}`)]) {
-        held.set(name, await readFile(path.join(packageRoot, name)));
-      }
-      this.#held = held;
+      const wanted = ['package.json', ...names.filter((one) => HELD.test(one)).map((one) => `dist/${one}`)];
+      // At once, as a deploy may come between one file and the next.
+      this.#held = new Map(await Promise.all(wanted.map(async (name) => [name, await readFile(path.join(packageRoot, name))] as const)));
       this.#version = version;
       setWhereBuilt(() => this.root());
     } catch (error) {

@@ -196,7 +196,8 @@ export class Listeners {
       if (isFree()) this.#drop(address);
       return;
     }
-    if (child.readyAt === null) return;
+    // Nor does one that was told to close regret anything.
+    if (child.state !== 'ready') return;
     const drop = this.#faults.guard('an address that is let go', () => { if (isFree()) this.#drop(address); });
     if (address.configured) setTimeout(drop, address.keep(REGRETS)).unref();
     // What it says of its leaving comes by a pipe of its own: it has been written before, and may be read after.

@@ -34,7 +34,9 @@ export async function start(core: Core): Promise<void> {
     if (options.files) reaper.files(options.files);
     options.onFilesMoved?.((files) => reaper.files(files));
     await startChildren(core);
-    void installation.hold();
+    const held = installation.hold();
+    // Whoever deploys waits for the command that starts a daemon, and may take the package away right then.
+    if (options.logFiles) await held;
     tasks.open();
   } catch (error) {
     const wasClosing = life.closing;
