@@ -10,8 +10,18 @@ type Spawn = (this: unknown, options: SpawnOptions) => unknown;
 
 /** The two ways in which child_process starts a process: its class, and what its synchronous functions call. */
 function starters(): { spawn?: Spawn }[] {
-  const { binding } = process as unknown as { binding?(name: string): { spawn?: Spawn } };
-  return [ChildProcess.prototype as unknown as { spawn?: Spawn }, binding?.('spawn_sync') ?? {}];
+  const together = ChildProcess.prototype as unknown as { spawn?: Spawn };
+  const { binding, noDeprecation } = process as unknown as { binding(name: string): { spawn?: Spawn }; noDeprecation?: boolean };
+  // With --pending-deprecation every process would warn of us (DEP0111).
+  process.noDeprecation = true;
+  try {
+    return [together, binding('spawn_sync')];
+  } catch (error) {
+    slowPath(`what a synchronous call starts with an environment of its own and leaves is not found: ${(error as Error).message}`);
+    return [together];
+  } finally {
+    process.noDeprecation = noDeprecation;
+  }
 }
 
 /**
