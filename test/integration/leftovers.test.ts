@@ -36,7 +36,7 @@ for (const how of ['plain', 'bare', 'shell', 'orphan', 'sync']) {
     await cluster.run('reload');
     await gone(cluster, helper);
     const [line] = await cluster.waitFor(/INFO .*worker#0 has left .*/);
-    assert.match(line, new RegExp(`pid ${helper} \\(.*helper\\.js\\).*leaveChildren: true`));
+    assert.match(line, new RegExp(`pid ${helper} \\(.*(?:helper\\.js|\\.\\.\\.)\\).*leaveChildren: true`));
     assert.equal(cluster.output.match(/has left/g)?.length, 1);
   });
 }
