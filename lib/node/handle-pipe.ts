@@ -28,12 +28,19 @@ interface Natives {
   PipeConnectWrap: new () => { oncomplete?: (status: number) => void };
   WriteWrap: new () => { oncomplete?: (status: number) => void };
   constants: { SOCKET: number; SERVER: number; IPC: number };
+  streamBaseState?: Iterable<number>;
 }
 
 let loaded: Natives | undefined;
 
 /** What node:child_process builds its channels from. @throws where Node's permission model keeps it shut. */
 export const natives = (): Natives => loaded ??= load();
+
+/** What a read has brought. Node 26 gives a larger ArrayBuffer than that, and says beside it how much of it is meant, and where. */
+export function bytesOf(data: ArrayBuffer): Buffer {
+  const { streamBaseState: [length = data.byteLength, at = 0] = [] } = natives();
+  return Buffer.from(data, at, length);
+}
 
 function load(): Natives {
   const { binding, noDeprecation } = process as unknown as { binding(name: string): object; noDeprecation?: boolean };
@@ -60,7 +67,7 @@ export class HandlePipe {
     pipe.onread = (data) => {
       const handle = pipe.pendingHandle ?? null;
       pipe.pendingHandle = null;
-      if (data) return received(Buffer.from(data).toString(), handle);
+      if (data) return received(bytesOf(data).toString(), handle);
       if (!this.#open) return;
       this.close();
       ended();

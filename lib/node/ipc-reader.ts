@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { isInternal, type ClusterMessage } from './cluster.js';
 import type { RawHandle } from './raw-sockets.js';
+import { bytesOf } from './handle-pipe.js';
 import { slowPath } from './slow-paths.js';
 
 /** Node's end of its own channel to another process. */
@@ -126,8 +127,9 @@ class IpcReader {
     if (handle && this.#handle) handle.close();
     else if (handle) this.#handle = handle;
     if (handle && this.#handle !== handle) return this.#misuse('it sends handles without messages');
-    this.#lines.push(Buffer.from(data));
-    this.#hear(data.byteLength);
+    const bytes = bytesOf(data);
+    this.#lines.push(bytes);
+    this.#hear(bytes.length);
   }
 
   #hear(bytes: number): void {

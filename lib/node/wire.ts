@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { HandlePipe, connected, natives, type NativePipe } from './handle-pipe.js';
+import { HandlePipe, bytesOf, connected, natives, type NativePipe } from './handle-pipe.js';
 import { slowPath } from './slow-paths.js';
 
 /** What carries the bytes of a channel: a net.Socket in the master, less than that in a child. */
@@ -43,7 +43,7 @@ class PipeWire implements Wire {
     const pipe = this.#pipe = new Pipe(constants.SOCKET);
     pipe.open(fd);
     pipe.onread = (data) => {
-      if (data) this.#data(Buffer.from(data));
+      if (data) this.#data(bytesOf(data));
       else this.destroy();
     };
     pipe.readStart();
