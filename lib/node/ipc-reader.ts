@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { isInternal, type ClusterMessage } from './cluster.js';
 import type { RawHandle } from './raw-sockets.js';
-import { bytesOf } from './handle-pipe.js';
+import { bytesOf, natives } from './handle-pipe.js';
 import { slowPath } from './slow-paths.js';
 
 /** Node's end of its own channel to another process. */
@@ -218,9 +218,15 @@ class IpcReader {
  */
 export function guardIpc(target: Target, guard: IpcGuard): void {
   if (!target.channel) return;
-  const pipe = pipeTo(target);
-  if (typeof pipe?.onread === 'function') new IpcReader(target, pipe, guard);
-  else slowPath('Node does not show its channels: what a child says there is not looked at before Node does');
+  try {
+    const pipe = pipeTo(target);
+    if (typeof pipe?.onread !== 'function') throw new Error('it does not show them');
+    // Without them nobody can tell how much of a read is meant (bytesOf).
+    natives();
+    new IpcReader(target, pipe, guard);
+  } catch (error) {
+    slowPath(`what a child says on Node's own channel is not looked at before Node does: ${(error as Error).message}`);
+  }
 }
 
 /** Messages of both kinds pass, one that is none is misuse, and the end comes through. */

@@ -15,6 +15,7 @@ test('what Node does not have is gone without, and status and DEBUG say so', { t
     const what = slowPaths.map((line) => line.replace(/[,:].*/, '')).sort();
     assert.deepEqual(what, [
       "a child's channel is a net.Socket", "connections reach workers over Node's own channel",
+      "what a child says on Node's own channel is not looked at before Node does",
       'what a synchronous call starts with an environment of its own and leaves is not found',
     ]);
     return slowPaths.every((line) => line.endsWith('process.binding is shut'));
