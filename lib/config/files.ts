@@ -4,11 +4,10 @@ import type { PublicExplorer } from 'cosmiconfig';
 import { ClusterError } from '../kit/errors.js';
 import { JsonError, parseJson } from '../kit/json-text.js';
 import { isObject, show } from '../kit/misuse.js';
-import { check, inFile } from './check.js';
+import { check, inFile, plainCopy } from './check.js';
 import {
   freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
 } from './modules.js';
-import { plainCopy } from './plain.js';
 import { configSchema, type ConfigInput } from './schema.js';
 import { reason } from './target.js';
 

@@ -127,6 +127,8 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
   const childDir = place.file ? startDir(cwd) ?? place.realDir : place.realDir;
+  const typed = path.resolve(childDir, request.target ?? '.');
+  if (place.file && typed !== entry.app) entry.script = typed;
   const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
   const where = (at: Path) => whereWritten(provenance, at);
   refuse([

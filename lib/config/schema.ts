@@ -104,6 +104,8 @@ const entries = {
   execArgv: v.optional(v.pipe(list(), v.description('Node options for the children.')), []),
   require: v.optional(v.pipe(list(), v.description('Modules that each child requires first.')), []),
   import: v.optional(v.pipe(list(), v.description('Modules that each child imports first.')), []),
+  args: v.optional(v.pipe(v.array(v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text'), v.transform(String)), 'a list of texts'),
+    v.description('Arguments of the app, `process.argv` from the third word on. On a command line what follows `--`.')), []),
   startTimeout: v.optional(v.pipe(milliseconds(1), v.description('How long the master waits for a child to be ready, ms.')), 30_000),
   refork: v.optional(v.pipe(v.strictObject({
     limit: v.optional(v.pipe(whole(1), v.description('This many deaths within `duration` reach the limit.')), 60),

@@ -33,6 +33,8 @@ export interface Place {
 /** What there is to run, as absolute paths without symbolic links. */
 export interface ResolvedEntry {
   app?: string;
+  /** The same as plain node has it in `process.argv[1]`, where that goes by a symbolic link. */
+  script?: string;
   /** `true`: an agent without a module. */
   agent?: string | true;
   framework?: string;
@@ -179,12 +181,15 @@ const EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'cjs'];
 export function findEntry(place: Place, keys: EntryKeys, source: Source): ResolvedEntry {
   const entry: ResolvedEntry = {};
   if (keys.framework !== undefined) entry.framework = findFramework(place, keys.framework, source('framework'));
-  if (place.file) entry.app = realpathSync(place.file);
-  else if (keys.app !== undefined) entry.app = named(place, keys.app, source('app'));
   // A framework loads the app.js and the agent.js of its directory itself.
-  else if (!entry.framework) entry.app = findApp(place);
+  const app = place.file ?? (keys.app !== undefined ? named(place, keys.app, source('app')) : entry.framework ? undefined : findApp(place));
+  if (app !== undefined) {
+    entry.app = realpathSync(app);
+    const script = app.startsWith(place.dir + path.sep) ? path.join(place.realDir, path.relative(place.dir, app)) : app;
+    if (script !== entry.app) entry.script = script;
+  }
   const agent = findAgent(place, keys.agent, source, !entry.framework);
-  if (agent) entry.agent = agent;
+  if (agent) entry.agent = agent === true ? true : realpathSync(agent);
   return entry;
 }
 
@@ -194,14 +199,14 @@ function named(place: Place, value: string, source: string): string {
   const full = path.resolve(place.dir, value);
   const file = resolvePath(full);
   if (!file) throw notFound(`${source}: ${isDirectory(full) ? `no module in directory ${full}` : `no such file: ${full}`}`);
-  return realpathSync(file);
+  return file;
 }
 
 function findApp(place: Place): string {
   const { main } = place.manifest;
   const declared = typeof main === 'string' && main ? main : undefined;
   const file = (declared && resolvePath(path.join(place.dir, declared))) ?? firstOf(place, APP_NAMES);
-  if (file) return realpathSync(file);
+  if (file) return file;
   const names = `{${APP_NAMES.join(',')}}.{${EXTENSIONS.join(',')}}`;
   const looked = `${declared ? `"${declared}" (main of package.json)` : 'main of package.json'} and ${names}`;
   throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; name it with the key "app", or a framework with "framework"`);
@@ -211,7 +216,7 @@ function findAgent(place: Place, key: string | boolean | undefined, source: Sour
   if (key === false) return undefined;
   if (typeof key === 'string') return named(place, key, source('agent'));
   const found = mayFind ? firstOf(place, ['agent']) : undefined;
-  return found ? realpathSync(found) : key;
+  return found ?? key;
 }
 
 function firstOf(place: Place, names: readonly string[]): string | undefined {

@@ -32,6 +32,7 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['execArgv', '--inspect', `expected ${texts}, found "--inspect"`],
   ['require', {}, `expected ${texts}, found {}`],
   ['import', false, `expected ${texts}, found false`],
+  ['args', '--tenant a', `expected ${texts}, found "--tenant a"`],
   ['startTimeout', '30s', 'expected whole milliseconds from 1 up, found "30s"'],
   ['startTimeout', 2 ** 31, 'expected whole milliseconds from 1 up, found 2147483648'],
   ['refork', 5, 'expected an object, found 5'],

@@ -5,7 +5,7 @@ import { formatAddress, freeClusterPort, listenErrorInWords, mayListen, removeSt
 import { schedule } from '../../node/cluster.js';
 import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
-import { openInspector } from '../processes/inspect.js';
+import { openInspector } from '../processes/exec-argv.js';
 import { addressOf } from '../status-report.js';
 import { close, closeFailedStart } from './shutdown.js';
 

@@ -17,11 +17,11 @@ import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener } from './child.js';
 import type { ForkPlace, Forked } from './forked.js';
-import { holdsPort, inspectArgv } from './inspect.js';
+import { childWords, early, holdsPort, inheritedExecArgv, inspectArgv, portIn } from './exec-argv.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
 import type { ServedBefore } from './served-before.js';
-import type { Spares } from './spares.js';
+import { preloads, type Spares } from './spares.js';
 
 /** What a fork needs of the master; the same objects as in the core. */
 export interface ForkerNeeds {
@@ -68,7 +68,7 @@ export class Forker {
     await (role === 'agent' ? hooks.beforeForkAgent : hooks.beforeForkWorker).promise(spec);
     listener.starts();
     const place = this.#place(release);
-    const boot = this.#boot(role, slot, release, place.root);
+    const boot = this.#boot(spec, release, place.root);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, release);
     try {
@@ -129,8 +129,9 @@ export class Forker {
   }
 
   /** The mark is none of what a spare has to fit: it is another one each time. */
-  #launch(spec: ForkSpec, place: ForkPlace, { loaded: { config } }: Release): Forked {
-    if (config.leaveChildren) return this.#start(spec, place);
+  #launch(given: ForkSpec, place: ForkPlace, { loaded }: Release): Forked {
+    const spec = preloads(given) ? { ...given, env: { ...given.env, ...early(given, place, loaded) } } : given;
+    if (loaded.config.leaveChildren) return this.#start(spec, place);
     const { leftovers } = this.#needs;
     const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
     const forked = this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place);
@@ -148,7 +149,8 @@ export class Forker {
   }
 
   /** All that a child is told. */
-  #boot(role: ChildRole, slot: number, release: Release, root: string): BootInfo {
+  #boot(spec: ForkSpec, release: Release, root: string): BootInfo {
+    const { role, slot } = spec;
     const { deadlines, inheritedSockets, parts, served } = this.#needs;
     const { generation, loaded: { config, target } } = release;
     const { title, port, host, path: file, https, balance, log } = config;
@@ -161,6 +163,7 @@ export class Forker {
       timeout: role === 'agent' ? deadlines.agent : deadlines.drain,
       baseDir: target.realDir,
       entry: entryOf(role, release),
+      words: childWords(spec, release.loaded),
       parts: parts.of(role, target.realDir, root),
       listen: {
         port, host, path: file, https,
@@ -231,7 +234,7 @@ function forkWorker(spec: ForkSpec, place: ForkPlace): Forked {
     serialization: 'json',
     windowsHide: true,
     // node:cluster counts debug ports up by itself unless it is told one.
-    inspectPort: inspectPort(spec.execArgv),
+    inspectPort: portIn(spec.execArgv),
   });
   const worker = cluster.fork({ ...place.environment, ...spec.env });
   return { process: worker.process, worker, kill: () => killTree(worker.process.pid) };
@@ -245,30 +248,4 @@ function forkAgent(spec: ForkSpec, place: ForkPlace): Forked {
     stdio: streams(place),
   });
   return { process: agent, worker: null, kill: () => killTree(agent.pid) };
-}
-
-/**
- * Flags of the master's own Node that a child must not get: the code it was given, its debug port, and files of variables,
- * which a child inherits as the master has read them; such a file may be gone when one is forked again.
- */
-const OWN = /^(?:--inspect|--debug-port|--test|--watch|--env-file)/;
-const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe', '--env-file', '--env-file-if-exists']);
-
-/** The master's Node flags, as children of node:cluster get them by default, less those that are the master's alone. */
-export function inheritedExecArgv(argv: readonly string[] = process.execArgv): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < argv.length; i++) {
-    const arg = argv[i] as string;
-    if (OWN_WITH_VALUE.has(arg)) i++;
-    else if (!OWN.test(arg) && !arg.startsWith('--input-type') && !arg.startsWith('--eval=')) kept.push(arg);
-  }
-  return kept;
-}
-
-function inspectPort(execArgv: readonly string[]): number | undefined {
-  for (const arg of [...execArgv].reverse()) {
-    const port = /^--inspect(?:-brk|-port)?(?:-wait)?=(?:.*:)?(\d+)$/.exec(arg)?.[1];
-    if (port !== undefined) return Number(port);
-  }
-  return undefined;
 }
