@@ -4,10 +4,10 @@ import { isObject, nearest } from '../kit/misuse.js';
 import { check, pathText, plainCopy, schemaAt, type Label, type Path } from './check.js';
 import { configOfFolder, readChain, type ConfigFile } from './files.js';
 import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';
+import type { Place } from './place.js';
 import { separatePlugins, type PluginObjects } from './plugin-objects.js';
 import { whereWritten, type Layer, type Origin } from './provenance.js';
 import { defaults, pluginDefaults, profileSchema } from './schema.js';
-import type { Place } from './target.js';
 
 export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
   const values = { ...defaults, title: place.name, ...(command === 'dev' ? { workers: 1 } : {}), plugins: pluginDefaults(command) };

@@ -4,14 +4,13 @@ import os from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
 import { cpuQuota } from '../kit/cgroup.js';
-import { ClusterError } from '../kit/errors.js';
+import { ClusterError, reason } from '../kit/errors.js';
 import { isObject } from '../kit/misuse.js';
 import { socketPathFault } from '../kit/sockets.js';
 import { check, type Path, pathText, refuse } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
 import { mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
 import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema } from './schema.js';
-import { reason } from './target.js';
 
 /**
  * Merged layers as the cluster runs with them.
