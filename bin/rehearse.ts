@@ -1,5 +1,6 @@
 import { closeSync, writeSync } from 'node:fs';
 import { loadConfig, type LoadedConfig, type LoadRequest } from '../lib/config/load.js';
+import { assertOwnGroup } from '../lib/config/resolve-config.js';
 import { originOf, whereWritten } from '../lib/config/provenance.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
@@ -47,6 +48,7 @@ export async function rehearse(load: LoadRequest, wishes: LogWishes, fd: number)
     if (!isInUse(error)) throw error;
   });
   const { config, target } = bootstrap.loaded;
+  assertOwnGroup(bootstrap.loaded);
   const rehearsal: Rehearsal = {
     title: config.title,
     dir: target.realDir,

@@ -2,6 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
+import { learnGroup } from '../kit/sockets.js';
 import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
@@ -125,6 +126,7 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     values.workers = workers;
     provenance.workers = { ...originOf(provenance, ['workers']), counted };
   }
+  await learnGroup(values.group);
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
   const childDir = place.file ? startDir(cwd) ?? place.realDir : place.realDir;

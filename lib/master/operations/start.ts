@@ -1,4 +1,5 @@
 import { LAST_LINES } from '../../ipc/messages.js';
+import { assertOwnGroup } from '../../config/resolve-config.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { formatAddress, freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
@@ -18,6 +19,7 @@ export async function start(core: Core): Promise<void> {
   // A plugin's apply may have taken its time.
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
+  assertOwnGroup(releases.current.loaded);
   if (config.path !== undefined) await removeStaleSocket(config.path);
   cleanup.push(core.post.listenToParent());
   life.enter('start');
