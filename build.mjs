@@ -182,6 +182,14 @@ const results = await Promise.all([
     outdir: undefined,
     outfile: path.join(dist, `lib/child/${role}-main.cjs`),
   })),
+  // Required before the user's preloads, where there are any.
+  build({
+    ...shared,
+    entryPoints: undefined,
+    stdin: { contents: "import { takeWordsFirst } from './lib/child/words.ts';\ntakeWordsFirst();\n", resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, 'lib/child/words-first.cjs'),
+  }),
   ...['worker', 'agent'].map((role) => build({
     ...shared,
     entryPoints: undefined,

@@ -9,7 +9,7 @@ import { printError, style } from './output.js';
 
 /** What yargs itself puts into a parsed command line. */
 const YARGS_KEYS = new Set(['_', '$0']);
-const OWN_KEYS = new Set([...YARGS_KEYS, 'help', 'h', 'version', 'v']);
+const OWN_KEYS = new Set([...YARGS_KEYS, '--', 'help', 'h', 'version', 'v']);
 
 export const usageError = (message: string): ClusterError => new ClusterError('ERR_CLUSTER_USAGE', message);
 
@@ -23,6 +23,11 @@ export class Command extends CommonBin {
     if (rawArgv !== undefined && !Array.isArray(rawArgv)) throw misuse(new.target, 'a list of words', rawArgv);
     standSomewhere();
     super(rawArgv);
+    const end = this.takesArguments ? this.rawArgv.indexOf('--') : -1;
+    if (end !== -1) {
+      this.appArguments = this.rawArgv.slice(end + 1);
+      this.rawArgv = this.rawArgv.slice(0, end);
+    }
     this.#words = this.rawArgv;
     this.rawArgv = this.rawArgv.map((word) => this.#isBare(word) ? `${word}=` : word);
     // `completion` would answer in place of a target of that name.
@@ -43,6 +48,9 @@ export class Command extends CommonBin {
   /** Names of the words it takes, as help shows them. */
   get words(): readonly string[] { return []; }
 
+  /** What follows `--` is the app's, and in `argv['--']`. */
+  get takesArguments(): boolean { return false; }
+
   /** Name of the bin, for help and messages. */
   get program(): string { return path.basename(process.argv[1] ?? 'framework').replace(/\.[cm]?[jt]s$/, ''); }
 
@@ -51,10 +59,17 @@ export class Command extends CommonBin {
   commandName = '';
   siblings: ReadonlyMap<string, CommandClass> = new Map();
   #version: string | undefined;
-  /** As typed. */
+  /** Undefined without a `--`. */
+  protected readonly appArguments?: readonly string[];
+  /** The end of the line as typed: the app's arguments with their `--`. */
+  protected get ending(): string[] { return this.appArguments ? ['--', ...this.appArguments] : []; }
+  /** As typed, without the app's. */
   readonly #words: readonly string[];
 
-  get usageLine(): string { return [this.program, this.commandName, ...this.words, '[flags]'].filter(Boolean).join(' '); }
+  get usageLine(): string {
+    const end = this.takesArguments ? '[-- arguments]' : '';
+    return [this.program, this.commandName, ...this.words, '[flags]', end].filter(Boolean).join(' ');
+  }
 
   override async start(): Promise<void> {
     // Before yargs: it takes `--help=x` for no help, and would go on.
@@ -75,6 +90,7 @@ export class Command extends CommonBin {
 
   override get context(): Context {
     const context = super.context;
+    if (this.appArguments) context.argv['--'] = this.appArguments;
     this.#check(context.argv);
     return context;
   }
@@ -111,7 +127,7 @@ export class Command extends CommonBin {
     return word.startsWith('--') && this.flags[word.slice(2)]?.kind === 'maybe';
   }
 
-  /** As typed, up to what is the app's. */
+  /** What yargs may read. */
   get #ownWords(): readonly string[] {
     const end = this.#words.indexOf('--');
     return end === -1 ? this.#words : this.#words.slice(0, end);

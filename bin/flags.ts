@@ -78,7 +78,7 @@ export const envFilesIn = (argv: Argv): string[] => [argv['env-file'] ?? []].fla
 
 /** What the command line says of the configuration, at the keys where it belongs; values are texts, switches booleans. */
 export function configFrom(flags: Flags, argv: Argv): Record<string, unknown> {
-  const config: Record<string, unknown> = {};
+  const config: Record<string, unknown> = argv['--'] === undefined ? {} : { args: argv['--'] };
   for (const [name, flag] of Object.entries(flags)) {
     const given = argv[name];
     if (!flag.key || given === undefined) continue;

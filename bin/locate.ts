@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { logicalCwd } from '../lib/config/target.js';
-import { findInstances, listInstances, type InstanceRecord } from '../lib/control/registry.js';
+import { findInstances, listInstances, samePlace, type InstanceRecord } from '../lib/control/registry.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { usageError } from './command.js';
 
@@ -17,6 +17,8 @@ export interface Wanted {
 export async function locate({ target, title }: Wanted): Promise<InstanceRecord> {
   const here = path.resolve(logicalCwd(), target ?? '.');
   let found = await findInstances({ target: here, title });
+  // Where an entry file lies is not always where its app does.
+  if (found.length === 0) found = (await findInstances({ title })).filter((one) => samePlace(path.dirname(one.target), here));
   // A title alone is enough, wherever one stands.
   if (found.length === 0 && target === undefined && title !== undefined) found = await findInstances({ title });
   const [only, second] = found;

@@ -78,6 +78,8 @@ export class Program extends Command {
 
   #commandAt(): number {
     for (const [index, word] of this.rawArgv.entries()) {
+      // What follows is the app's.
+      if (word === '--') break;
       const target = this.#commands.get(word);
       if (target && (index === 0 || isFirstWord(target, this.rawArgv.slice(0, index + 1)))) return index;
     }

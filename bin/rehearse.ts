@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { loadConfig, type LoadedConfig, type LoadRequest } from '../lib/config/load.js';
+import { assertOwnGroup } from '../lib/config/resolve-config.js';
 import { originOf, whereWritten } from '../lib/config/provenance.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
-import { inspectors } from '../lib/master/processes/inspect.js';
+import { inspectors } from '../lib/master/processes/exec-argv.js';
 import { chooseLogs, type LogWishes } from './log-files.js';
 
 /** An address that a start would want. */
@@ -56,6 +57,7 @@ export async function rehearse(load: LoadRequest, wishes: LogWishes, fd: number)
   });
   const { config, target } = bootstrap.loaded;
   await tryFlags(bootstrap.loaded);
+  assertOwnGroup(bootstrap.loaded);
   const rehearsal: Rehearsal = {
     title: config.title,
     dir: target.realDir,

@@ -5,6 +5,8 @@ const MASK = '***';
 
 /** `--db-password=x` among arguments. */
 const ARGUMENT = /^(--?[\w.-]*(?:secret|passw|token|credential|key)[\w.-]*=).+$/is;
+/** The same with the value as the next one. */
+const NAMES_NEXT = /^--?[\w.-]*(?:secret|passw|token|credential|key)[\w.-]*$/i;
 /** `redis://user:password@host`, also in the middle of a text. */
 const IN_URL = /([a-z][\w+.-]*:\/\/[^\s:@/]*):[^\s@/]+@/gi;
 /** `password=x` in a connection string or a query, `Authorization: Bearer x` in a text. */
@@ -20,7 +22,7 @@ const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
  * masked, by its name or by what is in it.
  */
 export function masked(value: unknown, path: readonly (string | number)[] = []): unknown {
-  if (Array.isArray(value)) return value.map((one, index) => masked(one, [...path, index]));
+  if (Array.isArray(value)) return value.map((one, index, all) => follows(all[index - 1], one) ? MASK : masked(one, [...path, index]));
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, masked(inner, [...path, key])]));
   }
@@ -32,3 +34,6 @@ export function masked(value: unknown, path: readonly (string | number)[] = []):
   if (PRIVATE_KEY.test(value)) return MASK;
   return value.replace(ARGUMENT, `$1${MASK}`).replace(IN_URL, `$1:${MASK}@`).replace(IN_TEXT, `$1${MASK}`).replace(KNOWN, MASK);
 }
+
+const follows = (before: unknown, value: unknown): boolean =>
+  typeof before === 'string' && NAMES_NEXT.test(before) && typeof value === 'string' && !value.startsWith('-');

@@ -27,6 +27,8 @@ export class ConfigCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
+  override get takesArguments(): boolean { return true; }
+
   override get flags(): Flags {
     return {
       ...readFlags,

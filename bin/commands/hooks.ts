@@ -9,6 +9,8 @@ export class HooksCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
+  override get takesArguments(): boolean { return true; }
+
   override get flags(): Flags { return readFlags; }
 
   override async run({ argv }: Context): Promise<void> {

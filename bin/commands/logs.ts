@@ -39,7 +39,8 @@ async function findLogs(wanted: { target?: string; title?: string }): Promise<st
     if (!(error instanceof ClusterError) || error.code !== 'ERR_CLUSTER_NOT_RUNNING') throw error;
     const { loadConfig } = await import('../../lib/config/load.js');
     const { logPlaces } = await import('../log-files.js');
-    const { config, target } = await loadConfig({ target: wanted.target, flags: { title: wanted.title } });
+    // What there is to run does not matter, and may be named by nothing but the line that started it.
+    const { config, target } = await loadConfig({ target: wanted.target, flags: { title: wanted.title, app: process.argv[1] } });
     const place = { title: config.title, dir: target.dir, realDir: target.realDir };
     const left = logPlaces(place).find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
     if (!left) throw error;

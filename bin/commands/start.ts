@@ -8,6 +8,8 @@ export class StartCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
+  override get takesArguments(): boolean { return true; }
+
   override get flags(): Flags {
     return {
       ...configFlags,
@@ -26,7 +28,7 @@ export class StartCommand extends Command {
       mode: this.mode,
       load: { target: argv._[0], command: this.mode, flags: configFrom(this.flags, argv) },
       envFiles: envFilesIn(argv),
-      argv: [process.argv[1] ?? '', this.commandName || this.mode, ...this.rawArgv],
+      argv: [process.argv[1] ?? '', this.commandName || this.mode, ...this.rawArgv, ...this.ending],
       stdout: this.text(argv, 'stdout'),
       stderr: this.text(argv, 'stderr'),
     };

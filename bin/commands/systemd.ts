@@ -10,6 +10,8 @@ export class SystemdCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
+  override get takesArguments(): boolean { return true; }
+
   override get flags(): Flags {
     return {
       ...configFlags,
@@ -29,7 +31,7 @@ export class SystemdCommand extends Command {
       config,
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
-      flags: typed(argv),
+      flags: [...typed(argv), ...this.ending],
       user: this.text(argv, 'user') ?? os.userInfo().username,
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     }));

@@ -103,6 +103,11 @@ export interface HeldSocket {
   readonly path: string;
   /** Resolves when the worker accepts from it; rejects with ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. */
   give(child: ChildView): Promise<void>;
+  /**
+   * Its permissions anew, and its group as the configuration names it now: a reload may have changed both. Throws what the file
+   * system says. @throws ClusterError ERR_CLUSTER_PLUGIN: no mode
+   */
+  grant(mode: number): void;
   /** For good, before its worker drains: nobody finds it any more, and the worker takes those who have come until now. */
   finish(child: ChildView): Promise<void>;
   /** The file goes with it. Idempotent. */
@@ -185,7 +190,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    */
   routeConnections(routing: ConnectionRouting): void;
   /**
-   * Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions.
+   * Opens a unix socket that workers accept from in turn, one after the other. `mode`: permissions; its group is
+   * the one that the configuration names.
    * @throws ClusterError ERR_CLUSTER_START: somebody listens there, or the place is not ours to write; ERR_CLUSTER_PLUGIN: no
    * path that a socket can have, or no mode
    */

@@ -18,9 +18,8 @@ export async function loadApp(boot: BootInfo): Promise<unknown> {
   return entry.kind === 'framework' ? loadLibrary(entry.file) : defaultOf(await runEntry(entry.file));
 }
 
-/** Runs the file as `node file` would, so that `require.main === module`, `import.meta.main` and `process.argv[1]` hold. */
+/** Runs the file as `node file` would, so that `require.main === module` and `import.meta.main` hold. */
 async function runEntry(file: string): Promise<unknown> {
-  process.argv.splice(1, Infinity, file);
   const url = pathToFileURL(file).href;
   if (isEsModule(file)) {
     // Through Node's entry point, for import.meta.main. Where Node strips no types, it does not take an .mts there.
@@ -51,10 +50,10 @@ async function loadLibrary(file: string): Promise<unknown> {
   }
 }
 
-/** By extension, else by the `type` of the package it belongs to. */
+/** By extension, else by the `type` of the package it belongs to; so it is with a bin, which has none. */
 function isEsModule(file: string): boolean {
   if (/\.m[jt]s$/.test(file)) return true;
-  if (!/\.[jt]s$/.test(file)) return false;
+  if (!/\.[jt]s$/.test(file) && path.extname(file) !== '') return false;
   for (let dir = path.dirname(file); ; dir = path.dirname(dir)) {
     const manifest = path.join(dir, 'package.json');
     if (existsSync(manifest)) return (JSON.parse(readFileSync(manifest, 'utf8')) as { type?: string }).type === 'module';

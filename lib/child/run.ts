@@ -8,6 +8,7 @@ import { watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { ChildRuntime, openChannel } from './runtime.js';
 import { Signals } from './signals.js';
+import { takeWords } from './words.js';
 
 /** What a role does between its parts and `ready`: load and start what there is to run. A worker has served something by then. */
 export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<DataOf<'child.ready'> | void>;
@@ -49,6 +50,7 @@ export function run(load: Load): void {
 async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   const { boot, channel, hooks } = runtime;
   process.title = boot.processTitle;
+  takeWords(boot.words);
   const lastWords = keepLastWords(runtime);
   let served: DataOf<'child.ready'> | void = undefined;
   try {

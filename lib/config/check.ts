@@ -1,6 +1,7 @@
 import * as v from 'valibot';
-import { ClusterError } from '../kit/errors.js';
+import { ClusterError, messageOf } from '../kit/errors.js';
 import { isObject, show, nearest } from '../kit/misuse.js';
+import { isPlugin } from './schema.js';
 
 export type Path = readonly (string | number)[];
 type Schema = v.GenericSchema & {
@@ -105,4 +106,67 @@ export const check = (schema: v.GenericSchema, value: unknown, label: Label): st
 /** @throws ClusterError ERR_CLUSTER_CONFIG, a line for each mistake. */
 export function refuse(lines: readonly string[]): void {
   if (lines.length) throw new ClusterError('ERR_CLUSTER_CONFIG', lines.join('\n'));
+}
+
+/** No configuration is so deep, or so large; what YAML's anchors make of a few lines may be. */
+const DEEPEST = 50;
+const MOST = 100_000;
+
+/**
+ * What a file or a caller gave, copied once, so that nothing of it can surprise those who walk through it: no getter that
+ * throws, no circle, no text that ends at a NUL for the system. Plugins, and instances of classes among their options, stay
+ * what they are.
+ * @throws ClusterError ERR_CLUSTER_CONFIG with the place of it
+ */
+export function plainCopy(given: unknown, label: Label): unknown {
+  let count = 0;
+  const refused = (path: Path, what: string, cause?: unknown) =>
+    new ClusterError('ERR_CLUSTER_CONFIG', `${label(path)}: ${what}`, { cause });
+  const above: unknown[] = [];
+
+  const copy = (value: unknown, path: Path): unknown => {
+    if (++count > MOST) throw refused([], `expected at most ${MOST} values, found more`);
+    if (typeof value === 'string' && value.includes('\0')) throw refused(path, 'expected a text without NUL');
+    if (typeof value !== 'object' || value === null) return value;
+    if (above.includes(value)) throw refused(path, 'goes round in a circle: it holds itself');
+    if (path.length > DEEPEST) throw refused(path.slice(0, 3), `expected at most ${DEEPEST} levels, found more`);
+    const isList = Array.isArray(value);
+    if (!isList && isOpaque(value, path)) return value;
+    above.push(value);
+    const entries = (isList ? [...value.keys()] : Object.keys(value)).map((key) => {
+      const at = [...path, key];
+      if (typeof key === 'string' && key.includes('\0')) throw refused(path, 'expected keys without NUL');
+      return [key, copy(read(value, key, at), at)] as const;
+    });
+    above.pop();
+    return isList ? entries.map(([, one]) => one) : Object.fromEntries(entries);
+  };
+  const isOpaque = (value: object, path: Path): boolean => {
+    try {
+      return !isPlain(value) || isPlugin(value);
+    } catch (error) {
+      throw refused(path, `cannot be read: ${textOf(error)}`, error);
+    }
+  };
+  const read = (value: object, key: string | number, path: Path): unknown => {
+    try {
+      return (value as Record<string | number, unknown>)[key];
+    } catch (error) {
+      throw refused(path, `cannot be read: ${textOf(error)}`, error);
+    }
+  };
+
+  try {
+    return copy(given, []);
+  } catch (error) {
+    // A Proxy may throw wherever it is touched.
+    throw error instanceof ClusterError ? error : refused([], `cannot be read: ${textOf(error)}`, error);
+  }
+}
+
+const textOf = (error: unknown): string => messageOf(error).split('\n', 1)[0] as string;
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

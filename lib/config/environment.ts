@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { MARK } from '../ipc/messages.js';
-import { ClusterError } from '../kit/errors.js';
-import { logicalCwd, reason } from './target.js';
+import { ClusterError, reason } from '../kit/errors.js';
+import { logicalCwd } from './target.js';
 
 /** Variables; of a change undefined ones go. */
 export type Variables = Readonly<Record<string, string | undefined>>;

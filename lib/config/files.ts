@@ -1,16 +1,14 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { PublicExplorer } from 'cosmiconfig';
-import { ClusterError } from '../kit/errors.js';
+import { ClusterError, reason } from '../kit/errors.js';
 import { JsonError, parseJson } from '../kit/json-text.js';
 import { isObject, show } from '../kit/misuse.js';
-import { check, inFile } from './check.js';
+import { check, inFile, plainCopy } from './check.js';
 import {
   freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
 } from './modules.js';
-import { plainCopy } from './plain.js';
 import { configSchema, type ConfigInput } from './schema.js';
-import { reason } from './target.js';
 
 const DATA = ['.json', '.yaml', '.yml'];
 /** Modules: code, whose default export is the configuration. */

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import * as v from 'valibot';
 import { isObject, nearest } from '../kit/misuse.js';
-import { check, pathText, schemaAt, type Label, type Path } from './check.js';
+import { check, pathText, plainCopy, schemaAt, type Label, type Path } from './check.js';
 import { configOfFolder, readChain, type ConfigFile } from './files.js';
 import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';
-import { plainCopy } from './plain.js';
+import type { Place } from './place.js';
 import { separatePlugins, type PluginObjects } from './plugin-objects.js';
 import { whereWritten, type Layer, type Origin } from './provenance.js';
 import { defaults, pluginDefaults, profileSchema } from './schema.js';
-import type { Place } from './target.js';
 
 export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
   const values = { ...defaults, title: place.name, ...(command === 'dev' ? { workers: 1 } : {}), plugins: pluginDefaults(command) };
@@ -74,6 +73,7 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   'plugins.sticky-session': '--sticky',
   'plugins.dev-reload': '--no-reload',
   profile: '--env',
+  args: '--',
 };
 
 /** The flag that sets a key: `--start-timeout`, `--https.key`, `--log-level`. */

@@ -2,19 +2,21 @@ import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
+import { learnGroup } from '../kit/sockets.js';
 import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
 import type { WrittenLayer } from './layers.js';
+import { findPlace } from './place.js';
 import { offForNothing, type PluginObjects } from './plugin-objects.js';
 import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { autoWorkers, missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
-import { findEntry, findPlace, logicalCwd, type Target } from './target.js';
+import { findEntry, logicalCwd, type Target } from './target.js';
 
 /** What to load the configuration of, and what is said about it beside files. */
 export interface LoadRequest {
-  /** App directory or entry file, relative to `cwd`; default: `cwd`. */
+  /** App directory or entry file (its app's directory is found from it), relative to `cwd`; default: `cwd`. */
   target?: string;
   /** Default: the working directory as the shell shows it, symbolic links kept. */
   cwd?: string;
@@ -124,9 +126,12 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     values.workers = workers;
     provenance.workers = { ...originOf(provenance, ['workers']), counted };
   }
+  await learnGroup(values.group);
   const config = resolveConfig(values, provenance);
   const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
   const childDir = place.file ? startDir(cwd) ?? place.realDir : place.realDir;
+  const typed = path.resolve(childDir, request.target ?? '.');
+  if (place.file === path.resolve(cwd, request.target ?? '.') && typed !== entry.app) entry.script = typed;
   const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
   const where = (at: Path) => whereWritten(provenance, at);
   refuse([
@@ -137,7 +142,7 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     config,
     provenance,
     files: [...frameworkChain, ...chain].map((link) => link.file),
-    unused: found.filter((other) => other !== file && configFlag === undefined),
+    unused: configFlag === undefined ? [...found.filter((other) => other !== file), ...place.unread] : [],
     profile,
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
     pluginObjects,

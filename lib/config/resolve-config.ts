@@ -4,14 +4,13 @@ import os from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
 import { cpuQuota } from '../kit/cgroup.js';
-import { ClusterError } from '../kit/errors.js';
-import { isObject } from '../kit/misuse.js';
-import { socketPathFault } from '../kit/sockets.js';
+import { ClusterError, reason } from '../kit/errors.js';
+import { isObject, nearest } from '../kit/misuse.js';
+import { groupId, localGroups, mayGive, socketPathFault } from '../kit/sockets.js';
 import { check, type Path, pathText, refuse } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
 import { mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
 import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema } from './schema.js';
-import { reason } from './target.js';
 
 /**
  * Merged layers as the cluster runs with them.
@@ -43,6 +42,10 @@ function contradictions(config: Config, source: (at: Path) => string): string[] 
   if (refork.minDelay > refork.maxDelay) {
     lines.push(`${source(['refork', 'minDelay'])}: expected at most maxDelay (${refork.maxDelay}), found ${refork.minDelay}`);
   }
+  if (config.group !== undefined && groupId(config.group) === undefined) {
+    const near = nearest(String(config.group), localGroups().keys());
+    lines.push(`${source(['group'])}: there is no group "${config.group}"${near ? `, did you mean "${near}"?` : ''}`);
+  }
   const fault = socket === undefined ? undefined : socketPathFault(socket);
   if (fault) lines.push(`${source(['path'])}: ${fault}`);
   if (!https) return lines;
@@ -54,6 +57,17 @@ function contradictions(config: Config, source: (at: Path) => string): string[] 
     if (failure) lines.push(`${source(['https', key])}: cannot read ${file}: ${failure}`);
   }
   return lines;
+}
+
+/**
+ * For a start, or a reload, of this user; others may read the configuration.
+ * @throws ClusterError ERR_CLUSTER_CONFIG: the group is none of the user's, so that the system lets it give nothing to that
+ */
+export function assertOwnGroup({ config: { group }, provenance }: Loaded): void {
+  const gid = group === undefined ? undefined : groupId(group);
+  if (gid === undefined || mayGive(gid)) return;
+  refuse([`${whereWritten(provenance, ['group'])}: this user (uid ${process.getuid?.()}) is not in group "${group}", `
+    + 'so it cannot give a socket to it: add the user to the group, or start as one that is in it']);
 }
 
 function unreadable(file: string): string | undefined {

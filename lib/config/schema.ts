@@ -61,6 +61,10 @@ const oneOf = <const Words extends readonly string[]>(words: Words) =>
 /** As long as the name of a directory, from which it may come. */
 const LONGEST_TITLE = 255;
 const A_TITLE = `a text of at most ${LONGEST_TITLE} characters`;
+const A_GROUP = 'the name or the number of a group';
+const AN_OCTAL = 'an octal text such as "0660"';
+/** A number would be taken as it stands, and 0660 of YAML is 660. */
+const octal = () => v.pipe(v.string(AN_OCTAL), v.regex(/^(?:0o?)?[0-7]{3}$/, AN_OCTAL));
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';
 
@@ -93,6 +97,10 @@ const entries = {
   server: v.optional(v.pipe(v.boolean('true or false'), v.description('`false`: the app has no server (a queue consumer, UDP, a bot); '
     + 'a worker is ready when its module, and what it exports, has resolved.')), true),
   path: v.optional(v.pipe(text('a file path'), v.description('Unix socket to listen on, in place of a port.'))),
+  mode: v.optional(v.pipe(octal(), v.description('Permissions of the socket at `path`, and of those for each slot, an octal text: `"0660"` '
+    + 'lets its group connect, `"0666"` everybody. By itself what the umask leaves.'))),
+  group: v.optional(v.pipe(v.union([text(A_GROUP), whole(0, 2 ** 32 - 2, A_GROUP)], A_GROUP),
+    v.description('Group of these sockets, by name or number: that of a proxy in front.'))),
   https: v.optional(v.pipe(v.strictObject({
     key: v.optional(v.pipe(text('a file path'), v.description('Private key, PEM file.'))),
     cert: v.optional(v.pipe(text('a file path'), v.description('Certificate chain, PEM file.'))),
@@ -104,6 +112,8 @@ const entries = {
   execArgv: v.optional(v.pipe(list(), v.description('Node options for the children.')), []),
   require: v.optional(v.pipe(list(), v.description('Modules that each child requires first.')), []),
   import: v.optional(v.pipe(list(), v.description('Modules that each child imports first.')), []),
+  args: v.optional(v.pipe(v.array(v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text'), v.transform(String)), 'a list of texts'),
+    v.description('Arguments of the app, `process.argv` from the third word on. On a command line what follows `--`.')), []),
   startTimeout: v.optional(v.pipe(milliseconds(1), v.description('How long the master waits for a child to be ready, ms.')), 30_000),
   refork: v.optional(v.pipe(v.strictObject({
     limit: v.optional(v.pipe(whole(1), v.description('This many deaths within `duration` reach the limit.')), 60),

@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
-import { JsonError, parseJson } from '../kit/json-text.js';
-import { isObject, nearest } from '../kit/misuse.js';
 import { isDirectory, isPath, resolveModule, resolvePath } from './modules.js';
+import type { Place } from './place.js';
 
 /** What a cluster is started on: a directory or an entry file, and what there is to run in it. */
 export interface Target {
@@ -18,21 +17,11 @@ export interface Target {
   entry: ResolvedEntry;
 }
 
-/** The target before its configuration is read. */
-export interface Place {
-  dir: string;
-  realDir: string;
-  name: string;
-  /** The entry file, where the target is one. */
-  file?: string;
-  manifest: Record<string, unknown>;
-  /** Names in the directory. */
-  names: ReadonlySet<string>;
-}
-
 /** What there is to run, as absolute paths without symbolic links. */
 export interface ResolvedEntry {
   app?: string;
+  /** The same as plain node has it in `process.argv[1]`, where that goes by a symbolic link. */
+  script?: string;
   /** `true`: an agent without a module. */
   agent?: string | true;
   framework?: string;
@@ -108,63 +97,6 @@ function sameDirectory(one: string, other: string): boolean {
   }
 }
 
-const reasons: Record<string, string> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EISDIR: 'it is a directory',
-  ENOENT: 'there is no such file',
-  ENOTDIR: 'a part of the path is not a directory',
-  ELOOP: 'too many symbolic links',
-};
-
-/** A system error in words. */
-export function reason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return (code && reasons[code]) ?? message;
-}
-
-/** @throws ClusterError ERR_CLUSTER_APP_NOT_FOUND, ERR_CLUSTER_CONFIG (package.json) */
-export function findPlace(target: string, cwd: string): Place {
-  const full = path.resolve(cwd, target);
-  try {
-    const stat = statSync(full);
-    const isFile = !stat.isDirectory();
-    if (isFile && !stat.isFile()) throw new ClusterError('ERR_CLUSTER_APP_NOT_FOUND', `${target}: neither a directory nor a file`);
-    const dir = isFile ? path.dirname(full) : full;
-    const names = new Set(readdirSync(dir));
-    const manifest = names.has('package.json') ? readManifest(path.join(dir, 'package.json')) : {};
-    const realDir = realpathSync(dir);
-    const name = typeof manifest.name === 'string' && manifest.name ? manifest.name : path.basename(dir) || path.basename(realDir) || 'app';
-    return { dir, realDir, name, manifest, names, ...(isFile ? { file: full } : {}) };
-  } catch (error) {
-    if (error instanceof ClusterError) throw error;
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ClusterError('ERR_CLUSTER_APP_NOT_FOUND', missing
-      ? `${target}: no such directory or file${full === target ? '' : ` (${full})`}${meant(full)}`
-      : `${target}: cannot be read: ${reason(error)}`);
-  }
-}
-
-function meant(full: string): string {
-  try {
-    const near = nearest(path.basename(full), readdirSync(path.dirname(full)));
-    return near ? `, did you mean "${near}"?` : '';
-  } catch {
-    return '';
-  }
-}
-
-function readManifest(file: string): Record<string, unknown> {
-  try {
-    const value = parseJson(readFileSync(file, 'utf8'));
-    return isObject(value) ? value : {};
-  } catch (error) {
-    throw new ClusterError('ERR_CLUSTER_CONFIG', error instanceof JsonError
-      ? `package.json:${error.line}:${error.column}: not valid JSON: ${error.message}`
-      : `package.json: cannot be read: ${reason(error)}`);
-  }
-}
-
 /** Names the place where a key was written, for a message. */
 type Source = (key: keyof EntryKeys) => string;
 
@@ -179,12 +111,15 @@ const EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'cjs'];
 export function findEntry(place: Place, keys: EntryKeys, source: Source): ResolvedEntry {
   const entry: ResolvedEntry = {};
   if (keys.framework !== undefined) entry.framework = findFramework(place, keys.framework, source('framework'));
-  if (place.file) entry.app = realpathSync(place.file);
-  else if (keys.app !== undefined) entry.app = named(place, keys.app, source('app'));
   // A framework loads the app.js and the agent.js of its directory itself.
-  else if (!entry.framework) entry.app = findApp(place);
+  const app = place.file ?? (keys.app !== undefined ? named(place, keys.app, source('app')) : entry.framework ? undefined : findApp(place));
+  if (app !== undefined) {
+    entry.app = realpathSync(app);
+    const script = app.startsWith(place.dir + path.sep) ? path.join(place.realDir, path.relative(place.dir, app)) : app;
+    if (script !== entry.app) entry.script = script;
+  }
   const agent = findAgent(place, keys.agent, source, !entry.framework);
-  if (agent) entry.agent = agent;
+  if (agent) entry.agent = agent === true ? true : realpathSync(agent);
   return entry;
 }
 
@@ -194,14 +129,14 @@ function named(place: Place, value: string, source: string): string {
   const full = path.resolve(place.dir, value);
   const file = resolvePath(full);
   if (!file) throw notFound(`${source}: ${isDirectory(full) ? `no module in directory ${full}` : `no such file: ${full}`}`);
-  return realpathSync(file);
+  return file;
 }
 
 function findApp(place: Place): string {
   const { main } = place.manifest;
   const declared = typeof main === 'string' && main ? main : undefined;
   const file = (declared && resolvePath(path.join(place.dir, declared))) ?? firstOf(place, APP_NAMES);
-  if (file) return realpathSync(file);
+  if (file) return file;
   const names = `{${APP_NAMES.join(',')}}.{${EXTENSIONS.join(',')}}`;
   const looked = `${declared ? `"${declared}" (main of package.json)` : 'main of package.json'} and ${names}`;
   throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; name it with the key "app", or a framework with "framework"`);
@@ -210,8 +145,15 @@ function findApp(place: Place): string {
 function findAgent(place: Place, key: string | boolean | undefined, source: Source, mayFind: boolean): string | true | undefined {
   if (key === false) return undefined;
   if (typeof key === 'string') return named(place, key, source('agent'));
-  const found = mayFind ? firstOf(place, ['agent']) : undefined;
-  return found ? realpathSync(found) : key;
+  const found = mayFind ? besideEntry(place) ?? firstOf(place, ['agent']) : undefined;
+  return found ?? key;
+}
+
+/** A build has both in one folder. */
+function besideEntry({ file, dir }: Place): string | undefined {
+  const own = file === undefined ? dir : path.dirname(file);
+  if (own === dir) return undefined;
+  return EXTENSIONS.map((extension) => path.join(own, `agent.${extension}`)).find((agent) => resolvePath(agent) === agent);
 }
 
 function firstOf(place: Place, names: readonly string[]): string | undefined {

@@ -4,6 +4,7 @@ import {
 import { createConnection } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { directoryOf } from '../config/place.js';
 import { isOwnDirectory, placesToRead } from '../kit/own-places.js';
 import { isRunning, ownIdentity, type ProcessIdentity } from '../kit/processes.js';
 
@@ -76,7 +77,7 @@ function meant({ target, title }: InstanceQuery, all: InstanceRecord[]): Instanc
   const exact = running.filter((record) => samePlace(record.target, target));
   const isFile = statSync(target, { throwIfNoEntry: false })?.isFile() ?? false;
   if (exact.length > 0 && isFile) return exact;
-  const dir = isFile ? path.dirname(target) : target;
+  const dir = isFile ? directoryOf(target).dir : target;
   return running.filter((record) => exact.includes(record) || standsIn(record, dir));
 }
 

@@ -92,7 +92,16 @@ export type Entry =
   /** An agent that exists for its plugin parts or for others to talk to. */
   | { kind: 'none' };
 
-/** The entry that a spare process will have to load; beside MARK the one variable that a child is told something in. */
+/** What a process was started with, as the app is to see it. */
+export interface ChildWords {
+  argv: string[];
+  execArgv: string[];
+}
+
+/** Tells a child its words where code runs before it is told anything else (`--require`, `--import`). */
+export const WORDS = 'HATCHERY_WORDS';
+
+/** The entry that a spare process will have to load; beside MARK and WORDS the one variable that a child is told something in. */
 export const WARM = 'HATCHERY_WARM';
 
 /** Tells whose a process is: all that a child has started inherits its value (lib/master/processes/leftovers.ts). */
@@ -113,6 +122,8 @@ export interface BootInfo {
   /** The app's directory, links resolved. */
   baseDir: string;
   entry: Entry;
+  /** What plain node would give the app: `process.argv` from its second word on, and `process.execArgv` without what is ours alone. */
+  words: ChildWords;
   /** Of plugins, in the order in which they run. */
   parts: PartSpec[];
   /** Where to listen, unless the app says it. */

@@ -177,3 +177,18 @@ function described(error: unknown, depth: number): string {
   if (Array.isArray(errors)) for (const one of errors) out += `\n  one of its errors: ${describeError(one, depth + 1)}`;
   return out;
 }
+
+const reasons: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of the path is not a directory',
+  ELOOP: 'too many symbolic links',
+};
+
+/** A system error in words. */
+export function reason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (code && reasons[code]) ?? message;
+}

@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import net, { type AddressInfo, type ListenOptions, type Server } from 'node:net';
 import path from 'node:path';
 import { show } from './misuse.js';
@@ -47,6 +48,66 @@ export function makeDirs(dir: string): void {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(dir).isDirectory()) throw error;
   }
 }
+
+/** Who may connect to a unix socket; what is undefined is as the system makes it. */
+export interface SocketAccess {
+  mode?: number;
+  gid?: number;
+}
+
+/** As a configuration says it: an octal text, and a name or a number. */
+export const socketAccess = ({ mode, group }: { mode?: string; group?: string | number }): SocketAccess => ({
+  mode: mode === undefined ? undefined : parseInt(mode.replace(/^0o/, ''), 8),
+  gid: group === undefined ? undefined : groupId(group),
+});
+
+/** Throws the system's error: EPERM where the user is not of that group. */
+export function grantAccess(file: string, { mode, gid }: SocketAccess): void {
+  if (process.platform === 'win32') return;
+  if (gid !== undefined) chownSync(file, -1, gid);
+  if (mode !== undefined) chmodSync(file, mode);
+}
+
+/** Names that another source of the system than the file knows. */
+const learned = new Map<string, number>();
+
+/** The groups of this machine's own file, by name. */
+export function localGroups(): Map<string, number> {
+  try {
+    return new Map(readFileSync('/etc/group', 'utf8').split('\n').flatMap((line): [string, number][] => {
+      const [name = '', , id] = line.split(':');
+      return id === undefined || !/^\d+$/.test(id) ? [] : [[name, Number(id)]];
+    }));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Undefined where nobody knows it; what is not in the file is known once {@link learnGroup} has asked. */
+export function groupId(group: string | number): number | undefined {
+  if (typeof group === 'number' || /^\d+$/.test(group)) return Number(group);
+  return localGroups().get(group) ?? learned.get(group);
+}
+
+/** Milliseconds that a directory of users elsewhere may take. */
+const DIRECTORY = 3_000;
+
+/** Asks the system for a group that is not in its file (LDAP, macOS). */
+export async function learnGroup(group: unknown): Promise<void> {
+  if (typeof group !== 'string' || groupId(group) !== undefined || process.platform === 'win32') return;
+  const [command, args] = process.platform === 'darwin'
+    ? ['dscacheutil', ['-q', 'group', '-a', 'name', group]] as const
+    : ['getent', ['group', '--', group]] as const;
+  const said = await new Promise<string>((resolve) => {
+    execFile(command, args, { timeout: DIRECTORY, killSignal: 'SIGKILL' }, (error, out) => resolve(error ? '' : out));
+  });
+  const id = /^gid: (\d+)$/m.exec(said)?.[1] ?? /^[^:]+:[^:]*:(\d+):/.exec(said)?.[1];
+  if (id !== undefined) learned.set(group, Number(id));
+}
+
+/** Whether the system lets this user give what it has to that group. */
+export const mayGive = (gid: number): boolean =>
+  !process.getuid || process.getuid() === 0 || process.getegid?.() === gid || (process.getgroups?.() ?? []).includes(gid);
 
 const WORDS: Readonly<Record<string, (place: string, where: string) => string>> = {
   EADDRINUSE: (place) => `${place} is taken by another process`,

@@ -7,6 +7,7 @@ import { Faults } from '../kit/faults.js';
 import { LogFiles, type LogPaths } from '../kit/log-files.js';
 import { Logger } from '../kit/logger.js';
 import { ownVersion } from '../kit/package.js';
+import { grantAccess, socketAccess } from '../kit/sockets.js';
 import { ProcessDir } from '../kit/own-places.js';
 import { Listeners } from './connections/listeners.js';
 import { Room } from './connections/room.js';
@@ -173,6 +174,11 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   hooks.workerReady.tap({ name: 'hatchery', stage: -100 }, (child) => served.ready(child as Child));
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });
+  base.listeners.grant = (file) => {
+    const config = [releases.coming, releases.current].find((one) => one?.loaded.config.path === file)?.loaded.config;
+    // What can be known before has been looked at; the file system may say no all the same.
+    if (config && file !== null) faults.run(`mode and group of ${file}`, () => grantAccess(file, socketAccess(config)));
+  };
   const core: Core = { ...staffed, post: new Post(staffed) };
   hooks.workerExit.tap({ name: 'hatchery', stage: -100 }, (_, { cut = 0 }) => { core.cut += cut; });
   faults.after = lookAfter(core);

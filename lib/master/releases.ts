@@ -2,6 +2,7 @@ import type { Hooks } from '../api/hooks.js';
 import { assign, Environment, type Variables } from '../config/environment.js';
 import { renewed } from '../config/in-force.js';
 import type { LoadedConfig } from '../config/load.js';
+import { assertOwnGroup } from '../config/resolve-config.js';
 import type { Config } from '../config/schema.js';
 import { removeStaleSocket } from '../kit/sockets.js';
 
@@ -108,6 +109,7 @@ export class Releases {
     this.#enter(given);
     try {
       const loaded = this.#read ? await this.#resolve(await this.#read()) : before;
+      assertOwnGroup(loaded);
       const { path } = loaded.config;
       if (path !== undefined && path !== before.config.path) await removeStaleSocket(path);
       return loaded;

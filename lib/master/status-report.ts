@@ -7,7 +7,7 @@ import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
-import { inspectors } from './processes/inspect.js';
+import { inspectors } from './processes/exec-argv.js';
 import { inWindow, type Deaths } from './processes/refork-policy.js';
 import type { Slot } from './processes/slot.js';
 import type { Workers } from './processes/workers.js';

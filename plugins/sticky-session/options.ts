@@ -31,11 +31,15 @@ const cookie = v.strictObject({
     v.description('Seconds it lives; by itself, as long as the browser runs.'))),
 }, switchOr);
 
-const fileMode = 'expected a file mode';
+const fileMode = 'expected an octal text such as "0660", or a number from 0 to 511';
 const sockets = v.strictObject({
   dir: v.optional(v.pipe(text, v.description('Directory of the sockets, relative to the app\'s.')), SLOT_SOCKET_DIR),
-  mode: v.optional(v.pipe(v.number(fileMode), v.integer(fileMode), v.minValue(0, fileMode), v.maxValue(0o777, fileMode),
-    v.description('Permissions of the sockets.')), 0o666),
+  mode: v.optional(v.pipe(
+    v.union([
+      v.pipe(v.number(fileMode), v.integer(fileMode), v.minValue(0, fileMode), v.maxValue(0o777, fileMode)),
+      v.pipe(v.string(fileMode), v.regex(/^(?:0o?)?[0-7]{3}$/, fileMode), v.transform((octal) => parseInt(octal.replace(/^0o/, ''), 8))),
+    ], fileMode),
+    v.description('Permissions of the sockets, `"0660"`. By itself the key `mode`, else everybody may connect.'))),
 }, switchOr);
 
 export const schema = v.pipe(

@@ -6,6 +6,9 @@ import { slotSocketPath } from './slot-socket-path.js';
 /** How often it is looked whether the sockets are still where proxies look for them, ms. */
 const LOOK = 5_000;
 
+/** Permissions where nobody has said any. */
+const EVERYBODY = 0o666;
+
 interface SlotSocket {
   held: HeldSocket;
   /** Without links: `current` may lead to another release by now. */
@@ -17,18 +20,27 @@ interface SlotSocket {
  * In the master: one unix socket for each slot, which its worker accepts from. Its path goes by the directory as the user gave
  * it: after a deploy, or when somebody has cleaned up, another one is made there.
  */
-export function slotSockets(master: Master, { dir, mode }: { dir: string; mode: number }): void {
+export function slotSockets(master: Master, { dir, mode: own }: { dir: string; mode?: number }): void {
   const sockets = new Map<number, SlotSocket>();
   const underWay = new Set<Promise<unknown>>();
   const { hooks, logger } = master;
 
+  const mode = (): number => own ?? (master.config.mode === undefined ? EVERYBODY : parseInt(master.config.mode.replace(/^0o/, ''), 8));
+
   const open = async (slot: number): Promise<HeldSocket> => {
     const known = sockets.get(slot);
     if (known) return known.held;
-    const held = await master.holdSocket(slotSocketPath(master.target.dir, dir, master.config.title, slot), mode);
+    const held = await master.holdSocket(slotSocketPath(master.target.dir, dir, master.config.title, slot), mode());
     const file = path.join(realpathSync(path.dirname(held.path)), path.basename(held.path));
     sockets.set(slot, { held, file, inode: inodeOf(file) });
     return held;
+  };
+  const grant = (held: HeldSocket) => {
+    try {
+      held.grant(mode());
+    } catch (error) {
+      logger.error(`sticky-session: mode and group of ${held.path} stay as they are`, { error });
+    }
   };
   const close = (slot: number) => {
     const socket = sockets.get(slot);
@@ -57,7 +69,10 @@ export function slotSockets(master: Master, { dir, mode }: { dir: string; mode: 
     }
   };
   const looking = setInterval(() => { void look(); }, LOOK).unref();
-  hooks.reloaded.tapPromise('sticky-session', look);
+  hooks.reloaded.tapPromise('sticky-session', async () => {
+    await look();
+    for (const { held } of sockets.values()) grant(held);
+  });
 
   hooks.beforeStart.tapPromise('sticky-session', async ({ workers }) => {
     for (let slot = 0; slot < workers; slot++) await open(slot);

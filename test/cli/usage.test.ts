@@ -24,7 +24,7 @@ const WRONG: [args: string[], says: string][] = [
   [['start', 'app', '--no-stiky'], '--no-stiky: unknown flag, did you mean "--no-sticky"?'],
   [['start', 'app', '--stdout', 'x.log'], '--stdout: is for a daemon; add --daemon, or redirect the output in the shell'],
   [['stop', 'app', '--port', '3'], '--port: unknown flag; --help lists them'],
-  [['start', 'app', 'more'], 'unexpected "more": framework start [target] [flags]'],
+  [['start', 'app', 'more'], 'unexpected "more": framework start [target] [flags] [-- arguments]'],
   [['start', 'app', '--port'], '--port: a value is missing (TCP port, 0 for a free one)'],
   [['start', 'app', '--port', '99999'], '--port: expected a whole number from 0 to 65535, found 99999'],
   [['start', 'app', '--port', 'http'], '--port: expected a whole number from 0 to 65535, found "http"'],

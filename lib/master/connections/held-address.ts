@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import path from 'node:path';
 import type { ClusterMessage } from '../../node/cluster.js';
 import { listenAt } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
@@ -14,6 +15,16 @@ export interface Place {
   ipv6Only: boolean;
 }
 
+/** What a worker asks for. */
+export interface Query {
+  /** node:cluster's name for it. */
+  key: string;
+  place: Place | null;
+  /** Of a unix socket. */
+  file: string | null;
+  child: Child;
+}
+
 /** libuv's UV_TCP_IPV6ONLY. */
 const IPV6_ONLY = 1;
 
@@ -22,6 +33,10 @@ export function placeOf({ address = null, port, addressType, fd, flags = 0 }: Cl
   if (port === undefined || port < 0 || (addressType !== 4 && addressType !== 6) || (typeof fd === 'number' && fd >= 0)) return null;
   return { host: address, port, family: addressType, ipv6Only: (flags & IPV6_ONLY) !== 0 };
 }
+
+/** Null for what is no unix socket. */
+export const fileOf = ({ address, port, addressType }: ClusterMessage): string | null =>
+  port === -1 && addressType === -1 && typeof address === 'string' ? path.resolve(address) : null;
 
 /** Where a server listens that was told this host. */
 export function placeOfServer(server: Server, host: string | undefined): Place | null {
@@ -81,13 +96,16 @@ export class HeldAddress {
   #keptUntil = 0;
   /** What is open; null without a port. */
   bound: Place | null;
+  /** Of a unix socket, absolute. */
+  readonly file: string | null;
   /** Takes its connections; null where workers accept by themselves. */
   readonly acceptor: Acceptor | null;
   readonly #open: SharedHandle;
   /** What the system has not let it listen on: another process has it. */
   #refused: Place | null = null;
 
-  constructor(open: Acceptor | SharedHandle, bound: Place | null) {
+  constructor(open: Acceptor | SharedHandle, bound: Place | null, file: string | null) {
+    this.file = file;
     this.acceptor = open instanceof Acceptor ? open : null;
     this.#open = open;
     this.bound = bound;

@@ -1,11 +1,10 @@
-import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import type { ChildView } from '../../api/child.js';
 import type { HeldSocket as Held } from '../../api/plugin.js';
 import { message } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { show } from '../../kit/misuse.js';
-import { makeDirs, removeStaleSocket, socketPathFault } from '../../kit/sockets.js';
+import { grantAccess, makeDirs, removeStaleSocket, socketPathFault } from '../../kit/sockets.js';
 import { sendHandle } from '../../node/cluster.js';
 import { bindOnly } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
@@ -22,19 +21,27 @@ const END = 1_000;
 export class HeldSocket implements Held {
   readonly path: string;
   readonly #handle: RawHandle;
+  readonly #group: () => number | undefined;
 
-  private constructor(file: string, handle: RawHandle) {
+  private constructor(file: string, handle: RawHandle, group: () => number | undefined) {
     this.path = file;
+    this.#group = group;
     this.#handle = handle;
+  }
+
+  /** Its group is the one that the configuration names now. */
+  grant(mode: number): void {
+    const fault = modeFault(mode);
+    if (fault) throw new ClusterError('ERR_CLUSTER_PLUGIN', `grant: ${fault}`);
+    grantAccess(this.path, { mode, gid: this.#group() });
   }
 
   /**
    * Binds it, in place of one that a dead process left behind. `mode`: permissions.
    * @throws ClusterError ERR_CLUSTER_START; ERR_CLUSTER_PLUGIN for what is no path or no mode
    */
-  static async open(plugin: string, file: string, mode: number): Promise<HeldSocket> {
-    const isMode = Number.isInteger(mode) && mode >= 0 && mode <= 0o777;
-    const fault = socketPathFault(file) ?? (isMode ? undefined : `expected permissions from 0 to 0o777 as the mode, found ${show(mode)}`);
+  static async open(plugin: string, file: string, mode: number, group: () => number | undefined): Promise<HeldSocket> {
+    const fault = socketPathFault(file) ?? modeFault(mode);
     if (fault) throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${plugin}", holdSocket: ${fault}`);
     const failed = (why: string, cause?: unknown) =>
       new ClusterError('ERR_CLUSTER_START', `plugin "${plugin}", holdSocket: cannot listen on ${file}: ${why}`, { cause });
@@ -46,13 +53,14 @@ export class HeldSocket implements Held {
     }
     const handle = bindOnly(file);
     if (typeof handle === 'number') throw failed('somebody else does, or the place is not ours to write');
+    const held = new HeldSocket(file, handle, group);
     try {
-      chmodSync(file, mode);
+      held.grant(mode);
     } catch (error) {
       handle.close();
       throw failed((error as Error).message, error);
     }
-    return new HeldSocket(file, handle);
+    return held;
   }
 
   /** Resolves when the worker accepts from it; rejects with ERR_CLUSTER_REQUEST_TIMEOUT or _CHANNEL_CLOSED. */
@@ -74,3 +82,7 @@ export class HeldSocket implements Held {
     this.#handle.close();
   }
 }
+
+const modeFault = (mode: number): string | undefined => Number.isInteger(mode) && mode >= 0 && mode <= 0o777
+  ? undefined
+  : `expected permissions from 0 to 0o777 as the mode, found ${show(mode)}`;

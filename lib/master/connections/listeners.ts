@@ -12,7 +12,7 @@ import { listenOn, seenAs, standInFor } from '../../node/listening.js';
 import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
-import { HeldAddress, openFor, placeOf, placeOfServer, type Place } from './held-address.js';
+import { HeldAddress, fileOf, openFor, placeOf, placeOfServer, type Query } from './held-address.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
@@ -22,13 +22,6 @@ const debug = createDebug('hatchery:listeners');
 const UNREAD = 10;
 /** Milliseconds that the configured address stays when a ready worker closes it: it may be about to die, or only have looked. */
 const REGRETS = 5_000;
-
-/** What a worker asks for. */
-interface Query {
-  key: string;
-  place: Place | null;
-  child: Child;
-}
 
 /**
  * All addresses that workers listen on. Stands between node:cluster and its workers: sees which worker asks for which
@@ -43,6 +36,8 @@ export class Listeners {
   /** By node:cluster's names for them; one address may have several. */
   readonly #addresses = new Map<string, HeldAddress>();
   #fallback: TakeUnserved | null = null;
+  /** Lets those connect to a unix socket that the configuration says; null: there is none. Never throws. */
+  grant: (file: string | null) => void = () => {};
   /** Requests of workers for an address, until node:cluster answers. */
   readonly #queries = new Map<string, Query>();
   #asking: Query | null = null;
@@ -78,7 +73,8 @@ export class Listeners {
     if (this.#addresses.size > 0 || hasServer === false) return;
     const server = net.createServer();
     await listen(server, path === undefined ? { port, host } : { path });
-    const address = new HeldAddress(this.#acceptor(handleOf(server) as RawHandle), placeOfServer(server, host));
+    this.grant(path ?? null);
+    const address = new HeldAddress(this.#acceptor(handleOf(server) as RawHandle), placeOfServer(server, host), path ?? null);
     address.proven = true;
     // As node:cluster will name what a worker asks for; that is only a guess.
     this.#addresses.set(expectedKey(server, { host, path }, this.#mark), address);
@@ -175,9 +171,9 @@ export class Listeners {
     if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle, message);
     if (!isClusters(message)) return;
     if (message.act === 'queryServer') {
-      const place = placeOf(message);
+      const asked = { place: placeOf(message), file: fileOf(message), child };
       markAddress(message, this.#mark);
-      this.#asking = { key: addressKey(message), place, child };
+      this.#asking = { key: addressKey(message), ...asked };
       this.#queries.set(`${child.pid}:${message.seq}`, this.#asking);
     } else if (message.act === 'close' && message.key !== undefined) {
       const address = this.#addresses.get(message.key);
@@ -256,9 +252,14 @@ export class Listeners {
     return open;
   }
 
+  /** After a reload: what the configuration says of its sockets may have changed. */
+  grantAgain(): void {
+    for (const { file } of this.#all) this.grant(file);
+  }
+
   #adopt(query: Query, server: Server): void {
     guardErrors(server);
-    const { key, place } = query;
+    const { key, place, file } = query;
     const open = this.#at(query);
     if (open) {
       open.name(key, place && { ...place, port: open.bound?.port ?? place.port });
@@ -271,16 +272,18 @@ export class Listeners {
     process.nextTick(() => server.once('listening', this.#faults.guard(key, () => {
       if (!handle) return;
       debug('taking over %s', key);
+      this.grant(file);
       const bound = place && { ...place, port: ownPort(handle) ?? place.port };
-      const address = new HeldAddress(this.#acceptor(handle), bound);
+      const address = new HeldAddress(this.#acceptor(handle), bound, file);
       address.name(key, bound);
       this.#addresses.set(key, address);
     })));
   }
 
-  #share({ key, place }: Query, handle: RawHandle): void {
+  #share({ key, place, file }: Query, handle: RawHandle): void {
+    this.grant(file);
     const close = handle.close.bind(handle);
-    const address = new HeldAddress({ handle, close }, place && { ...place, port: ownPort(handle) ?? place.port });
+    const address = new HeldAddress({ handle, close }, place && { ...place, port: ownPort(handle) ?? place.port }, file);
     this.#addresses.set(key, address);
     address.name(key, address.bound);
     handle.close = () => {

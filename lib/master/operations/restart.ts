@@ -2,7 +2,7 @@ import type { ReloadResult } from '../../api/control.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { checkPlugins } from '../plugins/check.js';
-import { inspectPort } from '../processes/inspect.js';
+import { inspectPort } from '../processes/exec-argv.js';
 import type { Release } from '../releases.js';
 import { reporter, takeOver } from './reload.js';
 import { allReady } from './start.js';

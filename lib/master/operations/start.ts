@@ -1,10 +1,11 @@
+import { assertOwnGroup } from '../../config/resolve-config.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { formatAddress, freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
 import { schedule } from '../../node/cluster.js';
 import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
-import { openInspector } from '../processes/inspect.js';
+import { openInspector } from '../processes/exec-argv.js';
 import { addressOf } from '../status-report.js';
 import { close, closeFailedStart } from './shutdown.js';
 
@@ -17,6 +18,7 @@ export async function start(core: Core): Promise<void> {
   // A plugin's apply may have taken its time.
   if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting');
   const { config, target: { entry } } = releases.current.loaded;
+  assertOwnGroup(releases.current.loaded);
   if (config.path !== undefined) await removeStaleSocket(config.path);
   cleanup.push(core.post.listenToParent());
   life.enter('start');

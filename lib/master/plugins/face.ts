@@ -5,7 +5,7 @@ import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
 import { onLine } from '../terminal.js';
-import { formatAddress } from '../../kit/sockets.js';
+import { formatAddress, socketAccess } from '../../kit/sockets.js';
 import { HeldSocket } from '../connections/held-socket.js';
 import { aFunction, closeOptions, ownChild, reloadOptions } from '../checked-calls.js';
 import type { Core } from '../core.js';
@@ -71,7 +71,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     route: (route) => core.routes.add(name, route),
     routeConnections: (routing) => core.routing.add(name, routing),
     privateDir: () => core.dir.folder(name.replaceAll(/[^\w.@-]+/g, '-')),
-    holdSocket: (file, mode) => HeldSocket.open(name, file, mode),
+    holdSocket: (file, mode) => HeldSocket.open(name, file, mode, () => socketAccess(releases.current.loaded.config).gid),
     takeUnserved: (take) => { listeners.fallback = take && aFunction('takeUnserved', take); },
     guard: (what, task) => core.faults.guard(`plugin "${name}": ${what}`, aFunction('guard', task)),
     listenForWorkers: () => listeners.open(releases.current.loaded.config),

@@ -51,7 +51,7 @@ async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }
     const apply = async (): Promise<void> => plugin.apply(face, options);
     // What it begins, and fails later, is told with its name. Of ours no mistakes are expected, and it would slow each promise down.
     const theirs = async (): Promise<void> => {
-      const { contained } = await import('../../config/plain.js');
+      const { contained } = await import('../../config/contained.js');
       return contained(() => runOwned(plugin.name, apply));
     };
     await inTime(hookTimeout, ours ? apply : theirs, late);

@@ -18,11 +18,11 @@ import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
 import { Child, type ChildListener } from './child.js';
 import { checkSpec, type ForkPlace, type Forked } from './forked.js';
-import { holdsPort, inspectArgv } from './inspect.js';
+import { childWords, early, holdsPort, inspectArgv, inheritedExecArgv, portIn } from './exec-argv.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
 import type { ServedBefore } from './served-before.js';
-import type { Spares } from './spares.js';
+import { preloads, type Spares } from './spares.js';
 
 /** What a fork needs of the master; the same objects as in the core. */
 export interface ForkerNeeds {
@@ -72,7 +72,7 @@ export class Forker {
     checkSpec(spec, hook, hooks[hook].taps.map(({ name }) => name));
     listener.starts();
     const place = this.#place(release);
-    const boot = this.#boot(role, slot, release, place.root);
+    const boot = this.#boot(spec, release, place.root);
     const key = role === 'worker' ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, release);
     try {
@@ -133,9 +133,10 @@ export class Forker {
   }
 
   /** The mark is none of what a spare has to fit: it is another one each time. */
-  #launch(spec: ForkSpec, place: ForkPlace, { loaded: { config } }: Release): Forked {
+  #launch(given: ForkSpec, place: ForkPlace, { loaded }: Release): Forked {
     const { leftovers, room } = this.#needs;
-    if (config.leaveChildren) return room.fork(() => this.#start(spec, place, () => true));
+    const spec = preloads(given) ? { ...given, env: { ...given.env, ...early(given, place, loaded) } } : given;
+    if (loaded.config.leaveChildren) return room.fork(() => this.#start(spec, place, () => true));
     const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
     const forked = room.fork(() => this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared));
     const { process } = forked;
@@ -152,7 +153,8 @@ export class Forker {
   }
 
   /** All that a child is told. */
-  #boot(role: ChildRole, slot: number, release: Release, root: string): BootInfo {
+  #boot(spec: ForkSpec, release: Release, root: string): BootInfo {
+    const { role, slot } = spec;
     const { deadlines, inheritedSockets, parts, served } = this.#needs;
     const { generation, loaded: { config, target } } = release;
     const { title, port, host, path: file, https, balance, log } = config;
@@ -165,6 +167,7 @@ export class Forker {
       timeout: role === 'agent' ? deadlines.agent : deadlines.drain,
       baseDir: target.realDir,
       entry: entryOf(role, release),
+      words: childWords(spec, release.loaded),
       parts: parts.of(role, target.realDir, root),
       listen: {
         port, host, path: file, https,
@@ -235,7 +238,7 @@ const forkWorker: StartProcess = (spec, place, spared) => {
     serialization: 'json',
     windowsHide: true,
     // node:cluster counts debug ports up by itself unless it is told one.
-    inspectPort: inspectPort(spec.execArgv),
+    inspectPort: portIn(spec.execArgv),
   });
   const worker = cluster.fork({ ...place.environment, ...spec.env });
   return { process: worker.process, worker, kill: () => killTree(worker.process.pid, spared) };
@@ -249,30 +252,4 @@ const forkAgent: StartProcess = (spec, place, spared) => {
     stdio: streams(place),
   });
   return { process: agent, worker: null, kill: () => killTree(agent.pid, spared) };
-};
-
-/**
- * Flags of the master's own Node that a child must not get: the code it was given, its debug port, and files of variables,
- * which a child inherits as the master has read them; such a file may be gone when one is forked again.
- */
-const OWN = /^(?:--inspect|--debug-port|--test|--watch|--env-file)/;
-const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe', '--env-file', '--env-file-if-exists']);
-
-/** The master's Node flags, as children of node:cluster get them by default, less those that are the master's alone. */
-export function inheritedExecArgv(argv: readonly string[] = process.execArgv): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < argv.length; i++) {
-    const arg = argv[i] as string;
-    if (OWN_WITH_VALUE.has(arg)) i++;
-    else if (!OWN.test(arg) && !arg.startsWith('--input-type') && !arg.startsWith('--eval=')) kept.push(arg);
-  }
-  return kept;
-}
-
-function inspectPort(execArgv: readonly string[]): number | undefined {
-  for (const arg of [...execArgv].reverse()) {
-    const port = /^--inspect(?:-brk|-port)?(?:-wait)?=(?:.*:)?(\d+)$/.exec(arg)?.[1];
-    if (port !== undefined) return Number(port);
-  }
-  return undefined;
 }

@@ -88,7 +88,8 @@ export class Spares {
   }
 }
 
-const preloads = ({ execArgv, env }: ForkSpec): boolean =>
+/** Code of somebody else's runs in it before it is told anything. */
+export const preloads = ({ execArgv, env }: ForkSpec): boolean =>
   [...execArgv, process.env.NODE_OPTIONS ?? '', env.NODE_OPTIONS ?? ''].some((text) => PRELOADS.test(text));
 
 /** All that a process is forked from. The directory by its inode: one that was made anew is another one. */

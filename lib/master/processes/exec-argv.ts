@@ -1,6 +1,10 @@
+import path from 'node:path';
+import type { ForkSpec } from '../../api/hooks.js';
+import type { LoadedConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
-import type { ChildRole } from '../../ipc/messages.js';
+import { WORDS, type ChildRole, type ChildWords } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
+import type { ForkPlace } from './forked.js';
 
 const STANDARD = 9229;
 
@@ -22,7 +26,7 @@ export const inspectPort = (config: Inspected, role: ChildRole | 'master', slot:
 const taken = new Map<number, { exitCode: number | null; signalCode: NodeJS.Signals | null }>();
 
 /** Without a wish of the user the inspector stays shut; who opens it later, for the stack of a hung worker, finds a free port. */
-const SHUT = ['--inspect-port=0'];
+const SHUT = '--inspect-port=0';
 
 /** Node options for a child. On its own port it is quiet, as all ports are printed once; on another one Node says which. */
 export function inspectArgv(config: Inspected & Pick<Config, 'execArgv'>, role: ChildRole, slot: number): string[] {
@@ -35,11 +39,22 @@ export function inspectArgv(config: Inspected & Pick<Config, 'execArgv'>, role: 
 }
 
 const withoutWish = ({ execArgv }: Pick<Config, 'execArgv'>) =>
-  execArgv.some((arg) => /^--(?:inspect|debug-port)/.test(arg)) ? [] : SHUT;
+  execArgv.some((arg) => /^--(?:inspect|debug-port)/.test(arg)) ? [] : [SHUT];
 
 export function holdsPort(execArgv: readonly string[], process: { exitCode: number | null; signalCode: NodeJS.Signals | null }): void {
   const port = /^--inspect(?:-brk)?=(\d+)$/.exec(execArgv.find((arg) => arg.startsWith('--inspect')) ?? '')?.[1];
   if (port !== undefined && port !== '0') taken.set(Number(port), process);
+}
+
+/** Opens the master's own inspector and prints all ports. */
+export async function openInspector(config: Config, hasAgent: boolean, logger: Logger): Promise<void> {
+  const port = inspectPort(config, 'master', -1);
+  if (port === null) return;
+  const inspector = await import('node:inspector');
+  if (!inspector.url()) inspector.open(port, '127.0.0.1');
+  if (port === 0) return;
+  const workers = Array.from({ length: config.workers }, (_, slot) => `worker#${slot} ${port + 2 + slot}`);
+  logger.warn(`inspector: ${[`master ${process.debugPort}`, ...hasAgent ? [`agent ${port + 1}`] : [], ...workers].join(', ')}`);
 }
 
 /** An inspector that a start opens, and what asks for it. */
@@ -85,13 +100,52 @@ function inspectorOf(argv: readonly string[]): { host: string; port: number } | 
   return open ? place : null;
 }
 
-/** Opens the master's own inspector and prints all ports. */
-export async function openInspector(config: Config, hasAgent: boolean, logger: Logger): Promise<void> {
-  const port = inspectPort(config, 'master', -1);
-  if (port === null) return;
-  const inspector = await import('node:inspector');
-  if (!inspector.url()) inspector.open(port, '127.0.0.1');
-  if (port === 0) return;
-  const workers = Array.from({ length: config.workers }, (_, slot) => `worker#${slot} ${port + 2 + slot}`);
-  logger.warn(`inspector: ${[`master ${process.debugPort}`, ...hasAgent ? [`agent ${port + 1}`] : [], ...workers].join(', ')}`);
+/**
+ * Flags of the master's own Node that a child must not get: the code it was given, its debug port, and files of variables,
+ * which a child inherits as the master has read them; such a file may be gone when one is forked again.
+ */
+const OWN = /^(?:--inspect|--debug-port|--test|--watch|--env-file)/;
+const OWN_WITH_VALUE = new Set(['-e', '--eval', '-p', '--print', '-pe', '--env-file', '--env-file-if-exists']);
+
+/** The master's Node flags, as children of node:cluster get them by default, less those that are the master's alone. */
+export function inheritedExecArgv(argv: readonly string[] = process.execArgv): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i] as string;
+    if (OWN_WITH_VALUE.has(arg)) i++;
+    else if (!OWN.test(arg) && !arg.startsWith('--input-type') && !arg.startsWith('--eval=')) kept.push(arg);
+  }
+  return kept;
+}
+
+/** Of several the last one counts. */
+export function portIn(execArgv: readonly string[]): number | undefined {
+  for (const arg of [...execArgv].reverse()) {
+    const port = /^--inspect(?:-brk|-port)?(?:-wait)?=(?:.*:)?(\d+)$/.exec(arg)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  return undefined;
+}
+
+type Loaded = Pick<LoadedConfig, 'config' | 'target'>;
+
+/** What plain node would give the app. The inspector's port that every child is told shows in none of its own. */
+export function childWords({ role, execArgv }: ForkSpec, { config, target }: Loaded): ChildWords {
+  const { app, agent, framework, script = app } = target.entry;
+  const own = role === 'worker' ? script : typeof agent === 'string' ? agent : undefined;
+  const shut = config.execArgv.includes(SHUT) ? -1 : execArgv.indexOf(SHUT);
+  return { argv: [framework ?? own ?? target.realDir, ...config.args], execArgv: execArgv.filter((_, at) => at !== shut) };
+}
+
+/**
+ * Variables with which a child knows its words before the user's preloads run, also those of NODE_OPTIONS: a module of ours
+ * comes before them, and takes them away again (lib/child/words.ts).
+ */
+export function early(spec: ForkSpec, { root, environment = {} }: ForkPlace, loaded: Loaded): ForkSpec['env'] {
+  const { NODE_OPTIONS: nodeOptions } = { ...process.env, ...environment, ...spec.env };
+  const file = path.join(root, 'dist/lib/child/words-first.cjs').replaceAll(/["\\]/g, '\\$&');
+  return {
+    NODE_OPTIONS: [`--require "${file}"`, ...nodeOptions === undefined ? [] : [nodeOptions]].join(' '),
+    [WORDS]: JSON.stringify({ ...childWords(spec, loaded), nodeOptions }),
+  };
 }
