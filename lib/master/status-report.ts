@@ -7,7 +7,8 @@ import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
-import { inWindow, type Deaths } from './processes/refork-policy.js';
+import { inWindow, type Deaths } from './processes/policies.js';
+import type { Ducks } from './processes/departures.js';
 import type { Slot } from './processes/slot.js';
 import type { Workers } from './processes/workers.js';
 import type { Releases } from './releases.js';
@@ -19,6 +20,7 @@ export interface Reported {
   readonly agent: Slot;
   readonly workers: Workers;
   readonly deaths: Deaths;
+  readonly ducks: Ducks;
   readonly lastReload: ReloadResult | null;
   readonly cut: number;
   readonly version: string;
@@ -50,7 +52,7 @@ export function launch({ releases, workers }: Pick<Reported, 'releases' | 'worke
   };
 }
 
-export function buildStatus({ life, releases, agent, workers, deaths, lastReload, cut, version, faults }: Reported): Status {
+export function buildStatus({ life, releases, agent, workers, deaths, ducks, lastReload, cut, version, faults }: Reported): Status {
   const { config } = releases.current.loaded;
   const addresses = addressesOf(workers).map(formatAddress);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
@@ -65,6 +67,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
     master: { pid: process.pid, rss: ownRss() },
     agent: agent.current ? childStatus(agent.current, agent) : null,
     workers: workers.all.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
+    ducks: ducks.status(),
     refork: {
       inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
       limit: config.refork.limit,
