@@ -11,7 +11,7 @@ const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 
 /** `status` for a person. What no sample has told yet is a dash. */
 export function statusPage(status: Status, now = Date.now()): string {
-  const { title, state, address, addresses = [], version, node, startedAt, master, agent, workers, lastReload } = status;
+  const { title, state, address, addresses = [], version, node, startedAt, master, agent, workers, ducks = [], lastReload } = status;
   const rss = master.rss === null ? '-' : bytes(master.rss);
   const rows = workers.map((worker) => row(`worker#${worker.slot}`, worker, now));
   if (agent) rows.unshift(row('agent', agent, now));
@@ -26,6 +26,8 @@ export function statusPage(status: Status, now = Date.now()): string {
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...status.slowPaths.map((what) => `slow path: ${what}`),
+    ...ducks.map(({ pid, generation, streams, until }) =>
+      `pid ${pid} (generation ${generation}) finishes ${streams} stream${streams === 1 ? '' : 's'}, until ${until.slice(11, 19)} UTC`),
     ...(status.cut > 0 ? [`requests cut as workers ended: ${status.cut}`] : []),
     ...(lastReload ? [reloaded(lastReload, now)] : []),
   ];

@@ -78,7 +78,8 @@ export class RetrySafe extends Error {}
 
 /**
  * Server-sent events: reads until the server ends the answer. Resolves with the number of events when the end is a proper one
- * (the last chunk) or a reset, after which a browser comes back; rejects when it is an end that may look whole. `until` ends it from our side.
+ * (the last chunk) or a reset, after which a browser comes back; rejects when it is an end that may look whole.
+ * `until` ends it from our side.
  */
 export function readEvents(target: Target, path: string, until: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {

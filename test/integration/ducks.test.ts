@@ -25,7 +25,7 @@ function stream(cluster: TestCluster, chunks: number, ms: number): Promise<strin
   });
 }
 
-test('a worker with a stream left is out of its slot: reload goes on, status shows it apart, and it ends when the stream has', async (t) => {
+test('a worker with a stream left is out of its slot: reload goes on, status shows it apart, it ends with the stream', async (t) => {
   const cluster = await start(t, { 'graceful-exit': { timeout: 20_000 } });
   const { pid } = (await cluster.status()).workers[0]!;
   const answer = stream(cluster, 80, 50);
