@@ -11,6 +11,7 @@ async function withDucks(t: Parameters<typeof running>[0]) {
   const { core, forks } = fake;
   core.deadlines.streams = 600_000;
   for (const manners of [forks.manners, forks.last.manners]) Object.assign(manners, { boots: true, obeys: false });
+  t.after(() => { for (const child of forks.alive) child.exits(0); });
   const told: string[] = [];
   core.hooks.duckBorn.tap('test', ({ generation }) => { told.push(`born ${generation}`); });
   core.hooks.duckGone.tap('test', ({ generation }) => { told.push(`gone ${generation}`); });
