@@ -14,7 +14,7 @@ export type ToldStatus = Partial<Status> & Pick<Status, 'title' | 'state' | 'ver
 
 /** `status` for a person. What no sample has told yet is a dash, as is what the master is too old to tell. */
 export function statusPage(status: ToldStatus, now = Date.now()): string {
-  const { title, state, address, addresses = [], version, node = '-', startedAt, master, agent, workers, lastReload } = status;
+  const { title, state, address, addresses = [], version, node = '-', startedAt, master, agent, workers, ducks = [], lastReload } = status;
   const { refork, slowPaths = [], cut = 0 } = status;
   const rss = sized(master.rss);
   const rows = workers.map((worker) => row(`worker#${worker.slot}`, worker, now));
@@ -30,6 +30,8 @@ export function statusPage(status: ToldStatus, now = Date.now()): string {
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...slowPaths.map((what) => `slow path: ${what}`),
+    ...ducks.map(({ pid, generation, streams, until }) =>
+      `pid ${pid} (generation ${generation}) finishes ${streams} stream${streams === 1 ? '' : 's'}, until ${until.slice(11, 19)} UTC`),
     ...(cut > 0 ? [`requests cut as workers ended: ${cut}`] : []),
     ...(lastReload ? [reloaded(lastReload, now)] : []),
   ];

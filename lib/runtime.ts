@@ -15,5 +15,7 @@ export { listen } from './kit/sockets.js';
 export { atMost, inTime } from './kit/time.js';
 export { openSockets } from './node/process.js';
 export { seeEmitters } from './node/events.js';
-export { headOf, httpConnections, isLastOnConnection, isUpgraded, type HttpConnection } from './node/http-connections.js';
-export { belowTls, connectionsOf, handleOf, transferred, type RawHandle } from './node/raw-sockets.js';
+export {
+  cutAnswer, headOf, httpConnections, isLastOnConnection, isUpgraded, streamBytes, type HttpConnection,
+} from './node/http-connections.js';
+export { belowTls, connectionsOf, handleOf, reset, transferred, type RawHandle } from './node/raw-sockets.js';

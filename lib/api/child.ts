@@ -73,6 +73,8 @@ export interface ChildView {
   readonly failure: { error: ErrorData; output?: string } | null;
   /** What it last said it waits for while it closes; a plugin that looks into one that cannot say so sets it. */
   waiting: Waiting | null;
+  /** It was replaced and has nothing but streams left: it is out of its slot. */
+  readonly onlyStreams: boolean;
   /** When it will be killed, as `performance.now()` tells it; null while it does not drain. */
   readonly killAt: number | null;
   /** What was cut of it; null while nothing was. */

@@ -132,6 +132,21 @@ export interface ChildStatus {
   [extra: string]: unknown;
 }
 
+/** A worker that was replaced, and lives on for its streams alone. */
+export interface DuckStatus {
+  pid: number;
+  /** That it was in. */
+  slot: number;
+  /** Of its configuration and code. */
+  generation: number;
+  /** Answers that have begun, and uploads, which it still has. */
+  streams: number;
+  /** Age of the oldest of them, milliseconds. */
+  oldest: number;
+  /** When it is ended, ISO 8601. */
+  until: string;
+}
+
 /** What `framework status --json` prints and `GET /status` answers. */
 export interface Status {
   title: string;
@@ -153,6 +168,8 @@ export interface Status {
   agent: ChildStatus | null;
   /** Every process of every slot: two of one while it is replaced. */
   workers: ChildStatus[];
+  /** Workers that were replaced and only finish their streams; they are in no slot. */
+  ducks: DuckStatus[];
   /** Deaths within `refork.duration`, how many are the limit, and slot -> ms of those that wait to be forked again. */
   refork: { inWindow: number; limit: number; delays: Record<string, number> };
   lastReload: ReloadResult | null;

@@ -82,6 +82,8 @@ export const createHooks = () => ({
     'a child failed before all were ready; `"stay"` keeps the master up, its slot empty (dev-reload does)'),
   agentExit: observe<[ChildView, ExitInfo]>(['child', 'exit'], 'once a process; exit is `{ cause, code, signal, uptime, overdue, cut }`'),
   workerExit: observe<[ChildView, ExitInfo]>(['child', 'exit'], 'once a process'),
+  duckBorn: observe<[ChildView]>(['child'], 'a worker that was replaced has nothing but streams left, and is out of its slot'),
+  duckGone: observe<[ChildView, ExitInfo]>(['child', 'exit'], 'such a one has ended; `workerExit` is called as well'),
   beforeRefork: decide<[ChildView, ExitInfo], ReforkDecision>(['child', 'exit'],
     'a worker died: `{ delay }` in ms, `"leave"` to leave its slot empty, or undefined'),
   reachReforkLimit: decide<[number, number[]], LimitDecision>(['slot', 'history'],

@@ -70,6 +70,8 @@ export type ServiceState = 'idle' | 'startingAgent' | 'startingWorkers' | 'runni
 export interface Deadlines {
   /** For a worker that is told to close. */
   drain: number;
+  /** For the streams (answers that have begun, uploads) of one whose place another worker has taken. */
+  streams: number;
   /** For the agent. */
   agent: number;
   /** Between "not ready any more" and the first closed port. */

@@ -40,8 +40,12 @@ export interface ClosingContext {
   reason: CloseReason;
   /** Milliseconds from the beginning until the master kills this child. */
   timeout: number;
-  /** `performance.now()` at which the time is over. */
+  /** `performance.now()` at which the time is over; a stop sets it anew for one whose time was over but for its streams. */
   deadline: number;
+  /** `performance.now()` at which it is over for streams (answers that have begun, uploads) in a worker that is replaced. */
+  streamDeadline: number;
+  /** `performance.now()` at which the master has asked for the room that these streams take; null: it has not. */
+  movedAt: number | null;
 }
 
 /** The part of tapable's API that a part of a plugin needs: `tap` and `tapPromise`, in order of registration. */
@@ -93,7 +97,7 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   /** What a plugin in the master has noted of a connection (`prepare` of `routeConnections`), by the connection's handle. */
   noteOf(connection: object): unknown;
   /** What this child still waits for while it closes; parts add their own counts. */
-  readonly waiting: { requests: number; sockets: number; tasks: Set<string>; inFlight?: RequestInFlight[] };
+  readonly waiting: { requests: number; streams: number; sockets: number; tasks: Set<string>; inFlight?: RequestInFlight[] };
 }
 
 /** A readiness check: not ready while it returns false, throws or rejects, or takes longer than health-check's `checkTimeout`. */

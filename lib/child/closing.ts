@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import type { ClosingContext } from '../api/runtime.js';
 import type { Channel } from '../ipc/channel.js';
 import { LAST_LINES, READING, type ChildRole, type CloseReason } from '../ipc/messages.js';
 import { atMost } from '../kit/time.js';
@@ -15,6 +16,8 @@ export interface Close {
   reason: CloseReason;
   /** Milliseconds until the master kills this process. */
   timeout: number;
+  /** The same for streams, where another worker takes its place. */
+  streamTimeout: number;
   code: number;
 }
 
@@ -22,14 +25,14 @@ export interface Close {
  * The end of this process, once: drain (the taps of beforeClose), then `onClose` functions, last registered first, then the
  * app's own signal handlers, which were held back until now, then the farewell to the master.
  */
-export async function closeDown(runtime: ChildRuntime, signals: Signals, { reason, timeout, code }: Close): Promise<never> {
+export async function closeDown(runtime: ChildRuntime, signals: Signals, { reason, timeout, streamTimeout, code }: Close): Promise<never> {
   if (runtime.closing) {
-    // Asked again, in more of a hurry perhaps: the drain reads the reason anew.
-    if (reason === 'stop' || reason === 'masterGone') runtime.closing.reason = reason;
+    hasten(runtime.closing, reason, timeout, code);
     return new Promise<never>(() => {});
   }
-  const deadline = performance.now() + timeout;
-  runtime.closing = { reason, timeout, deadline };
+  const now = performance.now();
+  const deadline = now + timeout;
+  runtime.closing = { reason, timeout, deadline, streamDeadline: now + streamTimeout, movedAt: null };
   runtime.abort.abort(reason);
   if (reason === 'masterGone') endAt(deadline, code);
   if (runtime.ready) await runtime.hooks.beforeClose.call(runtime.closing);
@@ -63,10 +66,21 @@ const AFTER_FAILURE = 5_000;
 /** The end of a process that has failed to start: it may have told others already that it is there. */
 export async function closeFailed(runtime: ChildRuntime): Promise<never> {
   const timeout = Math.min(runtime.boot.timeout, AFTER_FAILURE);
-  runtime.closing ??= { reason: 'abort', timeout, deadline: performance.now() + timeout };
+  const deadline = performance.now() + timeout;
+  runtime.closing ??= { reason: 'abort', timeout, deadline, streamDeadline: deadline, movedAt: null };
   runtime.abort.abort('abort');
   if (runtime.closers.length > 0) await atMost(timeout, runClosers(runtime));
   return end(1);
+}
+
+/** Asked again, in more of a hurry perhaps: the drain reads all of this anew. */
+function hasten(closing: ClosingContext, reason: CloseReason, timeout: number, code: number): void {
+  if (reason !== 'stop' && reason !== 'masterGone') return;
+  closing.reason = reason;
+  const now = performance.now();
+  // Only its streams have had more time than it: from now on they have what everybody has at a stop.
+  if (closing.deadline < now + timeout) closing.deadline = Math.min(now + timeout, Math.max(closing.deadline, closing.streamDeadline));
+  if (reason === 'masterGone') endAt(closing.deadline, code);
 }
 
 /** What a closing child waits for is shown by `stop` and `status`. */

@@ -22,15 +22,21 @@ export function run(load: Load): void {
   let runtime: ChildRuntime | null = null;
   const channel = openChannel();
 
-  const close = (reason: CloseReason, timeout: number, code: number): void => {
+  const close = (reason: CloseReason, timeout: number, code: number, streamTimeout = runtime?.boot.streamTimeout ?? 0): void => {
     if (!runtime) process.exit(code);
-    void closeDown(runtime, signals, { reason, timeout, code });
+    void closeDown(runtime, signals, { reason, timeout, streamTimeout, code });
   };
   const signals = new Signals(() => {
     channel.send('child.leaving', { reason: 'signal' });
     close('signal', runtime?.boot.timeout ?? 0, 0);
   });
-  channel.on('child.close', ({ reason, timeout }) => close(reason, timeout, 0));
+  channel.on('child.close', ({ reason, timeout, streamTimeout }) => close(reason, timeout, 0, streamTimeout));
+  channel.on('child.move', ({ timeout }) => {
+    const { closing } = runtime ?? {};
+    if (!closing || closing.movedAt !== null) return;
+    closing.movedAt = performance.now();
+    closing.streamDeadline = Math.min(closing.streamDeadline, closing.movedAt + timeout);
+  });
   masterGone(channel, () => {
     runtime?.logger.error(`the master is gone, exiting with code:${MASTER_GONE}`);
     close('masterGone', runtime?.boot.timeout ?? 0, MASTER_GONE);
@@ -40,7 +46,7 @@ export function run(load: Load): void {
     const booted = runtime = new ChildRuntime(boot, channel);
     booted.leave = async (reason, { code, timeout }) => {
       channel.send('child.leaving', { reason });
-      return closeDown(booted, signals, { reason, timeout, code });
+      return closeDown(booted, signals, { reason, timeout, streamTimeout: boot.streamTimeout, code });
     };
     void start(booted, load);
   });

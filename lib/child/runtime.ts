@@ -77,7 +77,7 @@ export class ChildRuntime implements Runtime {
   readonly channel: Channel<ChildRole, 'master'>;
   readonly servers: ReadonlySet<Server> = new Set<Server>();
   readonly healthChecks: ReadonlyMap<string, HealthCheck> = new Map<string, HealthCheck>();
-  readonly waiting: Runtime['waiting'] = { requests: 0, sockets: 0, tasks: new Set<string>() };
+  readonly waiting: Runtime['waiting'] = { requests: 0, streams: 0, sockets: 0, tasks: new Set<string>() };
   readonly hooks: RuntimeHooks;
   readonly closers: { fn: () => unknown; name: string }[] = [];
   readonly abort = new AbortController();

@@ -62,6 +62,8 @@ export interface CutRequests {
 export interface Waiting {
   /** Requests that are not answered yet. */
   requests: number;
+  /** How many of them are streams: answers that have begun, uploads. */
+  streams: number;
   /** The oldest 20 of them. */
   inFlight?: RequestInFlight[];
   /** Other open connections: WebSockets, for instance. */
@@ -119,6 +121,8 @@ export interface BootInfo {
   processTitle: string;
   /** Milliseconds this child may take to close, when it closes by itself. */
   timeout: number;
+  /** The same for its streams, when another one takes its place. */
+  streamTimeout: number;
   /** The app's directory, links resolved. */
   baseDir: string;
   entry: Entry;
@@ -185,8 +189,12 @@ export interface InternalMessages {
   'child.listening': { from: 'worker'; to: 'master'; data: Served[] };
   /** The child's own failure, sent before it exits. */
   'child.failed': { from: 'agent' | 'worker'; to: 'master'; data: { phase: 'boot' | 'run'; error: ErrorData; output?: string } };
-  /** Drain and exit 0 within `timeout` ms. */
-  'child.close': { from: 'master'; to: 'agent' | 'worker'; data: { reason: CloseReason; timeout: number } };
+  /** Drain and exit 0 within `timeout` ms; streams have `streamTimeout` ms where another worker takes the place. */
+  'child.close': { from: 'master'; to: 'agent' | 'worker'; data: { reason: CloseReason; timeout: number; streamTimeout: number } };
+  /** Nothing but streams is left of a worker that was replaced: its place need not wait for it. */
+  'child.onlyStreams': { from: 'worker'; to: 'master'; data: null };
+  /** End what streams are left within `timeout` ms: they have had their time. */
+  'child.move': { from: 'master'; to: 'worker'; data: { timeout: number } };
   /** The child drains by itself (a signal, an uncaught exception, a disconnect): fork its replacement now. */
   'child.leaving': { from: 'agent' | 'worker'; to: 'master'; data: { reason: CloseReason } };
   /** Accept from the socket of this path, which comes over Node's own channel; the answer says that it does. */

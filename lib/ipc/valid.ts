@@ -44,6 +44,7 @@ const isServed = (value: unknown): value is Served => isAddress(value) && isText
   && typeof (value as Served).configured === 'boolean' && typeof (value as Served).own === 'boolean';
 
 const isWaiting = (value: unknown): value is Waiting => isData(value) && isCount(value.requests) && isCount(value.sockets)
+  && isCount(value.streams)
   && (value.inFlight === undefined || isOldest(value.inFlight))
   && isListOf(value.tasks, TASKS, (task) => isText(task, LINE));
 
@@ -61,6 +62,7 @@ export const valid = {
   'child.step': (value: unknown) => value === null || isText(value, 4 * LINE),
   'child.lastLines': (value: unknown) => value === null,
   'child.waiting': isWaiting,
+  'child.onlyStreams': (value: unknown) => value === null,
   'child.cut': (value: unknown) => isData(value) && isCount(value.count) && isOldest(value.oldest),
 } as const;
 

@@ -22,10 +22,11 @@ import { Parts } from './plugins/parts.js';
 import { Routes } from './plugins/routes.js';
 import { Post } from './post.js';
 import type { Child } from './processes/child.js';
+import { Ducks } from './processes/departures.js';
 import { Forker, type StartProcess } from './processes/forker.js';
 import { Leftovers } from './processes/leftovers.js';
 import { Reaper } from './processes/reaper.js';
-import { Deaths } from './processes/refork-policy.js';
+import { Deaths } from './processes/policies.js';
 import { ServedBefore } from './processes/served-before.js';
 import { Slot } from './processes/slot.js';
 import { Spares } from './processes/spares.js';
@@ -91,6 +92,8 @@ export interface Core {
   readonly reaper: Reaper;
   readonly leftovers: Leftovers;
   readonly deaths: Deaths;
+  /** Workers out of their slots, which finish their streams. */
+  readonly ducks: Ducks;
   /** What workers have to serve to be ready. */
   readonly served: ServedBefore;
   readonly forker: Forker;
@@ -135,6 +138,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const routing = new Routing((error) => faults.told(error), (): number => workers.slots.length);
   const releases = new Releases(loaded, hooks, options.reloadConfig, options.environment);
   const served = new ServedBefore({ logger, releases });
+  const deadlines = createDeadlines();
   const room = new Room((): number => workers.slots.length, logger);
   const base = {
     options,
@@ -146,7 +150,8 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     hooks,
     taps,
     tasks: new Tasks(logger, faults),
-    deadlines: createDeadlines(),
+    deadlines,
+    ducks: new Ducks({ logger, hooks, deadlines }),
     dir,
     installation: new Installation(dir, logger),
     releases,

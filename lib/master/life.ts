@@ -95,7 +95,7 @@ const LONGEST = 2 ** 31 - 1_000;
 
 /** How long children may take to close, to begin with; what is no time is refused, as a timer makes 1 ms of it and cuts everything. */
 export function createDeadlines(): Deadlines {
-  return new Proxy<Deadlines>({ drain: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 }, {
+  return new Proxy<Deadlines>({ drain: 5_000, streams: 5_000, agent: 5_000, shutdownDelay: 0, uncaught: 5_000 }, {
     set(deadlines, name, value) {
       const known = Object.hasOwn(deadlines, name);
       if (known && typeof value === 'number' && value >= 0 && value <= LONGEST) return Reflect.set(deadlines, name, value);

@@ -7,8 +7,9 @@ import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
+import type { Ducks } from './processes/departures.js';
 import { inspectors } from './processes/exec-argv.js';
-import { inWindow, type Deaths } from './processes/refork-policy.js';
+import { inWindow, type Deaths } from './processes/policies.js';
 import type { Slot } from './processes/slot.js';
 import type { Workers } from './processes/workers.js';
 import type { Releases } from './releases.js';
@@ -20,6 +21,7 @@ export interface Reported {
   readonly agent: Slot;
   readonly workers: Workers;
   readonly deaths: Deaths;
+  readonly ducks: Ducks;
   readonly lastReload: ReloadResult | null;
   readonly cut: number;
   readonly version: string;
@@ -63,7 +65,7 @@ export function launch(
   };
 }
 
-export function buildStatus({ life, releases, agent, workers, deaths, lastReload, cut, version, faults }: Reported): Status {
+export function buildStatus({ life, releases, agent, workers, deaths, ducks, lastReload, cut, version, faults }: Reported): Status {
   const { config } = releases.current.loaded;
   const addresses = addressesOf(workers).map(formatAddress);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
@@ -78,6 +80,7 @@ export function buildStatus({ life, releases, agent, workers, deaths, lastReload
     master: { pid: process.pid, rss: ownRss() },
     agent: agent.current ? childStatus(agent.current, agent) : null,
     workers: workers.all.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
+    ducks: ducks.status(),
     refork: {
       inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
       limit: config.refork.limit,

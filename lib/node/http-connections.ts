@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { listen } from '../kit/sockets.js';
-import { handleOf, letGo, type RawHandle } from './raw-sockets.js';
+import { handleOf, letGo, reset, type RawHandle } from './raw-sockets.js';
 import { slowPath } from './slow-paths.js';
 
 /** What Node keeps for each HTTP/1 connection. */
@@ -88,8 +89,59 @@ export const isUpgraded = (socket: Socket): boolean => (socket as HttpSocket).pa
 export const headOf = (response: ServerResponse): string | null =>
   (response as ServerResponse & { _header?: string | null })._header ?? null;
 
-/** Four connections: silent, answered, being answered, and with half a head; the answered one is detached and read from anew. */
+/**
+ * Ends an answer so that its client sees that it has not got all of it: HTTP/1 by a reset of the connection, HTTP/2 by
+ * RST_STREAM with an error. `stream.close(code)` would end it in order first, and so does a session that is destroyed.
+ */
+export function cutAnswer(answer: ServerResponse | Http2ServerResponse | ServerHttp2Stream): void {
+  if ('req' in answer && !('stream' in answer)) return reset(answer.req.socket);
+  const stream = 'stream' in answer ? (answer.stream as ServerHttp2Stream | undefined) : answer;
+  if (!stream || stream.destroyed) return;
+  // An app that does not listen has done nothing wrong.
+  stream.on('error', () => {});
+  stream.destroy(new Error('cut before it was whole'));
+}
+
+/** Bytes of an HTTP/2 stream that have passed either way; 0 where Node does not tell. */
+export function streamBytes(stream: ServerHttp2Stream): number {
+  const key = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kHandle');
+  const handle = key && Reflect.get(stream, key) as { bytesRead?: number; bytesWritten?: number } | undefined;
+  const { bytesRead = 0, bytesWritten = 0 } = handle ?? {};
+  return bytesRead + bytesWritten;
+}
+
 export async function probe(): Promise<string | null> {
+  return await probeConnections() ?? probeStream();
+}
+
+/** An HTTP/2 answer is begun, and cut. */
+async function probeStream(): Promise<string | null> {
+  const { default: http2 } = await import('node:http2');
+  const server = http2.createServer();
+  await listen(server, { port: 0, host: '127.0.0.1' });
+  const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  session.on('error', () => {});
+  try {
+    const written = new Promise<number>((resolve) => server.once('stream', (stream) => {
+      stream.respond();
+      stream.write('some', () => {
+        resolve(streamBytes(stream));
+        cutAnswer(stream);
+      });
+    }));
+    const how = new Promise<string>((resolve) => {
+      session.request().on('error', () => resolve('error')).on('end', () => resolve('end')).resume();
+    });
+    if (await written < 4) return 'an HTTP/2 stream does not tell its bytes (`kHandle`)';
+    return await how === 'error' ? null : 'an HTTP/2 answer that is cut looks whole to its client';
+  } finally {
+    session.destroy();
+    server.close();
+  }
+}
+
+/** Four connections: silent, answered, being answered, and with half a head; the answered one is detached and read from anew. */
+async function probeConnections(): Promise<string | null> {
   // Not above: a master that never serves does not load it.
   const { default: http } = await import('node:http');
   let busy: ServerResponse | undefined;

@@ -49,6 +49,17 @@ export function transferred(socket: Socket): number {
 /** The socket that a TLS socket reads from. */
 export const belowTls = (socket: Socket): Socket | null => (socket as unknown as { _parent?: Socket | null })._parent ?? null;
 
+/**
+ * Ends a connection so that nobody takes its end for an orderly one: by a reset, under TLS without a farewell. `resetAndDestroy`
+ * would send what is written, and with it the end, first; and it knows no TLS. A unix socket has no reset: it just ends.
+ */
+export function reset(socket: Socket): void {
+  const raw = belowTls(socket) ?? socket;
+  if ('reset' in (handleOf(raw) ?? {})) Reflect.set(raw, 'resetAndClosing', true);
+  raw.destroy();
+  socket.destroy();
+}
+
 /** Takes the handle out of a socket, which closes without touching the connection; null when it is closed already. */
 export function letGo(socket: Socket): RawHandle | null {
   const inside = socket as unknown as Inside;
@@ -105,8 +116,27 @@ export function readFirst(
   };
 }
 
-/** A connection is taken raw, and what was sent is read off it in two parts. */
+/** A connection is taken raw, and what was sent is read off it in two parts; another one is reset. */
 export async function probe(): Promise<string | null> {
+  return await probeReading() ?? probeReset();
+}
+
+async function probeReset(): Promise<string | null> {
+  const server = net.createServer((socket) => socket.write('some', () => reset(socket)));
+  await listen(server, { port: 0, host: '127.0.0.1' });
+  const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+  try {
+    const how = await new Promise<string>((resolve) => {
+      client.on('error', ({ code }: NodeJS.ErrnoException) => resolve(String(code))).on('end', () => resolve('end')).resume();
+    });
+    return how === 'ECONNRESET' ? null : `a connection that is cut looks whole to its client (\`resetAndClosing\`): ${how}`;
+  } finally {
+    client.destroy();
+    server.close();
+  }
+}
+
+async function probeReading(): Promise<string | null> {
   const server = net.createServer();
   await listen(server, { port: 0, host: '127.0.0.1' });
   const below = handleOf(server);

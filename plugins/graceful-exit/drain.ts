@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClosingContext, CutRequests, Runtime } from '../../lib/runtime.js';
+import type { ClosingContext, CutRequests, RequestInFlight, Runtime } from '../../lib/runtime.js';
 import { oldest } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
-import type { Progress, Rules } from './rules.js';
+import { sum, type Progress, type Rules } from './rules.js';
 import type { ServerDrain } from './server-drain.js';
 
 /** Milliseconds between two looks. */
 const LOOK = 100;
 const REPORT = 500;
-/** An event stream's writer hears of the end by the signal first. */
+/** The writer of a stream that is to be ended hears of it by the signal first. */
 const STREAM_GRACE = 100;
 /** The last part of the time: idle connections go this long before the end (ms, and as a share of the whole) ... */
 const HURRY = { most: 2_000, share: 0.2 };
@@ -19,70 +19,109 @@ const IDLE_FALLBACK = 5_000;
 /** How long an HTTP/2 client that has somewhere else to go may take to heed GOAWAY. */
 const GOAWAY_TIMEOUT = 5_000;
 
+type Reason = ClosingContext['reason'];
 /** Nobody takes over: clients have nowhere else to go, so there is no reason to honour an idle connection. */
-const FINAL = new Set<ClosingContext['reason']>(['stop', 'masterGone', 'abort']);
+const FINAL = new Set<Reason>(['stop', 'masterGone', 'abort']);
+/** Another worker has the place, and nothing is wrong with this one: its streams may go on. */
+const REPLACED = new Set<Reason>(['reload', 'scale', 'recycle', 'signal']);
 
 export interface DrainReport {
   waiting: Runtime['waiting'];
   report(): void;
+  /** All that was cut until now. */
   cut(requests: CutRequests): void;
+  /** Subscriptions that were ended since the last call. */
+  moved(subscriptions: RequestInFlight[]): void;
+  /** Nothing but streams is left: the place need not wait for them. Called once. */
+  onlyStreams(): void;
 }
 
-/** Resolves when all servers are closed and every connection is, which is before the deadline in any case. */
-export async function drain(
-  servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, { waiting, report, cut }: DrainReport,
-): Promise<void> {
-  const { timeout, deadline } = closing;
+/** Resolves when all servers are closed and every connection is, which is before the deadlines in any case. */
+export async function drain(servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, to: DrainReport): Promise<void> {
+  const { waiting } = to;
   for (const server of servers) server.begin();
   let allClosed = false;
   const closed = Promise.all(servers.map((server) => server.closed)).then(() => { allClosed = true; });
-  const started = performance.now();
-  const hurryAt = deadline - Math.min(HURRY.most, timeout * HURRY.share);
-  const cutAt = deadline - (deadline - hurryAt) * CUT;
-  let quietSince: number | null = null;
+  const clock = new Clock(closing, options);
+  const lost: CutRequests = { count: 0, oldest: [] };
   let reported = -Infinity;
   let told = 0;
-  let isCut = false;
+  let isLeft = false;
 
   for (;;) {
-    const now = performance.now();
-    // The reason is read anew each time: a stop may overtake a reload.
-    const idleTimeout = FINAL.has(closing.reason) ? options.idleTimeout : null;
-    const rules: Rules = {
-      now,
-      idleTimeout,
-      tcpTimeout: options.tcpTimeout,
-      goawayTimeout: idleTimeout ?? GOAWAY_TIMEOUT,
-      idleFallback: Math.min(IDLE_FALLBACK, timeout / 2),
-      endStreams: now - started >= STREAM_GRACE,
-      endUpgraded: now >= hurryAt || (quietSince !== null && now - quietSince >= options.upgradeTimeout),
-      closeIdle: now >= hurryAt,
-      cut: now >= cutAt,
-    };
-    const inFlight = () => oldest(servers.flatMap((server) => server.inFlight(now)));
-    const cutNow = rules.cut && !isCut ? inFlight() : null;
+    const rules = clock.rules(performance.now());
     const progress = sum(servers.map((server) => server.look(rules)));
-    if (cutNow && progress.requests > 0) cut({ count: progress.requests, oldest: cutNow });
-    isCut = rules.cut;
-    if (isCut) progress.requests = 0;
-    Object.assign(waiting, progress);
-    quietSince = progress.requests > 0 ? null : quietSince ?? now;
-    // At once when none is left: whoever ends then has cut nobody.
-    const isNews = told > 0 && progress.requests === 0;
-    const isDue = now - reported >= REPORT && (progress.requests > 0 || now - started >= REPORT);
-    if (isNews || isDue) {
-      reported = now;
-      told = progress.requests;
-      waiting.inFlight = told > 0 ? inFlight() : [];
-      report();
+    clock.seen(progress, rules.now);
+    const under = progress.requests + progress.streams;
+    if (progress.cut.length > 0) {
+      lost.count += progress.cut.length;
+      lost.oldest = oldest([...lost.oldest, ...progress.cut]);
+      to.cut(lost);
+    }
+    if (progress.moved.length > 0) to.moved(progress.moved);
+    Object.assign(waiting, { requests: under, streams: progress.streams, sockets: progress.sockets });
+    // At once when none is left, or some were cut: whoever ends then has cut nobody else.
+    const isNews = progress.cut.length > 0 || (told > 0 && under === 0);
+    const isDue = rules.now - reported >= REPORT && (under > 0 || rules.now - clock.started >= REPORT);
+    const leaves = !isLeft && REPLACED.has(closing.reason) && progress.streams > 0 && progress.requests + progress.others === 0;
+    if (isNews || isDue || leaves) {
+      reported = rules.now;
+      told = under;
+      waiting.inFlight = oldest(progress.inFlight);
+      to.report();
+    }
+    if (leaves) {
+      isLeft = true;
+      to.onlyStreams();
     }
     if (servers.every((server) => server.done)) break;
     await Promise.race(allClosed ? [delay(LOOK)] : [delay(LOOK), closed]);
   }
-  Object.assign(waiting, { requests: 0, sockets: 0, inFlight: [] });
+  Object.assign(waiting, { requests: 0, streams: 0, sockets: 0, inFlight: [] });
 }
 
-const sum = (all: Progress[]): Progress => all.reduce((total, one) => ({
-  requests: total.requests + one.requests,
-  sockets: total.sockets + one.sockets,
-}), { requests: 0, sockets: 0 });
+/** What it is time for. */
+class Clock {
+  readonly started = performance.now();
+  readonly #closing: ClosingContext;
+  readonly #options: GracefulExitOptions;
+  /** Of the end of a drain: idle connections go so many ms before it, everything else at a part of that. */
+  readonly #last: number;
+  #quietSince: number | null = null;
+
+  constructor(closing: ClosingContext, options: GracefulExitOptions) {
+    this.#closing = closing;
+    this.#options = options;
+    this.#last = Math.min(HURRY.most, closing.timeout * HURRY.share);
+  }
+
+  /** Upgraded connections stay until some time after the last answer that is not a stream. */
+  seen({ requests }: Progress, now: number): void {
+    this.#quietSince = requests > 0 ? null : this.#quietSince ?? now;
+  }
+
+  rules(now: number): Rules {
+    // The reason is read anew each time: a stop may overtake a reload.
+    const { reason, timeout, deadline, streamDeadline, movedAt } = this.#closing;
+    const { idleTimeout, tcpTimeout, subscriptionAge, upgradeTimeout, moveWithin } = this.#options;
+    const isFinal = FINAL.has(reason);
+    const hurryAt = deadline - this.#last;
+    const cutAt = deadline - this.#last * CUT;
+    const streamsUntil = REPLACED.has(reason) ? streamDeadline - this.#last * CUT : cutAt;
+    const isHeard = now - this.started >= STREAM_GRACE;
+    return {
+      now,
+      idleTimeout: isFinal ? idleTimeout : null,
+      tcpTimeout,
+      goawayTimeout: isFinal ? idleTimeout : GOAWAY_TIMEOUT,
+      idleFallback: Math.min(IDLE_FALLBACK, timeout / 2),
+      subscriptionAge: isHeard ? subscriptionAge : Infinity,
+      moveWithin: isFinal ? 0 : Math.max(0, Math.min(moveWithin, streamsUntil - now)),
+      moveAll: movedAt !== null && !isFinal,
+      endUpgraded: now >= hurryAt || (this.#quietSince !== null && now - this.#quietSince >= upgradeTimeout),
+      closeIdle: now >= hurryAt,
+      cut: now >= cutAt,
+      cutStreams: isHeard && now >= streamsUntil,
+    };
+  }
+}

@@ -1,16 +1,16 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
-import type { RequestInFlight } from '../../lib/runtime.js';
-import { endQuietly, isHttp2EventStream } from './event-stream.js';
-import { described } from './in-flight.js';
+import { cutAnswer, reset } from '../../lib/runtime.js';
+import { http2ExchangeOf, type Exchange, type Head } from './exchange.js';
 import type { Rules } from './rules.js';
+import type { Stillness } from './stillness.js';
 
 /** Milliseconds between "no new streams, please" and the last word on which streams were taken: a client's way to us. */
 const NOTICE = 500;
 const ANY_STREAM = 2 ** 31 - 1;
 
 interface Tracked {
-  streams: Map<ServerHttp2Stream, { method: unknown; path: unknown; since: number }>;
+  streams: Map<ServerHttp2Stream, Head>;
   /** Streams that carry another protocol (WebSocket over HTTP/2, CONNECT). */
   tunnels: Set<ServerHttp2Stream>;
   /** performance.now() of the first GOAWAY. */
@@ -36,9 +36,8 @@ export class Http2Sessions {
       this.#sessions.set(session, tracked);
       session.once('close', () => this.#sessions.delete(session));
       session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-        const { [':method']: method, [':path']: path } = headers;
-        if (method === 'CONNECT') tracked.tunnels.add(stream);
-        else tracked.streams.set(stream, { method, path, since: performance.now() });
+        if (headers[':method'] === 'CONNECT') tracked.tunnels.add(stream);
+        else tracked.streams.set(stream, { headers, since: performance.now() });
         stream.once('close', () => {
           tracked.tunnels.delete(stream);
           tracked.streams.delete(stream);
@@ -53,6 +52,11 @@ export class Http2Sessions {
     return this.#sessions.size;
   }
 
+  /** Sessions on which nothing is under way; tunnels that are being ended do not count. */
+  quiet({ endUpgraded }: Rules): number {
+    return [...this.#sessions.values()].filter(({ streams, tunnels }) => streams.size === 0 && (endUpgraded || tunnels.size === 0)).length;
+  }
+
   /**
    * GOAWAY in two steps: the first names no stream, so what the client sent before it read this is still served; the
    * second comes with `session.close()` and would refuse those streams (RFC 9113, 6.8).
@@ -62,28 +66,24 @@ export class Http2Sessions {
     for (const [session, tracked] of this.#sessions) notice(session, tracked);
   }
 
-  /** Streams under way; ends what does not end by itself. */
-  look(rules: Rules): number {
-    let busy = 0;
+  exchanges(stillness: Stillness, now: number): Exchange[] {
+    return [...this.#sessions.values()].flatMap(({ streams }) => [...streams].map((one) => http2ExchangeOf(...one, stillness, now)));
+  }
+
+  /** Ends what carries no stream any more, and what does not end by itself. */
+  look(rules: Rules): void {
     for (const [session, tracked] of this.#sessions) {
-      const { streams, tunnels, noticed } = tracked;
-      if (rules.cut || this.#isIgnored(tracked, rules)) {
-        busy += streams.size;
+      const { streams, tunnels, noticed, socket } = tracked;
+      if ((rules.cut && streams.size === 0) || this.#isIgnored(tracked, rules)) {
+        for (const stream of tunnels) cutAnswer(stream);
         session.destroy();
-        tracked.socket?.destroy();
+        // Streams were cut a look ago, and who has not read it by now is to see that something is missing.
+        if (socket) reset(socket);
         continue;
       }
-      busy += streams.size;
-      if (rules.endStreams) for (const stream of streams.keys()) if (isHttp2EventStream(stream)) endQuietly(stream);
       if (rules.endUpgraded) for (const stream of tunnels) endQuietly(stream);
       if (rules.closeIdle || (noticed !== null && rules.now - noticed >= NOTICE)) session.close();
     }
-    return busy;
-  }
-
-  inFlight(now: number): RequestInFlight[] {
-    const all = [...this.#sessions.values()].flatMap(({ streams }) => [...streams.values()]);
-    return all.map(({ method, path, since }) => described(method, path, now - since));
   }
 
   /** GOAWAY was not heeded, nor has the client anything to wait for: it is gone, or does not read. */
@@ -98,4 +98,20 @@ function notice(session: ServerHttp2Session, tracked: Tracked): void {
   if (tracked.noticed !== null || session.destroyed || session.closed) return;
   tracked.noticed = performance.now();
   session.goaway(0, ANY_STREAM);
+}
+
+/** Ends a tunnel whose writer does not know: what it writes from now on is dropped, and is no error. */
+function endQuietly(stream: ServerHttp2Stream): void {
+  if (stream.writableEnded) return;
+  stream.end();
+  const drop = (...args: unknown[]): boolean => {
+    const done = args.find((arg) => typeof arg === 'function') as (() => void) | undefined;
+    if (done) process.nextTick(done);
+    return true;
+  };
+  stream.write = drop;
+  stream.end = ((...args: unknown[]) => {
+    drop(...args);
+    return stream;
+  }) as typeof stream.end;
 }

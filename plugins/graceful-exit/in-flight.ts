@@ -1,26 +1,20 @@
-import type { IncomingMessage } from 'node:http';
 import type { RequestInFlight } from '../../lib/runtime.js';
+import type { Exchange } from './exchange.js';
 
-/** Where health-check, if it is on, notes `performance.now()` of a request's start. */
-const STARTED = Symbol.for('hatchery.started');
 /** How many are told of. */
 const MOST = 20;
 const LONGEST_PATH = 200;
 
-/** When the drain has first seen a request, `performance.now()`. */
-const seen = new WeakMap<object, number>();
-
 /** As it is told to the master: no query, as that may hold what is nobody's business. */
-export function requestInFlight(request: IncomingMessage, now: number): RequestInFlight {
-  if (!seen.has(request)) seen.set(request, now);
-  const since = (request as { [STARTED]?: number })[STARTED] ?? seen.get(request) ?? now;
-  return described(request.method, request.url, now - since);
-}
-
-export const described = (method: unknown, url: unknown, age: number): RequestInFlight => ({
-  method: String(method).slice(0, MOST),
-  path: String(url).split(/[?#]/, 1)[0]!.slice(0, LONGEST_PATH),
+export const described = ({ method, url, age }: Pick<Exchange, 'method' | 'url' | 'age'>): RequestInFlight => ({
+  method: method.slice(0, MOST),
+  path: url.split(/[?#]/, 1)[0]!.slice(0, LONGEST_PATH),
   age: Math.round(age),
 });
 
-export const oldest = (requests: RequestInFlight[]): RequestInFlight[] => requests.sort((a, b) => b.age - a.age).slice(0, MOST);
+/** The oldest of them, and not more than are told of. */
+export const oldest = (requests: readonly RequestInFlight[]): RequestInFlight[] =>
+  [...requests].sort((a, b) => b.age - a.age).slice(0, MOST);
+
+/** `GET /tokens, 12.3 s`, for the log. */
+export const told = ({ method, path, age }: RequestInFlight): string => `${method} ${path}, ${(age / 1_000).toFixed(1)} s`;

@@ -1,3 +1,5 @@
+import type { RequestInFlight } from '../../lib/runtime.js';
+
 /** What one look at a draining server is to end. */
 export interface Rules {
   /** performance.now() */
@@ -10,19 +12,47 @@ export interface Rules {
   goawayTimeout: number;
   /** As idleTimeout for a server that announced none: it would keep them for ever. */
   idleFallback: number;
-  /** Event streams have had their time to say goodbye. */
-  endStreams: boolean;
-  /** WebSocket and other upgraded connections have had theirs. */
+  /** Subscriptions are moved once they are so old, ms; Infinity: none yet, as their writers hear of the end first. */
+  subscriptionAge: number;
+  /** Over so many ms; 0: at once. */
+  moveWithin: number;
+  /** All streams go as subscriptions do: somebody else needs the room. */
+  moveAll: boolean;
+  /** WebSocket and other upgraded connections have had their time. */
   endUpgraded: boolean;
   /** The deadline is near: idle connections go now. */
   closeIdle: boolean;
-  /** The deadline is here: everything goes. */
+  /** The deadline is here: everything goes but streams ... */
   cut: boolean;
+  /** ... and these too. */
+  cutStreams: boolean;
 }
 
 export interface Progress {
-  /** Requests being received or answered. */
+  /** Requests being received or answered, streams apart. */
   requests: number;
+  /** Answers that have begun, and uploads; they may take longer. */
+  streams: number;
   /** Open connections. */
   sockets: number;
+  /** Those of them that carry no request, and are not being ended: idle ones, for instance. */
+  others: number;
+  /** What was under way at this look and has been left alone. */
+  inFlight: RequestInFlight[];
+  /** What this look has cut. */
+  cut: RequestInFlight[];
+  /** Subscriptions that this look has ended: their clients come back. */
+  moved: RequestInFlight[];
 }
+
+export const NO_PROGRESS = (): Progress => ({ requests: 0, streams: 0, sockets: 0, others: 0, inFlight: [], cut: [], moved: [] });
+
+export const sum = (all: readonly Progress[]): Progress => all.reduce((total, one) => ({
+  requests: total.requests + one.requests,
+  streams: total.streams + one.streams,
+  sockets: total.sockets + one.sockets,
+  others: total.others + one.others,
+  inFlight: [...total.inFlight, ...one.inFlight],
+  cut: [...total.cut, ...one.cut],
+  moved: [...total.moved, ...one.moved],
+}), NO_PROGRESS());

@@ -1,12 +1,11 @@
 import net, { type Server, type Socket } from 'node:net';
-import {
-  belowTls, connectionsOf, httpConnections, openSockets, type HttpConnection, type RequestInFlight,
-} from '../../lib/runtime.js';
+import { belowTls, connectionsOf, httpConnections, openSockets, reset, transferred, type HttpConnection } from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
-import { endQuietly, isEventStream } from './event-stream.js';
+import { exchangeOf, kindOf, type Exchange, type Kind } from './exchange.js';
 import { Http2Sessions } from './http2-sessions.js';
-import { requestInFlight } from './in-flight.js';
-import type { Progress, Rules } from './rules.js';
+import { described } from './in-flight.js';
+import { Moves } from './moves.js';
+import { NO_PROGRESS, type Progress, type Rules } from './rules.js';
 import { Stillness, type Stage } from './stillness.js';
 
 /** Milliseconds that an ended upgraded connection gets to say goodbye. */
@@ -25,7 +24,9 @@ export class ServerDrain {
   readonly #secure: Set<Socket> | null;
   readonly #http2: Http2Sessions | null;
   readonly #stillness = new Stillness();
+  readonly #moves = new Moves();
   readonly #endedAt = new WeakMap<Socket, number>();
+  readonly #held = new WeakSet<Socket>();
   #isClosed = false;
   #begun = false;
   #resolve!: () => void;
@@ -60,41 +61,68 @@ export class ServerDrain {
   }
 
   look(rules: Rules): Progress {
-    if (this.done) return { requests: 0, sockets: 0 };
+    if (this.done) return NO_PROGRESS();
+    const { now } = rules;
+    this.#http2?.look(rules);
     const http = httpConnections(this.#server);
-    let requests = this.#http2?.look(rules) ?? 0;
-    for (const connection of http ?? []) if (this.#lookAt(connection, rules)) requests++;
+    const progress = NO_PROGRESS();
+    const exchanges = this.#http2?.exchanges(this.#stillness, now) ?? [];
+    for (const connection of http ?? []) this.#lookAt(connection, rules, exchanges, progress);
+    this.#judge(exchanges, rules, progress);
     const others = this.#others(http ?? []);
     for (const socket of others) this.#lookAtOther(socket, http !== null, rules);
-    return { requests, sockets: (http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length };
+    progress.sockets = (http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length;
+    progress.others += (this.#http2?.quiet(rules) ?? 0) + others.filter((socket) => !this.#endedAt.has(socket)).length;
+    return progress;
   }
 
-  /** Requests whose heads have come, and that are not answered. */
-  inFlight(now: number): RequestInFlight[] {
-    const answered = (httpConnections(this.#server) ?? []).flatMap(({ response }) => response ?? []);
-    return [...answered.map(({ req }) => requestInFlight(req, now)), ...this.#http2?.inFlight(now) ?? []];
-  }
-
-  #lookAt({ socket, response, busy, asking }: HttpConnection, rules: Rules): boolean {
-    if (rules.cut) {
-      socket.destroy();
-      return busy && !asking;
-    }
+  #lookAt({ socket, response, busy, asking }: HttpConnection, rules: Rules, exchanges: Exchange[], progress: Progress): void {
     if (!busy || asking) {
-      this.#closeIdle(socket, asking ? 'asking' : 'idle', rules);
-      return false;
-    }
-    this.#stillness.forget(socket);
-    if (response) {
+      progress.others++;
+      if (rules.cut) socket.destroy();
+      else this.#closeIdle(socket, asking ? 'asking' : 'idle', rules);
+    } else if (response) {
       announceClose(response);
-      if (rules.endStreams && isEventStream(response)) endQuietly(response);
+      exchanges.push(exchangeOf(response, this.#stillness, rules.now));
+    } else {
+      // On its way to the app, or answered before its body was there.
+      progress.requests++;
+      if (rules.cut && this.#isHeld(socket)) reset(socket);
     }
-    return true;
+  }
+
+  #judge(exchanges: Exchange[], rules: Rules, progress: Progress): void {
+    const by: Record<Kind, Exchange[]> = { request: [], stream: [], subscription: [] };
+    for (const one of exchanges) by[rules.moveAll ? 'subscription' : kindOf(one, rules.subscriptionAge)].push(one);
+    const due = new Set(this.#moves.due(by.subscription, rules.now, rules.cutStreams ? 0 : rules.moveWithin));
+    const end = (kind: Kind, isOver: (one: Exchange) => boolean): number => {
+      const going = by[kind].filter((one) => isOver(one) && (!one.socket || this.#isHeld(one.socket)));
+      const staying = by[kind].filter((one) => !going.includes(one));
+      for (const one of going) {
+        progress[kind === 'subscription' && one.subscribes ? 'moved' : 'cut'].push(described(one));
+        one.cut();
+      }
+      progress.inFlight.push(...staying.map(described));
+      return staying.length;
+    };
+    progress.requests += end('request', () => rules.cut);
+    progress.streams += end('stream', () => rules.cutStreams) + end('subscription', (one) => due.has(one));
+  }
+
+  /**
+   * Nothing more is sent, from the look before the cut: a client that finds bytes and the reset in one turn of its loop is told of
+   * an orderly end (libuv, so Node's clients, among others).
+   */
+  #isHeld(socket: Socket): boolean {
+    if (this.#held.has(socket)) return true;
+    this.#held.add(socket);
+    socket.cork();
+    return false;
   }
 
   #closeIdle(socket: Socket, stage: Stage, rules: Rules): void {
     const limit = rules.idleTimeout ?? this.#announced(rules);
-    const { still, lasts } = this.#stillness.of(socket, stage, rules.now);
+    const { still, lasts } = this.#stillness.of(socket, transferred(socket), stage, rules.now);
     const dribbles = stage !== 'idle' && lasts >= Math.max(limit, DRIBBLE);
     if (rules.closeIdle || still >= limit || dribbles) socket.destroy();
   }
@@ -107,15 +135,19 @@ export class ServerDrain {
 
   #lookAtOther(socket: Socket, upgraded: boolean, rules: Rules): void {
     if (rules.cut) {
-      socket.destroy();
+      if (this.#isHeld(socket)) reset(socket);
       return;
     }
     if (this.#secure && !this.#secure.has(socket)) {
       // A TLS handshake that does not come to its end.
       this.#closeIdle(socket, 'shaking hands', rules);
-    } else if (upgraded ? rules.endUpgraded : this.#stillness.of(socket, 'open', rules.now).still >= rules.tcpTimeout) {
+    } else if (upgraded ? rules.endUpgraded : this.#isQuiet(socket, rules)) {
       this.#end(socket, rules);
     }
+  }
+
+  #isQuiet(socket: Socket, { now, tcpTimeout }: Rules): boolean {
+    return this.#stillness.of(socket, transferred(socket), 'open', now).still >= tcpTimeout;
   }
 
   #end(socket: Socket, { now }: Rules): void {

@@ -1,8 +1,5 @@
-import type { Socket } from 'node:net';
-import { transferred } from '../../lib/runtime.js';
-
-/** What a connection does while no answer is due on it; each begins a time of its own. */
-export type Stage = 'idle' | 'asking' | 'shaking hands' | 'open';
+/** What a connection, or a request on it, does; each begins a time of its own. */
+export type Stage = 'idle' | 'asking' | 'shaking hands' | 'open' | 'answering';
 
 interface Seen {
   stage: Stage;
@@ -14,20 +11,14 @@ interface Seen {
 
 /** How long connections have been still, from look to look: nothing is counted while they live. */
 export class Stillness {
-  readonly #seen = new WeakMap<Socket, Seen>();
+  readonly #seen = new WeakMap<object, Seen>();
 
-  /** Milliseconds without a byte, and altogether, in this stage; both 0 at the first look. */
-  of(socket: Socket, stage: Stage, now: number): { still: number; lasts: number } {
-    const bytes = transferred(socket);
-    const before = this.#seen.get(socket);
+  /** Milliseconds without a byte, and altogether, in this stage; both 0 at the first look. `bytes`: all that have passed by now. */
+  of(connection: object, bytes: number, stage: Stage, now: number): { still: number; lasts: number } {
+    const before = this.#seen.get(connection);
     const seen = before?.stage === stage ? before : { stage, bytes, movedAt: now, since: now };
-    if (seen !== before) this.#seen.set(socket, seen);
+    if (seen !== before) this.#seen.set(connection, seen);
     if (seen.bytes !== bytes) Object.assign(seen, { bytes, movedAt: now });
     return { still: now - seen.movedAt, lasts: now - seen.since };
-  }
-
-  /** An answer is due: what comes then begins anew. */
-  forget(socket: Socket): void {
-    this.#seen.delete(socket);
   }
 }

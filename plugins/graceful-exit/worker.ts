@@ -1,6 +1,7 @@
 import type { Server } from 'node:net';
-import type { Runtime } from '../../lib/runtime.js';
+import type { RequestInFlight, Runtime } from '../../lib/runtime.js';
 import { drain } from './drain.js';
+import { oldest, told } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
 import { ServerDrain } from './server-drain.js';
 import { onUncaught } from './uncaught.js';
@@ -30,9 +31,21 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
     for (const server of listening) server.begin();
   }, { once: true });
 
-  runtime.hooks.beforeClose.tapPromise('graceful-exit', (context) => drain([...listening], context, options, {
-    waiting: runtime.waiting,
-    report: () => runtime.channel.send('child.waiting', { ...runtime.waiting, tasks: [...runtime.waiting.tasks] }),
-    cut: (requests) => runtime.channel.send('child.cut', requests),
-  }));
+  const { channel, waiting, logger } = runtime;
+  let moved: RequestInFlight[] = [];
+  let count = 0;
+  runtime.hooks.beforeClose.tapPromise('graceful-exit', async (context) => {
+    await drain([...listening], context, options, {
+      waiting,
+      report: () => channel.send('child.waiting', { ...waiting, tasks: [...waiting.tasks] }),
+      cut: (requests) => channel.send('child.cut', requests),
+      moved: (streams) => {
+        count += streams.length;
+        moved = oldest([...moved, ...streams]);
+        channel.send('drain.moved', streams.length);
+      },
+      onlyStreams: () => channel.send('child.onlyStreams', null),
+    });
+    if (count > 0) logger.info(`moved ${count} event stream${count === 1 ? '' : 's'} to other workers; the oldest: ${told(moved[0]!)}`);
+  });
 }

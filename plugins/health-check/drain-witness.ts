@@ -53,7 +53,7 @@ export class DrainWitness {
       if (!requests) return;
       // It cannot say itself what it has not answered.
       const inFlight = requests.map(({ method, path, age }) => ({ method, path: path.split('?', 1)[0] as string, age: age ?? 0 }));
-      child.waiting = { sockets: 0, tasks: [], ...child.waiting, requests: requests.length, inFlight };
+      child.waiting = { sockets: 0, streams: 0, tasks: [], ...child.waiting, requests: requests.length, inFlight };
     } catch (error) {
       this.#master.logger.error(error as Error);
     }

@@ -60,6 +60,11 @@ export class Pulses {
     return this.#all.get(child);
   }
 
+  /** Of workers that were replaced and finish their streams: nobody else would notice that one hangs, or grows. */
+  ducks(): Pulse[] {
+    return [...this.#all.values()].filter(({ child }) => child.onlyStreams && child.state === 'draining');
+  }
+
   /** Of all children that are ready; the others have limits of their own. */
   ready(): Pulse[] {
     return [...this.#all.values()].filter(({ child }) => child.state === 'ready');

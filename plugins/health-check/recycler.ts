@@ -39,7 +39,8 @@ interface Due {
 }
 
 /**
- * Replaces workers that have grown too big, too old or too busy: one at a time, the one furthest over its limit first, its
+ * Replaces workers that have grown too big, too old or too busy (one that was replaced already, and is too big, is ended): one
+ * at a time, the one furthest over its limit first, its
  * replacement ready before it drains. What it leaves to the master: that nothing else (a reload, a scale) is under way.
  */
 export class Recycler {
@@ -69,7 +70,8 @@ export class Recycler {
 
   #next(): void {
     if (this.#busy || performance.now() < this.#notBefore || this.#master.closing) return;
-    const [due] = this.#pulses.ready().flatMap((pulse) => this.#dueOf(pulse) ?? []).sort((a, b) => b.excess - a.excess);
+    const all = [...this.#pulses.ready(), ...this.#pulses.ducks()];
+    const [due] = all.flatMap((pulse) => this.#dueOf(pulse) ?? []).sort((a, b) => b.excess - a.excess);
     if (due) void this.#recycle(due);
   }
 
@@ -78,10 +80,12 @@ export class Recycler {
     if (child.role !== 'worker') return null;
     const share = this.#shares.get(child) ?? 1 - Math.random() * this.#options.jitter;
     this.#shares.set(child, share);
-    let due: Due | null = this.#scheduled.has(child) ? { pulse, excess: 1, why: `schedule ${this.#options.cron}` } : null;
+    const isScheduled = this.#scheduled.has(child) && !child.onlyStreams;
+    let due: Due | null = isScheduled ? { pulse, excess: 1, why: `schedule ${this.#options.cron}` } : null;
     for (const { key, what, value, tell } of LIMITS) {
       const limit = this.#options[key];
-      if (limit === undefined) continue;
+      // One that was replaced has only its memory to answer for.
+      if (limit === undefined || (child.onlyStreams && key !== 'maxRss' && key !== 'maxHeapUsed')) continue;
       const own = limit * share;
       const now = value(pulse);
       const excess = now / own;

@@ -64,7 +64,7 @@ export class Watchdog {
   #look(): void {
     this.#witness.look();
     const suspect = this.#master.guard(LOOKING, (pulse: Pulse, silence: number) => this.#suspect(pulse, silence));
-    for (const pulse of this.#pulses.ready()) {
+    for (const pulse of [...this.#pulses.ready(), ...this.#pulses.ducks()]) {
       const silence = pulse.silence();
       if (silence > this.#options.hangTimeout / 2 && !pulse.treated) void suspect(pulse, silence);
     }
@@ -113,13 +113,14 @@ export class Watchdog {
     const { collectEvidence, describeEvidence } = await import('./evidence.js');
     const { text, fields } = describeEvidence(await collectEvidence(pulse), config.log.format);
     // Whatever it has done meanwhile: looking into it may have ended what it waited for.
-    logger.error(`${pulse.name} is unresponsive and is replaced: its event loop ${text}`, fields);
+    logger.error(`${pulse.name} is unresponsive and is ${child.onlyStreams ? 'ended' : 'replaced'}: its event loop ${text}`, fields);
     await this.#master.kill(child, 'unresponsive');
   }
 
   /** It may have answered, or begun to close, while its ports were looked at. */
   #stillHangs({ child, heardAt }: Pulse): boolean {
-    return child.state === 'ready' && performance.now() - heardAt >= this.#options.hangTimeout / BENEFIT_OF_DOUBT;
+    const isWatched = child.state === 'ready' || (child.onlyStreams && child.state === 'draining');
+    return isWatched && performance.now() - heardAt >= this.#options.hangTimeout / BENEFIT_OF_DOUBT;
   }
 }
 

@@ -1,5 +1,6 @@
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { cutAnswer } from '../../lib/runtime.js';
 import { HOP_HEADER, asObject, describeHop, endToEnd } from './hop.js';
 
 /** Which process a request goes to next; null: nobody, and nobody will come. */
@@ -161,14 +162,14 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
       }
     });
     upstream.on('response', (answer) => {
-      answer.on('error', () => response.destroy());
+      answer.on('error', () => cutAnswer(response));
       guarded(() => relay(answer, response));
       resolve('done');
     });
     upstream.on('error', () => {
       request.unpipe(upstream);
       if (response.headersSent || response.destroyed) {
-        response.destroy();
+        cutAnswer(response);
         resolve('done');
         return;
       }
@@ -223,7 +224,7 @@ function requestHeaders(request: IncomingMessage, hop: string): string[] {
 
 function unavailable(response: ServerResponse, status: 502 | 503, reason: string): void {
   if (response.headersSent || response.destroyed) {
-    response.destroy();
+    cutAnswer(response);
     return;
   }
   response.writeHead(status, { 'Content-Type': 'text/plain', ...status === 503 ? { 'Retry-After': '1' } : {} });

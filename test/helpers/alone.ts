@@ -3,14 +3,14 @@ import path from 'node:path';
 import type { CloseReason, Waiting } from '../../lib/ipc/messages.js';
 import { fixture, freePort, node, root, type Scope } from './cluster.js';
 
-interface Message { listening?: true; drained?: true; type?: string; data?: Waiting; logged?: string; stack?: string }
+interface Message { listening?: true; drained?: true; type?: string; data?: Waiting; told?: string; logged?: string; stack?: string }
 
 /** graceful-exit's part in one process without a cluster: quick to start, and nothing else can be the cause. */
 export interface Alone {
   port: number;
   messages: Message[];
   /** Tells it to close; the returned promise is its exit. */
-  close(reason: CloseReason, timeout: number): Promise<Ended>;
+  close(reason: CloseReason, timeout: number, streamTimeout?: number): Promise<Ended>;
   ended: Promise<Ended>;
   /** Time of a `performance.now()` at which a message that fits came; within `deadline` ms. */
   message(fits: (message: Message) => unknown, deadline?: number): Promise<Message>;
@@ -39,9 +39,9 @@ export async function alone(
   }));
   const result: Alone = {
     port, messages, ended,
-    close(reason, timeout) {
+    close(reason, timeout, streamTimeout) {
       began = performance.now();
-      child.send({ reason, timeout });
+      child.send({ reason, timeout, streamTimeout });
       return ended;
     },
     message: (fits, deadline = 5_000) => new Promise((resolve, reject) => {

@@ -89,6 +89,8 @@ export class FakeChild {
   /** Reasons of the closes that it was told, in order. */
   readonly closes: CloseReason[] = [];
   readonly envelopes: Envelope[] = [];
+  /** How often it was told to end its streams. */
+  moves = 0;
   kills = 0;
   readonly channel: Channel<'worker', 'master'>;
 
@@ -104,6 +106,7 @@ export class FakeChild {
     this.channel = new Channel<'worker', 'master'>(theirs);
     this.channel.on('child.boot', (boot) => { this.boot = boot; });
     this.channel.on('messenger.envelope', (envelope) => { this.envelopes.push(envelope); });
+    this.channel.on('child.move', () => { this.moves++; });
     this.channel.on('child.close', ({ reason }) => {
       this.closes.push(reason);
       if (this.manners.obeys) this.#soon(() => this.exits(0));

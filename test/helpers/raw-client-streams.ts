@@ -77,8 +77,9 @@ export class Http2Client {
 export class RetrySafe extends Error {}
 
 /**
- * Server-sent events: reads until the server ends the answer. Resolves with the number of events when the end is a
- * proper one (the last chunk), rejects when it is a cut. `until` ends it from our side.
+ * Server-sent events: reads until the server ends the answer. Resolves with the number of events when the end is a proper one
+ * (the last chunk) or a reset, after which a browser comes back; rejects when it is an end that may look whole.
+ * `until` ends it from our side.
  */
 export function readEvents(target: Target, path: string, until: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -99,7 +100,10 @@ export function readEvents(target: Target, path: string, until: AbortSignal): Pr
       text += chunk.toString('latin1');
       if (text.endsWith('0\r\n\r\n')) leave();
     });
-    socket.on('error', (error) => reject(new Lost(opened ? 'reset' : 'refused', error.message)));
+    socket.on('error', (error) => {
+      if (opened && text !== '') leave();
+      else reject(new Lost(opened ? 'reset' : 'refused', error.message));
+    });
     socket.on('close', () => {
       until.removeEventListener('abort', leave);
       reject(new Lost('truncated', `event stream cut after ${events()} events`));

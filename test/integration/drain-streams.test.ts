@@ -7,32 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { alone } from '../helpers/alone.js';
 import { freePort } from '../helpers/cluster.js';
 import { once, Tally } from '../helpers/raw-client.js';
-import { Http2Client, RawWebSocket, readEvents, RetrySafe } from '../helpers/raw-client-streams.js';
-
-const forever = new AbortController().signal;
-
-test('an event stream is ended in order and does not hold the drain', async (t) => {
-  const app = await alone(t, 'drain-app/server.js');
-  const events = [1, 2, 3].map(() => readEvents({ port: app.port }, '/sse', forever));
-  await delay(300);
-  const { code, took } = await app.close('reload', 10_000);
-  assert.equal(code, 0);
-  assert.ok(took < 800, `${took} ms`);
-  for (const count of await Promise.all(events)) assert.ok(count > 5);
-  assert.deepEqual(app.messages.filter(({ logged }) => logged), []);
-});
-
-test('an event stream over HTTP/2', async (t) => {
-  const port = await freePort();
-  const app = await alone(t, 'drain-app/server.js', { env: { HTTP2_PORT: String(port) } });
-  const events = new Http2Client({ port, secure: true }, new Tally()).get('/sse', 8_000);
-  await delay(300);
-  const { code, took } = await app.close('reload', 10_000);
-  assert.equal(code, 0);
-  assert.ok(took < 1_500, `${took} ms`);
-  assert.match(String(await events), /^data: \d+\n\ndata: /);
-  assert.deepEqual(app.messages.filter(({ logged }) => logged), []);
-});
+import { Http2Client, RawWebSocket, RetrySafe } from '../helpers/raw-client-streams.js';
 
 test('a WebSocket over TLS is ended in order', async (t) => {
   const port = await freePort();

@@ -58,7 +58,7 @@ test('a request rejects at its deadline, and at once when the other side goes', 
 
 test('what comes before its type is declared waits for it; once all are, what is left is refused', async (t) => {
   const { master, worker } = await ends(t, { declaring: true });
-  const close = { reason: 'stop', timeout: 1 } as const;
+  const close = { reason: 'stop', timeout: 1, streamTimeout: 1 } as const;
   master.send('child.close', close);
   const asked = master.request('child.accept', { path: '/early' }, { timeout: 1_000 });
   const refused = assert.rejects(master.request('child.acceptRest', { path: '/never' }, { timeout: 1_000 }),

@@ -18,6 +18,7 @@ function forked(t: TestContext, role: ChildRole = 'worker') {
   const child = new Child(process_, { role, id: 1, slot: 0, generation: 1 } as BootInfo, {
     ready: () => { said.push('ready'); },
     leaving: (_, reason) => { said.push(`leaving ${reason}`); },
+    onlyStreams: () => { said.push('only streams'); },
   }, START, new Faults(() => {}));
   return { child, fake: forks.last, said };
 }
@@ -201,7 +202,7 @@ test('a process that never came to be: its error is the failure, and it is gone'
   forks.failing = 'no descriptors';
   const spec = { role: 'worker' as const, slot: 0, generation: 1, env: {}, execArgv: [] };
   const boot = { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo;
-  const child = new Child(forks.start(spec), boot, { ready() {}, leaving() {} }, START, new Faults(() => {}));
+  const child = new Child(forks.start(spec), boot, { ready() {}, leaving() {}, onlyStreams() {} }, START, new Faults(() => {}));
   assert.equal((await child.exited).code, 1);
   assert.equal(child.failure?.error.message, 'spawn EMFILE');
   assert.equal(child.pid, -1);

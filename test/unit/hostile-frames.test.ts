@@ -26,7 +26,7 @@ test(`${FRAMES} mutated frames throw nothing (TEST_SEED=${SEED})`, async (t) => 
   const fork = (): Child => {
     const forked = forks.start({ role: 'worker', slot: 0, generation: 1, env: {}, execArgv: [] });
     const boot = { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo;
-    const child = new Child(forked, boot, { ready: () => {}, leaving: () => {} }, 1e6, new Faults(() => {}));
+    const child = new Child(forked, boot, { ready: () => {}, leaving: () => {}, onlyStreams: () => {} }, 1e6, new Faults(() => {}));
     child.channel.on('health.sample', (sample) => { assert.ok(Number.isFinite(sample.at)); }, isSample);
     child.channel.on('health.blocking', () => {}, isBlockingCall);
     return child;

@@ -111,7 +111,7 @@ test('what is no function is refused where it is set', async (t) => {
 test('what a plugin sets as waited for spoils no end', async (t) => {
   const { core, forks } = await running(t);
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  core.workers.slots[0]!.current!.waiting = { requests: 1, sockets: 0, tasks: [], inFlight: 5 as never };
+  core.workers.slots[0]!.current!.waiting = { requests: 1, streams: 0, sockets: 0, tasks: [], inFlight: 5 as never };
   forks.in(0).exits(1);
   await turns();
   t.mock.timers.tick(0);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Deaths, inWindow, nextStreak, reforkDelay } from '../../lib/master/processes/refork-policy.js';
+import { Deaths, inWindow, nextStreak, reforkDelay } from '../../lib/master/processes/policies.js';
 
 const options = { limit: 60, duration: 60_000, minDelay: 0, maxDelay: 15_000 };
 

@@ -76,7 +76,7 @@ test('a successor that leaves by itself between ready and hand-over stays known 
   assertSound(fake, 'while it leaves');
   second.exits(0);
   await turns();
-  assert.equal(slot.departing.size, 0);
+  assert.equal(slot.departures.children().length, 0);
 });
 
 test('an abandoned successor stays known until it is gone', async (t) => {
@@ -112,7 +112,7 @@ test('a dismissed successor that becomes ready meanwhile does not take over', as
   const { core, slot, first, second, child } = await succeeding(t);
   core.listeners.leave = () => true;
   second.manners.obeys = false;
-  void slot.dismiss(slot.successor!, 'abort');
+  void slot.departures.dismiss(slot.successor!, 'abort');
   second.ready();
   await assert.rejects(slot.handOver(child, 'reload'), { code: 'ERR_CLUSTER_START' });
   assert.equal(slot.current?.pid, first.pid);

@@ -80,7 +80,7 @@ test('replace: the successor is ready before its predecessor is asked to close',
   first.exits(0);
   await turns();
   assert.equal(seen.outcome.state, 'done');
-  assert.equal(slot.departing.size, 0);
+  assert.equal(slot.departures.children().length, 0);
   assert.equal(slot.restarts, 1);
 });
 
@@ -137,13 +137,13 @@ test('dismiss: a process that nobody has reached is killed at once, one that is 
   const { slot, forks, release, first } = await slotOf(t);
   void watched(slot.succeed(release));
   await turns();
-  await slot.dismiss(slot.successor!, 'abort');
+  await slot.departures.dismiss(slot.successor!, 'abort');
   assert.equal(forks.in(0).killed, true);
   first.manners.obeys = false;
   const child = slot.current!;
-  const seen = [watched(slot.dismiss(child, 'reload')), watched(slot.dismiss(child, 'abort'))];
+  const seen = [watched(slot.departures.dismiss(child, 'reload')), watched(slot.departures.dismiss(child, 'abort'))];
   await turns();
-  seen.push(watched(slot.dismiss(child, 'abort')));
+  seen.push(watched(slot.departures.dismiss(child, 'abort')));
   await turns();
   assert.deepEqual(first.closes, ['reload'], 'asked once');
   first.exits(0);
@@ -159,7 +159,7 @@ for (const becomes of ['ready', 'stuck'] as const) {
     void watched(slot.succeed(release));
     await turns();
     const fake = forks.in(0);
-    const seen = watched(slot.dismiss(slot.successor!, 'abort'));
+    const seen = watched(slot.departures.dismiss(slot.successor!, 'abort'));
     await turns();
     assert.equal(fake.killed, false);
     if (becomes === 'ready') fake.ready();

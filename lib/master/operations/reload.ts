@@ -105,7 +105,8 @@ export function takeOver({ releases, logger, listeners }: Core, release: Release
  * ready before its predecessor drains. Rejects when a successor does not become ready; the old workers that are left then
  * stay, and so do successors that have already taken over.
  */
-async function replaceWorkers({ tasks, workers, listeners }: Core, release: Release, done: { replaced: number }): Promise<void> {
+async function replaceWorkers(core: Core, release: Release, done: { replaced: number }): Promise<void> {
+  const { tasks, workers, ducks, releases, listeners } = core;
   const { soak, batch } = release.loaded.config.reload;
   const slots = [...workers.slots];
   const replace = async (slot: Slot) => {
@@ -121,6 +122,7 @@ async function replaceWorkers({ tasks, workers, listeners }: Core, release: Rele
     tasks.step('reload', text, { slot: slot.index, pid: child.pid });
     const drained = slot.handOver(child, 'reload');
     if (slot.current === child) done.replaced++;
+    ducks.moveBefore(releases.current.generation);
     await drained;
   };
   try {

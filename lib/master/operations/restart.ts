@@ -53,7 +53,9 @@ async function replaceAll(core: Core, { agent: withAgent = false, signal }: Rest
   let looking: NodeJS.Timeout | undefined;
   const giveUp = () => {
     looking ??= setInterval(giveUp, LOOK);
-    for (const slot of workers.slots) if (slot.successor && slot.successor.state !== 'ready') void slot.dismiss(slot.successor, 'abort');
+    for (const { successor, departures } of workers.slots) {
+      if (successor && successor.state !== 'ready') void departures.dismiss(successor, 'abort');
+    }
     if (replaced?.current && replaced.current.state !== 'ready') void replaced.current.kill('abort');
   };
   signal?.addEventListener('abort', giveUp);

@@ -29,10 +29,16 @@ export function orderScale(core: Core, by: 1 | -1): void {
 
 /**
  * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not in
- * charge any more.
+ * charge any more. Of one that was replaced and only finishes its streams, these are ended.
  */
 export async function replaceWorker(core: Core, child: ChildView, reason: CloseReason): Promise<boolean> {
-  const { tasks, life, workers, releases } = core;
+  const { tasks, life, workers, ducks, releases } = core;
+  const duck = ducks.children().find((one) => one === child);
+  if (duck) {
+    ducks.move(duck);
+    await tasks.orClosed(duck.exited);
+    return true;
+  }
   const slot = workers.slots[child.slot];
   if (tasks.busy || life.closing || slot?.current !== child) return false;
   // Whoever wants to reload or scale need not wait until the old one has answered.

@@ -89,7 +89,7 @@ const kill = ({ workers, agent }: Core) => Promise.all([...workers.children(), .
  * at once; the agent closes last, as workers may still need it. Nothing here waits longer than the deadlines together; each
  * child has its own SIGKILL timer.
  */
-async function drain({ life, tasks, deadlines, listeners, workers, agent }: Core): Promise<void> {
+async function drain({ life, tasks, deadlines, listeners, workers, ducks, agent }: Core): Promise<void> {
   // Of a start that has failed no load balancer knows.
   if (deadlines.shutdownDelay > 0 && life.announced) {
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
@@ -98,11 +98,12 @@ async function drain({ life, tasks, deadlines, listeners, workers, agent }: Core
   await listeners.stop(1_000);
   const count = workers.children().length;
   if (count > 0) tasks.step('close', `closing ${count} worker${count === 1 ? '' : 's'}, within ${deadlines.drain}ms`);
-  await Promise.all(workers.all.flatMap((slot) => slot.children().map(async (child) => {
-    await slot.drain(child, 'stop');
+  await Promise.all([ducks.end(), ...workers.all.flatMap((slot) => slot.children().map(async (child) => {
+    await slot.departures.drain(child, 'stop');
+    await child.exited;
     tasks.step('close', `worker#${child.slot} (pid ${child.pid}) is gone`);
-  })));
+  }))]);
   await Promise.all(workers.children().map((child) => child.kill('stop')));
   if (agent.children().length > 0) tasks.step('close', `closing the agent, within ${deadlines.agent}ms`);
-  await Promise.all(agent.children().map((child) => agent.drain(child, 'stop')));
+  await Promise.all(agent.children().map((child) => agent.departures.drain(child, 'stop')));
 }

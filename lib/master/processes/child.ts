@@ -5,7 +5,7 @@ import { childTable, type ChildEvent, type ChildState, type ChildView, type Exit
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake } from '../../ipc/intake.js';
 import {
-  LAST_LINES, type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Served, type Waiting,
+  type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Served, type Waiting,
 } from '../../ipc/messages.js';
 import { plainly, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
@@ -15,6 +15,7 @@ import { Handover } from '../connections/handover.js';
 import type { Forked } from './forked.js';
 import { causeOf, cutAtEnd, explanation, hearEnds } from './process-ends.js';
 import { guardNode } from './node-messages.js';
+import { TimeLimit } from './time-limit.js';
 
 const debug = createDebug('hatchery:child');
 
@@ -23,14 +24,16 @@ export interface ChildListener {
   ready(child: Child): void;
   /** It closes by its own decision. */
   leaving(child: Child, reason: CloseReason): void;
+  /** It drains, and nothing but streams is left of it. */
+  onlyStreams(child: Child): void;
 }
 
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
 const CLOSE_BEFORE_READY = 1_000;
+/** What it may take longer than that, ms. */
+const MARGIN_UNREADY = 500;
 /** Lines; there are fewer things that Node may not have. */
 const MOST_SLOW_PATHS = 100;
-/** What a child may take longer than its deadline before it is killed, ms. */
-const MARGIN = 500;
 
 /**
  * The master's view of one process: raw Node events go through the table, states come out. It decides nothing about
@@ -52,6 +55,8 @@ export class Child implements ChildView {
   readonly exited: Promise<ExitInfo>;
   /** Resolves when it enters `ready`; never, when it does not. */
   readonly becameReady: Promise<void>;
+  /** Resolves when it is gone, or holds its place no more as nothing but streams is left of it. */
+  readonly replaced: Promise<void>;
   /** Resolves when it leaves `ready`, by whatever way. */
   readonly leftReady: Promise<void>;
 
@@ -63,9 +68,10 @@ export class Child implements ChildView {
   intent: CloseReason | null = null;
   failure: { error: ErrorData; output?: string } | null = null;
   waiting: Waiting | null = null;
+  /** Nothing but streams is left of it: it is out of its slot. */
+  onlyStreams = false;
   /** What its start waits for, beside the app. */
   step: string | null = null;
-  killAt: number | null = null;
   cut: CutRequests | null = null;
   /** What its Node does not have, a line each. */
   readonly slowPaths = new Set<string>();
@@ -80,22 +86,19 @@ export class Child implements ChildView {
   readonly #startedTick = performance.now();
   /** Milliseconds of a drain, as it was told at its boot. */
   readonly #longest: number;
-  #timer: NodeJS.Timeout | undefined;
-  /** When the timer fires (performance.now()). */
-  #deadline = 0;
-  #speaksLast = false;
   #explain: ChildView['explain'] = null;
-  /** Its deadline has passed: what that was, ms. */
-  #overdue: number | undefined;
+  readonly #time: TimeLimit;
   #resolveExit!: (exit: ExitInfo) => void;
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
+  #resolveReplaced!: () => void;
 
   constructor(forked: Forked, boot: BootInfo, listener: ChildListener, startTimeout: number, faults: Faults) {
     this.#forked = forked;
     this.#faults = faults;
     this.process = forked.process;
     this.handover = forked.worker && new Handover(forked.process, faults, (reason) => this.cutOff(reason));
+    this.#time = new TimeLimit((then) => this.#guard('time limit', then), () => void this.kill(this.intent ?? 'signal'));
     this.role = boot.role;
     this.id = boot.id;
     this.slot = boot.slot;
@@ -107,6 +110,7 @@ export class Child implements ChildView {
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
     this.becameReady = new Promise((resolve) => { this.#resolveReady = resolve; });
     this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
+    this.replaced = new Promise((resolve) => { this.#resolveReplaced = resolve; });
     // Node gives no streams where descriptors are used up; its error comes a moment later (test/unit/child.test.ts).
     const streams = forked.process.stdio as typeof forked.process.stdio | undefined;
     const misused = (reason: string) => this.cutOff(reason);
@@ -117,7 +121,7 @@ export class Child implements ChildView {
     guardNode(forked.process, intake, misused);
     this.#listen();
     this.channel.send('child.boot', boot);
-    this.#arm(startTimeout, () => this.kill('startTimeout'));
+    this.#time.arm(startTimeout, () => void this.kill('startTimeout'));
   }
 
   #listen(): void {
@@ -135,8 +139,9 @@ export class Child implements ChildView {
       if (this.slowPaths.size < MOST_SLOW_PATHS) this.slowPaths.add(what);
     }, valid['child.slowPath']);
     channel.on('child.step', (step) => { this.step = step; }, valid['child.step']);
-    channel.on('child.lastLines', () => this.#waitForReader(), valid['child.lastLines']);
+    channel.on('child.lastLines', () => { if (this.state === 'draining') this.#time.forReader(); }, valid['child.lastLines']);
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; }, valid['child.waiting']);
+    channel.on('child.onlyStreams', () => this.#leaveStreams(), valid['child.onlyStreams']);
     channel.on('child.cut', (cut) => {
       this.cut = cut;
       this.waiting = null;
@@ -158,28 +163,35 @@ export class Child implements ChildView {
     });
   }
 
-  get #name(): string { return this.role === 'agent' ? 'agent' : `worker#${this.slot}`; }
-
+  get killAt(): number | null { return this.#time.killAt; }
   get explain(): ChildView['explain'] { return this.#explain; }
   set explain(explain) { this.#explain = explanation(explain); }
+
+  get #name(): string { return this.role === 'agent' ? 'agent' : `worker#${this.slot}`; }
 
   #guard<Args extends unknown[]>(what: string, then: (...args: Args) => unknown): (...args: Args) => void {
     return this.#faults.guard(`${this.#name}: ${what}`, then);
   }
 
-  /** Asks it to drain and exit within `timeout` ms; kills it with its tree when it does not. */
-  close(reason: CloseReason, timeout: number): Promise<ExitInfo> {
+  /**
+   * Asks it to drain and exit within `timeout` ms, or `streamTimeout` where nothing but streams is left; kills it with its tree
+   * when it does not.
+   */
+  close(reason: CloseReason, timeout: number, streamTimeout = timeout): Promise<ExitInfo> {
     const wasReady = this.state === 'ready';
     if (childTable[this.state].close) {
       this.intent = reason;
       const limit = wasReady ? timeout : Math.min(timeout, CLOSE_BEFORE_READY);
       this.#apply('close');
-      this.channel.send('child.close', { reason, timeout: limit });
-      if (wasReady) this.#killAfter(limit);
-      else this.#arm(limit + MARGIN, () => this.kill(reason));
+      this.channel.send('child.close', { reason, timeout: limit, streamTimeout });
+      if (wasReady) this.#time.drain(limit, streamTimeout);
+      else this.#time.arm(limit + MARGIN_UNREADY, () => void this.kill(reason));
     } else if (this.state === 'draining') {
-      this.channel.send('child.close', { reason, timeout });
-      if (this.#timer === undefined) this.#killAfter(timeout);
+      const isAnew = !this.#time.armed || (this.onlyStreams && reason === 'stop');
+      const left = isAnew ? timeout : this.#time.left;
+      this.channel.send('child.close', { reason, timeout: left, streamTimeout: left });
+      if (isAnew) this.#time.drain(left);
+      else if (reason === 'stop') this.#time.hasten();
     }
     return this.exited;
   }
@@ -194,17 +206,24 @@ export class Child implements ChildView {
     return this.exited;
   }
 
-  /** Time limit (ms) for a child that leaves by itself. */
-  limit(timeout: number): void {
-    if (this.state === 'draining') this.#killAfter(timeout);
+  /** Time limits (ms) for a child that leaves by itself. */
+  limit(timeout: number, streamTimeout = timeout): void {
+    if (this.state === 'draining') this.#time.drain(timeout, streamTimeout);
   }
 
-  #killAfter(deadline: number): void {
-    this.killAt = performance.now() + deadline + MARGIN;
-    this.#arm(deadline + MARGIN, () => {
-      this.#overdue = deadline;
-      void this.kill(this.intent ?? 'signal');
-    });
+  /** Ends what streams it still has within `timeout` ms. */
+  move(timeout: number): void {
+    if (!this.onlyStreams || this.state !== 'draining' || this.#time.left <= timeout) return;
+    this.channel.send('child.move', { timeout });
+    this.#time.drain(timeout);
+  }
+
+  /** What a child says is believed where its streams may take longer, and only then. */
+  #leaveStreams(): void {
+    if (this.state !== 'draining' || this.onlyStreams || !this.#time.forStreams()) return;
+    this.onlyStreams = true;
+    this.#listener.onlyStreams(this);
+    this.#resolveReplaced();
   }
 
   /** After a fault: an end that was not seen, or a signal that was not sent, is seen to now. */
@@ -212,7 +231,7 @@ export class Child implements ChildView {
     const { exitCode, signalCode } = this.process;
     if (this.pid > 0 && (exitCode !== null || signalCode !== null)) this.#gone(exitCode, signalCode);
     else if (this.state === 'killing') void this.#faults.run(`${this.#name}: kill`, () => this.#forked.kill());
-    else if (this.state === 'draining' && this.#timer === undefined) this.limit(this.#longest);
+    else if (this.state === 'draining' && !this.#time.armed) this.limit(this.#longest);
   }
 
   /** Resolves when it is ready or gone. */
@@ -241,10 +260,11 @@ export class Child implements ChildView {
     const cause = this.causeOfDeath ?? causeOf(this, { code, signal }, this.#faults);
     this.#faults.run(`${this.#name}: exit`, () => { this.cut = cutAtEnd(this); });
     const uptime = Math.round(performance.now() - this.#startedTick);
-    this.exit = { cause, code, signal, uptime, overdue: this.#overdue, cut: this.cut?.count };
+    this.exit = { cause, code, signal, uptime, overdue: this.#time.overdue, cut: this.cut?.count };
     this.#apply('exit');
     this.channel.end();
     this.#resolveExit(this.exit);
+    this.#resolveReplaced();
   }
 
   #apply(event: ChildEvent): boolean {
@@ -255,7 +275,7 @@ export class Child implements ChildView {
       return false;
     }
     // A timer belongs to its state: the start's limit ends with ready, a drain's with the exit. hello starts no new state of waiting.
-    if (event !== 'hello') this.#disarm();
+    if (event !== 'hello') this.#time.disarm();
     this.state = to;
     if (to === 'ready') this.readyAt = Date.now();
     debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
@@ -265,24 +285,5 @@ export class Child implements ChildView {
     }
     if (from === 'ready') this.#resolveLeft();
     return true;
-  }
-
-  /** It has done its part: who reads its output slowly is no reason to kill it sooner. */
-  #waitForReader(): void {
-    if (this.state !== 'draining' || this.#speaksLast) return;
-    this.#speaksLast = true;
-    const left = this.#deadline - performance.now();
-    this.#arm(Math.max(left, LAST_LINES + MARGIN), () => this.kill(this.intent ?? 'signal'));
-  }
-
-  #arm(ms: number, then: () => void): void {
-    this.#disarm();
-    this.#deadline = performance.now() + ms;
-    this.#timer = setTimeout(this.#guard('time limit', then), ms);
-  }
-
-  #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 }

@@ -165,6 +165,7 @@ export class Forker {
       generation,
       processTitle: role === 'agent' ? `${title}: agent` : `${title}: worker#${slot}`,
       timeout: role === 'agent' ? deadlines.agent : deadlines.drain,
+      streamTimeout: role === 'agent' ? deadlines.agent : deadlines.streams,
       baseDir: target.realDir,
       entry: entryOf(role, release),
       words: childWords(spec, release.loaded),

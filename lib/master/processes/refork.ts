@@ -6,8 +6,7 @@ import type { Life } from '../life.js';
 import type { Release, Releases } from '../releases.js';
 import type { Child } from './child.js';
 import { slotName } from './exit-report.js';
-import type { SlotPolicy } from './policies.js';
-import { nextStreak, reforkDelay, type Deaths } from './refork-policy.js';
+import { nextStreak, reforkDelay, type Deaths, type SlotPolicy } from './policies.js';
 
 /** What it works with; the same objects as in the core. */
 export interface ReforkNeeds {
@@ -32,7 +31,7 @@ export class Refork {
   /** Milliseconds of the wait that is on; null: none. */
   delay: number | null = null;
   #timer: NodeJS.Timeout | undefined;
-  /** Ends in a row, none of them after a long life (refork-policy). */
+  /** Ends in a row, none of them after a long life (policies). */
   #streak = 0;
   /** Forks in a row that have failed. */
   #failed = 0;

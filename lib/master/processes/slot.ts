@@ -1,24 +1,18 @@
 import type { ExitInfo, LastExit, SlotView } from '../../api/child.js';
-import type { Deadlines } from '../../api/plugin.js';
 import type { ChildRole, CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
-import { atMost } from '../../kit/time.js';
 import type { Release } from '../releases.js';
 import type { Child } from './child.js';
+import { Departures, type DeparturesNeeds } from './departures.js';
 import { lastExitOf, logExit, lostSuccessor, processName, slotName, startFailure } from './exit-report.js';
 import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
 
 /** What a slot works with; the same objects as in the core. */
-export interface SlotNeeds extends ReforkNeeds {
-  readonly deadlines: Deadlines;
-  readonly listeners: { leave(child: Child): boolean };
+export interface SlotNeeds extends ReforkNeeds, DeparturesNeeds {
   readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> };
 }
-
-/** How long a worker that listens may take to be ready, when it is dismissed in between; ms. */
-const ALMOST_READY = 1_000;
 
 /**
  * A stable place for a process, which outlives its processes: sees them come up, hands over from one to the next, drains and
@@ -31,7 +25,7 @@ export class Slot implements SlotView {
   current: Child | null = null;
   successor: Child | null = null;
   /** Processes that drain after they were replaced. */
-  readonly departing = new Set<Child>();
+  readonly departures: Departures;
   restarts = 0;
   lastExit: LastExit | null = null;
   readonly #needs: SlotNeeds;
@@ -43,11 +37,11 @@ export class Slot implements SlotView {
   #abandoned = 0;
   /** Whose end somebody else sees to: who waits for its start, or replaces it. */
   readonly #expected = new WeakSet<Child>();
-  readonly #dismissed = new WeakSet<Child>();
 
   constructor(needs: SlotNeeds, role: ChildRole, index: number) {
     this.#needs = needs;
     this.policy = policies[role];
+    this.departures = new Departures(needs, this.policy);
     this.index = index;
     this.refork = new Refork(needs, this.policy, index, (release, wanted) => this.#again(release, wanted));
   }
@@ -62,7 +56,8 @@ export class Slot implements SlotView {
 
   /** Every process of the slot that is not gone. */
   children(): Child[] {
-    return [this.current, this.successor, ...this.departing].filter((child): child is Child => child !== null && child.state !== 'exited');
+    const all = [this.current, this.successor, ...this.departures.children()];
+    return all.filter((child): child is Child => child !== null && child.state !== 'exited');
   }
 
   /**
@@ -101,7 +96,7 @@ export class Slot implements SlotView {
     const abandoned = this.#abandoned;
     return this.#settle(await this.#fork(release, (child) => {
       // While its gates took their time: it never takes over.
-      if (abandoned !== this.#abandoned) this.#goOn(this.#end(child, 'abort'));
+      if (abandoned !== this.#abandoned) this.#goOn(this.departures.end(child, 'abort'));
       else this.successor = child;
     }), release);
   }
@@ -112,8 +107,8 @@ export class Slot implements SlotView {
    */
   async handOver(successor: Child, reason: CloseReason): Promise<void> {
     if (this.successor === successor) this.successor = null;
-    if (successor.state !== 'ready' || this.#dismissed.has(successor)) {
-      if (successor.state !== 'exited') this.departing.add(successor);
+    if (successor.state !== 'ready' || this.departures.isDismissed(successor)) {
+      if (successor.state !== 'exited') this.departures.add(successor);
       throw lostSuccessor(successor, 'until it took over');
     }
     this.refork.cancel();
@@ -127,8 +122,8 @@ export class Slot implements SlotView {
     const { successor } = this;
     this.successor = null;
     if (!successor || successor.state === 'exited') return;
-    this.departing.add(successor);
-    const gone = this.dismiss(successor, 'abort');
+    this.departures.add(successor);
+    const gone = this.departures.dismiss(successor, 'abort');
     if (successor.readyAt === null) await gone;
   }
 
@@ -136,35 +131,14 @@ export class Slot implements SlotView {
   async vacate(reason: CloseReason): Promise<void> {
     this.refork.cancel();
     this.#retire();
-    await Promise.all(this.children().map((child) => this.dismiss(child, reason)));
+    await Promise.all(this.children().map((child) => this.departures.dismiss(child, reason)));
   }
 
   /** For good: the slot was scaled away. Resolves when its processes are gone. */
   async remove(): Promise<void> {
     this.#removed = true;
     this.refork.cancel();
-    await Promise.all(this.children().map((child) => this.drain(child, 'scale')));
-  }
-
-  /** Ends a process that is not wanted any more: at once while nobody has reached it yet, else when it has answered. */
-  async dismiss(child: Child, reason: CloseReason): Promise<void> {
-    if (child.state === 'draining' || this.#dismissed.has(child)) {
-      await child.exited;
-      return;
-    }
-    this.#dismissed.add(child);
-    const reached = this.#needs.listeners.leave(child);
-    // It listens, and may have accepted already: what it has accepted would be lost.
-    if (reached && child.state !== 'ready') await atMost(ALMOST_READY, child.settled());
-    await (child.state === 'ready' ? this.drain(child, reason) : child.kill('abort'));
-  }
-
-  /** Routes nothing more to it, tells it to close, and kills it at the deadline. */
-  async drain(child: Child, reason: CloseReason): Promise<ExitInfo> {
-    const { hooks, listeners, deadlines } = this.#needs;
-    if (this.policy.overlaps) await hooks.beforeDrain.promise(child, reason);
-    listeners.leave(child);
-    return child.close(reason, deadlines[this.policy.deadline]);
+    await Promise.all(this.children().map((child) => this.departures.drain(child, 'scale')));
   }
 
   /** Ends the process in charge, for another one that comes after it. */
@@ -172,14 +146,7 @@ export class Slot implements SlotView {
     this.refork.cancel();
     if (!this.current) return;
     this.#expected.add(this.current);
-    await this.drain(this.current, reason);
-  }
-
-  /** Kills one that has never been in charge; it is among the slot's processes until it is gone. */
-  async #end(child: Child, reason: CloseReason): Promise<void> {
-    if (child.state === 'exited') return;
-    this.departing.add(child);
-    await child.kill(reason);
+    await this.departures.drain(this.current, reason);
   }
 
   /** `take` gives it its place, in the turn in which the slot hears of it: nobody may look in between. */
@@ -191,9 +158,10 @@ export class Slot implements SlotView {
         starts: () => this.#assertOpen(),
         ready: (ready) => this.#ready(ready),
         leaving: (leaving, reason) => this.#leaving(leaving, reason),
+        onlyStreams: (duck) => this.#release(duck),
       });
       faults.watch(processName(child), child.exited.then((exit) => this.#gone(child, exit)));
-      if (life.closing || this.#removed) this.#goOn(this.#end(child, 'stop'));
+      if (life.closing || this.#removed) this.#goOn(this.departures.end(child, 'stop'));
       this.#assertOpen();
       take(child);
       return child;
@@ -217,7 +185,7 @@ export class Slot implements SlotView {
     this.current = child;
     this.#needs.life.staffChanged();
     this.refork.left = false;
-    if (before) await this.drain(before, reason);
+    if (before) await this.departures.drain(before, reason);
   }
 
   /** Takes the process in charge out of it; null where none lives. */
@@ -226,7 +194,7 @@ export class Slot implements SlotView {
     this.current = null;
     this.#needs.life.staffChanged();
     if (!current || current.state === 'exited') return null;
-    this.departing.add(current);
+    this.departures.add(current);
     return current;
   }
 
@@ -244,20 +212,22 @@ export class Slot implements SlotView {
 
   /** It closes by its own decision: where the policy lets two overlap, a replacement starts now. */
   #leaving(child: Child, reason: CloseReason): void {
-    const { deadlines, listeners, logger } = this.#needs;
-    listeners.leave(child);
-    child.limit(this.policy.overlaps && reason === 'uncaught' ? deadlines.uncaught : deadlines[this.policy.deadline]);
+    this.departures.leaves(child, reason);
     if (this.current !== child || !this.policy.overlaps) return;
-    logger.info(`${processName(child)} leaves (${reason})`);
+    this.#needs.logger.info(`${processName(child)} leaves (${reason})`);
     this.#retire();
     if (!this.#isKept) return;
     if (reason === 'uncaught') this.refork.died(child, { cause: 'crash', code: 1, signal: null, uptime: Date.now() - child.startedAt });
     else this.refork.ended(child);
   }
 
+  #release(child: Child): void {
+    if (this.current === child) this.#retire();
+    this.departures.release(child);
+  }
+
   #gone(child: Child, exit: ExitInfo): void {
-    this.departing.delete(child);
-    this.lastExit = lastExitOf(child, exit);
+    if (this.departures.gone(child, exit)) this.lastExit = lastExitOf(child, exit);
     this.#needs.hooks[this.policy.role === 'agent' ? 'agentExit' : 'workerExit'].call(child, exit);
     logExit(this.#needs.logger, child, exit);
     if (this.successor === child) this.successor = null;
@@ -282,7 +252,7 @@ export class Slot implements SlotView {
       this.restarts++;
       // A reload may have filled the slot meanwhile, or a restart emptied it.
       if (wanted() && this.current === null) this.#goOn(this.#install(child, 'abort'));
-      else this.#goOn(this.#end(child, 'abort'));
+      else this.#goOn(this.departures.end(child, 'abort'));
     });
   }
 }

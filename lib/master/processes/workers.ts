@@ -22,9 +22,9 @@ export class Workers {
     return [...this.slots, ...this.#leaving];
   }
 
-  /** Every worker process that is not gone. */
+  /** Every worker process that is not gone, those that only finish streams among them. */
   children(): Child[] {
-    return this.all.flatMap((slot) => slot.children());
+    return [...this.all.flatMap((slot) => slot.children()), ...this.#needs.ducks.children()];
   }
 
   ready(): Child[] {
