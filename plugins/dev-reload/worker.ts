@@ -1,5 +1,7 @@
 import type { Server } from 'node:net';
 import { isUpgraded, openSockets, wire, type Runtime } from '../../lib/runtime.js';
+import { tellLoaded } from './loaded.js';
+import { tellWritten } from './written.js';
 
 /** How often a worker that leaves looks for connections that have become idle, ms. */
 const LOOK = 15;
@@ -8,6 +10,8 @@ const LOOK = 15;
 export default function devReload(runtime: Runtime<'worker'>): void {
   // The master shows it, with the code around it.
   runtime.printsFailure = false;
+  tellLoaded(runtime);
+  tellWritten((file) => { runtime.channel.send('dev.wrote', file); });
   process.on('uncaughtExceptionMonitor', (error) => {
     if (!runtime.ready) return;
     runtime.channel.sendLast('child.failed', { phase: 'run', error: wire(error) });
