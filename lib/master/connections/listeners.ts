@@ -77,7 +77,7 @@ export class Listeners {
 
   /** Listens where the workers are expected to, when none has come that far: for the fallback. Rejects with what `listen` says. */
   async open({ port, host, path, server: hasServer }: { port: number; host?: string; path?: string; server?: boolean }): Promise<void> {
-    if (this.#addresses.size > 0 || hasServer === false) return;
+    if (hasServer === false || [...this.#all].some(({ proven, bound }) => proven || !bound || bound.port === port)) return;
     const server = net.createServer();
     await listen(server, path === undefined ? { port, host } : { path });
     const address = new HeldAddress(this.#acceptor(handleOf(server) as RawHandle), placeOfServer(server, host));
