@@ -21,7 +21,7 @@ export type { Progress, Route, RouteAnswer } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { PartSpec, RequestInFlight, Role, Waiting } from './ipc/messages.js';
 export { detach, isMovable, type HttpConnection } from './node/http-connections.js';
-export { startInspector } from './node/process.js';
+export { INSPECTOR_HOST, startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';

@@ -13,6 +13,7 @@ export type { Logger } from './kit/logger.js';
 export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
 export { atMost, inTime } from './kit/time.js';
+export { requiredFiles } from './node/modules.js';
 export { openSockets } from './node/process.js';
 export { seeEmitters } from './node/events.js';
 export {

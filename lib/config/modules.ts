@@ -6,7 +6,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { importModule } from '../kit/import-module.js';
 import { isObject } from '../kit/misuse.js';
-import { contained } from './contained.js';
 
 export const isFile = (file: string): boolean => look(file)?.isFile() ?? false;
 export const isDirectory = (dir: string): boolean => look(dir)?.isDirectory() ?? false;

@@ -24,6 +24,9 @@ export const hasMain = (): boolean => process.mainModule !== undefined;
 /** What require() does, without making a `require` for each: that looks for package.json on the whole way up. */
 export const requireFile = (file: string): unknown => _load(file, null, false);
 
+/** Files that were required so far, in their order; what an ES module imports of CommonJS is among them. */
+export const requiredFiles = (): string[] => Object.keys((Module as unknown as { _cache?: object })._cache ?? {});
+
 /** Somebody has taught require() this ending: tsx, ts-node and the like. */
 export const isRequirable = (ending: string): boolean => ending in (Module as unknown as { _extensions: object })._extensions;
 

@@ -41,6 +41,12 @@ async function probeSockets(): Promise<string | null> {
 }
 
 /**
+ * Where the inspectors listen that are opened from outside. On Linux all of 127.0.0.0/8 is the machine itself, so that theirs
+ * are told from whatever else a process listens on without asking it.
+ */
+export const INSPECTOR_HOST = process.platform === 'linux' ? '127.73.78.83' : '127.0.0.1';
+
+/**
  * Opens the inspector of another process, as SIGUSR1 does: it answers on a thread of its own, whatever the JavaScript does.
  * Throws where there is no such process.
  */
@@ -51,7 +57,7 @@ export function startInspector(pid: number): void {
 /** A process in an endless loop says that its inspector listens. */
 async function probeInspector(): Promise<string | null> {
   const LOOP = 'process.stdout.write("up"); for (;;);';
-  const child = spawn(process.execPath, ['--inspect-port=0', '-e', LOOP], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [`--inspect-port=${INSPECTOR_HOST}:0`, '-e', LOOP], { stdio: ['ignore', 'pipe', 'pipe'] });
   try {
     await new Promise((resolve, reject) => child.once('error', reject).stdout.once('data', resolve));
     const listens = new Promise<void>((resolve) => child.stderr.on('data', (data) => {

@@ -3,6 +3,7 @@ import { schema, type DevReloadOptions } from './options.js';
 import { PageServer } from './page-server.js';
 import { Session } from './session.js';
 import { createTerminal } from './terminal.js';
+import { Uses } from './uses.js';
 import { Watcher } from './watcher.js';
 
 export type { DevReloadOptions } from './options.js';
@@ -12,7 +13,9 @@ const part = (name: string) => new URL(`./${name}.cjs`, import.meta.url);
 /** A worker that leaves for new code gets this long to answer what is in flight, and at Ctrl-C this long; ms. */
 const DRAIN = 2_000;
 const DRAIN_AT_END = 300;
-/** The watching begins with the first ready worker, or after this long: a start may hang. ms. */
+/** The watching begins when the first ready worker has told what it is made of, or this long after it was ready, ms. */
+const UNTOLD = 300;
+/** Or this long after the start, which may hang, ms. */
 const WATCH_AFTER = 1_000;
 
 /** `framework dev`: a save is answered by new code at once; what does not start is shown where one looks. */
@@ -22,26 +25,37 @@ export default definePlugin<DevReloadOptions>({
   apply(master, options) {
     const { hooks } = master;
     const terminal = createTerminal(master);
-    const session = new Session(master, options, terminal, new PageServer(master.config));
-    const since = Date.now();
+    const uses = new Uses(master, () => told());
+    const session = new Session(master, options, { terminal, page: new PageServer(master.config), uses });
+    const startedAt = Date.now();
+    let readyAt = startedAt;
     let watcher: Watcher | null = null;
     let closeKeys: (() => void) | undefined;
 
-    const begin = master.guard('watching', (task: () => Promise<void>) => task());
+    const begin = master.guard('watching', (task: () => Promise<unknown>) => task());
     const watch = master.guard('watching', () => {
       if (watcher || master.closing) return;
       const { target, files } = master;
-      const watching = watcher = new Watcher({ ...options, dir: target.realDir, files, since }, {
-        changed: (file) => session.changed(file),
+      const watching = watcher = new Watcher({ ...options, dir: target.realDir, files }, {
+        changed: (file) => session.saves.changed(file),
+        // What nobody has loaded and was written while the app started, it has most likely written itself.
+        since: (file) => uses.has(file) || files.includes(file) ? startedAt : readyAt,
+        failing: () => session.failing,
         notice: (line) => terminal.warn(line),
       });
-      session.settle = (files) => watching.settle(files);
+      session.saves.settle = (files) => watching.settle(files);
       const started = performance.now();
       void begin(async () => {
+        await watching.use(uses.all());
         const count = await watching.start();
         master.logger.debug(`watching ${count} files (${Math.round(performance.now() - started)}ms)`);
+        await watching.read();
       });
     });
+    const told = () => {
+      if (watcher) void begin(async () => watcher?.use(uses.all()));
+      else if (readyAt > startedAt) watch();
+    };
 
     master.spares.enabled = options.spare;
     master.fillsLeftSlots = true;
@@ -57,16 +71,18 @@ export default definePlugin<DevReloadOptions>({
     hooks.beforeStart.tap('dev-reload', () => {
       Object.assign(master.deadlines, { drain: DRAIN, streams: 0, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
       session.expectReady();
+      session.saves.started();
       setTimeout(watch, WATCH_AFTER).unref();
       closeKeys = master.onLine((line) => { if (line === 'rs') session.ask('rs'); });
     });
     hooks.workerReady.tap('dev-reload', () => {
       session.recovered();
-      // The first answers come first.
-      setTimeout(watch, 20).unref();
+      if (readyAt > startedAt) return;
+      readyAt = Date.now();
+      setTimeout(watch, UNTOLD).unref();
     });
     hooks.clusterReady.tap('dev-reload', () => {
-      session.changes.started();
+      session.saves.finished();
       terminal.ready(master.address ?? 'no address', Date.now() - master.startedAt.getTime());
     });
     hooks.workerExit.tap('dev-reload', (child, exit) => session.exited(child, exit));

@@ -9,8 +9,8 @@ const flag = (description: string, fallback: boolean) =>
 const debounce = 'expected whole milliseconds from 5 to 10000';
 
 export const schema = v.strictObject({
-  watch: texts('Files and directories to watch, relative to the app\'s directory.', ['.']),
-  ignore: texts('What is ignored beside node_modules, logs, run, coverage and dot folders: '
+  watch: texts('Files and directories to watch, relative to the app\'s directory: below that its sources, below any other one all.', ['.']),
+  ignore: texts('What is ignored beside node_modules, dot folders, and logs, run and coverage at the top: '
     + 'names, paths from the app\'s directory, or patterns with * and **.', []),
   debounce: v.optional(v.pipe(v.number(debounce), v.integer(debounce), v.minValue(5, debounce), v.maxValue(10_000, debounce),
     v.description('How long after the last change of several a reload starts, in ms.')), 30),

@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError, type ChildView, type ExitInfo, type Master } from '../../lib/index.js';
-import { Changes } from './changes.js';
 import { configChanges } from './config-changes.js';
 import { childFailure, errorFailure, failureText, relative, type Failure } from './failure.js';
 import type { DevReloadOptions } from './options.js';
 import type { PageServer } from './page-server.js';
+import { Saves } from './saves.js';
 import type { Terminal } from './terminal.js';
+import type { Uses } from './uses.js';
 
 /** Whoever waits for a start that takes longer hears of it, ms. */
 const SLOW = 3_000;
@@ -14,44 +15,62 @@ const SLOW = 3_000;
 const VERY_SLOW = 10_000;
 /** Between two looks at what it does, ms. */
 const AGAIN = 500;
+/** Starts in a row that newer changes may cut short; the next one runs to its end, but no longer than this, ms. */
+const CUT_SHORT = 2;
+const TO_ITS_END = 10_000;
 
 /** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
 export class Session {
-  readonly changes: Changes;
+  readonly saves: Saves;
+  /** Saved, and the code that runs does not know. */
+  readonly #files = new Set<string>();
+  readonly #uses: Uses;
   readonly #master: Master;
   readonly #options: DevReloadOptions;
   readonly #terminal: Terminal;
   readonly #page: PageServer;
   #asked: string | null = null;
   #running: AbortController | null = null;
+  #since = 0;
+  #cutShort = 0;
   #failure: Failure | null = null;
   #slow: NodeJS.Timeout | undefined;
   readonly #begin: () => unknown;
   readonly #tell: (failure: Failure) => unknown;
 
-  constructor(master: Master, options: DevReloadOptions, terminal: Terminal, page: PageServer) {
+  constructor(
+    master: Master, options: DevReloadOptions, { terminal, page, uses }: { terminal: Terminal; page: PageServer; uses: Uses },
+  ) {
     this.#master = master;
     this.#options = options;
     this.#terminal = terminal;
     this.#page = page;
+    this.#uses = uses;
     this.#begin = master.guard('reload', () => this.#run());
     this.#tell = master.guard('telling a failure', (failure: Failure) => this.#fail(failure));
-    this.changes = new Changes(options.debounce, () => void this.#begin());
+    this.saves = new Saves(master, {
+      uses, debounce: options.debounce, warn: (line) => terminal.warn(line), saved: (files) => this.#saved(files),
+    });
   }
-
-  /** Set by who watches. */
-  settle = (files: string[]): string[] => files;
 
   get dir(): string {
     return this.#master.target.realDir;
   }
 
-  changed(file: string): void {
-    if (this.changes.add(file)) {
-      const name = relative(file, this.dir);
-      this.#terminal.warn(`${name} changes at each start: if the app writes it, add it to plugins.dev-reload.ignore`);
+  /** Nobody serves, and nobody is about to. */
+  get failing(): boolean {
+    return this.#failure !== null;
+  }
+
+  #saved(files: string[]): void {
+    for (const file of files) this.#files.add(file);
+    // Nothing newer cuts short for ever what has not ended once.
+    const mayCut = this.#cutShort < CUT_SHORT || performance.now() - this.#since > TO_ITS_END;
+    if (this.#running && mayCut) {
+      this.#cutShort++;
+      this.#running.abort();
     }
-    this.#running?.abort();
+    void this.#begin();
   }
 
   /** A reload without a change: `rs`, a message. */
@@ -70,7 +89,8 @@ export class Session {
   /** Before anybody was ever ready. */
   startFailed(error: Error): void {
     this.#stopWaiting();
-    if (!this.changes.pending) void this.#tell(this.#lastExit ?? this.#describe(error));
+    this.saves.finished();
+    if (!this.saves.pending && this.#files.size === 0) void this.#tell(this.#lastExit ?? this.#describe(error));
   }
 
   /** Somebody can answer again, however that came about. */
@@ -124,15 +144,16 @@ export class Session {
   }
 
   end(): void {
-    this.changes.stop();
+    this.saves.stop();
     this.#stopWaiting();
     this.#page.news();
   }
 
   async #run(): Promise<void> {
     if (this.#running) return;
-    while (((this.changes.pending && this.changes.due) || this.#asked !== null) && !this.#master.closing) {
+    while ((this.#files.size > 0 || this.#asked !== null) && !this.#master.closing) {
       this.#running = new AbortController();
+      this.#since = performance.now();
       await this.#reload(this.#running.signal);
       this.#running = null;
     }
@@ -141,8 +162,8 @@ export class Session {
   async #reload(signal: AbortSignal): Promise<void> {
     const master = this.#master;
     const started = performance.now();
-    const files = this.settle(this.changes.take());
-    if (files.length === 0 && this.#asked === null) return;
+    const files = [...this.#files];
+    this.#files.clear();
     const reason = files.length > 0 ? `changed: ${this.#list(files)}` : this.#asked ?? '';
     this.#asked = null;
     this.#terminal.info(reason);
@@ -150,15 +171,16 @@ export class Session {
     const before = master.config;
     try {
       await this.#endStart();
-      // A TypeScript loader has read it when it was started.
-      if (files.some((file) => /[\\/]tsconfig[^\\/]*\.json$/.test(file))) master.spares.discard();
+      // A TypeScript loader has read it when it was started, as a process that waits has read what is preloaded.
+      if (files.some((file) => /[\\/]tsconfig[^\\/]*\.json$/.test(file) || this.#uses.isEarly(file))) master.spares.discard();
       // Caught between an editor's truncation and its write.
       if (files.some((file) => statSync(file, { throwIfNoEntry: false })?.size === 0)) await delay(this.#options.debounce);
       this.expectReady();
-      const agent = await this.#concernsAgent(files);
+      this.saves.started();
+      const agent = this.#concernsAgent(files);
       const keepOld = this.#options.serveWhileReloading === 'old' && master.slots.some(({ ready }) => ready);
       await (keepOld ? master.reload(reason, { agent }) : master.restart(reason, { agent, signal }));
-      this.changes.started();
+      this.#ended();
       for (const { text, needsRestart } of configChanges(before, master.config)) {
         if (needsRestart) this.#terminal.warn(`config: ${text}: start again for this to take effect`);
         else this.#terminal.info(`config: ${text}`);
@@ -168,28 +190,39 @@ export class Session {
     } catch (error) {
       this.#stopWaiting();
       if (signal.aborted || master.closing) return;
+      this.#ended();
       await this.#fail(this.#lastExit ?? this.#describe(error as Error));
     }
+  }
+
+  #ended(): void {
+    this.#cutShort = 0;
+    this.saves.finished();
   }
 
   /** A start that is still under way, or hangs, is given up for the new code. */
   async #endStart(): Promise<void> {
     const master = this.#master;
+    if (!master.started) this.#cutShort++;
     while (!master.started && !master.closing) {
       for (const child of master.children()) if (child.state !== 'ready') void master.kill(child, 'abort');
       await delay(5);
     }
   }
 
-  /** The agent is started again when a file of its own has changed, or with nothing to go by. */
-  async #concernsAgent(files: readonly string[]): Promise<boolean> {
+  /** The agent is started again when what it has loaded has changed, or with nothing to go by. */
+  #concernsAgent(files: readonly string[]): boolean {
     const { target: { entry } } = this.#master;
     if (files.length === 0) return true;
-    if (entry.framework) return files.some((file) => /^(?:agent\b|config[/\\]|app[/\\]extend[/\\]agent)/.test(relative(file, this.dir)));
-    if (typeof entry.agent !== 'string') return false;
-    const { reachableFrom } = await import('./module-graph.js');
-    const own = reachableFrom(entry.agent);
-    return files.some((file) => own.has(file));
+    if (typeof entry.agent !== 'string' && !entry.framework) return false;
+    const isUp = this.#master.children().some(({ role, state }) => role === 'agent' && state === 'ready');
+    const own = this.#uses.of('agent');
+    return !isUp || files.some((file) => own.has(file) || file === entry.agent || (entry.framework && this.#mayBeNewToAgent(file)));
+  }
+
+  /** Egg's agents load what is there by these names; nobody has loaded one that is new. */
+  #mayBeNewToAgent(file: string): boolean {
+    return !this.#uses.has(file) && /^(?:agent\b|config[/\\]|app[/\\]extend[/\\]agent)/.test(relative(file, this.dir));
   }
 
   async #fail(failure: Failure): Promise<void> {

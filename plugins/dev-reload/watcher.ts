@@ -1,8 +1,8 @@
-import { statSync, type Stats } from 'node:fs';
+import { fstatSync, realpathSync, type Stats } from 'node:fs';
 import path from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
-import type { FSWatcher } from 'chokidar';
-import { ignoring } from './ignore.js';
+import { Contents } from './contents.js';
+import { FileEvents, type FileEventsListener } from './file-events.js';
+import { ignoring, isSource, namedBy } from './ignore.js';
 
 export interface WatchRequest {
   dir: string;
@@ -12,125 +12,153 @@ export interface WatchRequest {
   /** Files that count wherever they are: the configuration's, absolute. */
   files: readonly string[];
   polling: boolean;
-  /** What was changed after this (ms since the epoch) and before the watching began counts as changed. */
-  since: number;
 }
 
 export interface WatchEvents {
+  /** A file may be another one than before; `settle` says. */
   changed(file: string): void;
+  /** What was written after this (ms since the epoch), and before the file was first seen, counts as changed. */
+  since(file: string): number;
+  /** Nobody serves: what nobody has loaded may be what was missing. */
+  failing(): boolean;
   /** One line for a person. */
   notice(line: string): void;
 }
 
-/** The system's limits on watching, and what raises them. */
-const LIMITS: Readonly<Record<string, string>> = {
-  ENOSPC: 'the system watches no more files (fs.inotify.max_user_watches)',
-  EMFILE: 'no more files can be open or watched (ulimit -n, fs.inotify.max_user_instances)',
-};
-const INTERVAL = 500;
-/** Files that are looked at in one turn of the event loop. */
-const AT_ONCE = 100;
-
-/** Watches with chokidar, which is loaded here: a start does not wait for it. */
+/** Tells which files of the app have changed: those below the watched directories, and those that were loaded from elsewhere. */
 export class Watcher {
-  readonly #request: WatchRequest;
   readonly #events: WatchEvents;
-  readonly #ignored: (file: string) => boolean;
-  /** What each file looked like when it was last seen. */
-  readonly #seen = new Map<string, string>();
-  /** Those that were there at the last look; what comes and goes between two looks is nobody's business. */
-  readonly #known = new Set<string>();
-  #watcher: FSWatcher | null = null;
+  readonly #paths: string[];
+  readonly #ignored: (file: string, isFile?: boolean) => boolean;
+  readonly #isNamed: (file: string) => boolean;
+  readonly #inside: FileEvents;
+  readonly #outside: FileEvents;
+  readonly #contents = new Contents();
+  /** Our own standard output and error, where they are files. */
+  readonly #own = new Set([1, 2].map(openFile));
+  #loaded: ReadonlySet<string> = new Set();
+  /** Where what was loaded lies that no root covers, and when that came up. */
+  readonly #dirs = new Map<string, number>();
+  readonly #added = new Set<string>();
+  readonly #noticed = new Set<string>();
+  #watching = false;
   #closed = false;
 
-  constructor(request: WatchRequest, events: WatchEvents) {
-    this.#request = request;
+  constructor({ dir, watch, ignore, files, polling }: WatchRequest, events: WatchEvents) {
+    const roots = watch.map((one) => realOf(path.resolve(dir, one)));
     this.#events = events;
-    this.#ignored = ignoring(request.dir, request.ignore, new Set(request.files));
+    this.#paths = [...roots, ...files];
+    this.#ignored = ignoring({ dir, roots, ignore, kept: new Set(files) });
+    this.#isNamed = namedBy(dir, ignore);
+    const listener = (seen: FileEventsListener['seen']): FileEventsListener => ({
+      seen,
+      gone: (file) => this.#gone(file),
+      knows: (file) => this.#contents.has(file),
+      notice: (line) => this.#notice(line),
+    });
+    this.#inside = new FileEvents({ polling, ignored: (file, stats) => this.#ignored(file, stats?.isFile()) },
+      listener((file, stats, first) => this.#seen(file, stats, first)));
+    this.#outside = new FileEvents({ polling, depth: 0, ignored: (file, stats) => this.#isBeside(file, stats) },
+      listener((file, stats) => this.#seenOutside(file, stats)));
   }
 
-  /** Resolves with the number of files once all are watched. */
-  async start(polling = this.#request.polling): Promise<number> {
-    const { watch } = await import('chokidar');
-    const { dir, files } = this.#request;
-    if (this.#closed) return 0;
-    const watcher = watch([...this.#request.watch.map((one) => path.resolve(dir, one)), ...files], {
-      ignored: (file) => this.#ignored(file),
-      usePolling: polling,
-      interval: INTERVAL,
-      binaryInterval: INTERVAL,
-      ignorePermissionErrors: true,
-    });
-    this.#watcher = watcher;
-    let isReady = false;
-    watcher.on('add', (file, stats) => this.#touched(file, stats, !isReady));
-    watcher.on('change', (file) => this.#touched(file));
-    watcher.on('unlink', (file) => {
-      this.#seen.delete(file);
-      if (this.#known.has(file)) this.#events.changed(file);
-    });
-    // chokidar drops a second change of a file within 50 ms; the system's own events tell of it.
-    watcher.on('raw', (_event, name, details) => this.#raw(name, details as { watchedPath?: string }));
-    return new Promise((resolve) => {
-      watcher.on('error', (error) => {
-        const { code = '', message } = error as NodeJS.ErrnoException;
-        if (this.#watcher !== watcher) return;
-        if (!LIMITS[code] || polling) {
-          this.#events.notice(`watching: ${message}`);
-          return;
-        }
-        this.#watcher = null;
-        void watcher.close();
-        this.#events.notice(`${LIMITS[code]}: looking at the files twice a second instead`);
-        resolve(this.start(true));
-      });
-      watcher.on('ready', () => {
-        isReady = true;
-        void this.#lookAgain().then(() => resolve(this.#seen.size));
-      });
-    });
+  /** Resolves with the number of files once all are watched; what is in them is read then. */
+  async start(): Promise<number> {
+    await this.#inside.start(this.#paths);
+    this.#watching = true;
+    return this.#contents.size;
   }
 
-  /** What was written between the first look at a file and the watching of its folder, no event tells. */
-  async #lookAgain(): Promise<void> {
-    let looked = 0;
-    for (const file of [...this.#seen.keys()]) {
-      if (this.#closed) return;
-      this.#touched(file);
-      if (++looked % AT_ONCE === 0) await turn();
-    }
+  async read(): Promise<void> {
+    await this.#contents.read((file) => this.#changed(file), () => !this.#closed);
+    await this.#lookOutside();
   }
 
-  /** Of files that were told as changed, those that really are: no editor's or tool's temporary ones. */
+  /** From now on these count as well, wherever they lie. */
+  async use(loaded: ReadonlySet<string>): Promise<void> {
+    this.#loaded = loaded;
+    if (this.#watching) await this.#lookOutside();
+  }
+
+  /** Of files that were told as changed, those that really are: another content, and no editor's or tool's temporary ones. */
   settle(files: readonly string[]): string[] {
-    return files.filter((file) => {
-      if (statSync(file, { throwIfNoEntry: false })) {
-        this.#known.add(file);
-        return true;
-      }
-      this.#seen.delete(file);
-      return this.#known.delete(file);
-    });
+    const real = files.filter((file) => this.#contents.hasChanged(file));
+    // By a link and by its own name.
+    return real.filter((file) => realOf(file) === file || !real.includes(realOf(file)));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#watcher?.close();
+    await Promise.all([this.#inside.close(), this.#outside.close()]);
   }
 
-  #raw(name: string | null, { watchedPath }: { watchedPath?: string }): void {
-    if (!watchedPath || !name) return;
-    for (const file of [watchedPath, path.join(watchedPath, name)]) if (this.#seen.has(file)) this.#touched(file);
+  async #lookOutside(): Promise<void> {
+    const now = Date.now();
+    const fresh = [...this.#loaded].filter((file) => !this.#added.has(file) && this.#ignored(file, true) && !this.#isNamed(file));
+    const dirs = new Set(fresh.map((file) => path.dirname(file)).filter((dir) => !this.#dirs.has(dir)));
+    const beside = fresh.filter((file) => !dirs.has(path.dirname(file)));
+    for (const file of fresh) this.#added.add(file);
+    for (const dir of dirs) this.#dirs.set(dir, now);
+    if (fresh.length > 0 && !this.#closed) await this.#outside.add([...dirs, ...beside]);
   }
 
-  /** Looks at a file again, and tells when it is another one than last time. */
-  #touched(file: string, known?: Stats, first = false): void {
-    const stats = known ?? statSync(file, { throwIfNoEntry: false });
-    if (!stats?.isFile()) return;
-    const look = `${stats.mtimeMs}:${stats.size}:${stats.ino}`;
-    if (this.#seen.get(file) === look) return;
-    this.#seen.set(file, look);
-    if (first) this.#known.add(file);
-    if (!first || stats.mtimeMs > this.#request.since) this.#events.changed(file);
+  /** Of the directories in which loaded files lie, neither a source nor loaded. */
+  #isBeside(file: string, stats?: Stats): boolean {
+    if (this.#dirs.has(file)) return false;
+    return stats?.isDirectory() === true || !(this.#loaded.has(file) || isSource(path.basename(file)));
+  }
+
+  #seen(file: string, stats: Stats, first: boolean): void {
+    if (this.#isOwn(stats) || !this.#contents.see(file, stats)) return;
+    if (first) this.#contents.know(file);
+    if (!first || stats.mtimeMs > this.#events.since(file)) this.#changed(file);
+  }
+
+  #seenOutside(file: string, stats: Stats): void {
+    if (!this.#loaded.has(file)) {
+      const isNew = stats.ctimeMs > (this.#dirs.get(path.dirname(file)) ?? Infinity);
+      if (isNew && this.#contents.see(file, stats) && this.#events.failing()) this.#changed(file);
+      return;
+    }
+    const first = !this.#contents.has(file) && !this.#contents.isKnown(file);
+    this.#seen(file, stats, first);
+    if (first) void this.#contents.read((moved) => this.#changed(moved), () => !this.#closed);
+  }
+
+  #gone(file: string): void {
+    this.#contents.gone(file);
+    if (this.#contents.isKnown(file)) this.#events.changed(file);
+  }
+
+  #changed(file: string): void {
+    this.#contents.changed(file);
+    this.#events.changed(file);
+  }
+
+  /** Both ways to watch meet the same limits. */
+  #notice(line: string): void {
+    if (!this.#noticed.has(line)) this.#events.notice(line);
+    this.#noticed.add(line);
+  }
+
+  #isOwn({ dev, ino }: Stats): boolean {
+    return this.#own.has(`${dev}:${ino}`);
+  }
+}
+
+function openFile(fd: number): string {
+  try {
+    const stats = fstatSync(fd);
+    return stats.isFile() ? `${stats.dev}:${stats.ino}` : '';
+  } catch {
+    return '';
+  }
+}
+
+function realOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
   }
 }

@@ -1,5 +1,7 @@
 import type { Server } from 'node:net';
-import { isUpgraded, openSockets, wire, type Runtime } from '../../lib/runtime.js';
+import { isUpgraded, openSockets, wire, type ListenOptions, type Runtime } from '../../lib/runtime.js';
+import { tellLoaded } from './loaded.js';
+import { tellWritten } from './written.js';
 
 /** How often a worker that leaves looks for connections that have become idle, ms. */
 const LOOK = 15;
@@ -8,6 +10,9 @@ const LOOK = 15;
 export default function devReload(runtime: Runtime<'worker'>): void {
   // The master shows it, with the code around it.
   runtime.printsFailure = false;
+  tellLoaded(runtime);
+  tellWritten((file) => { runtime.channel.send('dev.wrote', file); });
+  if (runtime.config.workers === 1) runtime.hooks.listen.tap('dev-reload', (_, options) => letWait(options));
   process.on('uncaughtExceptionMonitor', (error) => {
     if (!runtime.ready) return;
     runtime.channel.sendLast('child.failed', { phase: 'run', error: wire(error) });
@@ -24,6 +29,16 @@ export default function devReload(runtime: Runtime<'worker'>): void {
     leave();
     setInterval(leave, LOOK).unref();
   }, { once: true });
+}
+
+/**
+ * Whoever listens alone takes its port along, and nobody could wait there for the next one. Of one worker the master may have it:
+ * nobody else asks.
+ */
+function letWait(options: ListenOptions): void {
+  if (options.path === undefined && !(Number(options.port) > 0)) return;
+  delete options.exclusive;
+  delete options.reusePort;
 }
 
 /** http.Server's own; graceful-exit makes the server's a gentle one. */

@@ -82,6 +82,7 @@ export class Heartbeat {
       eventLoopDelay: delay,
       requests: this.#figures.requests(),
       connections: this.#connections,
+      inspected: process.getBuiltinModule('node:inspector').url() !== undefined,
       checks: [...this.#runtime.healthChecks.keys()].slice(0, MOST_CHECKS).map((name) => name.slice(0, LINE)),
     };
   }

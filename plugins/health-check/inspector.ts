@@ -1,7 +1,7 @@
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
-import { startInspector } from '../../lib/index.js';
+import { INSPECTOR_HOST, startInspector } from '../../lib/index.js';
 import { listeningPorts } from './process-facts.js';
 
 /** One frame of a JavaScript stack, lines and columns counted from 1. */
@@ -27,19 +27,20 @@ interface CallFrame { callFrameId: string; functionName: string; location: { scr
 const PROBE = 300;
 const MAX_FRAMES = 30;
 
-/** The address of a process's inspector, if it has one open: somebody debugs it, or may. */
+/** The address of a process's inspector that was opened from outside. Nothing else that it listens on is asked for anything. */
 export async function findInspector(pid: number, except: readonly number[] = []): Promise<string | null> {
-  const ports = (await listeningPorts(pid)).filter((port) => !except.includes(port));
+  const ports = (await listeningPorts(pid, INSPECTOR_HOST)).filter((port) => !except.includes(port));
   const found = await Promise.all(ports.map(ask));
   return found.find((url) => url !== null) ?? null;
 }
 
 /**
  * Opens the inspector of a process: it answers on a thread of its own, whatever the JavaScript does. The port is one of the
- * system's choice (children are forked with `--inspect-port=0`), so it is looked up among those the process listens on.
+ * system's choice, at an address that nobody else takes (INSPECTOR_HOST), so it is looked up among those the process listens on.
  */
 export async function openInspector(pid: number, signal: AbortSignal): Promise<string> {
-  const before = await listeningPorts(pid);
+  // Without such an address (not Linux) it is one that was not there before.
+  const before = process.platform === 'linux' ? [] : await listeningPorts(pid);
   startInspector(pid);
   for (;;) {
     signal.throwIfAborted();
@@ -84,7 +85,7 @@ export async function pause<T>(url: string, signal: AbortSignal, look: (paused: 
 
 function ask(port: number): Promise<string | null> {
   return new Promise((resolve) => {
-    const request = get({ host: '127.0.0.1', port, path: '/json/list', timeout: PROBE, agent: false }, (response) => {
+    const request = get({ host: INSPECTOR_HOST, port, path: '/json/list', timeout: PROBE, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;

@@ -16,6 +16,8 @@ export interface Sample {
   requests: number;
   /** Open connections of all servers. */
   connections: number;
+  /** Its inspector is open: somebody debugs it, or may. */
+  inspected: boolean;
   /** Names of the app's readiness checks. */
   checks: string[];
 }

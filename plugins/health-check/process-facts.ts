@@ -59,22 +59,24 @@ export async function kernelFunction(pid: number): Promise<string | null> {
   return name === '0' || name === '' ? null : name;
 }
 
-/** TCP ports that a process listens on. */
-export async function listeningPorts(pid: number): Promise<number[]> {
+/** TCP ports that a process listens on, of one IPv4 address where one is named. */
+export async function listeningPorts(pid: number, host?: string): Promise<number[]> {
   try {
-    return isLinux ? await portsFromProc(pid) : await portsFromLsof(pid);
+    return isLinux ? await portsFromProc(pid, host) : await portsFromLsof(pid, host);
   } catch {
     return [];
   }
 }
 
-async function portsFromProc(pid: number): Promise<number[]> {
+async function portsFromProc(pid: number, host?: string): Promise<number[]> {
+  // As the kernel writes it: the bytes of an address in the order that its memory has.
+  const only = host === undefined ? '' : `${Buffer.from(host.split('.').map(Number)).reverse().toString('hex').toUpperCase()}:`;
   const ports = new Map<string, number>();
   for (const table of ['tcp', 'tcp6']) {
     const text = await promises.readFile(`/proc/${pid}/net/${table}`, 'latin1').catch(() => '');
     for (const line of text.split('\n').slice(1)) {
       const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-      if (state === '0A') ports.set(`socket:[${inode}]`, parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
+      if (state === '0A' && local.startsWith(only)) ports.set(`socket:[${inode}]`, parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
     }
   }
   const descriptors = await promises.readdir(`/proc/${pid}/fd`);
@@ -82,9 +84,9 @@ async function portsFromProc(pid: number): Promise<number[]> {
   return links.flatMap((link) => ports.get(link) ?? []);
 }
 
-async function portsFromLsof(pid: number): Promise<number[]> {
+async function portsFromLsof(pid: number, host?: string): Promise<number[]> {
   const { stdout } = await run('lsof', ['-nP', '-a', '-p', String(pid), '-iTCP', '-sTCP:LISTEN', '-Fn'], { timeout: 1_000 });
-  return [...stdout.matchAll(/^n.*:(\d+)$/gm)].map(([, port]) => Number(port));
+  return [...stdout.matchAll(/^n(.*):(\d+)$/gm)].filter(([, at]) => host === undefined || at === host).map(([, , port]) => Number(port));
 }
 
 /** Processes that it has started, and theirs, with their command lines (Linux; else none); parents first. */

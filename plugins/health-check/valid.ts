@@ -20,7 +20,7 @@ const FIGURES: readonly (keyof Sample)[] = [
 /** What children tell of their health, looked at in the master, which believes none of it. */
 export const isSample = (value: unknown): value is Sample =>
   isData(value) && FIGURES.every((name) => isFigure(value[name]))
-  && (value.rss === null || isFigure(value.rss)) && isListOf(value.checks, isText);
+  && (value.rss === null || isFigure(value.rss)) && typeof value.inspected === 'boolean' && isListOf(value.checks, isText);
 
 const isRequest = (value: unknown): boolean =>
   isData(value) && isText(value.method) && isText(value.path) && (value.age === null || isFigure(value.age));

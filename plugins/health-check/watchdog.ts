@@ -100,7 +100,7 @@ export class Watchdog {
     const { hooks, logger, config } = this.#master;
     const { child } = pulse;
     const { findInspector } = await import('./inspector.js');
-    if (await findInspector(child.pid)) {
+    if (pulse.last?.inspected || await findInspector(child.pid)) {
       logger.debug(`${pulse.name} does not answer, but its inspector is open: left alone`);
       return;
     }

@@ -35,7 +35,8 @@ test('a SIGKILL is put down to the kernel once for each kill it counts, and not 
 
 test('a heap that cannot have filled up since it was last seen was not full', () => {
   const sample = (heapUsed: number): Sample => ({
-    at: 0, rss: 0, heapUsed, heapLimit: 4e9, cpu: 0, eventLoopUtilization: 0, eventLoopDelay: 0, requests: 0, connections: 0, checks: [],
+    at: 0, rss: 0, heapUsed, heapLimit: 4e9, cpu: 0, eventLoopUtilization: 0, eventLoopDelay: 0, requests: 0, connections: 0,
+    inspected: false, checks: [],
   });
   assert.equal(couldBeFull({ last: sample(10e6), heardAt: 0 }, 900), false);
   assert.equal(couldBeFull({ last: sample(10e6), heardAt: 0 }, 5_000), true, 'silent for long enough');

@@ -23,6 +23,7 @@ test('the ports that a process listens on', async (t) => {
   t.after(() => server.close());
   assert.ok((await listeningPorts(process.pid)).includes((server.address() as AddressInfo).port));
   assert.deepEqual(await listeningPorts(2 ** 22 + 1), []);
+  assert.deepEqual(await listeningPorts(process.pid, '127.9.8.7'), []);
 });
 
 test('its processes with theirs, and where it waits in the kernel', onLinux, async (t) => {

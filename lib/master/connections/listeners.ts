@@ -70,7 +70,7 @@ export class Listeners {
 
   /** Listens where the workers are expected to, when none has come that far: for the fallback. Rejects with what `listen` says. */
   async open({ port, host, path, server: hasServer }: { port: number; host?: string; path?: string; server?: boolean }): Promise<void> {
-    if (this.#addresses.size > 0 || hasServer === false) return;
+    if (hasServer === false || [...this.#all].some(({ proven, bound }) => proven || !bound || bound.port === port)) return;
     const server = net.createServer();
     await listen(server, path === undefined ? { port, host } : { path });
     this.grant(path ?? null);
@@ -188,10 +188,7 @@ export class Listeners {
    */
   #letGo(address: HeldAddress, child: Child): void {
     const isFree = () => !address.used && (child.state === 'forked' || child.state === 'booting' || child.state === 'ready');
-    if (!address.proven) {
-      if (isFree()) this.#drop(address);
-      return;
-    }
+    if (!address.proven) return isFree() ? this.#drop(address) : undefined;
     // Nor does one that was told to close regret anything.
     if (child.state !== 'ready') return;
     const drop = this.#faults.guard('an address that is let go', () => { if (isFree()) this.#drop(address); });
@@ -282,8 +279,7 @@ export class Listeners {
 
   #share({ key, place, file }: Query, handle: RawHandle): void {
     this.grant(file);
-    const close = handle.close.bind(handle);
-    const address = new HeldAddress({ handle, close }, place && { ...place, port: ownPort(handle) ?? place.port }, file);
+    const address = new HeldAddress({ handle, close: handle.close.bind(handle) }, place && { ...place, port: ownPort(handle) ?? place.port }, file);
     this.#addresses.set(key, address);
     address.name(key, address.bound);
     handle.close = () => {

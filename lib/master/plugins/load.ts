@@ -1,6 +1,6 @@
 import { isBuiltIn } from '../../config/plugin-objects.js';
 import { ClusterError } from '../../kit/errors.js';
-import { runOwned } from '../../kit/faults.js';
+import { contained, runOwned } from '../../kit/faults.js';
 import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { checked, enter, importPlugin, whereIn, type Given, type Where } from './check.js';
@@ -50,10 +50,7 @@ async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }
   try {
     const apply = async (): Promise<void> => plugin.apply(face, options);
     // What it begins, and fails later, is told with its name. Of ours no mistakes are expected, and it would slow each promise down.
-    const theirs = async (): Promise<void> => {
-      const { contained } = await import('../../config/contained.js');
-      return contained(() => runOwned(plugin.name, apply));
-    };
+    const theirs = (): Promise<void> => contained(() => runOwned(plugin.name, apply));
     await inTime(hookTimeout, ours ? apply : theirs, late);
   } catch (error) {
     const { applyFailure } = await import('./mistakes.js');

@@ -12,8 +12,7 @@ import type { ErrorData } from '../../kit/errors.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
-import type { Forked } from './forked.js';
-import { causeOf, cutAtEnd, explanation, hearEnds } from './process-ends.js';
+import { causeOf, cutAtEnd, explanation, hearEnds, type Forked } from './forked.js';
 import { guardNode } from './node-messages.js';
 import { TimeLimit } from './time-limit.js';
 

@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import { WORDS, type ChildRole, type ChildWords } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
+import { INSPECTOR_HOST } from '../../node/process.js';
 import type { ForkPlace } from './forked.js';
 
 const STANDARD = 9229;
@@ -26,7 +27,7 @@ export const inspectPort = (config: Inspected, role: ChildRole | 'master', slot:
 const taken = new Map<number, { exitCode: number | null; signalCode: NodeJS.Signals | null }>();
 
 /** Without a wish of the user the inspector stays shut; who opens it later, for the stack of a hung worker, finds a free port. */
-const SHUT = '--inspect-port=0';
+const SHUT = `--inspect-port=${INSPECTOR_HOST}:0`;
 
 /** Node options for a child. On its own port it is quiet, as all ports are printed once; on another one Node says which. */
 export function inspectArgv(config: Inspected & Pick<Config, 'execArgv'>, role: ChildRole, slot: number): string[] {

@@ -4,6 +4,11 @@ import type { ForkSpec } from '../../api/hooks.js';
 import type { Variables } from '../../config/environment.js';
 import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
+import type { ChildView, ExitCause, ExitInfo } from '../../api/child.js';
+import type { Channel } from '../../ipc/channel.js';
+import type { ChildRole, CloseReason, CutRequests } from '../../ipc/messages.js';
+import { owned, type Faults } from '../../kit/faults.js';
+import { createDebug } from '../../kit/logger.js';
 
 /** Where a process is started, and where its output goes. */
 export interface ForkPlace {
@@ -44,4 +49,84 @@ export function checkSpec({ execArgv, env }: ForkSpec, hook: string, plugins: re
     if (!isArgument(name) || name === '') throw wrong('names without NUL in env', name);
     if (!isValue(value)) throw wrong(`a text without NUL as env.${name}`, value);
   }
+}
+
+const debug = createDebug('hatchery:child');
+
+/** How far apart the ends of Node's channel and ours may be when a process dies, ms. */
+const SETTLE = 50;
+/** How long a process whose channel has ended may take to exit, ms. */
+const LOST = 1_000;
+
+export interface Ends {
+  /** It has closed the cluster's channel, and ours is open. */
+  leaves(): void;
+  /** Its channel has ended, and it has not. */
+  isLost(): void;
+  /** It could not be started. */
+  isNone(error: Error): void;
+  /** Called once or twice. */
+  hasGone(code: number | null, signal: NodeJS.Signals | null): void;
+}
+
+type Guard = <Args extends unknown[]>(what: string, then: (...args: Args) => unknown) => (...args: Args) => void;
+
+/** What Node tells of a process's end, which comes in any order (docs/decisions/node-facts.md, 3). */
+export function hearEnds({ process, worker }: Forked, channel: Channel<'master', ChildRole>, guard: Guard, ends: Ends): void {
+  // The app, or a library such as Egg's graceful, closed the cluster's own channel: it is on its way out. A death closes ours as
+  // well, and 'exit' may come after both.
+  worker?.on('disconnect', () => {
+    setTimeout(guard('disconnect', () => { if (channel.open) ends.leaves(); }), SETTLE);
+  });
+  channel.onClose(() => { setTimeout(guard('lost channel', () => ends.isLost()), LOST).unref(); });
+  // node:cluster emits what goes wrong with its own messages on the worker as well: to a process that has just died, say.
+  worker?.on('error', () => {});
+  process.on('error', guard('error', (error: Error) => {
+    debug('pid %d: %s', process.pid, error.message);
+    if (process.pid === undefined) ends.isNone(error);
+  }));
+  process.once('exit', guard('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+    const gone = guard('exit', () => ends.hasGone(code, signal));
+    if (!channel.open) return gone();
+    channel.onClose(gone);
+    setTimeout(gone, SETTLE).unref();
+  }));
+}
+
+/** Intents that make an exit an expected one. */
+const REQUESTED: ReadonlySet<CloseReason> = new Set(['stop', 'reload', 'scale', 'recycle', 'abort', 'signal', 'masterGone']);
+
+const CAUSES: Readonly<Record<ExitCause, true>> = {
+  requested: true, crash: true, startTimeout: true, unresponsive: true, lostChannel: true, outOfMemory: true, cutOff: true,
+};
+const isCause = (value: unknown): value is ExitCause => typeof value === 'string' && Object.hasOwn(CAUSES, value);
+
+type Ending = Pick<ExitInfo, 'code' | 'signal'>;
+
+/** What a plugin sets as a child's `explain`, as code of that plugin. @throws ClusterError ERR_CLUSTER_USAGE */
+export function explanation(explain: ChildView['explain'] | undefined): ChildView['explain'] {
+  if (explain === null || explain === undefined) return null;
+  if (typeof explain === 'function') return owned(explain);
+  throw new ClusterError('ERR_CLUSTER_USAGE', `child.explain: expected a function or null, found ${show(explain)}`);
+}
+
+/** Why a process has ended, where nobody has said so before. Plugins say what they like: a slot must not depend on it. */
+export function causeOf(child: ChildView, { code, signal }: Ending, faults: Faults): ExitCause {
+  if (child.intent === 'startTimeout' || child.intent === 'unresponsive') return child.intent;
+  if (child.intent && REQUESTED.has(child.intent)) return 'requested';
+  // Heap exhaustion ends in abort(); so do other things, which health-check tells apart, and a native module that does not load.
+  const isAbort = child.readyAt !== null && (signal === 'SIGABRT' || signal === 'SIGTRAP');
+  const explained: unknown = faults.run('child.explain', () => child.explain?.({ code, signal }));
+  if (isCause(explained)) return explained;
+  if (explained !== null && explained !== undefined) {
+    faults.caught('child.explain', new Error(`expected one of ${Object.keys(CAUSES).join(', ')}, or null; found ${show(explained)}`));
+  }
+  return isAbort ? 'outOfMemory' : 'crash';
+}
+
+/** What is cut of one that ends: who says that it waits for requests, and ends, has cut them. */
+export function cutAtEnd({ waiting, cut }: Pick<ChildView, 'waiting' | 'cut'>): CutRequests | null {
+  const { requests = 0, inFlight = [] } = waiting ?? {};
+  if (requests <= 0) return cut;
+  return { count: requests + (cut?.count ?? 0), oldest: [...cut?.oldest ?? [], ...inFlight] };
 }
