@@ -4,6 +4,7 @@ import module, { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { contained } from '../kit/faults.js';
 import { importModule } from '../kit/import-module.js';
 import { isObject } from '../kit/misuse.js';
 

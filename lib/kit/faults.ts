@@ -1,5 +1,4 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { AsyncLocalStorage } from 'node:async_hooks';
 import { messageOf } from './errors.js';
 
 /** Told of each fault that is to be in the log: `text` is its line. */

@@ -279,7 +279,8 @@ export class Listeners {
 
   #share({ key, place, file }: Query, handle: RawHandle): void {
     this.grant(file);
-    const address = new HeldAddress({ handle, close: handle.close.bind(handle) }, place && { ...place, port: ownPort(handle) ?? place.port }, file);
+    const open = { handle, close: handle.close.bind(handle) };
+    const address = new HeldAddress(open, place && { ...place, port: ownPort(handle) ?? place.port }, file);
     this.#addresses.set(key, address);
     address.name(key, address.bound);
     handle.close = () => {
