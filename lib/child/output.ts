@@ -47,7 +47,8 @@ const waiting = (fd: 1 | 2): number => made.get(fd)?.writableLength ?? 0;
 
 /** `2>&1`. */
 function samePipe(): boolean {
-  const [out, err] = [fstatSync(1), fstatSync(2)];
+  // With bigint, for what require() makes of the last figures of a pipe (docs/decisions/node-facts.md, 36).
+  const [out, err] = [fstatSync(1, { bigint: true }), fstatSync(2, { bigint: true })];
   return out.ino === err.ino && out.dev === err.dev;
 }
 

@@ -145,7 +145,7 @@ export async function freeClusterPort(): Promise<number> {
 
 /** Removes a unix socket that a dead process has left behind: nobody could listen there any more. */
 export async function removeStaleSocket(file: string): Promise<void> {
-  if (statSync(file, { throwIfNoEntry: false })?.isSocket() && !await answers(file)) rmSync(file, { force: true });
+  if (statSync(file, { throwIfNoEntry: false, bigint: true })?.isSocket() && !await answers(file)) rmSync(file, { force: true });
 }
 
 function answers(file: string): Promise<boolean> {

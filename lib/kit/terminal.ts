@@ -11,7 +11,7 @@ const meetsTerminal = startedAtTerminal || [0, 1, 2].some(isPipe);
 
 function isPipe(fd: number): boolean {
   try {
-    return fstatSync(fd).isFIFO();
+    return fstatSync(fd, { bigint: true }).isFIFO();
   } catch {
     // It was closed at the start.
     return false;

@@ -21,10 +21,10 @@ type Blocking = { setBlocking?(wait: boolean): number };
  * Null: a file, which knows no other way, or a pipe that nobody reads.
  */
 export function ownOutput(fd: number): OwnOutput | null {
-  const stat = fstatSync(fd);
+  const stat = fstatSync(fd, { bigint: true });
   const terminal = isatty(fd);
   if (stat.isFIFO() || terminal) {
-    const again = reopened(fd, terminal && isControlling(stat.rdev));
+    const again = reopened(fd, terminal && isControlling(Number(stat.rdev)));
     if (typeof again === 'number') return { fd: again, ready() {}, close: () => closeSync(again) };
     // Nobody reads: it says so at once, and somebody may come.
     if (again === 'ENXIO') return null;
@@ -75,7 +75,7 @@ export function withOwnPipes<T>(stdio: Stdio, start: (own: Stdio) => T): T {
   const own = (fd: number): number => {
     if (process.platform !== 'linux') return fd;
     try {
-      if (!fstatSync(fd).isFIFO()) return fd;
+      if (!fstatSync(fd, { bigint: true }).isFIFO()) return fd;
       opened.push(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | UNWAITING));
       return opened.at(-1) as number;
     } catch {
@@ -93,7 +93,7 @@ export function withOwnPipes<T>(stdio: Stdio, start: (own: Stdio) => T): T {
 
 /** The handle of an output sets O_NONBLOCK and takes it away. */
 export async function probe(): Promise<string | null> {
-  if (process.platform !== 'linux' || !fstatSync(1).isSocket()) return null;
+  if (process.platform !== 'linux' || !fstatSync(1, { bigint: true }).isSocket()) return null;
   const way = unblocked(1);
   if (!way) return '`setBlocking` of a stream\'s handle is gone: lines to a socket that nobody reads make the master wait';
   handleOf(kept.get(1) as Socket)?.setBlocking?.(true);

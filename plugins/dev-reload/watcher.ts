@@ -148,7 +148,7 @@ export class Watcher {
 
 function openFile(fd: number): string {
   try {
-    const stats = fstatSync(fd);
+    const stats = fstatSync(fd, { bigint: true });
     return stats.isFile() ? `${stats.dev}:${stats.ino}` : '';
   } catch {
     return '';
