@@ -69,7 +69,7 @@ export default definePlugin<DevReloadOptions>({
       if (master.config.inspect === false && master.config.inspectBrk === false) execArgv.push('--inspect-publish-uid=http');
     });
     hooks.beforeStart.tap('dev-reload', () => {
-      Object.assign(master.deadlines, { drain: DRAIN, streams: 0, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
+      Object.assign(master.deadlines, { drain: DRAIN, streams: DRAIN, agent: DRAIN_AT_END, shutdownDelay: 0, uncaught: DRAIN });
       session.expectReady();
       session.saves.started();
       setTimeout(watch, WATCH_AFTER).unref();
