@@ -32,8 +32,8 @@ export class Room {
   readonly #slots: () => number;
   readonly #logger: Pick<Logger, 'warn'>;
   readonly #waiting = new Set<GivesUp>();
-  /** The last fork has failed for want of descriptors. */
-  #short = false;
+  /** So many forks in a row have failed for want of descriptors. */
+  #failures = 0;
   #quietUntil = -Infinity;
 
   /** `slots`: how many there are now. */
@@ -44,7 +44,7 @@ export class Room {
 
   /** `fd`: of the connection that has just come; `held`: how many the address has in the master. */
   left(fd: number, held: number): RoomLeft {
-    if (held <= (this.#short ? 0 : FEW)) return 'enough';
+    if (held <= (this.#failures > 0 ? 0 : FEW)) return 'enough';
     const limit = descriptorLimit(fd);
     const kept = Math.min(KEPT + KEPT_A_SLOT * this.#slots(), limit / 2);
     if (fd >= limit - kept / 2 || held >= 2 * MOST_WAITING) return 'none';
@@ -63,17 +63,18 @@ export class Room {
   }
 
   /**
-   * Starts a process. Where the last one could not be for want of descriptors, those who came last give theirs up first: without
-   * it all would wait for ever, and a few are enough where there are hardly any (test/integration/descriptors-short.test.ts).
+   * Starts a process. Where the last two could not be for want of descriptors, those who came last give theirs up first: without
+   * it all would wait for ever, and a few are enough where there are hardly any (test/integration/descriptors-short.test.ts). Once
+   * may be a moment's shortage, for which nobody has to pay (`npm run soak -- --only faults`).
    */
   fork<Started extends { process: ChildProcess }>(start: () => Started): Started {
-    if (this.#short) this.#giveUp();
-    const failed = (error: unknown) => { this.#short ||= isShort(error); };
+    if (this.#failures > 1) this.#giveUp();
+    const failed = (error: unknown) => { if (isShort(error)) this.#failures++; };
     try {
       const started = start();
       const { process } = started;
       if (process.pid === undefined) process.once('error', failed);
-      else this.#short = false;
+      else this.#failures = 0;
       return started;
     } catch (error) {
       failed(error);
