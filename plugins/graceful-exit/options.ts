@@ -21,7 +21,8 @@ export const schema = v.strictObject({
   idleTimeout: milliseconds(1_000,
     'How long an idle keep-alive connection is left open at a stop, in ms. A reload honours the time-out the server announced.'),
   tcpTimeout: milliseconds(5_000, 'How long a connection of a plain TCP server is left open without a byte either way, in ms.'),
-  upgradeTimeout: milliseconds(5_000, 'How long a WebSocket\'s client has to answer the goodbye, and other upgraded connections after the last HTTP answer, in ms.'),
+  upgradeTimeout: milliseconds(5_000,
+    'How long a WebSocket\'s client has to answer the goodbye, and other upgraded connections after the last HTTP answer, in ms.'),
 });
 
 export type GracefulExitOptions = v.InferOutput<typeof schema>;
