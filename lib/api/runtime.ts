@@ -78,6 +78,11 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   readonly signal: AbortSignal;
   /** Servers that listen now. */
   readonly servers: ReadonlySet<Server>;
+  /**
+   * Servers of parts through which other workers reach the app's: a drain waits for what is under way in them. Who has made one
+   * enters it here, and closes it.
+   */
+  readonly inner: Set<Server>;
   /** Called when the child closes, last registered first, awaited. `name` is shown while it hangs. */
   onClose(fn: () => unknown, name?: string): void;
   /** Readiness checks of the app (`context.health`). */

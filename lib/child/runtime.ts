@@ -76,6 +76,7 @@ export class ChildRuntime implements Runtime {
   readonly messenger: ProcessMessenger;
   readonly channel: Channel<ChildRole, 'master'>;
   readonly servers: ReadonlySet<Server> = new Set<Server>();
+  readonly inner = new Set<Server>();
   readonly healthChecks: ReadonlyMap<string, HealthCheck> = new Map<string, HealthCheck>();
   readonly waiting: Runtime['waiting'] = { requests: 0, streams: 0, sockets: 0, tasks: new Set<string>() };
   readonly hooks: RuntimeHooks;

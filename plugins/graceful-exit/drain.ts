@@ -3,12 +3,11 @@ import type { ClosingContext, CutRequests, RequestInFlight, Runtime } from '../.
 import { oldest } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
 import { sum, type Progress, type Rules } from './rules.js';
-import type { ServerDrain } from './server-drain.js';
 
 /** Milliseconds between two looks. */
 const LOOK = 100;
 const REPORT = 500;
-/** The writer of a stream that is to be ended hears of it by the signal first. */
+/** Of what is to be ended the app hears by the signal first. */
 const STREAM_GRACE = 100;
 /** The last part of the time: idle connections go this long before the end (ms, and as a share of the whole) ... */
 const HURRY = { most: 2_000, share: 0.2 };
@@ -18,6 +17,10 @@ const CUT = 0.4;
 const IDLE_FALLBACK = 5_000;
 /** How long an HTTP/2 client that has somewhere else to go may take to heed GOAWAY. */
 const GOAWAY_TIMEOUT = 5_000;
+
+/** Close codes of RFC 6455 and its registry: "Going Away", of whoever goes for good, and "Service Restart". */
+const GOING_AWAY = 1001;
+const SERVICE_RESTART = 1012;
 
 type Reason = ClosingContext['reason'];
 /** Nobody takes over: clients have nowhere else to go, so there is no reason to honour an idle connection. */
@@ -30,14 +33,22 @@ export interface DrainReport {
   report(): void;
   /** All that was cut until now. */
   cut(requests: CutRequests): void;
-  /** Subscriptions that were ended since the last call. */
-  moved(subscriptions: RequestInFlight[]): void;
-  /** Nothing but streams is left: the place need not wait for them. Called once. */
+  /** Subscriptions and WebSockets that were ended since the last call. */
+  moved(subscriptions: RequestInFlight[], webSockets: RequestInFlight[]): void;
+  /** Nothing but streams, and WebSockets that are told to go, is left: the place need not wait for them. Called once. */
   onlyStreams(): void;
 }
 
+/** A server, or another part of what is open. */
+export interface Drained {
+  readonly closed: Promise<void>;
+  readonly done: boolean;
+  begin(): void;
+  look(rules: Rules): Progress;
+}
+
 /** Resolves when all servers are closed and every connection is, which is before the deadlines in any case. */
-export async function drain(servers: ServerDrain[], closing: ClosingContext, options: GracefulExitOptions, to: DrainReport): Promise<void> {
+export async function drain(servers: Drained[], closing: ClosingContext, options: GracefulExitOptions, to: DrainReport): Promise<void> {
   const { waiting } = to;
   for (const server of servers) server.begin();
   let allClosed = false;
@@ -58,12 +69,13 @@ export async function drain(servers: ServerDrain[], closing: ClosingContext, opt
       lost.oldest = oldest([...lost.oldest, ...progress.cut]);
       to.cut(lost);
     }
-    if (progress.moved.length > 0) to.moved(progress.moved);
+    if (progress.moved.length + progress.goodbyes.length > 0) to.moved(progress.moved, progress.goodbyes);
     Object.assign(waiting, { requests: under, streams: progress.streams, sockets: progress.sockets });
     // At once when none is left, or some were cut: whoever ends then has cut nobody else.
     const isNews = progress.cut.length > 0 || (told > 0 && under === 0);
     const isDue = rules.now - reported >= REPORT && (under > 0 || rules.now - clock.started >= REPORT);
-    const leaves = !isLeft && REPLACED.has(closing.reason) && progress.streams > 0 && progress.requests + progress.others === 0;
+    const leaves = !isLeft && REPLACED.has(closing.reason) && progress.streams + progress.moving > 0
+      && progress.requests + progress.others === 0;
     if (isNews || isDue || leaves) {
       reported = rules.now;
       told = under;
@@ -117,6 +129,8 @@ class Clock {
       idleFallback: Math.min(IDLE_FALLBACK, timeout / 2),
       subscriptionAge: isHeard ? subscriptionAge : Infinity,
       moveWithin: isFinal ? 0 : Math.max(0, Math.min(moveWithin, streamsUntil - now)),
+      goodbye: isHeard ? (isFinal ? GOING_AWAY : SERVICE_RESTART) : null,
+      upgradeTimeout,
       moveAll: movedAt !== null && !isFinal,
       endUpgraded: now >= hurryAt || (this.#quietSince !== null && now - this.#quietSince >= upgradeTimeout),
       closeIdle: now >= hurryAt,

@@ -3,6 +3,8 @@ import type { Server, Socket } from 'node:net';
 import { cutAnswer, reset } from '../../lib/runtime.js';
 import { http2ExchangeOf, type Exchange, type Head } from './exchange.js';
 import type { Rules } from './rules.js';
+import { drop } from './web-socket.js';
+import type { WebSockets } from './web-sockets.js';
 import type { Stillness } from './stillness.js';
 
 /** Milliseconds between "no new streams, please" and the last word on which streams were taken: a client's way to us. */
@@ -24,9 +26,11 @@ interface Tracked {
 /** The HTTP/2 sessions of a server and their streams. */
 export class Http2Sessions {
   readonly #sessions = new Map<ServerHttp2Session, Tracked>();
+  readonly #webSockets: WebSockets;
   #begun = false;
 
-  constructor(server: Server) {
+  constructor(server: Server, webSockets: WebSockets) {
+    this.#webSockets = webSockets;
     let arriving: Socket | null = null;
     // Before Node's own listener, which makes a session of it in the same turn.
     server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => { arriving = socket; });
@@ -37,7 +41,8 @@ export class Http2Sessions {
       session.once('close', () => this.#sessions.delete(session));
       session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
         if (headers[':method'] === 'CONNECT') tracked.tunnels.add(stream);
-        else tracked.streams.set(stream, { headers, since: performance.now() });
+        if (headers[':protocol'] === 'websocket') webSockets.add(stream, String(headers[':path']), true);
+        if (headers[':method'] !== 'CONNECT') tracked.streams.set(stream, { headers, since: performance.now() });
         stream.once('close', () => {
           tracked.tunnels.delete(stream);
           tracked.streams.delete(stream);
@@ -54,7 +59,8 @@ export class Http2Sessions {
 
   /** Sessions on which nothing is under way; tunnels that are being ended do not count. */
   quiet({ endUpgraded }: Rules): number {
-    return [...this.#sessions.values()].filter(({ streams, tunnels }) => streams.size === 0 && (endUpgraded || tunnels.size === 0)).length;
+    const isEnded = (stream: ServerHttp2Stream) => endUpgraded && !this.#webSockets.has(stream);
+    return [...this.#sessions.values()].filter(({ streams, tunnels }) => streams.size === 0 && [...tunnels].every(isEnded)).length;
   }
 
   /**
@@ -74,14 +80,15 @@ export class Http2Sessions {
   look(rules: Rules): void {
     for (const [session, tracked] of this.#sessions) {
       const { streams, tunnels, noticed, socket } = tracked;
-      if ((rules.cut && streams.size === 0) || this.#isIgnored(tracked, rules)) {
+      const carries = streams.size > 0 || [...tunnels].some((stream) => this.#webSockets.has(stream));
+      if ((rules.cut && !carries) || this.#isIgnored(tracked, rules)) {
         for (const stream of tunnels) cutAnswer(stream);
         session.destroy();
         // Streams were cut a look ago, and who has not read it by now is to see that something is missing.
         if (socket) reset(socket);
         continue;
       }
-      if (rules.endUpgraded) for (const stream of tunnels) endQuietly(stream);
+      if (rules.endUpgraded) for (const stream of tunnels) if (!this.#webSockets.has(stream)) endQuietly(stream);
       if (rules.closeIdle || (noticed !== null && rules.now - noticed >= NOTICE)) session.close();
     }
   }
@@ -104,14 +111,9 @@ function notice(session: ServerHttp2Session, tracked: Tracked): void {
 function endQuietly(stream: ServerHttp2Stream): void {
   if (stream.writableEnded) return;
   stream.end();
-  const drop = (...args: unknown[]): boolean => {
-    const done = args.find((arg) => typeof arg === 'function') as (() => void) | undefined;
-    if (done) process.nextTick(done);
-    return true;
-  };
-  stream.write = drop;
+  stream.write = (...args: unknown[]) => drop(args);
   stream.end = ((...args: unknown[]) => {
-    drop(...args);
+    drop(args);
     return stream;
   }) as typeof stream.end;
 }

@@ -18,7 +18,11 @@ export interface Rules {
   moveWithin: number;
   /** All streams go as subscriptions do: somebody else needs the room. */
   moveAll: boolean;
-  /** WebSocket and other upgraded connections have had their time. */
+  /** The code that WebSockets are closed with; null: not yet, as the app hears of the end first and may close them itself. */
+  goodbye: number | null;
+  /** How long (ms) a client has to answer that. */
+  upgradeTimeout: number;
+  /** Other upgraded connections have had their time. */
   endUpgraded: boolean;
   /** The deadline is near: idle connections go now. */
   closeIdle: boolean;
@@ -33,6 +37,8 @@ export interface Progress {
   requests: number;
   /** Answers that have begun, and uploads; they may take longer. */
   streams: number;
+  /** WebSockets: they are told to go elsewhere. */
+  moving: number;
   /** Open connections. */
   sockets: number;
   /** Those of them that carry no request, and are not being ended: idle ones, for instance. */
@@ -43,16 +49,22 @@ export interface Progress {
   cut: RequestInFlight[];
   /** Subscriptions that this look has ended: their clients come back. */
   moved: RequestInFlight[];
+  /** WebSockets that this look has closed, or will as soon as a message ends. */
+  goodbyes: RequestInFlight[];
 }
 
-export const NO_PROGRESS = (): Progress => ({ requests: 0, streams: 0, sockets: 0, others: 0, inFlight: [], cut: [], moved: [] });
+export const NO_PROGRESS = (): Progress => ({
+  requests: 0, streams: 0, moving: 0, sockets: 0, others: 0, inFlight: [], cut: [], moved: [], goodbyes: [],
+});
 
 export const sum = (all: readonly Progress[]): Progress => all.reduce((total, one) => ({
   requests: total.requests + one.requests,
   streams: total.streams + one.streams,
+  moving: total.moving + one.moving,
   sockets: total.sockets + one.sockets,
   others: total.others + one.others,
   inFlight: [...total.inFlight, ...one.inFlight],
   cut: [...total.cut, ...one.cut],
   moved: [...total.moved, ...one.moved],
+  goodbyes: [...total.goodbyes, ...one.goodbyes],
 }), NO_PROGRESS());

@@ -7,6 +7,7 @@ import { described } from './in-flight.js';
 import { Moves } from './moves.js';
 import { NO_PROGRESS, type Progress, type Rules } from './rules.js';
 import { Stillness, type Stage } from './stillness.js';
+import type { WebSockets } from './web-sockets.js';
 
 /** Milliseconds that an ended upgraded connection gets to say goodbye. */
 const GOODBYE = 1_000;
@@ -27,20 +28,25 @@ export class ServerDrain {
   readonly #moves = new Moves();
   readonly #endedAt = new WeakMap<Socket, number>();
   readonly #held = new WeakSet<Socket>();
+  readonly #webSockets: WebSockets;
+  /** A part's, through which other workers reach the app's: who made it closes it, and knows what is on its way to it. */
+  readonly #inner: boolean;
   #isClosed = false;
   #begun = false;
   #resolve!: () => void;
 
-  constructor(server: Server) {
+  constructor(server: Server, webSockets: WebSockets, inner = false) {
     this.#server = server;
-    this.closed = new Promise((resolve) => { this.#resolve = resolve; });
-    this.#http2 = 'updateSettings' in server ? new Http2Sessions(server) : null;
+    this.#webSockets = webSockets;
+    this.#inner = inner;
+    this.closed = inner ? Promise.resolve() : new Promise((resolve) => { this.#resolve = resolve; });
+    this.#http2 = 'updateSettings' in server ? new Http2Sessions(server, webSockets) : null;
     this.#secure = 'setSecureContext' in server ? secureSockets(server) : null;
   }
 
   /** Stops accepting, and tells clients in every answer from now on. Idempotent. */
   begin(): void {
-    if (this.#begun) return;
+    if (this.#begun || this.#inner) return;
     this.#begun = true;
     const closed = () => {
       this.#isClosed = true;
@@ -57,11 +63,11 @@ export class ServerDrain {
 
   /** Nothing is open any more: neither for the server nor in Node's list, as it does not count connections handed to it by `emit`. */
   get done(): boolean {
-    return this.#isClosed && !(httpConnections(this.#server)?.length);
+    return this.#isClosed && (this.#inner || !(httpConnections(this.#server)?.length));
   }
 
   look(rules: Rules): Progress {
-    if (this.done) return NO_PROGRESS();
+    if (this.done && !this.#inner) return NO_PROGRESS();
     const { now } = rules;
     this.#http2?.look(rules);
     const http = httpConnections(this.#server);
@@ -71,18 +77,20 @@ export class ServerDrain {
     this.#judge(exchanges, rules, progress);
     const others = this.#others(http ?? []);
     for (const socket of others) this.#lookAtOther(socket, http !== null, rules);
-    progress.sockets = (http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length;
+    progress.sockets = (this.#inner ? 0 : http?.length ?? 0) + (this.#http2?.size ?? 0) + others.length;
+    if (this.#inner) this.#isClosed = progress.requests + progress.streams + others.length === 0;
     progress.others += (this.#http2?.quiet(rules) ?? 0) + others.filter((socket) => !this.#endedAt.has(socket)).length;
     return progress;
   }
 
   #lookAt({ socket, response, busy, asking }: HttpConnection, rules: Rules, exchanges: Exchange[], progress: Progress): void {
     if (!busy || asking) {
+      if (this.#inner) return;
       progress.others++;
       if (rules.cut) socket.destroy();
       else this.#closeIdle(socket, asking ? 'asking' : 'idle', rules);
     } else if (response) {
-      announceClose(response);
+      if (!this.#inner) announceClose(response);
       exchanges.push(exchangeOf(response, this.#stillness, rules.now));
     } else {
       // On its way to the app, or answered before its body was there.
@@ -166,16 +174,17 @@ export class ServerDrain {
    */
   #others(http: HttpConnection[]): Socket[] {
     const known = new Set<unknown>();
+    const isOther = (socket: Socket) => !known.has(socket) && !this.#webSockets.has(socket);
     for (const { socket } of http) known.add(socket).add(belowTls(socket));
     const others: Socket[] = [];
     for (const socket of this.#secure ?? []) {
-      const seen = known.has(socket);
+      const other = isOther(socket);
       known.add(belowTls(socket));
-      if (!seen && Reflect.get(socket, 'alpnProtocol') !== 'h2') others.push(socket);
+      if (other && Reflect.get(socket, 'alpnProtocol') !== 'h2') others.push(socket);
     }
     // Every connection of an HTTP/2 server without TLS is a session.
     if (this.#http2 && !this.#secure) return others;
-    return [...others, ...openSockets(this.#server).filter((socket) => !known.has(socket))];
+    return [...others, ...openSockets(this.#server).filter(isOther)];
   }
 }
 

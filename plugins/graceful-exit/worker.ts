@@ -5,19 +5,22 @@ import { oldest, told } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
 import { ServerDrain } from './server-drain.js';
 import { onUncaught } from './uncaught.js';
+import { WebSockets } from './web-sockets.js';
 
 /** In a worker: drains its servers when it closes, and makes an uncaught exception close it. */
 export default function gracefulExit(runtime: Runtime<'worker'>, options: GracefulExitOptions): void {
   const known = new WeakMap<Server, ServerDrain>();
   const listening = new Set<ServerDrain>();
+  const webSockets = new WebSockets();
   let closing = false;
 
-  runtime.hooks.server.tap('graceful-exit', (server) => { known.set(server, new ServerDrain(server)); });
+  runtime.hooks.server.tap('graceful-exit', (server) => { known.set(server, new ServerDrain(server, webSockets)); });
   runtime.hooks.listening.tap('graceful-exit', (server) => {
     onUncaught(runtime, options.uncaughtTimeout);
     const tracked = known.get(server);
     if (!tracked) return;
     listening.add(tracked);
+    webSockets.watch(server);
     // Closed by the app while it runs: it may listen again.
     server.once('close', () => {
       if (!closing) listening.delete(tracked);
@@ -33,19 +36,22 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
 
   const { channel, waiting, logger } = runtime;
   let moved: RequestInFlight[] = [];
-  let count = 0;
+  const count = { 'event stream': 0, WebSocket: 0 };
   runtime.hooks.beforeClose.tapPromise('graceful-exit', async (context) => {
-    await drain([...listening], context, options, {
+    const inner = [...runtime.inner].map((server) => new ServerDrain(server, webSockets, true));
+    await drain([...listening, ...inner, webSockets], context, options, {
       waiting,
       report: () => channel.send('child.waiting', { ...waiting, tasks: [...waiting.tasks] }),
       cut: (requests) => channel.send('child.cut', requests),
-      moved: (streams) => {
-        count += streams.length;
-        moved = oldest([...moved, ...streams]);
-        channel.send('drain.moved', streams.length);
+      moved: (streams, sockets) => {
+        count['event stream'] += streams.length;
+        count.WebSocket += sockets.length;
+        moved = oldest([...moved, ...streams, ...sockets]);
+        channel.send('drain.moved', streams.length + sockets.length);
       },
       onlyStreams: () => channel.send('child.onlyStreams', null),
     });
-    if (count > 0) logger.info(`moved ${count} event stream${count === 1 ? '' : 's'} to other workers; the oldest: ${told(moved[0]!)}`);
+    const what = Object.entries(count).filter(([, many]) => many > 0).map(([name, many]) => `${many} ${name}${many === 1 ? '' : 's'}`);
+    if (what.length > 0) logger.info(`moved ${what.join(' and ')} to other workers; the oldest: ${told(moved[0]!)}`);
   });
 }

@@ -65,7 +65,7 @@ export const definitions: readonly Definition[] = [
   single('workers_ready', 'Workers that are ready.', ({ workers }) => workers.filter(({ state }) => state === 'ready').length),
   single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',
     ({ cut }) => cut, 'counter'),
-  single('streams_moved_total', 'Event streams ended as their worker closed, whose clients come back by themselves.',
+  single('streams_moved_total', 'Event streams and WebSockets ended as their worker closed, whose clients come back by themselves.',
     ({ moved }) => typeof moved === 'number' ? moved : null, 'counter'),
   single('ducks', 'Workers that were replaced and only finish their streams.', ({ ducks }) => ducks.length),
   single('reforks_total', 'Workers forked again after a death that nobody asked for.', (_status, { reforks }) => reforks, 'counter'),

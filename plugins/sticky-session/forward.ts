@@ -3,8 +3,11 @@ import type { Socket } from 'node:net';
 import { cutAnswer } from '../../lib/runtime.js';
 import { HOP_HEADER, asObject, describeHop, endToEnd } from './hop.js';
 
-/** Which process a request goes to next; null: nobody, and nobody will come. */
-export type NextOwner = (failed: number | null) => Promise<number | 'here' | null>;
+/**
+ * Which process a request goes to next; null: nobody, and nobody will come. `saw`: the process that failed may have seen the
+ * request.
+ */
+export type NextOwner = (failed: number | null, saw?: boolean) => Promise<number | 'here' | null>;
 
 export interface Forwarding {
   /** The app's server, by its port or path. */
@@ -91,8 +94,9 @@ async function send(
   request.once('aborted', leaves);
   let failed: number | null = null;
   let repeated = false;
+  let saw = false;
   for (;;) {
-    const owner = await next(failed);
+    const owner = await next(failed, saw);
     if (gone) return;
     if (owner === 'here') return here();
     if (owner === null) return unavailable(response, 503, 'the worker of this session is not there');
@@ -107,7 +111,8 @@ async function send(
     if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) {
       return unavailable(response, 502, 'the worker of this session ended before it had answered');
     }
-    repeated ||= outcome === 'unanswered';
+    saw = outcome === 'unanswered';
+    repeated ||= saw;
     failed = owner;
   }
 }

@@ -34,12 +34,13 @@ export class PrivateServer {
 
   /** `servers`: the app's, by port or path. `taken`: a request is about to reach one of them; `from`: the process that sent it on. */
   constructor(
-    { channel }: Runtime<'worker'>, servers: ReadonlyMap<string, Server>, taken: (request: IncomingMessage, from: number) => void,
+    { channel, inner }: Runtime<'worker'>, servers: ReadonlyMap<string, Server>, taken: (request: IncomingMessage, from: number) => void,
   ) {
     this.#channel = channel;
     this.#servers = servers;
     this.#taken = taken;
     const server = this.#server;
+    inner.add(server);
     server.headersTimeout = 0;
     server.maxHeadersCount = 0;
     server.on('request', (request, response) => this.#answer(request, response));
@@ -102,7 +103,6 @@ export class PrivateServer {
     void released.then(() => { quiet = true; });
     for (;;) {
       const now = performance.now();
-      for (const answer of this.#answers) if (isEventStream(answer)) answer.end();
       if (now >= tunnelsUntil) for (const socket of this.#tunnels) socket.end();
       if (now >= tunnelsUntil + GOODBYE) for (const socket of this.#tunnels) socket.destroy();
       if ((quiet && this.#answers.size + this.#tunnels.size === 0) || now >= deadline) break;
@@ -154,9 +154,4 @@ export class PrivateServer {
       // Others are still in it.
     }
   }
-}
-
-/** As an app knows its closing: what it writes to an event stream after its end is lost and no error. */
-function isEventStream(response: ServerResponse): boolean {
-  return !response.writableEnded && String(response.getHeader('content-type') ?? '').startsWith('text/event-stream');
 }

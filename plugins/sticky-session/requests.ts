@@ -27,6 +27,11 @@ const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'che
 const TUNNELLED: ReadonlySet<unknown> = new Set(['upgrade', 'connect']);
 /** Milliseconds before a process that just failed is tried again, if the master has not said by then what became of it. */
 const AGAIN = 50;
+/**
+ * The same where it has got the request: a process that dies closes what it listens on last, so that who asks again at once is
+ * taken, and lost a second time.
+ */
+const NEWS = 1_000;
 /** Milliseconds before the deadline at which everything is cut. */
 const MARGIN = 500;
 
@@ -77,9 +82,11 @@ export class Requests {
     hooks.server.tap('sticky-session', (server) => this.#intercept(server));
     hooks.listening.tap('sticky-session', (server, address) => { this.#servers.set(keyOf(address), server); });
     hooks.beforeClose.tapPromise('sticky-session', async (closing) => {
-      const left = Math.max(0, closing.deadline - performance.now());
+      // A worker that finishes streams has longer than the others.
+      const deadline = closing.deadline > performance.now() ? closing.deadline : closing.streamDeadline;
+      const left = Math.max(0, deadline - performance.now());
       const released = channel.request('sticky-session.leave', null, { timeout: left }).catch(() => {});
-      await this.#private.close(released, closing.deadline - MARGIN, upgradeTimeout(runtime));
+      await this.#private.close(released, deadline - MARGIN, upgradeTimeout(runtime));
     });
   }
 
@@ -159,24 +166,24 @@ export class Requests {
   #next(owner: Owner): NextOwner {
     const latest = performance.now() + this.#options.patience;
     let replaced = false;
-    return async (failed) => {
+    return async (failed, saw = false) => {
       if (replaced) return null;
       if (failed !== null && this.#table.isAlive(failed)) this.#runtime.channel.send('sticky-session.missing', null);
-      let tried = failed;
+      const again = performance.now() + (saw ? NEWS : AGAIN);
       for (;;) {
         const where = this.#where(owner);
-        if (where === 'here' || (where !== 0 && where !== tried)) return where;
+        const now = performance.now();
+        if (where === 'here' || (where !== 0 && (where !== failed || now >= again))) return where;
         // No such process after all: whose session it was is known by its id alone, and anybody can write that.
         if (owner.id !== undefined && !this.#table.isAlive(owner.id)) return 'here';
         // Others may have waited for this slot already.
         const ends = owner.slot === undefined ? latest : Math.min(latest, this.#table.patienceEnds(owner.slot));
-        const left = ends - performance.now();
+        const left = ends - now;
         if (left <= 0) {
           replaced = true;
-          return this.#instead(owner, tried);
+          return this.#instead(owner, failed);
         }
-        await this.#table.changed(where === 0 ? left : Math.min(left, AGAIN));
-        tried = null;
+        await this.#table.changed(where === 0 ? left : Math.min(left, again - now));
       }
     };
   }

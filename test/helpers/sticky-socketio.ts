@@ -7,6 +7,8 @@ import { io, type Socket } from 'socket.io-client';
 export class SocketClients {
   readonly sockets: Socket[] = [];
   readonly errors = new Map<string, number>();
+  /** Codes of the close frames that ended connections. */
+  readonly codes = new Map<number, number>();
   connects = 0;
   echoes = 0;
   /** Answers by another process than the one that greeted. */
@@ -60,7 +62,8 @@ export class SocketClients {
     socket.on('connect', () => {
       this.connects++;
       socket.io.engine.once('close', (reason, detail) => {
-        const { context } = (detail ?? {}) as { context?: { responseText?: string } };
+        const { context } = (detail ?? {}) as { context?: { responseText?: string; code?: number } };
+        if (context?.code !== undefined) this.codes.set(context.code, (this.codes.get(context.code) ?? 0) + 1);
         this.#count(`closed: ${reason} ${context?.responseText ?? ''}`.trim());
       });
     });

@@ -7,36 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { alone } from '../helpers/alone.js';
 import { freePort } from '../helpers/cluster.js';
 import { once, Tally } from '../helpers/raw-client.js';
-import { Http2Client, RawWebSocket, RetrySafe } from '../helpers/raw-client-streams.js';
-
-test('a WebSocket over TLS is ended in order', async (t) => {
-  const port = await freePort();
-  const app = await alone(t, 'drain-app/server.js', { env: { HTTPS_PORT: String(port) } });
-  const socket = new RawWebSocket({ port, secure: true }, '/');
-  await socket.opened;
-  assert.equal(await socket.echo('hello'), 'hello');
-  const { code, took } = await app.close('reload', 10_000);
-  assert.equal(code, 0);
-  assert.equal(await socket.closed, 'end');
-  assert.ok(took > 950 && took < 1_600, `${took} ms`);
-});
-
-test('a WebSocket works on until upgradeTimeout after the last answer', async (t) => {
-  const app = await alone(t, 'drain-app/server.js');
-  const socket = new RawWebSocket({ port: app.port }, '/');
-  await socket.opened;
-  const slow = once({ port: app.port }, 'GET', '/slow?ms=800');
-  await delay(50);
-  const ended = app.close('reload', 10_000);
-  await slow;
-  const answered = performance.now();
-  await delay(600);
-  assert.equal(await socket.echo('still here'), 'still here');
-  assert.equal(await socket.closed, 'end');
-  const { code, at } = await ended;
-  assert.equal(code, 0);
-  assert.ok(at - answered > 950 && at - answered < 1_600, `${at - answered} ms after the last answer`);
-});
+import { Http2Client, RetrySafe } from '../helpers/raw-client-streams.js';
 
 test('HTTP/2: streams under way are answered, GOAWAY turns the client away, nothing is lost', async (t) => {
   const port = await freePort();

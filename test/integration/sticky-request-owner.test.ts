@@ -36,6 +36,18 @@ test('an owner that dies: safe requests are answered by its replacement, others 
   assert.ok(refused.length > 8 && refused.every((one) => one.status === 502), JSON.stringify(refused.map((one) => one.status)));
 });
 
+test('an owner that cuts what it has and is taken for alive a little longer: safe requests wait for the news', async (t) => {
+  const cluster = await stickyCluster(t, options);
+  const clients = await keys(cluster.port);
+  const headers = { 'x-client': clients[2] };
+  const { pid } = await ask(cluster, '/', { headers });
+  const all = await Promise.all(Array.from({ length: 16 }, () => ask(cluster, `/die-slowly?pid=${pid}`, { headers })
+    .catch((error: NodeJS.ErrnoException) => error)));
+  const [answered, cut] = split(all);
+  assert.ok(answered.length > 4 && answered.every((one) => one.status === 200 && one.pid !== pid), JSON.stringify(answered));
+  assert.ok(cut.every((error) => error.code === 'ECONNRESET'));
+});
+
 test('a request that ends its worker, or its connection, is sent once more and no oftener', async (t) => {
   const cluster = await stickyCluster(t, options);
   const clients = await keys(cluster.port);

@@ -137,8 +137,11 @@ export class Ducks {
     const { logger, hooks } = this.#needs;
     this.#all.add(child);
     const { streams } = statusOf(child);
+    const sockets = child.waiting?.sockets ?? 0;
+    const what = streams > 0 ? `it finishes ${streams} stream${streams === 1 ? '' : 's'}`
+      : `it takes its leave of ${sockets} client${sockets === 1 ? '' : 's'}`;
     const until = Math.round(((child.killAt ?? 0) - performance.now()) / 1_000);
-    logger.info(`${processName(child)} is out of its slot: it finishes ${streams} stream${streams === 1 ? '' : 's'}, within ${until} s`);
+    logger.info(`${processName(child)} is out of its slot: ${what}, within ${until} s`);
     hooks.duckBorn.call(child);
     const same = this.children().filter(({ slot }) => slot === child.slot);
     if (same.length > MOST) this.move(same[0]!);

@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import net, { type Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { cutAnswer, reset } from '../../lib/runtime.js';
+import { described } from './in-flight.js';
+import { Moves } from './moves.js';
+import { NO_PROGRESS, type Progress, type Rules } from './rules.js';
+import { WebSocketEnd } from './web-socket.js';
+
+/** Milliseconds that the app has to end a connection whose client has answered the goodbye, and the client to see its end. */
+const GOODBYE = 1_000;
+const OWN_END = 50;
+
+/** All WebSockets whose clients, or whose forwarders, are connected to this worker; part of its drain. */
+export class WebSockets {
+  readonly closed = Promise.resolve();
+  readonly #open = new Map<Duplex, WebSocketEnd>();
+  readonly #moves = new Moves();
+  readonly #endedAt = new WeakMap<Duplex, number>();
+
+  /**
+   * From now on it sees what is upgraded. `server` listens: other parts have put themselves in front of the app by then, and what
+   * they pass on to another worker is seen as well. Idempotent.
+   */
+  watch(server: Server): void {
+    if (watched.has(server)) return;
+    watched.add(server);
+    const { emit } = server;
+    server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
+      if (args[0] === 'upgrade') this.#upgrades(args[1] as IncomingMessage, args[2] as Duplex);
+      return Reflect.apply(emit, server, args) as boolean;
+    };
+  }
+
+  /** `answered`: the handshake is over. */
+  add(socket: Duplex, path: string, answered = false): void {
+    if (this.#open.has(socket)) return;
+    this.#open.set(socket, new WebSocketEnd(socket, path, answered));
+    socket.once('close', () => this.#open.delete(socket));
+  }
+
+  has(socket: unknown): boolean {
+    const found = this.#open.get(socket as Duplex);
+    return found !== undefined && !found.other;
+  }
+
+  begin(): void {}
+
+  get done(): boolean {
+    return this.#all().length === 0;
+  }
+
+  look(rules: Rules): Progress {
+    const progress = NO_PROGRESS();
+    const { now, goodbye } = rules;
+    const fresh = this.#all().filter(({ toldAt }) => toldAt === null);
+    if (goodbye !== null) {
+      const due = this.#moves.due(fresh, now, rules.cutStreams ? 0 : rules.moveWithin);
+      for (const one of due) if (one.goodbye(goodbye, now)) progress.goodbyes.push(told(one, now));
+    }
+    for (const one of this.#all()) this.#end(one, rules, progress);
+    progress.moving = progress.sockets = this.#all().length;
+    return progress;
+  }
+
+  #all(): WebSocketEnd[] {
+    return [...this.#open.values()].filter(({ other, socket }) => !other && !socket.destroyed);
+  }
+
+  #upgrades({ headers, url = '' }: IncomingMessage, socket: Duplex): void {
+    if (/^websocket$/i.test(headers.upgrade ?? '')) this.add(socket, url);
+  }
+
+  #end(one: WebSocketEnd, { now, upgradeTimeout, cutStreams }: Rules, progress: Progress): void {
+    const { socket, toldAt, answeredAt } = one;
+    if (toldAt === null) {
+      if (!cutStreams) return;
+      progress.cut.push(told(one, now));
+      return cut(socket);
+    }
+    const isOver = cutStreams || now - toldAt >= upgradeTimeout || (answeredAt !== null && now - answeredAt >= OWN_END);
+    const ended = this.#endedAt.get(socket);
+    if (ended !== undefined ? now - ended >= GOODBYE : false) socket.destroy();
+    else if (isOver && ended === undefined) {
+      this.#endedAt.set(socket, now);
+      socket.end();
+    }
+  }
+}
+
+const watched = new WeakSet<Server>();
+
+const told = ({ path, since }: WebSocketEnd, now: number) => described({ method: 'GET', url: path, age: now - since });
+
+/** In the middle of a message: its client is to see that something is missing. */
+function cut(socket: Duplex): void {
+  if (socket instanceof net.Socket) reset(socket);
+  else cutAnswer(socket as ServerHttp2Stream);
+}
