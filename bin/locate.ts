@@ -30,8 +30,9 @@ export async function locate({ target, title }: Wanted): Promise<InstanceRecord>
 const named = ({ title, dir, place = dir, pid }: InstanceRecord): string => `"${title}" in ${place} (pid ${pid})`;
 
 async function notRunning(here: string, { target, title }: Wanted): Promise<string> {
+  const where = target === undefined || target === here ? here : `${target} (${here})`;
   const everywhere = target === undefined && title !== undefined;
-  const what = `no instance ${title === undefined ? '' : `with the title "${title}" `}is running${everywhere ? '' : ` in ${here}`}`;
+  const what = `no instance ${title === undefined ? '' : `with the title "${title}" `}is running${everywhere ? '' : ` in ${where}`}`;
   const others = await listInstances();
   return others.length === 0 ? what : `${what}; running: ${others.slice(0, 10).map(named).join(', ')}`;
 }

@@ -66,14 +66,11 @@ const STYLES = new RegExp(`${MARK.replace('{', '\\{')}(\\d+)m`);
 export const rendered = (text: string): string =>
   text.split(STYLES).map((piece, index) => index % 2 === 1 ? `\u001b[${piece}m` : visible(piece)).join('');
 
-const width = (cell: string): number => cell.split(STYLES).filter((_, index) => index % 2 === 0).map(visible).join('').length;
+/** A text as a terminal shows it, without our styles. */
+export const unstyled = (text: string): string => text.split(STYLES).filter((_, index) => index % 2 === 0).map(visible).join('');
 
-/** Rows in columns as wide as they need to be; columns of numbers are given by index and lean to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths = head.map((title, column) => Math.max(width(title), ...rows.map((row) => width(row[column] ?? ''))));
-  const line = (cells: readonly string[]) => cells.map((cell, column) => {
-    const space = ' '.repeat((widths[column] ?? 0) - width(cell));
-    return right.includes(column) ? space + cell : cell + space;
-  }).join('  ').trimEnd();
-  return [style(line(head), 'dim'), ...rows.map(line)].join('\n');
+/** How wide a terminal is, or COLUMNS says; what nobody looks at on one is as wide as it wants to be. */
+export function columns(): number {
+  const told = (isTerminal(1) && process.stdout.columns) || Number(process.env.COLUMNS);
+  return told > 0 ? told : Infinity;
 }

@@ -1,46 +1,139 @@
-import type { ChildStatus, ReloadResult, Status } from '../lib/api/control.js';
-import { style, table, type Style } from './output.js';
+import type { ChildStatus, DuckStatus, ReloadResult, Status } from '../lib/api/control.js';
+import type { LastExit } from '../lib/api/child.js';
+import { style, type Style } from './output.js';
+import { knowWidths, table, width, wrapped } from './table.js';
 
 const STATE_STYLES: Readonly<Record<string, Style>> = {
   running: 'green', ready: 'green', reloading: 'cyan', starting: 'cyan', booting: 'cyan', forked: 'cyan',
-  degraded: 'yellow', draining: 'yellow', closing: 'yellow', killing: 'red', exited: 'red',
+  degraded: 'yellow', draining: 'yellow', closing: 'yellow', waiting: 'yellow', killing: 'red', exited: 'red',
 };
-
-const HEAD = ['process', 'pid', 'state', 'gen', 'up', 'restarts', 'rss', 'cpu', 'loop delay', 'req/s', 'conns', 'last exit'];
-const NUMBERS = [1, 3, 4, 5, 6, 7, 8, 9, 10];
 
 /** As a master of another version tells it: it may know less. */
 export type ToldStatus = Partial<Status> & Pick<Status, 'title' | 'state' | 'version' | 'startedAt' | 'master' | 'workers'>;
 
-/** `status` for a person. What no sample has told yet is a dash, as is what the master is too old to tell. */
-export function statusPage(status: ToldStatus, now = Date.now()): string {
-  const { title, state, address, addresses = [], version, node = '-', startedAt, master, agent, workers, ducks = [], lastReload } = status;
-  const { refork, slowPaths = [], cut = 0 } = status;
-  const rss = sized(master.rss);
-  const rows = workers.map((worker) => row(`worker#${worker.slot}`, worker, now));
-  if (agent) rows.unshift(row('agent', agent, now));
-  const lines = [
-    `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}${also(addresses)}`,
-    `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${rss}, hatchery ${version}, node ${node}`,
-    '',
-    table(HEAD, rows, NUMBERS),
+interface Column {
+  head: string;
+  cell(child: ChildStatus, now: number): string;
+  /** Leans to the right. */
+  number?: boolean;
+  /** Only where there is much room. */
+  wide?: boolean;
+  /** Where there is little, it stands in a sentence. */
+  said?: (cell: string) => string;
+}
+
+const PROCESS: Column = { head: 'process', cell: nameOf };
+/** What is told of a process, the most important first where a sentence is made of it. */
+const COLUMNS: readonly Column[] = [
+  PROCESS,
+  { head: 'pid', cell: ({ pid }) => told(pid, String), number: true, said: (cell) => `pid ${cell}` },
+  { head: 'state', cell: ({ state }) => colored(state) },
+  { head: 'gen', cell: ({ generation }) => told(generation, String), number: true, wide: true },
+  { head: 'up', cell: ({ startedAt }, now) => startedAt === null ? '-' : age(startedAt, now), number: true, said: (cell) => `up ${cell}` },
+  { head: 'restarts', cell: ({ restarts }) => told(restarts, String), number: true, said: (cell) => `restarts ${cell}` },
+  { head: 'rss', cell: ({ rss }) => sized(rss), number: true, said: (cell) => `rss ${cell}` },
+  { head: 'cpu', cell: ({ cpu }) => told(cpu, (share) => `${Math.round(share * 100)}%`), number: true, said: (cell) => `cpu ${cell}` },
+  { head: 'loop delay', cell: ({ eventLoopDelay }) => told(eventLoopDelay, (delay) => `${delay.toFixed(1)}ms`), number: true, wide: true },
+  {
+    head: 'req/s', cell: ({ requestsPerSecond }) => told(requestsPerSecond, (rate) => rate.toFixed(1)), number: true,
+    said: (cell) => `${cell} req/s`,
+  },
+  { head: 'conns', cell: ({ connections }) => told(connections, String), number: true, wide: true },
+  { head: 'last exit', cell: ({ lastExit }, now) => exitOf(lastExit, now), wide: true },
+];
+
+/** `status` for a person, in the widest of three layouts that fits. What no sample, or no old master, has told is a dash. */
+export async function statusPage(status: ToldStatus, now = Date.now(), columns = Infinity): Promise<string> {
+  const { agent, workers } = status;
+  const children = agent ? [agent, ...workers] : workers;
+  const { head, notes } = { head: headOf(status, now), notes: notesOf(status, now) };
+  await knowWidths([...head, ...notes]);
+  const { rows, exits } = await processes(children, now, columns);
+  const below = [...exits, ...notes].map((line) => wrapped(line, columns));
+  return [...head.map((line) => wrapped(line, columns)), '', rows, ...(below.length > 0 ? ['', ...below] : [])].join('\n');
+}
+
+/** A table with everything; one without what is read now and then; or sentences. */
+async function processes(children: readonly ChildStatus[], now: number, columns: number): Promise<{ rows: string; exits: string[] }> {
+  const whole = await tableOf(COLUMNS, children, now);
+  if (fits(whole, columns)) return { rows: whole, exits: [] };
+  const exits = children.flatMap((child) => child.lastExit && child.state !== 'waiting'
+    ? [`last exit of ${nameOf(child)}: ${exitOf(child.lastExit, now)}`] : []);
+  const short = await tableOf(COLUMNS.filter(({ wide }) => !wide), children, now);
+  if (fits(short, columns)) return { rows: short, exits: [...new Set(exits)] };
+  return { rows: children.map((child) => wrapped(sentence(child, now), columns)).join('\n'), exits: [...new Set(exits)] };
+}
+
+const fits = (text: string, columns: number): boolean => text.split('\n').every((line) => width(line) <= columns);
+
+const tableOf = (shown: readonly Column[], children: readonly ChildStatus[], now: number): Promise<string> => table(
+  shown.map(({ head }) => head),
+  children.map((child) => child.state === 'waiting' ? [nameOf(child), waitingOf(child)] : shown.map(({ cell }) => cell(child, now))),
+  { right: shown.flatMap(({ number }, index) => number ? [index] : []) },
+);
+
+function sentence(child: ChildStatus, now: number): string {
+  if (child.state === 'waiting') return `${nameOf(child)}  ${waitingOf(child)}`;
+  const facts = COLUMNS.flatMap(({ cell, said }) => {
+    const text = said && cell(child, now);
+    return said && text !== undefined && text !== '-' ? [said(text)] : [];
+  });
+  return `${nameOf(child)}  ${[colored(child.state), ...facts].join(', ')}`;
+}
+
+function nameOf({ slot }: ChildStatus): string {
+  return slot < 0 ? 'agent' : `worker#${slot}`;
+}
+
+/** `waiting 3.2 s, 6 ends in a row, last: exit 3, 50 ms after ready`. */
+function waitingOf({ forkIn, endsInRow = 0, lastExit }: ChildStatus): string {
+  const when = forkIn === undefined || forkIn === null ? ' until it is filled' : forkIn > 0 ? ` ${(forkIn / 1_000).toFixed(1)} s` : '';
+  return [
+    `${colored('waiting')}${when}`,
+    ...(endsInRow > 0 ? [`${endsInRow} end${endsInRow === 1 ? '' : 's'} in a row`] : []),
+    ...(lastExit ? [`last: ${endOf(lastExit)}`] : []),
+  ].join(', ');
+}
+
+/** Where it has listened for a while, when it ended says more than for how long it has lived. */
+function endOf({ cause, code, signal, uptime, afterReady }: LastExit): string {
+  const how = signal ?? `exit ${code}`;
+  const when = afterReady === undefined ? `${duration(uptime)} after its fork, never ready` : `${duration(afterReady)} after ready`;
+  return [...(cause === 'crash' || cause === 'requested' ? [] : [cause]), how, when].join(', ');
+}
+
+function headOf(status: ToldStatus, now: number): string[] {
+  const { title, state, address, addresses = [], balance, version, node = '-', startedAt, master } = status;
+  const [, ...others] = addresses;
+  const also = others.length > 0 ? `, also ${others.join(', ')}` : '';
+  const balanced = balance === undefined ? '' : `, balance ${balance}`;
+  return [
+    `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}${also}`,
+    `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${sized(master.rss)}, hatchery ${version}, node ${node}${balanced}`,
   ];
-  const notes = [
-    ...Object.entries(refork?.delays ?? {}).map(([slot, delay]) => `worker#${slot} is forked again after a wait of ${duration(delay)}`),
+}
+
+function notesOf({ agent, workers, ducks = [], slowPaths = [], cut = 0, faults = 0, lastReload }: ToldStatus, now: number): string[] {
+  return [
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...slowPaths.map((what) => `slow path: ${what}`),
-    ...ducks.map(({ pid, generation, streams, until }) =>
-      `pid ${pid} (generation ${generation}) finishes ${streams} stream${streams === 1 ? '' : 's'}, until ${until.slice(11, 19)} UTC`),
+    ...ducks.map((duck) => duckOf(duck, now)),
     ...(cut > 0 ? [`requests cut as workers ended: ${cut}`] : []),
+    ...(faults > 0 ? [`faults in the master: ${faults}; the log tells each, nothing more came of them`] : []),
     ...(lastReload ? [reloaded(lastReload, now)] : []),
   ];
-  return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
 
-function lastError({ slot, lastExit }: ChildStatus): string[] {
-  const who = slot < 0 ? 'the agent' : `worker#${slot}`;
-  return lastExit?.error ? [`last error of ${who}: ${firstLine(lastExit.error)}`] : [];
+function duckOf({ pid, slot, generation, streams, until }: DuckStatus, now: number): string {
+  const left = Math.max(0, Date.parse(until) - now);
+  return `duck pid ${pid} (was worker#${slot}, generation ${generation}) finishes ${streams} stream${streams === 1 ? '' : 's'}, `
+    + `for ${duration(left)} at most`;
+}
+
+function lastError(child: ChildStatus): string[] {
+  const { lastExit, slot } = child;
+  return lastExit?.error ? [`last error of ${slot < 0 ? 'the agent' : nameOf(child)}: ${firstLine(lastExit.error)}`] : [];
 }
 
 function reloaded({ ok, at, reason, replaced, took, cut, error = '' }: ReloadResult, now: number): string {
@@ -51,25 +144,7 @@ function reloaded({ ok, at, reason, replaced, took, cut, error = '' }: ReloadRes
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] as string;
 
-function row(name: string, child: ChildStatus, now: number): string[] {
-  const { requestsPerSecond, connections } = child;
-  return [
-    name,
-    String(child.pid),
-    colored(child.state),
-    String(child.generation),
-    age(child.startedAt, now),
-    String(child.restarts),
-    sized(child.rss),
-    numbered(child.cpu, (cpu) => `${Math.round(cpu * 100)}%`),
-    numbered(child.eventLoopDelay, (delay) => `${delay.toFixed(1)}ms`),
-    numbered(requestsPerSecond, (rate) => rate.toFixed(1)),
-    numbered(connections, String),
-    lastExit(child.lastExit, now),
-  ];
-}
-
-function lastExit(exit: ChildStatus['lastExit'], now: number): string {
+function exitOf(exit: LastExit | null, now: number): string {
   if (!exit) return '-';
   const how = exit.signal ?? `code ${exit.code}`;
   return `${exit.cut ? `${exit.cut} cut` : exit.cause} (${how}) ${age(exit.at, now)} ago`;
@@ -82,9 +157,9 @@ const colored = (state: string): string => {
 
 const bytes = (count: number): string => `${(count / 1024 / 1024).toFixed(count < 100 * 1024 * 1024 ? 1 : 0)}MB`;
 
-const numbered = (value: unknown, text: (value: number) => string): string => typeof value === 'number' ? text(value) : '-';
+const told = (value: unknown, text: (value: number) => string): string => typeof value === 'number' ? text(value) : '-';
 
-const sized = (count: unknown): string => numbered(count, bytes);
+const sized = (count: unknown): string => told(count, bytes);
 
 const age = (since: string, now: number): string => duration(Math.max(0, now - Date.parse(since)));
 
@@ -101,6 +176,3 @@ function duration(ms: number): string {
     return count > 0 ? [`${count}${name}`] : [];
   }).join(' ');
 }
-
-/** What is served beside the address; a master of an older version does not tell. */
-const also = ([, ...others]: readonly string[]): string => others.length > 0 ? `, also ${others.join(', ')}` : '';

@@ -4,8 +4,9 @@ import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
 import { configFlags, configFrom, envFilesIn, type Flags } from '../flags.js';
-import { print, style, table } from '../output.js';
+import { print, style } from '../output.js';
 import { masked } from '../secrets.js';
+import { table } from '../table.js';
 
 /** Flags of a command that reads the configuration and starts nothing. */
 export const readFlags: Flags = {
@@ -64,7 +65,7 @@ export class ConfigCommand extends Command {
       ...loaded.unused.map((file) => `unused     ${file}`),
     ].join('\n'));
     print();
-    print(table(['key', 'value', 'from'], values.map(({ path, value, from, where, counted }) => {
+    print(await table(['key', 'value', 'from'], values.map(({ path, value, from, where, counted }) => {
       const source = `${where === undefined || where === from ? from : `${from} ${where}`}${counted ? ` (${counted})` : ''}`;
       return [path, JSON.stringify(value) ?? String(value), from === 'default' ? style(source, 'dim') : source];
     })));

@@ -1,7 +1,7 @@
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import { instanceFlags, type Flags } from '../flags.js';
-import { isTerminal, print, rendered, write } from '../output.js';
+import { columns, isTerminal, print, rendered, write } from '../output.js';
 
 /** How often `--watch` asks, ms. */
 const WATCH = 1_000;
@@ -27,7 +27,7 @@ export class StatusCommand extends Command {
     const wanted = { target: argv._[0], title: this.text(argv, 'title') };
     const show = async () => {
       const status = await new ControlClient(await locate(wanted)).status();
-      return argv.json ? JSON.stringify(status) : statusPage(status);
+      return argv.json ? JSON.stringify(status) : statusPage(status, Date.now(), columns());
     };
     if (!argv.watch) {
       print(await show());

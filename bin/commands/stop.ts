@@ -17,13 +17,25 @@ export class StopCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
-  override get flags(): Flags { return { ...instanceFlags, ...stopFlags }; }
+  override get flags(): Flags {
+    return {
+      ...instanceFlags, ...stopFlags,
+      'if-running': { kind: 'switch', description: 'exit with 0 when nothing runs', standard: 'off' },
+    };
+  }
 
   override async run({ argv }: Context): Promise<void> {
     const timeout = this.whole(argv, 'timeout', 0, 'whole milliseconds') ?? STOP_TIMEOUT;
     const { locate } = await import('../locate.js');
     const { stopInstance } = await import('../stop-instance.js');
-    const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
+    const record = await locate({ target: argv._[0], title: this.text(argv, 'title') }).catch((error: unknown) => {
+      if (argv['if-running'] && error instanceof ClusterError && error.code === 'ERR_CLUSTER_NOT_RUNNING') return error.message;
+      throw error;
+    });
+    if (typeof record === 'string') {
+      print(record);
+      return;
+    }
     const started = Date.now();
     if (!await stopInstance(record, { force: argv.force === true, timeout })) {
       throw new ClusterError('ERR_CLUSTER_CONTROL',

@@ -45,6 +45,8 @@ export interface LastExit extends ExitInfo {
   pid: number;
   /** ISO 8601. */
   at: string;
+  /** Milliseconds from ready to exit; absent where it has never been ready. */
+  afterReady?: number;
   /** Its own failure in one line, where it told one. */
   error?: string;
 }

@@ -100,18 +100,26 @@ export interface ReloadResult {
   error?: string;
 }
 
-/** One process in `status --json`. What health-check measures is null until the child's first sample. */
+/**
+ * One process in `status --json`, or a slot that waits for one: then what belongs to a process is null. What health-check
+ * measures is null until the child's first sample.
+ */
 export interface ChildStatus {
   /** Number of the process, counted from 1 for each role. */
-  id: number;
+  id: number | null;
   /** Stable index of a worker; -1 for the agent. */
   slot: number;
-  pid: number;
-  state: ChildState;
+  pid: number | null;
+  /** `waiting`: the slot is empty. */
+  state: ChildState | 'waiting';
   /** Of its configuration and code. */
-  generation: number;
+  generation: number | null;
   /** When it was forked, ISO 8601. */
-  startedAt: string;
+  startedAt: string | null;
+  /** Of a slot that waits: milliseconds until a process is forked for it; null where that waits for somebody, a save in `dev`. */
+  forkIn?: number | null;
+  /** Of a slot that waits: how many processes in a row have ended, or could not be forked. */
+  endsInRow?: number;
   /** Processes of its slot that have taken the place of another. */
   restarts: number;
   /** Resident memory, bytes. */
@@ -156,6 +164,8 @@ export interface Status {
   address: string | null;
   /** All that the workers serve, `address` first. */
   addresses: string[];
+  /** How connections reach the workers, as configured. */
+  balance: string;
   /** Of hatchery. */
   version: string;
   /** Version of the master's Node. */
@@ -164,9 +174,9 @@ export interface Status {
   startedAt: string;
   /** `rss` in bytes; null where the system does not tell. */
   master: { pid: number; rss: number | null };
-  /** Null where none is running. */
+  /** Null where none is wanted, or none is there yet. */
   agent: ChildStatus | null;
-  /** Every process of every slot: two of one while it is replaced. */
+  /** Every slot: each of its processes, two while it is replaced, or that it waits for one. */
   workers: ChildStatus[];
   /** Workers that were replaced and only finish their streams; they are in no slot. */
   ducks: DuckStatus[];

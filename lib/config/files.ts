@@ -77,7 +77,7 @@ function findBase(wanted: string, file: string, name: string): string {
   const found = isPath(wanted) ? fileAt(full) : inPackage(wanted, dir) ?? fileAt(full);
   if (found) return found;
   throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: extends: ${isPath(wanted)
-    ? `no configuration at ${full}`
+    ? `no configuration at ${wanted === full ? full : `${wanted} (${full})`}`
     : `cannot find package "${wanted}" from ${dir}: is it installed? A file is written "./${wanted}"`}`);
 }
 

@@ -138,12 +138,14 @@ function coerceAll(values: Record<string, unknown>, at: Path): Record<string, un
 
 /** A layer that others can be merged with: its paths absolute, its plugin objects set aside in `objects`. */
 export function settle(layer: WrittenLayer, target: string, objects: PluginObjects, mistakes: string[]): Layer {
-  const values = absolutePaths(layer.values, { written: layer.dir, target });
-  if (values.plugins === undefined) return { ...layer, values };
-  const where = (at: Path) => whereWritten({ plugins: layer.origin(['plugins']) }, at);
+  const bases = { written: layer.dir, target };
+  const values = absolutePaths(layer.values, bases);
+  const origin = (at: Path): Origin => ({ ...layer.origin(at), ...writtenAs(layer.values, values, at, bases) });
+  if (values.plugins === undefined) return { ...layer, origin, values };
+  const where = (at: Path) => whereWritten({ [pathText(at)]: origin(at) }, at);
   const { map, mistakes: wrong } = separatePlugins(values.plugins, objects, where);
   mistakes.push(...wrong);
-  return { ...layer, values: { ...values, plugins: map } };
+  return { ...layer, origin, values: { ...values, plugins: map } };
 }
 
 interface Bases {
@@ -183,3 +185,18 @@ const RULES: Readonly<Record<string, Rule>> = {
 const absolutePaths = (values: Record<string, unknown>, bases: Bases): Record<string, unknown> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) =>
     [key, Object.hasOwn(RULES, key) ? (RULES[key] as Rule)(value, bases) : value]));
+
+const valueAt = (values: unknown, at: Path): unknown =>
+  at.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | null | undefined)?.[key], values);
+
+/** What was made absolute, as it was written before. */
+function writtenAs(written: Record<string, unknown>, values: Record<string, unknown>, at: Path, bases: Bases): Pick<Origin, 'as'> {
+  const [key, name] = at;
+  if (typeof key !== 'string' || !Object.hasOwn(RULES, key)) return {};
+  if (key === 'plugins') {
+    const as = isObject(written.plugins) ? Object.keys(written.plugins).find((one) => pathOrPackage(one, bases) === name) : undefined;
+    return as === name ? {} : { as };
+  }
+  const as = valueAt(written, at);
+  return JSON.stringify(as) === JSON.stringify(valueAt(values, at)) ? {} : { as };
+}

@@ -128,14 +128,14 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   }
   await learnGroup(values.group);
   const config = resolveConfig(values, provenance);
-  const entry = findEntry(place, config, (key) => whereWritten(provenance, [key]));
+  const entry = findEntry(place, config, provenance);
   const childDir = place.file ? startDir(cwd) ?? place.realDir : place.realDir;
   const typed = path.resolve(childDir, request.target ?? '.');
   if (place.file === path.resolve(cwd, request.target ?? '.') && typed !== entry.app) entry.script = typed;
   const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
   const where = (at: Path) => whereWritten(provenance, at);
   refuse([
-    ...missingPreloads(config, childDir, where),
+    ...missingPreloads({ config, provenance }, childDir),
     ...offForNothing(config.plugins, pluginObjects, [...frameworkChain, ...chain], place.realDir, where),
   ]);
   return {
@@ -160,6 +160,7 @@ function startDir(cwd: string): string | null {
 
 function configFile(flag: string, cwd: string): string {
   const file = path.resolve(cwd, flag);
-  if (!statSync(file, { throwIfNoEntry: false })) throw new ClusterError('ERR_CLUSTER_CONFIG', `--config: no such file: ${file}`);
+  const typed = flag === file ? file : `${flag} (${file})`;
+  if (!statSync(file, { throwIfNoEntry: false })) throw new ClusterError('ERR_CLUSTER_CONFIG', `--config: no such file: ${typed}`);
   return file;
 }

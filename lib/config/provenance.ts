@@ -9,6 +9,8 @@ export interface Origin {
   where?: string;
   /** How a number came of the word that is written there: `auto: a quota of 1.5 processors`. */
   counted?: string;
+  /** A path, or several, as written, where the configuration has it absolute; of a plugin its key. */
+  as?: unknown;
 }
 /** By the path of the value: `log.level`. */
 export type Provenance = Record<string, Origin>;
@@ -89,9 +91,17 @@ export function originOf(provenance: Provenance, path: Path): Origin {
 export const isNamed = ({ config, provenance }: { config: Config; provenance: Provenance }, [key]: [keyof Config]): boolean =>
   config[key] !== undefined && originOf(provenance, [key]).from !== 'default';
 
+/** A path as it was written, and where that leads, for a message: `./app.js (/srv/web/app.js)`. */
+export function asWritten(provenance: Provenance, at: Path, full: string): string {
+  const { as } = originOf(provenance, at);
+  const written: unknown = Array.isArray(as) ? as[at.at(-1) as number] : as;
+  return typeof written === 'string' && written !== full ? `${written} (${full})` : full;
+}
+
 /** Names the place where a value was written. */
-export function whereWritten(provenance: Provenance, at: Path): string {
-  const { from, where } = originOf(provenance, at);
+export function whereWritten(provenance: Provenance, place: Path): string {
+  const { from, where, as } = originOf(provenance, place);
+  const at = place[0] === 'plugins' && place.length > 1 && typeof as === 'string' ? ['plugins', as, ...place.slice(2)] : place;
   if (from === 'hook') return `hook configResolved: ${pathText(at)}`;
   if (from === 'flag' || from === 'env') return where ?? pathText(at);
   if (from === 'profile') return `${where}.${pathText(at)}`;
@@ -109,7 +119,10 @@ export function flatten({ config, provenance }: { config: Config; provenance: Pr
     if (isObject(value) && Object.keys(value).length > 0) {
       return Object.entries(value).flatMap(([key, inner]) => walk(inner, [...path, key]));
     }
-    return value === undefined ? [] : [{ path: pathText(path), value, ...originOf(provenance, path) }];
+    const { from, where, counted } = originOf(provenance, path);
+    return value === undefined ? [] : [{
+      path: pathText(path), value, from, ...(where === undefined ? {} : { where }), ...(counted === undefined ? {} : { counted }),
+    }];
   };
   const values = config as unknown as Values;
   return Object.keys(profileSchema.entries).flatMap((key) => walk(values[key], [key]));

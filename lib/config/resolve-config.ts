@@ -9,7 +9,7 @@ import { isObject, nearest } from '../kit/misuse.js';
 import { groupId, localGroups, mayGive, socketPathFault } from '../kit/sockets.js';
 import { check, type Path, pathText, refuse } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
-import { mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
+import { asWritten, mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
 import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema } from './schema.js';
 
 /**
@@ -31,12 +31,12 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
     ...(https ? { https: https as HttpsFiles } : {}),
     plugins: plugins as Config['plugins'],
   };
-  refuse(contradictions(config, source));
+  refuse(contradictions(config, source, (at, full) => asWritten(provenance, at, full)));
   return config;
 }
 
 /** What no single layer can be blamed for. */
-function contradictions(config: Config, source: (at: Path) => string): string[] {
+function contradictions(config: Config, source: (at: Path) => string, typed: (at: Path, full: string) => string): string[] {
   const { https, refork, path: socket } = config;
   const lines: string[] = [];
   if (refork.minDelay > refork.maxDelay) {
@@ -54,7 +54,7 @@ function contradictions(config: Config, source: (at: Path) => string): string[] 
   }
   for (const [key, file] of Object.entries(https) as [string, string | undefined][]) {
     const failure = file && unreadable(file);
-    if (failure) lines.push(`${source(['https', key])}: cannot read ${file}: ${failure}`);
+    if (failure && file) lines.push(`${source(['https', key])}: cannot read ${typed(['https', key], file)}: ${failure}`);
   }
   return lines;
 }
@@ -83,11 +83,11 @@ function unreadable(file: string): string | undefined {
  * A line for each module of `require` and `import` that is not there; each child would end with Node's own stack. Only what
  * is certain: a package that is there may resolve in ways that Node alone knows.
  */
-export function missingPreloads(config: Config, dir: string, source: (at: Path) => string): string[] {
-  const missing = (specifier: string) =>
-    isPath(specifier) ? `no such file: ${specifier}` : `package "${specifier}" cannot be found from ${dir}: is it installed?`;
-  return (['require', 'import'] as const).flatMap((key) =>
-    config[key].filter((specifier) => !isThere(specifier, dir, key)).map((specifier) => `${source([key])}: ${missing(specifier)}`));
+export function missingPreloads({ config, provenance }: Loaded, dir: string): string[] {
+  const missing = (specifier: string, at: Path) => isPath(specifier)
+    ? `no such file: ${asWritten(provenance, at, specifier)}` : `package "${specifier}" cannot be found from ${dir}: is it installed?`;
+  return (['require', 'import'] as const).flatMap((key) => config[key].flatMap((specifier, index) =>
+    isThere(specifier, dir, key) ? [] : [`${whereWritten(provenance, [key])}: ${missing(specifier, [key, index])}`]));
 }
 
 function isThere(specifier: string, dir: string, key: 'require' | 'import'): boolean {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
 import { isDirectory, isPath, resolveModule, resolvePath } from './modules.js';
 import type { Place } from './place.js';
+import { asWritten, whereWritten, type Provenance } from './provenance.js';
 
 /** What a cluster is started on: a directory or an entry file, and what there is to run in it. */
 export interface Target {
@@ -97,9 +98,6 @@ function sameDirectory(one: string, other: string): boolean {
   }
 }
 
-/** Names the place where a key was written, for a message. */
-type Source = (key: keyof EntryKeys) => string;
-
 const APP_NAMES = ['app', 'server', 'index'];
 const EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'cjs'];
 
@@ -108,28 +106,30 @@ const EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'cjs'];
  * follows a link such as `current -> releases/2`.
  * @throws ClusterError ERR_CLUSTER_APP_NOT_FOUND
  */
-export function findEntry(place: Place, keys: EntryKeys, source: Source): ResolvedEntry {
+export function findEntry(place: Place, keys: EntryKeys, provenance: Provenance): ResolvedEntry {
   const entry: ResolvedEntry = {};
-  if (keys.framework !== undefined) entry.framework = findFramework(place, keys.framework, source('framework'));
+  if (keys.framework !== undefined) entry.framework = findFramework(place, keys.framework, provenance);
   // A framework loads the app.js and the agent.js of its directory itself.
-  const app = place.file ?? (keys.app !== undefined ? named(place, keys.app, source('app')) : entry.framework ? undefined : findApp(place));
+  const app = place.file ?? (keys.app !== undefined
+    ? named(place, 'app', keys.app, provenance) : entry.framework ? undefined : findApp(place));
   if (app !== undefined) {
     entry.app = realpathSync(app);
     const script = app.startsWith(place.dir + path.sep) ? path.join(place.realDir, path.relative(place.dir, app)) : app;
     if (script !== entry.app) entry.script = script;
   }
-  const agent = findAgent(place, keys.agent, source, !entry.framework);
+  const agent = findAgent(place, keys.agent, provenance, !entry.framework);
   if (agent) entry.agent = agent === true ? true : realpathSync(agent);
   return entry;
 }
 
 const notFound = (message: string) => new ClusterError('ERR_CLUSTER_APP_NOT_FOUND', message);
 
-function named(place: Place, value: string, source: string): string {
+function named(place: Place, key: 'app' | 'agent', value: string, provenance: Provenance): string {
   const full = path.resolve(place.dir, value);
   const file = resolvePath(full);
-  if (!file) throw notFound(`${source}: ${isDirectory(full) ? `no module in directory ${full}` : `no such file: ${full}`}`);
-  return file;
+  if (file) return file;
+  const what = isDirectory(full) ? 'no module in directory' : 'no such file:';
+  throw notFound(`${whereWritten(provenance, [key])}: ${what} ${asWritten(provenance, [key], full)}`);
 }
 
 function findApp(place: Place): string {
@@ -142,9 +142,11 @@ function findApp(place: Place): string {
   throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; name it with the key "app", or a framework with "framework"`);
 }
 
-function findAgent(place: Place, key: string | boolean | undefined, source: Source, mayFind: boolean): string | true | undefined {
+function findAgent(
+  place: Place, key: string | boolean | undefined, provenance: Provenance, mayFind: boolean,
+): string | true | undefined {
   if (key === false) return undefined;
-  if (typeof key === 'string') return named(place, key, source('agent'));
+  if (typeof key === 'string') return named(place, 'agent', key, provenance);
   const found = mayFind ? besideEntry(place) ?? firstOf(place, ['agent']) : undefined;
   return found ?? key;
 }
@@ -163,10 +165,11 @@ function firstOf(place: Place, names: readonly string[]): string | undefined {
     .find((file) => resolvePath(file) === file);
 }
 
-function findFramework(place: Place, value: string, source: string): string {
+function findFramework(place: Place, value: string, provenance: Provenance): string {
   const file = resolveModule(value, place.dir) ?? (isPath(value) ? undefined : resolveModule(`./${value}`, place.dir));
   if (file) return file;
+  const source = whereWritten(provenance, ['framework']);
   throw notFound(isPath(value)
-    ? `${source}: no module at ${path.resolve(place.dir, value)}`
+    ? `${source}: no module at ${asWritten(provenance, ['framework'], path.resolve(place.dir, value))}`
     : `${source}: package "${value}" cannot be found from ${place.dir}: is it installed?`);
 }

@@ -74,12 +74,16 @@ export function buildStatus({ life, releases, agent, workers, deaths, ducks, las
     state: shownState(life.state, workers),
     address: addresses[0] ?? null,
     addresses,
+    balance: config.balance,
     version,
     node: process.versions.node,
     startedAt: life.startedAt.toISOString(),
     master: { pid: process.pid, rss: ownRss() },
-    agent: agent.current ? childStatus(agent.current, agent) : null,
-    workers: workers.all.flatMap((slot) => slot.children().map((child) => childStatus(child, slot))),
+    agent: agent.current ? childStatus(agent.current, agent) : isEmpty(agent) && agent.pending ? emptyStatus(agent) : null,
+    workers: [...workers.all].sort((a, b) => a.index - b.index).flatMap((slot) => [
+      ...slot.children().map((child) => childStatus(child, slot)),
+      ...(isEmpty(slot) && workers.slots.includes(slot) && !life.closing ? [emptyStatus(slot)] : []),
+    ]),
     ducks: ducks.status(),
     refork: {
       inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
@@ -101,6 +105,18 @@ function shownState(state: ServiceState, workers: Workers): Status['state'] {
   return workers.complete ? 'running' : 'degraded';
 }
 
+/** Nobody is in charge of it, or about to be. */
+const isEmpty = ({ current, successor }: Slot): boolean => current === null && successor === null;
+
+const UNMEASURED = { rss: null, cpu: null, eventLoopDelay: null, eventLoopUtilization: null };
+
+function emptyStatus({ index, refork, pending, restarts, lastExit }: Slot): ChildStatus {
+  return {
+    id: null, slot: index, pid: null, state: 'waiting', generation: null, startedAt: null,
+    forkIn: refork.forkIn ?? (pending ? 0 : null), endsInRow: refork.inRow, restarts, ...UNMEASURED, lastExit,
+  };
+}
+
 function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {
   return {
     id: child.id,
@@ -110,10 +126,7 @@ function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {
     generation: child.generation,
     startedAt: new Date(child.startedAt).toISOString(),
     restarts,
-    rss: null,
-    cpu: null,
-    eventLoopDelay: null,
-    eventLoopUtilization: null,
+    ...UNMEASURED,
     lastExit,
     ...(child.channel.dropped > 0 ? { dropped: child.channel.dropped } : {}),
     ...(child.waiting && child.state === 'draining' ? { waiting: child.waiting } : {}),

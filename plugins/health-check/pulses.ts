@@ -93,7 +93,7 @@ export class Pulses {
   }
 
   #fill(status: Status): Status {
-    const byPid = new Map([...this.#all.values()].map((pulse) => [pulse.child.pid, pulse]));
+    const byPid = new Map<number | null, Pulse>([...this.#all.values()].map((pulse) => [pulse.child.pid, pulse]));
     const fill = (child: ChildStatus): ChildStatus => {
       const pulse = byPid.get(child.pid);
       const sample = pulse?.last;

@@ -16,7 +16,7 @@ export interface Definition {
 }
 
 const SERVICE_STATES: readonly Status['state'][] = ['starting', 'running', 'reloading', 'degraded', 'closing'];
-const CHILD_STATES: readonly ChildStatus['state'][] = ['forked', 'booting', 'ready', 'draining', 'killing'];
+const CHILD_STATES: readonly ChildStatus['state'][] = ['waiting', 'forked', 'booting', 'ready', 'draining', 'killing'];
 
 /** health-check's additions to the status. */
 interface Slot { slot: number; requests: number; cpu: number; exits: Record<string, number> }
@@ -82,7 +82,7 @@ export const definitions: readonly Definition[] = [
       CHILD_STATES.map((one) => [[String(slot), one], Number(one === state)] as const)),
   },
   perWorker('start_time_seconds', 'When the process of a slot was forked, since the epoch.',
-    ({ startedAt }) => Date.parse(startedAt) / 1000),
+    ({ startedAt }) => startedAt === null ? null : Date.parse(startedAt) / 1000),
   perWorker('resident_memory_bytes', 'Resident memory.', ({ rss }) => rss),
   perWorker('heap_used_bytes', 'JavaScript heap in use.', (worker) => numberIn(worker, 'heapUsed')),
   perWorker('heap_limit_bytes', 'JavaScript heap that V8 allows.', (worker) => numberIn(worker, 'heapLimit')),

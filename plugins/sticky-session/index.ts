@@ -37,7 +37,7 @@ export default definePlugin<StickyOptions>({
       child.channel.on('sticky-session.sample', (sample) => { samples.set(child, sample); }, isStickySample);
     });
     hooks.collectStatus.tap('sticky-session', (status) => {
-      const living = new Map(master.children().map((child) => [child.pid, child]));
+      const living = new Map<number | null, ChildView>(master.children().map((child) => [child.pid, child]));
       const workers = status.workers.map((worker) => {
         const sample = samples.get(living.get(worker.pid) as ChildView);
         return sample ? { ...worker, sticky: sample } : worker;

@@ -103,7 +103,7 @@ async function killBoth(site: Site, port: number): Promise<void> {
   await until(() => {
     const now = site.status(site.current);
     const all = [now.agent, now.workers[0]];
-    return all.every((one) => one?.state === 'ready' && !pids.includes(one.pid));
+    return all.every((one) => one?.state === 'ready' && !pids.includes(one.pid as number));
   }, 40_000, 'both are replaced');
   assert.match(await get(port), /^\d inside/);
 }

@@ -2,8 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpath
 import { spawn, type ChildProcess } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
-import type { Status } from '../../lib/api/control.js';
-import { bin, freePort, node, run, type RunResult, type Scope } from '../helpers/cluster.js';
+import { bin, freePort, node, run, type FilledStatus, type RunResult, type Scope } from '../helpers/cluster.js';
 
 /** A server that answers with what it is; `BODY` can be replaced to make another version of it. */
 export const SERVER = "require('node:http').createServer((_, response) => response.end('BODY')).listen(process.env.PORT);\n";
@@ -68,10 +67,10 @@ export class Sandbox {
     return watched;
   }
 
-  async status(args: string[]): Promise<Status> {
+  async status(args: string[]): Promise<FilledStatus> {
     const { stdout, stderr, code } = await this.run(['status', '--json', ...args]);
     if (code !== 0) throw new Error(`status exited ${code}: ${stderr}`);
-    return JSON.parse(stdout) as Status;
+    return JSON.parse(stdout) as FilledStatus;
   }
 
   /** Records and sockets. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { get, Sandbox, until } from './sandbox.js';
+import { get, Sandbox, SERVER, until } from './sandbox.js';
 
 /** Answers `/slow` after 3 s. */
 const SLOW = `require('node:http').createServer((request, response) => {
@@ -42,6 +42,33 @@ test('stop of nothing: says so, and what else runs', async (t) => {
   const others = `running: .*"two" in ${two} \\(pid ${pid}\\).*\n$`;
   assert.match(stderr, new RegExp(`^no instance with the title "x" is running in ${one}; ${others}`));
   assert.match((await sandbox.run(['stop', '--title', 'x'])).stderr, new RegExp(`^no instance with the title "x" is running; ${others}`));
+});
+
+test('stop --if-running: 0 where nothing runs, which is said; else as without it', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app();
+  const { code, stdout, stderr } = await sandbox.run(['stop', 'app', '--if-running']);
+  assert.deepEqual([code, stdout, stderr], [0, `no instance is running in app (${dir})\n`, '']);
+  await sandbox.daemon(dir);
+  assert.match((await sandbox.run(['stop', 'app', '--if-running'])).stdout, /app stopped/);
+  assert.deepEqual(sandbox.files(), []);
+});
+
+test('what happens is a line in the log once: the end of each process, the error of new code that does not start', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app('app', { 'agent.js': 'module.exports = () => {};', 'server.js': SERVER });
+  const { log } = await sandbox.daemon(dir, ['-w', '2']);
+  const { agent, workers } = await sandbox.status([dir]);
+  writeFileSync(path.join(dir, 'server.js'), 'throw new Error("no table called users");');
+  const { code, stderr } = await sandbox.run(['reload', dir]);
+  assert.equal(code, 1);
+  assert.match(stderr, /no table called users/);
+  assert.equal((await sandbox.run(['stop', dir])).code, 0);
+  const lines = readFileSync(log, 'utf8').split('\n');
+  for (const { pid } of [agent!, ...workers]) {
+    assert.equal(lines.filter((line) => line.includes(String(pid)) && /exited|gone/.test(line)).length, 1, lines.join('\n'));
+  }
+  assert.equal(lines.filter((line) => line === 'Error: no table called users').length, 1, lines.join('\n'));
 });
 
 test('a deadline that passes: 1 without --force, the whole tree killed with it', async (t) => {

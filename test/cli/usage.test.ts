@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { Sandbox } from './sandbox.js';
 
@@ -64,6 +66,26 @@ test('a missing app', async (t) => {
   const { code, stderr } = await sandbox.run(['start', 'nowhere']);
   assert.equal(code, 2);
   assert.match(stderr, /^nowhere: no such directory or file .*\n$/);
+});
+
+test('paths in messages are as they were typed, with where they lead', async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app();
+  const wrong: [args: string[], config: object, says: string][] = [
+    [['--config', './c.json'], {}, `--config: no such file: ./c.json (${dir}/c.json)`],
+    [['-r', '../r.js', '-r', './server.js'], {}, `--require: no such file: ../r.js (${sandbox.dir}/r.js)`],
+    [['--agent', 'a.js'], {}, `--agent: no such file: a.js (${dir}/a.js)`],
+    [[], { app: 'src/main.js' }, `.clusterrc: app: no such file: src/main.js (${dir}/src/main.js)`],
+    [[], { framework: './fw' }, `.clusterrc: framework: no module at ./fw (${dir}/fw)`],
+    [[], { plugins: { './plugin.mjs': { limit: 1 } } }, `.clusterrc: plugins["./plugin.mjs"]: no module at ${dir}/plugin.mjs`],
+    [[], { plugins: { './p.mjs': 3 } }, '.clusterrc: plugins["./p.mjs"]: expected true, false, an object of options or a plugin, found 3'],
+  ];
+  for (const [args, config, says] of wrong) {
+    writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify(config));
+    const { code, stderr } = await sandbox.run(['config', ...args], { cwd: dir });
+    assert.deepEqual([code, stderr], [2, `${says}\n`]);
+  }
+  assert.equal((await sandbox.run(['status', './app'])).stderr, `no instance is running in ./app (${dir})\n`);
 });
 
 test('a value that is called like the command is still a value', async (t) => {

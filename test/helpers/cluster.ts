@@ -4,13 +4,17 @@ import { createServer, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Status } from '../../lib/api/control.js';
+import type { ChildStatus, Status } from '../../lib/api/control.js';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const bin = path.join(root, 'dist/bin/framework.js');
 /** The Node that runs the product; another one for the version matrix. */
 export const node = process.env.TEST_NODE ?? process.execPath;
 export const fixture = (name: string): string => path.join(root, 'fixtures', name);
+
+type Living = ChildStatus & { pid: number };
+/** Of slots that are filled, as those of most tests are: each row is a process. */
+export type FilledStatus = { workers: Living[]; agent: Living | null } & Status;
 
 /** What `node:test` gives a test; anything that can run a clean-up will do. */
 export interface Scope { after(fn: () => unknown): void }
@@ -169,10 +173,10 @@ export class TestCluster {
     return run([command, ...target, ...(this.title ? ['--title', this.title] : [])], { env: this.env, deadline });
   }
 
-  async status(): Promise<Status> {
+  async status(): Promise<FilledStatus> {
     const { stdout, stderr, code } = await this.run('status', ['--json']);
     try {
-      return JSON.parse(stdout) as Status;
+      return JSON.parse(stdout) as FilledStatus;
     } catch {
       throw new Error(`status answered ${code}: ${stdout}${stderr}\n--- output\n${this.output}`);
     }

@@ -2,8 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Status } from '../../lib/api/control.js';
-import { bin, freePort, node, run, type Scope } from './cluster.js';
+import { bin, freePort, node, run, type FilledStatus, type Scope } from './cluster.js';
 import { eventually } from './eventually.js';
 import { get } from './http-get.js';
 
@@ -32,7 +31,7 @@ export class Terminal {
     this.#script.stdin?.on('error', () => {});
     scope.after(async () => {
       const { stdout } = await run(['status', dir, '--json'], { env: this.env });
-      const status = stdout ? JSON.parse(stdout) as Status : null;
+      const status = stdout ? JSON.parse(stdout) as FilledStatus : null;
       this.close();
       for (const pid of status ? [status.master.pid, ...status.workers.map((worker) => worker.pid)] : []) kill(pid);
       rmSync(tmp, { recursive: true, force: true });
@@ -53,8 +52,8 @@ export class Terminal {
 
   get url(): string { return `http://127.0.0.1:${this.port}`; }
 
-  async status(): Promise<Status> {
-    return JSON.parse((await run(['status', this.dir, '--json'], { env: this.env })).stdout) as Status;
+  async status(): Promise<FilledStatus> {
+    return JSON.parse((await run(['status', this.dir, '--json'], { env: this.env })).stdout) as FilledStatus;
   }
 
   async seen(what: RegExp, deadline = 8_000): Promise<void> {

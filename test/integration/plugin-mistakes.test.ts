@@ -25,7 +25,7 @@ async function refused(t: Scope, plugins: object): Promise<string> {
 
 test('an unknown plugin: what, where it was looked for, the nearest name', async (t) => {
   assert.match(await refused(t, { 'graceful-exot': true }), /"graceful-exot" is no built-in plugin.*did you mean "graceful-exit"\?/);
-  assert.match(await refused(t, { './nowhere.js': true }), /no file of that name/);
+  assert.match(await refused(t, { './nowhere.js': true }), /plugins\["\.\/nowhere\.js"\]: no module at \/.*\/nowhere\.js/);
 });
 
 test('a module that is no plugin', async (t) => {

@@ -14,7 +14,14 @@ test('a crash loop on one slot: growing delay, bounded forks, the other serves, 
   const status = await cluster.status();
   assert.equal(status.state, 'degraded');
   assert.equal(status.refork.delays['1'], 1_600);
-  assert.equal(status.workers.length, 1);
+  const [served, waiting, ...others] = status.workers;
+  assert.deepEqual([served?.state, others], ['ready', []]);
+  const { forkIn, endsInRow, lastExit, ...empty } = waiting!;
+  assert.deepEqual([empty.slot, empty.state, empty.pid, empty.id, empty.startedAt, empty.rss], [1, 'waiting', null, null, null, null]);
+  assert.ok(forkIn! > 0 && forkIn! <= 1_600, `${forkIn} ms`);
+  assert.ok(endsInRow! >= 6, `${endsInRow} ends`);
+  assert.ok(lastExit!.code === 7 && lastExit!.afterReady! >= 0 && lastExit!.afterReady! <= lastExit!.uptime, JSON.stringify(lastExit));
+  assert.match((await cluster.run('status')).stdout, /^worker#1 +waiting( \d\.\d s)?, \d+ ends in a row, last: exit 7, \S+ after ready$/m);
   for (let i = 0; i < 20; i++) assert.equal((await get(cluster.url)).json.slot, '0');
   const forks = cluster.output.match(/slot 1\) exited with code 7/g)?.length ?? 0;
   assert.ok(forks >= 6 && forks <= 8, `${forks} forks`);

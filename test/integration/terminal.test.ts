@@ -81,7 +81,7 @@ for (const before of ['nohup % > out.txt 2>&1 &', 'setsid % < /dev/null > out.tx
     terminal.close();
     await eventually(async () => (await terminal.status()).state === 'running');
     process.kill(master.pid, 'SIGHUP');
-    await eventually(async () => (await terminal.status()).workers.every(({ generation }) => generation > 1));
+    await eventually(async () => (await terminal.status()).workers.every(({ generation }) => generation! > 1));
     assert.ok(running(master.pid) && !running(worker!.pid));
     process.kill(master.pid, 'SIGTERM');
     await gone(master.pid);

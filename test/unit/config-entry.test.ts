@@ -59,12 +59,12 @@ for (const [name, files, expected, request] of cases) {
 
 test('what a key names and is not there', async (t) => {
   const says = (files: Files, request?: LoadRequest) => refusal(found(t, { 'app.js': '', ...files }, request), 'ERR_CLUSTER_APP_NOT_FOUND');
-  assert.match(await says({ '.clusterrc': { app: 'x.js' } }), /^\.clusterrc: app: no such file: \/.*\/x\.js$/);
-  assert.match(await says({ '.clusterrc': { app: 'x' }, 'x/y': '' }), /^\.clusterrc: app: no module in directory \/.*\/x$/);
-  assert.match(await says({}, { flags: { agent: 'a.js' } }), /^--agent: no such file: /);
+  assert.match(await says({ '.clusterrc': { app: 'x.js' } }), /^\.clusterrc: app: no such file: x\.js \(\/.*\/x\.js\)$/);
+  assert.match(await says({ '.clusterrc': { app: 'x' }, 'x/y': '' }), /^\.clusterrc: app: no module in directory x \(\/.*\/x\)$/);
+  assert.match(await says({}, { flags: { agent: 'a.js' } }), /^--agent: no such file: a\.js \(\//);
   assert.match(await says({ 'package.json': { cluster: { framework: 'egg-not' } } }),
     /^package\.json#cluster: framework: package "egg-not" cannot be found from .*: is it installed\?$/);
-  assert.match(await says({}, { flags: { framework: './fw' } }), /^--framework: no module at \/.*\/fw$/);
+  assert.match(await says({}, { flags: { framework: './fw' } }), /^--framework: no module at \.\/fw \(\/.*\/fw\)$/);
   assert.match(await refusal(found(t, { 'package.json': { main: 'gone.js' } }), 'ERR_CLUSTER_APP_NOT_FOUND'),
     /looked for "gone\.js" \(main of package\.json\) and/);
 });

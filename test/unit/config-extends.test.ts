@@ -46,7 +46,7 @@ test('a circle is named', async (t) => {
 
 test('a base that is not there', async (t) => {
   const dir = withConfig(t, { extends: './bse.json' });
-  assert.equal(await refusal(load(dir)), `.clusterrc: extends: no configuration at ${dir}/bse.json`);
+  assert.equal(await refusal(load(dir)), `.clusterrc: extends: no configuration at ./bse.json (${dir}/bse.json)`);
   assert.equal(await refusal(load(withConfig(t, { extends: 'not-installed' }))).then((text) => text.replace(/from \S+/, 'from DIR')),
     '.clusterrc: extends: cannot find package "not-installed" from DIR is it installed? A file is written "./not-installed"');
 });

@@ -62,7 +62,7 @@ test('--config takes the place of what is found', async (t) => {
   const { config, files } = await load(dir, { flags: { config: 'conf/other.yaml' } });
   assert.deepEqual([config.port, config.host], [5, undefined]);
   assert.deepEqual(files, [path.join(dir, 'conf/other.yaml')]);
-  assert.equal(await refusal(load(dir, { flags: { config: 'none.json' } })), `--config: no such file: ${dir}/none.json`);
+  assert.equal(await refusal(load(dir, { flags: { config: 'none.json' } })), `--config: no such file: none.json (${dir}/none.json)`);
   assert.match(await refusal(load(dir, { flags: { config: 'conf' } })), /^conf: cannot be read: it is a directory$/);
   assert.match(await refusal(load(withConfig(t, {}, { 'x.toml': '' }), { flags: { config: 'x.toml' } })),
     /^x\.toml: a configuration file ends in \.json, /);

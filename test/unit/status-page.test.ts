@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { statusPage, type ToldStatus } from '../../bin/status-page.js';
+import { table } from '../../bin/table.js';
 import type { ChildStatus, Status } from '../../lib/api/control.js';
 
 const at = new Date(0).toISOString();
@@ -10,22 +11,70 @@ const child = (id: number, state: ChildStatus['state']): ChildStatus => ({
   lastExit: { cause: 'crash', code: 1, signal: null, uptime: 5, pid: 9, at, error: 'oh no\nsecond line' },
 });
 
-test('an error that two processes of a slot have before them is told once', () => {
+test('an error that two processes of a slot have before them is told once', async () => {
   const status: Status = {
     title: 'app', state: 'reloading', address: null,
-  addresses: [], version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
+    addresses: [], balance: 'os', version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
     agent: null,
     workers: [child(2, 'ready'), child(3, 'draining')], refork: { inWindow: 0, limit: 60, delays: {} }, lastReload: null,
     cut: 0, faults: 0, ducks: [], slowPaths: [],
   };
-  assert.equal(statusPage(status).match(/last error of worker#0: oh no$/gm)?.length, 1);
+  assert.equal((await statusPage(status)).match(/last error of worker#0: oh no$/gm)?.length, 1);
 });
 
-test('a master of an older version tells less, and each of it may be missing', () => {
+test('a master of an older version tells less, and each of it may be missing', async () => {
   const worker = { id: 1, slot: 0, pid: 7, state: 'ready', generation: 1, startedAt: at, restarts: 0 };
   const status = { title: 'app', state: 'running', version: '0.1.0', startedAt: at, master: { pid: 1 }, workers: [worker] };
-  const page = statusPage(status as unknown as ToldStatus);
+  const page = await statusPage(status as unknown as ToldStatus);
   assert.match(page, /^app  running  no address\nmaster pid 1, up .*, rss -, hatchery 0\.1\.0, node -\n/);
   assert.match(page, /worker#0 +7 +ready +1 +\S.* 0 +- +- +- +- +- +-$/m);
   assert.doesNotMatch(page, /undefined|NaN/);
+});
+
+const long = {
+  title: 'app', state: 'degraded', address: 'http://127.0.0.1:7001', addresses: ['http://127.0.0.1:7001', 'tcp://[::1]:9001', 'unix:/run/a'],
+  balance: 'os', version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 60_000_000 }, agent: null,
+  workers: [
+    { ...child(2, 'ready'), rss: 50_000_000, cpu: 0.5, eventLoopDelay: 1.5, requestsPerSecond: 12, connections: 3 },
+    {
+      ...child(0, 'ready'), id: null, pid: null, state: 'waiting', generation: null, startedAt: null, slot: 1, forkIn: 3_200, endsInRow: 6,
+      lastExit: { cause: 'crash', code: 3, signal: null, uptime: 800, afterReady: 50, pid: 9, at },
+    },
+  ],
+  ducks: [{ pid: 77, slot: 0, generation: 1, streams: 2, oldest: 500, until: new Date(90_000).toISOString() }],
+  refork: { inWindow: 6, limit: 60, delays: { 1: 3_200 } }, lastReload: null, cut: 0, faults: 3, slowPaths: [],
+} as const satisfies ToldStatus as unknown as ToldStatus;
+
+test('a slot that waits has its row: when it is forked, how many have ended, and how the last one did', async () => {
+  const row = /^worker#1 +waiting 3\.2 s, 6 ends in a row, last: exit 3, 50ms after ready$/m;
+  for (const columns of [200, 100]) assert.match(await statusPage(long, 30_000, columns), row);
+  const narrow = (await statusPage(long, 30_000, 40)).replaceAll(/\s+/g, ' ');
+  assert.match(narrow, /worker#1 waiting 3\.2 s, 6 ends in a row, last: exit 3, 50ms after ready/);
+});
+
+test('all addresses, the balance, ducks and faults are told', async () => {
+  const page = await statusPage(long, 30_000);
+  assert.match(page, /^app {2}degraded {2}http:\/\/127\.0\.0\.1:7001, also tcp:\/\/\[::1\]:9001, unix:\/run\/a$/m);
+  assert.match(page, /, balance os$/m);
+  assert.match(page, /^duck pid 77 \(was worker#0, generation 1\) finishes 2 streams, for 1m at most$/m);
+  assert.match(page, /^faults in the master: 3;/m);
+});
+
+test('three layouts: a table with everything, a shorter one, sentences; none is wider than the terminal', async () => {
+  const heads = new Map([
+    [160, /gen .*loop delay .*last exit/], [80, /process +pid +state +up +restarts +rss +cpu +req\/s$/m],
+    [40, /^worker#0 {2}ready, pid 2/m],
+  ]);
+  for (const [columns, head] of heads) {
+    const page = await statusPage(long, 30_000, columns);
+    assert.match(page, head);
+    for (const line of page.split('\n')) assert.ok(line.length <= columns, `${columns}: ${line}`);
+    assert.match(page.replaceAll(/\n */g, ' '), /crash \(code 1\) 30s ago/);
+  }
+});
+
+test('characters that take two columns are counted so', async () => {
+  const rows = [['\u65e5\u672c\u8a9e', '1', 'x'], ['ascii!', '\uc560\ud50c', 'y'], ['\ud83d\ude00', 'b', 'z']];
+  const [, ...lines] = (await table(['key', 'value', 'from'], rows)).split('\n');
+  assert.deepEqual(lines, ['\u65e5\u672c\u8a9e  1      x', 'ascii!  \uc560\ud50c   y', '\ud83d\ude00      b      z']);
 });

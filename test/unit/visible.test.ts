@@ -3,7 +3,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { rendered, style, table } from '../../bin/output.js';
+import { rendered, style } from '../../bin/output.js';
+import { table } from '../../bin/table.js';
 import { Logger } from '../../lib/kit/logger.js';
 import { visible } from '../../lib/kit/misuse.js';
 
@@ -16,7 +17,7 @@ test('control characters are shown; tabs, lines and all other writing stay', () 
   assert.equal((JSON.parse(visible(JSON.stringify({ text: HOSTILE }))) as { text: string }).text, HOSTILE);
 });
 
-test('what a command prints has its own styles and nobody else\'s', (t) => {
+test('what a command prints has its own styles and nobody else\'s', async (t) => {
   const { FORCE_COLOR } = process.env;
   t.after(() => {
     if (FORCE_COLOR === undefined) delete process.env.FORCE_COLOR;
@@ -24,7 +25,7 @@ test('what a command prints has its own styles and nobody else\'s', (t) => {
   });
   process.env.FORCE_COLOR = '1';
   assert.equal(rendered(style(HOSTILE, 'red')), `\u001b[31m${SHOWN}\u001b[39m`);
-  const lines = rendered(table(['a', 'b'], [[HOSTILE, style('x', 'green')], ['y'.repeat(SHOWN.length), 'z']])).split('\n');
+  const lines = rendered(await table(['a', 'b'], [[HOSTILE, style('x', 'green')], ['y'.repeat(SHOWN.length), 'z']])).split('\n');
   assert.equal(lines[1], `${SHOWN}  \u001b[32mx\u001b[39m`);
   assert.equal(lines[2]?.indexOf('z'), SHOWN.length + 2, 'columns are as wide as what is shown');
 });

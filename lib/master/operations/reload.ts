@@ -76,12 +76,12 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: V
     } else if (withAgent && forker.wantsAgent(release)) {
       tasks.step('reload', 'replacing the agent');
       const { pid } = await tasks.orClosed(agent.replace(release, 'reload', { retry: true }));
-      tasks.step('reload', `agent (pid ${pid}) ready`, { slot: -1, pid });
+      tasks.tell('reload', `agent (pid ${pid}) ready`, { slot: -1, pid });
     }
     return await finished(core, report(release.generation, done.replaced));
   } catch (error) {
     if (life.closing) throw new ClusterError('ERR_CLUSTER_CLOSING', 'the cluster is closing; the reload ends here');
-    logger.error(error as Error);
+    logger.error(isToldByChild(error) ? error.message : error as Error);
     await finished(core, report(release.generation, done.replaced, error as Error));
     throw error;
   } finally {
@@ -89,6 +89,10 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: V
     life.enter('reloadDone');
   }
 }
+
+/** A child has written why it did not start, whole and to the same log: there one line is enough. */
+const isToldByChild = (error: unknown): error is ClusterError =>
+  error instanceof ClusterError && error.cause instanceof ClusterError && error.cause.code === 'ERR_CLUSTER_START';
 
 /** From here on this release is the one that others are forked from; the master's own lines follow what it has changed. */
 export function takeOver({ releases, logger, listeners }: Core, release: Release): void {

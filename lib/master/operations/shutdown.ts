@@ -101,7 +101,7 @@ async function drain({ life, tasks, deadlines, listeners, workers, ducks, agent 
   await Promise.all([ducks.end(), ...workers.all.flatMap((slot) => slot.children().map(async (child) => {
     await slot.departures.drain(child, 'stop');
     await child.exited;
-    tasks.step('close', `worker#${child.slot} (pid ${child.pid}) is gone`);
+    tasks.tell('close', `worker#${child.slot} (pid ${child.pid}) is gone`, { slot: child.slot, pid: child.pid });
   }))]);
   await Promise.all(workers.children().map((child) => child.kill('stop')));
   if (agent.children().length > 0) tasks.step('close', `closing the agent, within ${deadlines.agent}ms`);

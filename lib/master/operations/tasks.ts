@@ -107,8 +107,13 @@ export class Tasks {
   }
 
   /** One step of what is under way, for the log and for those who wait and watch. */
-  step(task: Progress['task'], text: string, { slot, pid }: Pick<Progress, 'slot' | 'pid'> = {}): void {
+  step(task: Progress['task'], text: string, of: Pick<Progress, 'slot' | 'pid'> = {}): void {
     this.#logger.info(text);
+    this.tell(task, text, of);
+  }
+
+  /** The same for those who wait and watch alone: the log says it in other words already. */
+  tell(task: Progress['task'], text: string, { slot, pid }: Pick<Progress, 'slot' | 'pid'> = {}): void {
     const progress: Progress = { task, text, slot, pid };
     for (const listener of this.#listeners) this.#faults.run('progress', () => listener(progress));
   }

@@ -84,10 +84,9 @@ export async function importPlugin(key: string, dir: string, where: Where): Prom
   if (!file) {
     const { nearest } = await import('../../kit/misuse.js');
     const near = nearest(key, Object.keys(pluginDefaults('start')));
-    const what = isPath(key) ? 'file' : 'package';
     const hint = near ? `; did you mean "${near}"?` : '';
-    throw new ClusterError('ERR_CLUSTER_PLUGIN',
-      `${await where(key)}: "${key}" is no built-in plugin, and no ${what} of that name is found from ${dir}${hint}`);
+    const what = isPath(key) ? `no module at ${key}` : `"${key}" is no built-in plugin, and no package of that name is found from ${dir}`;
+    throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: ${what}${hint}`);
   }
   try {
     const { freshImport } = await import('../../config/modules.js');

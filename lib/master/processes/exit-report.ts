@@ -16,8 +16,10 @@ export function describeExit({ cause, code, signal, uptime, overdue, cut }: Exit
 }
 
 /** What the slot keeps of it. */
-export const lastExitOf = ({ pid, failure }: Child, exit: ExitInfo): LastExit =>
-  ({ ...exit, pid, at: new Date().toISOString(), error: failure?.error.message });
+export const lastExitOf = ({ pid, failure, startedAt, readyAt }: Child, exit: ExitInfo): LastExit => ({
+  ...exit, pid, at: new Date().toISOString(), error: failure?.error.message,
+  ...(readyAt === null ? {} : { afterReady: Math.max(0, Math.round(startedAt + exit.uptime - readyAt)) }),
+});
 
 /** How it has ended, or that it has never begun. */
 export function logExit(logger: Logger, child: Child, exit: ExitInfo): void {

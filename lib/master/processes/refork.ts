@@ -31,6 +31,8 @@ export class Refork {
   /** Milliseconds of the wait that is on; null: none. */
   delay: number | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** When the wait ends, as `performance.now()` tells it. */
+  #due = 0;
   /** Ends in a row, none of them after a long life (policies). */
   #streak = 0;
   /** Forks in a row that have failed. */
@@ -49,6 +51,16 @@ export class Refork {
     this.#policy = policy;
     this.#slot = slot;
     this.#fork = fork;
+  }
+
+  /** Milliseconds that are left of the wait; null: none is on. */
+  get forkIn(): number | null {
+    return this.delay === null ? null : Math.max(0, Math.round(this.#due - performance.now()));
+  }
+
+  /** Ends, or forks that failed, without a long life in between. */
+  get inRow(): number {
+    return this.#failed || this.#streak;
   }
 
   /** The process in charge is gone, and nobody has planned that. */
@@ -111,6 +123,7 @@ export class Refork {
     this.cancel();
     if (this.#needs.life.closing) return;
     this.delay = Math.max(floor, wanted);
+    this.#due = performance.now() + this.delay;
     if (this.delay > floor) logger.warn(`${slotName(role, this.#slot)} is forked again in ${this.delay}ms (${this.#why()})`);
     this.#timer = setTimeout(this.#needs.faults.guard(slotName(role, this.#slot), () => this.#again()), this.delay);
   }
