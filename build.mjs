@@ -27,7 +27,9 @@ const plugins = readdirSync(path.join(root, 'plugins'), { withFileTypes: true })
 const present = (files) => files.filter((file) => existsSync(path.join(root, file)));
 
 /** Dependencies that are loaded when they are first needed. */
-const VENDOR = ['chokidar', 'cosmiconfig', 'croner', 'prom-client', 'semver/functions/satisfies.js', 'semver/ranges/valid.js', 'string-width', 'ws'];
+const VENDOR = [
+  'chokidar', 'cosmiconfig', 'croner', 'prom-client', 'semver/functions/satisfies.js', 'semver/ranges/valid.js', 'string-width', 'ws',
+];
 const vendorName = (name) => name.replace(/\.js$/, '').replaceAll('/', '-');
 
 /** In the master's own bundle, which runs on when its folder was deleted: lib/kit/package.ts finds what is loaded later. */

@@ -25,5 +25,6 @@ test('one without the other, or a file that cannot be read', async (t) => {
     '.clusterrc: https: expected both key and cert, found no cert');
   const dir = withConfig(t, { https }, { 'tls/key.pem': 'K' });
   assert.equal(await refusal(load(dir)), `.clusterrc: https.cert: cannot read ./tls/cert.pem (${dir}/tls/cert.pem): there is no such file`);
-  assert.equal(await refusal(load(dir, { flags: { https: { cert: 'tls' } } })), `--https.cert: cannot read tls (${dir}/tls): it is not a file`);
+  assert.equal(await refusal(load(dir, { flags: { https: { cert: 'tls' } } })),
+    `--https.cert: cannot read tls (${dir}/tls): it is not a file`);
 });

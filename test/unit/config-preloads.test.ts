@@ -9,7 +9,8 @@ test('modules of require and import that are not there: where it is written, wha
     `.clusterrc: require: package "gone" cannot be found from ${dir}: is it installed?`,
     `.clusterrc: import: package "@gone/too/register" cannot be found from ${dir}: is it installed?`,
   ].join('\n'));
-  assert.equal(await refusal(load(dir, { flags: { require: [], import: ['./no.mjs'] } })), `--import: no such file: ./no.mjs (${dir}/no.mjs)`);
+  assert.equal(await refusal(load(dir, { flags: { require: [], import: ['./no.mjs'] } })),
+    `--import: no such file: ./no.mjs (${dir}/no.mjs)`);
 });
 
 test('what Node finds is let through: files with an extension or without, packages however they export, builtins, URLs', async (t) => {

@@ -32,8 +32,10 @@ test('full: 50 ms at the first line, nothing at the next; the first that goes ag
   const { pipe, write } = outlet(t);
   pipe.fill();
   const first = write('one\n');
-  assert.ok(first >= 45 && first < 150, `${first} ms`);
-  for (let i = 0; i < 100; i++) assert.ok(write('another\nof two\n') < 20);
+  assert.ok(first >= 45 && first < 1_000, `${first} ms`);
+  let others = 0;
+  for (let i = 0; i < 100; i++) others += write('another\nof two\n');
+  assert.ok(others < 2_500, `${others} ms, where each would wait for 50`);
   pipe.read();
   write('again\n');
   assert.match(pipe.read(), /^\(201 lines dropped here: nobody read them for 1 s\)\nagain\n$/);
