@@ -1,6 +1,6 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { ClusterError } from '../kit/errors.js';
+import { ClusterError, reason } from '../kit/errors.js';
 import { isDirectory, isPath, resolveModule, resolvePath } from './modules.js';
 import type { Place } from './place.js';
 import { asWritten, whereWritten, type Provenance } from './provenance.js';
@@ -162,7 +162,18 @@ function firstOf(place: Place, names: readonly string[]): string | undefined {
   return names.flatMap((name) => EXTENSIONS.map((extension) => `${name}.${extension}`))
     .filter((name) => place.names.has(name))
     .map((name) => path.join(place.dir, name))
-    .find((file) => resolvePath(file) === file);
+    .find(isThere);
+}
+
+/** It is in the directory's listing: where it cannot be looked at, it is not gone, and a reload must not go on without it. */
+function isThere(file: string): boolean {
+  try {
+    return statSync(file).isFile();
+  } catch (error) {
+    // A link that leads nowhere.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw new ClusterError('ERR_CLUSTER_APP_NOT_FOUND', `${file}: cannot be looked at: ${reason(error)}`);
+  }
 }
 
 function findFramework(place: Place, value: string, provenance: Provenance): string {

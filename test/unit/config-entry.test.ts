@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import test from 'node:test';
 import { directory, load, refusal, type Files } from '../helpers/config-dir.js';
@@ -74,4 +76,19 @@ test('a flag\'s path counts from where it is typed, else from the app', async (t
   const entry = async (agent: string) => (await load('apps/one', { cwd: dir, flags: { agent } })).target.entry.agent;
   assert.equal(await entry('agent-one.js'), path.join(dir, 'apps/one/agent-one.js'));
   assert.equal(await entry('./typed.js'), path.join(dir, 'typed.js'));
+});
+
+test('an agent that is there and cannot be looked at is no agent that is gone', async (t) => {
+  const dir = directory(t, { 'app.js': '', 'agent.js': '' });
+  const { statSync } = fs;
+  fs.statSync = ((file: string, options: object) => {
+    if (file.endsWith('agent.js')) throw Object.assign(new Error('EACCES: agent.js'), { code: 'EACCES' });
+    return statSync(file, options);
+  }) as typeof statSync;
+  syncBuiltinESMExports();
+  t.after(() => {
+    fs.statSync = statSync;
+    syncBuiltinESMExports();
+  });
+  assert.equal(await refusal(load(dir)), `${dir}/agent.js: cannot be looked at: permission denied`);
 });
