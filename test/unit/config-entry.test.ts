@@ -81,14 +81,14 @@ test('a flag\'s path counts from where it is typed, else from the app', async (t
 test('an agent that is there and cannot be looked at is no agent that is gone', async (t) => {
   const dir = directory(t, { 'app.js': '', 'agent.js': '' });
   const { statSync } = fs;
-  fs.statSync = ((file: string, options: object) => {
+  t.mock.method(fs, 'statSync', (file: string, options?: object) => {
     if (file.endsWith('agent.js')) throw Object.assign(new Error('EACCES: agent.js'), { code: 'EACCES' });
     return statSync(file, options);
-  }) as typeof statSync;
+  });
   syncBuiltinESMExports();
   t.after(() => {
-    fs.statSync = statSync;
+    t.mock.restoreAll();
     syncBuiltinESMExports();
   });
-  assert.equal(await refusal(load(dir)), `${dir}/agent.js: cannot be looked at: permission denied`);
+  assert.equal(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'), `${dir}/agent.js: cannot be looked at: permission denied`);
 });
