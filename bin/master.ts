@@ -9,7 +9,7 @@ import type { LogPaths } from '../lib/kit/log-files.js';
 import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
 import { Bootstrap } from '../lib/master/bootstrap.js';
 import { mindTerminal } from '../lib/master/terminal.js';
-import { outletOf, takeStreams } from '../lib/master/outlet.js';
+import { standardOutlet, takeStreams } from '../lib/master/outlet.js';
 import type { LogWishes } from './log-files.js';
 import { printError, writeBy } from './output.js';
 
@@ -46,7 +46,7 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
   const daemon = takeOrder();
   const hungUp = takeSignals();
   takeStreams();
-  writeBy((fd, text) => outletOf(fd).write(text, (words) => `${words}\n`));
+  writeBy((fd, text) => standardOutlet(fd).write(text, (words) => `${words}\n`));
   const environment = new Environment(envFiles, mode);
   if (daemon === REHEARSE) return (await import('./rehearse.js')).rehearse(load, wishes, REPORT_FD);
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;

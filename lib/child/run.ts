@@ -4,7 +4,7 @@ import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
 import { MASTER_GONE, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
-import { watchOutput } from './output.js';
+import { throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { ChildRuntime, openChannel } from './runtime.js';
 import { Signals } from './signals.js';
@@ -43,6 +43,7 @@ export function run(load: Load): void {
   });
 
   channel.on('child.boot', (boot) => {
+    if (boot.log.files) throughMaster(boot.log.files);
     const booted = runtime = new ChildRuntime(boot, channel);
     booted.leave = async (reason, { code, timeout }) => {
       channel.send('child.leaving', { reason });

@@ -24,8 +24,11 @@ export function renewed(read: Config, inForce: Config, workers: number): Renewed
   if (read.workers !== inForce.workers && read.workers !== workers) {
     waiting.push(`workers: takes effect at a restart; "scale ${read.workers}" does it now`);
   }
+  const rotates = inForce.log.rotate !== undefined;
+  if ((read.log.rotate !== undefined) !== rotates) waiting.push(`log.rotate: takes effect at a restart`);
+  const log = rotates ? { ...read.log, rotate: read.log.rotate ?? inForce.log.rotate } : { level: read.log.level, format: read.log.format };
   const kept = Object.fromEntries(ONCE.map((key) => [key, inForce[key]])) as Pick<Config, (typeof ONCE)[number]>;
-  return { config: { ...read, ...kept, workers }, waiting };
+  return { config: { ...read, ...kept, log, workers }, waiting };
 }
 
 /** Of a plugin that is on without options, `true` and `{}` are the same. */

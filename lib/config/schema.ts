@@ -65,6 +65,16 @@ const A_GROUP = 'the name or the number of a group';
 const AN_OCTAL = 'an octal text such as "0660"';
 /** A number would be taken as it stands, and 0660 of YAML is 660. */
 const octal = () => v.pipe(v.string(AN_OCTAL), v.regex(/^(?:0o?)?[0-7]{3}$/, AN_OCTAL));
+const A_SIZE = 'bytes from 1024 up, or a text such as "10MB"';
+const UNITS: Readonly<Record<string, number>> = { KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 };
+/** NaN for what is no size. */
+function bytesIn(size: number | string): number {
+  if (typeof size === 'number') return Number.isInteger(size) ? size : NaN;
+  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*(KB|MB|GB)$/i.exec(size.trim()) ?? [];
+  return unit === undefined ? NaN : Math.round(Number(count) * (UNITS[unit.toUpperCase()] as number));
+}
+const bytes = (description: string) => v.pipe(v.union([v.number(), v.string()], A_SIZE),
+  v.check((size) => bytesIn(size) >= 1024, A_SIZE), v.description(description), v.transform(bytesIn));
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';
 
@@ -141,6 +151,14 @@ const entries = {
   log: v.optional(v.pipe(v.strictObject({
     level: v.optional(v.pipe(oneOf(LOG_LEVELS), v.description('Least important level that is printed.')), 'info'),
     format: v.optional(v.pipe(oneOf(['text', 'json']), v.description('Lines for people, or one JSON object a line.')), 'text'),
+    rotate: v.optional(v.pipe(v.strictObject({
+      size: v.optional(bytes('A file makes room for the next one before it becomes larger: bytes, or a text '
+        + 'such as `"10MB"`, which it is where nothing is said of `every` either.')),
+      every: v.optional(v.pipe(oneOf(['hour', 'day', 'week']), v.description('The same as an hour, day or week begins, in local time.'))),
+      keep: v.optional(v.pipe(whole(1, 100_000), v.description('How many files are kept, beside that of the start and the one that is '
+        + 'being written.')), 10),
+      gzip: v.optional(v.pipe(v.boolean('true or false'), v.description('Compress them.')), false),
+    }, object), v.description('The master rotates the log files of a daemon; agent and workers write through it then.'))),
   }, object), v.description('The log of master, agent and workers.')), {}),
   inspect: v.optional(v.pipe(wholeOr([true, false], 0, 65535), v.description('Inspector in each child, from this port on.')), false),
   inspectBrk: v.optional(v.pipe(wholeOr([true, false], 0, 65535),

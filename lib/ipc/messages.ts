@@ -1,4 +1,5 @@
 import type { ErrorData } from '../kit/errors.js';
+import type { LogPaths } from '../kit/log-files.js';
 
 /** What a process of a cluster is. */
 export type Role = 'master' | 'agent' | 'worker';
@@ -146,7 +147,8 @@ export interface BootInfo {
     /** Sockets inherited from a service manager: requested port -> descriptor in the master. */
     inherited?: Record<string, number>;
   };
-  log: { level: string; format: 'text' | 'json' };
+  /** `files`: its output is a pipe to the master, which writes it there; null: it writes by itself. */
+  log: { level: string; format: 'text' | 'json'; files: LogPaths | null };
   /** The resolved configuration as plain data. */
   config: Record<string, unknown>;
   /** An agent is configured, so messages to it have somewhere to go. */

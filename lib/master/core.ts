@@ -16,7 +16,8 @@ import { Installation } from './installation.js';
 import { createDeadlines, Life } from './life.js';
 import { lookAfter } from './operations/after-faults.js';
 import { Tasks } from './operations/tasks.js';
-import { toDescriptors } from './outlet.js';
+import { ChildOutput } from './child-output.js';
+import { standardAt, toDescriptors } from './outlet.js';
 import { guard } from './plugins/guard.js';
 import { Parts } from './plugins/parts.js';
 import { Routes } from './plugins/routes.js';
@@ -64,6 +65,8 @@ export interface Core {
   readonly version: string;
   readonly life: Life;
   readonly logFiles: LogFiles;
+  /** What agent and workers print, where the master writes it. */
+  readonly childOutput: ChildOutput;
   readonly logger: Logger;
   /** What was thrown where nobody waits for it. */
   readonly faults: Faults;
@@ -124,8 +127,11 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
   const { config } = loaded;
   const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, ...given };
   const life = new Life();
-  const logFiles = new LogFiles(options.logFiles);
-  const logger = new Logger({ label: 'master', ...config.log, output: toDescriptors(logFiles.output) });
+  const logFiles = new LogFiles(options.logFiles, config.log.rotate);
+  const { level, format } = config.log;
+  const logger = new Logger({ label: 'master', level, format, output: toDescriptors(logFiles) });
+  logFiles.trouble = (text) => logger.warn(text);
+  if (logFiles.any && options.ownsProcess) standardAt(logFiles.output);
   openLogs(logFiles, logger);
   const hooks = createHooks();
   const faults = new Faults((text, error) => logger.error(text, { error }));
@@ -145,6 +151,7 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?
     version: ownVersion(),
     life,
     logFiles,
+    childOutput: new ChildOutput(logFiles, logger),
     logger,
     faults,
     hooks,

@@ -1,5 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import type { LogFiles } from '../kit/log-files.js';
 import type { LogOutput } from '../kit/logger.js';
 import { inForeground } from '../kit/terminal.js';
 import { ownOutput, type OwnOutput } from '../node/own-output.js';
@@ -190,9 +191,10 @@ function identity(fd: number): string {
  * A log that goes to two descriptors, which may become others: they are read at each line. Of a file that was removed nobody
  * reads a line, least of all the one that says why no other could be opened: the other one gets it.
  */
-export const toDescriptors = (output: Readonly<{ out: number; err: number }>): LogOutput => ({
+export const toDescriptors = (files: LogFiles): LogOutput => ({
   write(line, urgent, lost) {
-    const { out, err } = output;
+    files.makeRoom(urgent ? 'err' : 'out', Buffer.byteLength(line));
+    const { out, err } = files.output;
     const [own, other] = urgent ? [err, out] : [out, err];
     outletOf(own !== other && isRemoved(own) && !isRemoved(other) ? other : own).write(line, lost);
   },
@@ -207,6 +209,16 @@ function isRemoved(fd: number): boolean {
   }
 }
 
+let standard: LogFiles['output'] = { out: 1, err: 2 };
+
+/** Of the process's two standard outlets; a daemon has its log files there, also after they were opened anew. */
+export const standardOutlet = (fd: 1 | 2): Outlet => outletOf(fd === 1 ? standard.out : standard.err);
+
+/** From here on plugins' own lines follow the log. */
+export function standardAt(output: LogFiles['output']): void {
+  standard = output;
+}
+
 /**
  * What plugins, libraries and Node itself write to `process.stdout` and `process.stderr` goes the same way: to a terminal they
  * would wait for the reader, to a pipe keep all that he has not read.
@@ -216,7 +228,7 @@ export function takeStreams(): void {
     whenMade(name, (stream) => {
       stream.on('error', () => {});
       stream._write = (chunk: string | Buffer, encoding, done) => {
-        outletOf(fd).write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk, (words) => `${words}\n`);
+        standardOutlet(fd).write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk, (words) => `${words}\n`);
         done();
       };
       Reflect.set(stream, '_writev', null);

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import { UNWAITING, isControlling } from '../kit/terminal.js';
@@ -12,7 +12,7 @@ export interface OwnOutput {
   close(): void;
 }
 
-type Blocking = { setBlocking?(wait: boolean): number };
+type Blocking = { setBlocking?(wait: boolean): number; fd?: number };
 
 /**
  * Whether a write waits is said once for all who share a pipe or a terminal: the shell, the children, a pipeline's other
@@ -63,8 +63,32 @@ function unblocked(fd: number): OwnOutput | null {
   }
 }
 
-/** Descriptors for a child's standard output and error. */
-interface Stdio { out: number; err: number }
+/** More is not in a pipe that nobody fills meanwhile; in pieces. */
+const MOST = 64;
+const PIECE = 64 * 1024;
+
+/**
+ * What a child's output holds by now, read at once: at the end of the child, or of this process, nothing is left for the next
+ * turn of the event loop.
+ */
+export function unread(stream: Socket): Buffer[] {
+  const fd = handleOf(stream)?.fd ?? -1;
+  const pieces: Buffer[] = [];
+  try {
+    while (fd >= 0 && pieces.length < MOST) {
+      const piece = Buffer.allocUnsafe(PIECE);
+      const length = readSync(fd, piece);
+      if (length === 0) break;
+      pieces.push(piece.subarray(0, length));
+    }
+  } catch {
+    // EAGAIN: that was all.
+  }
+  return pieces;
+}
+
+/** Descriptors for a child's standard output and error, or pipes to this process. */
+interface Stdio { out: number | 'pipe'; err: number | 'pipe' }
 
 /**
  * Starts a child whose pipes are its own: a fork makes those that it is given waiting ones (libuv does, in the child), for all
@@ -72,8 +96,8 @@ interface Stdio { out: number; err: number }
  */
 export function withOwnPipes<T>(stdio: Stdio, start: (own: Stdio) => T): T {
   const opened: number[] = [];
-  const own = (fd: number): number => {
-    if (process.platform !== 'linux') return fd;
+  const own = (fd: number | 'pipe'): number | 'pipe' => {
+    if (process.platform !== 'linux' || fd === 'pipe') return fd;
     try {
       if (!fstatSync(fd, { bigint: true }).isFIFO()) return fd;
       opened.push(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | UNWAITING));
@@ -96,7 +120,9 @@ export async function probe(): Promise<string | null> {
   if (process.platform !== 'linux' || !fstatSync(1, { bigint: true }).isSocket()) return null;
   const way = unblocked(1);
   if (!way) return '`setBlocking` of a stream\'s handle is gone: lines to a socket that nobody reads make the master wait';
-  handleOf(kept.get(1) as Socket)?.setBlocking?.(true);
+  const handle = handleOf(kept.get(1) as Socket);
+  if (handle?.fd !== 1) return 'a stream\'s handle does not tell its descriptor: last lines of a child may come after its end is told';
+  handle.setBlocking?.(true);
   const before = unblocks(1);
   way.ready();
   return !before && unblocks(1) ? null : '`setBlocking` of a stream\'s handle does not say whether a write waits';

@@ -95,11 +95,12 @@ const isToldByChild = (error: unknown): error is ClusterError =>
   error instanceof ClusterError && error.cause instanceof ClusterError && error.cause.code === 'ERR_CLUSTER_START';
 
 /** From here on this release is the one that others are forked from; the master's own lines follow what it has changed. */
-export function takeOver({ releases, logger, listeners }: Core, release: Release): void {
+export function takeOver({ releases, logger, logFiles, listeners }: Core, release: Release): void {
   const before = releases.current.loaded.config.log;
   releases.take(release);
   listeners.grantAgain();
-  const { level, format } = release.loaded.config.log;
+  const { level, format, rotate } = release.loaded.config.log;
+  logFiles.rotation = rotate;
   if (level !== before.level) logger.level = level;
   if (format !== before.format) logger.format = format;
 }

@@ -50,7 +50,7 @@ export async function closeAndExit(core: Core, reason: string, options: CloseOpt
 }
 
 async function closeNow(core: Core, reason: string, code: number): Promise<number> {
-  const { life, hooks, logger, faults, tasks, spares, listeners, reaper, leftovers, installation, dir, agent, workers, cleanup } = core;
+  const { life, hooks, logger, faults, tasks, spares, listeners, reaper, leftovers, agent, workers, childOutput } = core;
   const gate = (passed: Promise<unknown>) => Promise.race([
     passed,
     life.hurried.then(() => delay(GATE_IN_A_HURRY, undefined, { ref: false })),
@@ -73,7 +73,8 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   await step(leftovers.end(life.hurried));
   faults.run('listeners', () => listeners.end());
   await step(gate(hooks.closed.promise(reason)));
-  const undo = [() => installation.release(), () => dir.remove(), () => reaper.end(), ...cleanup.reverse()];
+  const { installation, dir, cleanup } = core;
+  const undo = [() => childOutput.end(), () => installation.release(), () => dir.remove(), () => reaper.end(), ...cleanup.reverse()];
   for (const one of undo) faults.run(`close (${reason})`, one);
   life.enter('closed');
   logger.info(`exit with code:${code}`);

@@ -17,6 +17,7 @@ function rotated(core: Core, signal: NodeJS.Signals): void {
   const said = `receive signal ${signal}`;
   if (!logFiles.any) logger.info(`${said}: lines go to the output of the start, so there is no log file to open anew`);
   else if (logFiles.failure !== null) logger.info(`${said}: lines go on to the log files that are open`);
+  else if (logFiles.throughMaster) logger.info(`${said}: log files are opened anew, for what agent and workers print too`);
   else logger.info(`${said}: log files are opened anew; agent and workers hold theirs open themselves, and follow at the next reload`);
 }
 

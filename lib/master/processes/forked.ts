@@ -15,8 +15,8 @@ export interface ForkPlace {
   cwd: string;
   /** The package's folder that it runs from. */
   root: string;
-  /** Standard output and error of the child: the master's own, or a log file's descriptors. */
-  stdio: { out: number; err: number };
+  /** Standard output and error of the child: the master's own, a log file's descriptors, or pipes that the master reads. */
+  stdio: { out: number | 'pipe'; err: number | 'pipe' };
   /** What it has otherwise than the master's environment. */
   environment?: Variables;
 }

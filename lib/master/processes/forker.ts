@@ -13,6 +13,7 @@ import { killTree } from '../../kit/processes.js';
 import { withOwnPipes } from '../../node/own-output.js';
 import type { Listeners } from '../connections/listeners.js';
 import type { Room } from '../connections/room.js';
+import type { ChildOutput } from '../child-output.js';
 import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
@@ -37,6 +38,7 @@ export interface ForkerNeeds {
   readonly parts: Parts;
   readonly served: ServedBefore;
   readonly logFiles: LogFiles;
+  readonly childOutput: ChildOutput;
   readonly inheritedSockets: Record<string, number>;
   readonly faults: Faults;
 }
@@ -136,12 +138,18 @@ export class Forker {
   #launch(given: ForkSpec, place: ForkPlace, { loaded }: Release): Forked {
     const { leftovers, room } = this.#needs;
     const spec = preloads(given) ? { ...given, env: { ...given.env, ...early(given, place, loaded) } } : given;
-    if (loaded.config.leaveChildren) return room.fork(() => this.#start(spec, place, () => true));
+    if (loaded.config.leaveChildren) return this.#heard(room.fork(() => this.#start(spec, place, () => true)));
     const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
-    const forked = room.fork(() => this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared));
+    const forked = this.#heard(room.fork(() => this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared)));
     const { process } = forked;
     process.once('exit', () => leftovers.ended(mark));
     process.once('error', () => { if (process.pid === undefined) leftovers.ended(mark); });
+    return forked;
+  }
+
+  /** Its last lines come before what is said of its end. */
+  #heard(forked: Forked): Forked {
+    this.#needs.childOutput.take(forked.process);
     return forked;
   }
 
@@ -155,9 +163,9 @@ export class Forker {
   /** All that a child is told. */
   #boot(spec: ForkSpec, release: Release, root: string): BootInfo {
     const { role, slot } = spec;
-    const { deadlines, inheritedSockets, parts, served } = this.#needs;
+    const { deadlines, inheritedSockets, logFiles, parts, served } = this.#needs;
     const { generation, loaded: { config, target } } = release;
-    const { title, port, host, path: file, https, balance, log } = config;
+    const { title, port, host, path: file, https, balance, log: { level, format } } = config;
     return {
       role,
       id: ++this.#counters[role],
@@ -178,7 +186,7 @@ export class Forker {
         reusePort: balance === 'reuse-port',
         inherited: inheritedSockets,
       },
-      log,
+      log: { level, format, files: logFiles.throughMaster },
       config: { ...config },
       hasAgent: this.wantsAgent(release),
     };
