@@ -4,7 +4,9 @@
  */
 export type { Context } from './api/runtime.js';
 export type { Messages, Messenger } from './api/messenger.js';
-export type { ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from './api/runtime.js';
+export type {
+  ChildHook, ClosingContext, HealthCheck, ListenOptions, RequestHook, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
+} from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
 export { ready } from './ipc/ready.js';

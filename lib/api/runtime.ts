@@ -1,4 +1,7 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Server } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, RequestInFlight } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
@@ -14,6 +17,15 @@ export interface RuntimeHooks {
   listen: ChildHook<[Server, ListenOptions], void>;
   /** A server listens. */
   listening: ChildHook<[Server, Address], void>;
+  /**
+   * A request, before the app sees it: HTTP/1, its `Expect: 100-continue` not yet answered, and HTTP/2 alike, where it is served (a
+   * request that sticky-session forwards is seen by the worker that it is forwarded to). A tap that returns `true`, or resolves
+   * to it within 30,000 ms, has handled it. One that throws is logged, and the request is answered with 500: what guards an app
+   * lets nothing through by its failure. Of a server that listened before a tap was there, it sees nothing.
+   */
+  request: RequestHook<[ServedRequest, ServedResponse, Server]>;
+  /** An upgrade that the app listens for, in the same way; the arguments are those of Node's event. Without a listener it is a request. */
+  upgrade: RequestHook<[ServedRequest, Duplex, Buffer, Server]>;
   /** The child was told to close (or closes by itself); awaited, in order, before `onClose` functions run. */
   beforeClose: ChildHook<[ClosingContext], Promise<void>>;
 }
@@ -54,6 +66,15 @@ export interface ChildHook<Args extends unknown[], Result> {
   tapPromise(name: string, fn: (...args: Args) => Promise<unknown>): void;
   /** For the runtime itself: runs the taps; awaits each where the hook is asynchronous. */
   call(...args: Args): Result;
+}
+
+export type ServedRequest = IncomingMessage | Http2ServerRequest;
+export type ServedResponse = ServerResponse | Http2ServerResponse;
+
+/** Taps run in the plugins' order, and in that of registration, until one has handled what came. */
+export interface RequestHook<Args extends unknown[]> {
+  tap(name: string, fn: (...args: Args) => true | void | Promise<true | void>): void;
+  tapPromise(name: string, fn: (...args: Args) => Promise<true | void>): void;
 }
 
 /** What a plugin's part gets in a child. */

@@ -1,5 +1,8 @@
 import type { Server } from 'node:net';
-import type { Context, ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks } from '../api/runtime.js';
+import type { Duplex } from 'node:stream';
+import type {
+  Context, ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
+} from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
 import { Drops, Logger, type LogLevel } from '../kit/logger.js';
@@ -8,6 +11,7 @@ import { openWire } from '../node/wire.js';
 import { onSlowPath } from '../node/slow-paths.js';
 import { giveBackIdle, noteOf } from './connections.js';
 import { logOutput } from './output.js';
+import { BailChildHook } from './request-hooks.js';
 
 interface Tap<Args extends unknown[]> {
   name: string;
@@ -111,6 +115,8 @@ export class ChildRuntime implements Runtime {
       server: new SyncChildHook<[Server]>(),
       listen: new SyncChildHook<[Server, ListenOptions]>(),
       listening: new SyncChildHook<[Server, Address]>(),
+      request: new BailChildHook<[ServedRequest, ServedResponse, Server]>(),
+      upgrade: new BailChildHook<[ServedRequest, Duplex, Buffer, Server]>(),
       beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => {
         this.logger.error(`${name} failed while closing`, { error });
       }),

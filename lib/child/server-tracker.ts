@@ -3,6 +3,7 @@ import net, { type Server } from 'node:net';
 import type { Runtime } from '../api/runtime.js';
 import type { Address, Served } from '../ipc/messages.js';
 import { askedFor, noteChosen, place, toListenOptions, type Asked } from './listen-options.js';
+import { gateRequests } from './request-hooks.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
 
@@ -122,6 +123,8 @@ export function trackServers(runtime: Runtime): void {
     });
     // Not 'error': a listener there would swallow what the app does not handle.
     (server as EventEmitter).on(errorMonitor, () => state.settled(server));
+    // Innermost: what a plugin's `server` tap puts before the listeners, such as sticky-session's forwarding, comes first.
+    gateRequests(server, runtime);
     const before = server.listenerCount('connection');
     runtime.hooks.server.call(server);
     state.met(server, server.listenerCount('connection') - before);

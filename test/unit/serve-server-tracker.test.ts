@@ -7,6 +7,7 @@ import net, { type AddressInfo, type Server } from 'node:net';
 import { after, test } from 'node:test';
 import type { Address } from '../../lib/ipc/messages.js';
 import type { BootInfo } from '../../lib/ipc/messages.js';
+import { BailChildHook } from '../../lib/child/request-hooks.js';
 import { SyncChildHook } from '../../lib/child/runtime.js';
 import type { ListenOptions, Runtime } from '../../lib/api/runtime.js';
 import { listenStateOf, trackServers } from '../../lib/child/server-tracker.js';
@@ -19,7 +20,7 @@ const runtime = {
   servers: new Set<Server>(),
   hooks: {
     server: new SyncChildHook<[Server]>(), listen: new SyncChildHook<[Server, ListenOptions]>(),
-    listening: new SyncChildHook<[Server, Address]>(),
+    listening: new SyncChildHook<[Server, Address]>(), request: new BailChildHook(), upgrade: new BailChildHook(),
   },
 } as unknown as Runtime;
 const { prototype } = net.Server;

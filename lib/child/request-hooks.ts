@@ -1,0 +1,143 @@
+import type { Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { RequestHook, Runtime, ServedRequest, ServedResponse } from '../api/runtime.js';
+import { inTime } from '../kit/time.js';
+import { cutAnswer } from '../node/http-connections.js';
+
+/** What a tap of theirs may take, ms; an authentication that hangs holds its request no longer. */
+const LIMIT = 30_000;
+
+interface Tap<Args extends unknown[]> {
+  name: string;
+  fn: (...args: Args) => unknown;
+}
+
+/** Taps in their order, each of which may say that it has handled what came: then nobody after it, nor the app, sees it. */
+export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> {
+  readonly taps: Tap<Args>[] = [];
+
+  tap(name: string, fn: (...args: Args) => unknown): void {
+    this.taps.push({ name, fn });
+  }
+
+  tapPromise(name: string, fn: (...args: Args) => Promise<unknown>): void {
+    this.taps.push({ name, fn });
+  }
+
+  /** True, at once where no tap is asynchronous: it is handled. Throws, or rejects with, a {@link TapFailure}. */
+  call(...args: Args): boolean | Promise<boolean> {
+    return this.#from(0, args);
+  }
+
+  #from(first: number, args: Args): boolean | Promise<boolean> {
+    for (let at = first; at < this.taps.length; at++) {
+      const { name, fn } = this.taps[at] as Tap<Args>;
+      let result: unknown;
+      try {
+        result = fn(...args);
+      } catch (cause) {
+        throw new TapFailure(name, cause);
+      }
+      if (isPromise(result)) return this.#later(name, result, at, args);
+      if (result === true) return true;
+    }
+    return false;
+  }
+
+  async #later(name: string, result: Promise<unknown>, at: number, args: Args): Promise<boolean> {
+    let handled: unknown;
+    try {
+      handled = await inTime(LIMIT, () => result, () => new Error(`it did not finish within ${LIMIT} ms`));
+    } catch (cause) {
+      throw new TapFailure(name, cause);
+    }
+    return handled === true || this.#from(at + 1, args);
+  }
+}
+
+class TapFailure extends Error {
+  constructor(plugin: string, cause: unknown) {
+    super(`plugin "${plugin}" failed at a request`, { cause });
+  }
+}
+
+const isPromise = (value: unknown): value is Promise<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+
+type Emit = (...args: [string | symbol, ...unknown[]]) => boolean;
+type Requests = BailChildHook<[ServedRequest, ServedResponse, Server]>;
+type Upgrades = BailChildHook<[ServedRequest, Duplex, Buffer, Server]>;
+
+/** Has requests and upgrades of a server go through the taps before its listeners. A server without them is left alone. */
+export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'hooks' | 'logger'>): void {
+  const { request: requests, upgrade: upgrades } = hooks as unknown as { request: Requests; upgrade: Upgrades };
+  if (!('closeIdleConnections' in server || 'updateSettings' in server) || requests.taps.length + upgrades.taps.length === 0) return;
+  const emit = server.emit.bind(server) as Emit;
+  /** Have been through: an app may emit one again, after `checkContinue` for instance. */
+  const passed = new WeakSet<object>();
+
+  const failed = (error: unknown, end: () => void): void => {
+    logger.error((error as Error).message, { error: (error as Error).cause });
+    end();
+  };
+  /** What comes for a listener goes through the taps; `on`: nobody has handled it. */
+  const through = (handled: () => boolean | Promise<boolean>, on: () => void, end: () => void): void => {
+    try {
+      const result = handled();
+      if (result === true) return;
+      if (result === false) return on();
+      result.then((is) => { if (!is) on(); }).catch((error: unknown) => failed(error, end));
+    } catch (error) {
+      failed(error, end);
+    }
+  };
+  const onRequest = (event: string | symbol, request: ServedRequest, response: ServedResponse): void => {
+    passed.add(request);
+    through(() => requests.call(request, response, server), () => {
+      // It was answered without a word of it, or its client has gone meanwhile.
+      if (response.writableEnded || response.destroyed) return;
+      if (event === 'request' || server.listenerCount('checkContinue') > 1) emit(event, request, response);
+      else {
+        response.writeContinue();
+        emit('request', request, response);
+      }
+    }, () => refuse(response));
+  };
+  const onUpgrade = (request: ServedRequest, socket: Duplex, head: Buffer): void => {
+    passed.add(request);
+    // Nobody listens yet: an error would end the worker.
+    socket.on('error', ignore);
+    const done = (): void => { socket.off('error', ignore); };
+    through(() => upgrades.call(request, socket, head, server), () => {
+      done();
+      if (!socket.destroyed && !emit('upgrade', request, socket, head)) socket.destroy();
+    }, () => {
+      if (!socket.destroyed) socket.end('HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    });
+  };
+
+  // With a listener Node asks before it says "100 Continue" by itself: a body that nobody wants need not be sent.
+  if (requests.taps.length > 0) server.on('checkContinue', ignore);
+  server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
+    const [event, request, second, head] = args;
+    if ((event === 'request' || event === 'checkContinue') && requests.taps.length > 0 && !passed.has(request as object)) {
+      onRequest(event, request as ServedRequest, second as ServedResponse);
+      return true;
+    }
+    if (event === 'upgrade' && upgrades.taps.length > 0 && !passed.has(request as object)) {
+      onUpgrade(request as ServedRequest, second as Duplex, head as Buffer);
+      return true;
+    }
+    return emit(...args);
+  };
+}
+
+function refuse(response: ServedResponse): void {
+  if (response.headersSent) cutAnswer(response);
+  else {
+    response.statusCode = 500;
+    response.end('Internal Server Error');
+  }
+}
+
+function ignore(): void {}

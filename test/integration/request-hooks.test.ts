@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http2 from 'node:http2';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { startCluster, type Scope } from '../helpers/cluster.js';
+import { RawConnection, requestHead } from '../helpers/raw-client.js';
+
+/** An app, and plugins of which each is the worker's part, in their order. */
+function appWith(t: Scope, app: string, parts: Record<string, string>): string {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'hr-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(path.join(dir, 'app.cjs'), app);
+  writeFileSync(path.join(dir, 'package.json'), '{"main": "app.cjs"}');
+  for (const [name, part] of Object.entries(parts)) {
+    writeFileSync(path.join(dir, `${name}-part.mjs`), `export default (runtime) => { ${part} };`);
+    writeFileSync(path.join(dir, `${name}.mjs`), `export default {
+      name: '${name}', apply: (master) => master.inject('worker', new URL('./${name}-part.mjs', import.meta.url)),
+    };`);
+  }
+  const plugins = Object.fromEntries(Object.keys(parts).map((name) => [`./${name}.mjs`, true]));
+  writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ workers: 1, plugins }));
+  return dir;
+}
+
+const ECHO = `const server = require('node:http').createServer((request, response) => {
+  let size = 0;
+  request.on('data', (chunk) => { size += chunk.length; });
+  request.on('end', () => response.end('app ' + request.url + ' ' + (request.headers['x-seen'] ?? '') + ' ' + size));
+});
+server.on('upgrade', (request, socket, head) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n' + head);
+  socket.pipe(socket);
+});
+server.listen(process.env.PORT);`;
+
+const PLUGINS = {
+  log: `let count = 0;
+    runtime.hooks.request.tap('log', (request, response) => {
+      request.headers['x-seen'] = String(++count);
+      response.on('finish', () => runtime.logger.info('access ' + request.url + ' ' + response.statusCode));
+    });`,
+  auth: `runtime.hooks.request.tapPromise('auth', async (request, response) => {
+      if (request.url.startsWith('/open')) return;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      if (request.url.startsWith('/broken')) throw new Error('the directory is away');
+      if (request.headers.authorization === 'yes') return;
+      response.writeHead(401).end('who are you');
+      return true;
+    });
+    runtime.hooks.upgrade.tapPromise('auth', async (request, socket) => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      if (request.headers.authorization === 'yes') return;
+      socket.end('HTTP/1.1 401 Unauthorized\\r\\nConnection: close\\r\\n\\r\\n');
+      return true;
+    });`,
+};
+
+test('taps see requests in the order of their plugins, before the app, and may answer them', { timeout: 60_000 }, async (t) => {
+  const cluster = await startCluster(t, appWith(t, ECHO, PLUGINS));
+  const ask = async (url: string, init?: RequestInit) => {
+    const answer = await fetch(cluster.url + url, init);
+    return `${answer.status} ${await answer.text()}`;
+  };
+  assert.equal(await ask('/open'), '200 app /open 1 0');
+  assert.equal(await ask('/closed'), '401 who are you');
+  const body = 'x'.repeat(300_000);
+  assert.equal(await ask('/closed', { method: 'POST', body, headers: { authorization: 'yes' } }), '200 app /closed 3 300000');
+  assert.equal(await ask('/broken'), '500 Internal Server Error');
+  await cluster.waitFor(/ERROR .*\[worker#0\] plugin "auth" failed at a request\nError: the directory is away/);
+  assert.equal(await ask('/open'), '200 app /open 5 0');
+  await cluster.waitFor(/access \/open 200[^]*access \/closed 401[^]*access \/closed 200[^]*access \/broken 500[^]*access \/open 200/);
+});
+
+test('what is refused is not sent: 100-continue waits for the taps', { timeout: 60_000 }, async (t) => {
+  const cluster = await startCluster(t, appWith(t, ECHO, PLUGINS));
+  const upload = (headers: string[]) => {
+    const connection = new RawConnection({ port: cluster.port });
+    t.after(() => connection.destroy());
+    const told = new Promise<string>((resolve) => connection.socket.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+    const head = ['POST /closed HTTP/1.1', 'Host: x', 'Expect: 100-continue', 'Content-Length: 4', ...headers, '', ''];
+    connection.socket.write(head.join('\r\n'));
+    return { connection, told };
+  };
+  assert.match(await upload([]).told, /^HTTP\/1\.1 401 /);
+  const { connection, told } = upload(['Authorization: yes']);
+  assert.match(await told, /^HTTP\/1\.1 100 Continue/);
+  const answer = new Promise<string>((resolve) => connection.socket.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+  connection.socket.write('body');
+  assert.match(await answer, /^HTTP\/1\.1 200 [^]*app \/closed \d 4/);
+});
+
+test('upgrades go through their taps; one that nobody stops reaches the app with all its bytes', { timeout: 60_000 }, async (t) => {
+  const cluster = await startCluster(t, appWith(t, ECHO, PLUGINS));
+  const upgrade = async (headers: string[], bytes: string) => {
+    const connection = new RawConnection({ port: cluster.port });
+    t.after(() => connection.destroy());
+    let seen = '';
+    const whole = new Promise<string>((resolve) => {
+      connection.socket.on('data', (chunk: Buffer) => {
+        seen += chunk.toString();
+        if (/401 Unauthorized|one two/.test(seen)) resolve(seen);
+      });
+    });
+    const head = ['GET /ws HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: echo', ...headers, '', ''];
+    connection.socket.write(head.join('\r\n') + bytes);
+    setTimeout(() => connection.socket.write(' two'), 10);
+    return whole;
+  };
+  assert.match(await upgrade([], 'one'), /^HTTP\/1\.1 401/);
+  assert.match(await upgrade(['Authorization: yes'], 'one'), /^HTTP\/1\.1 101 [^]*one two$/);
+});
+
+test('HTTP/2 requests as well, and a client that leaves while a tap thinks troubles nobody', { timeout: 60_000 }, async (t) => {
+  const app = `require('node:http2').createServer((request, response) => response.end('app ' + request.url)).listen(process.env.PORT);`;
+  const cluster = await startCluster(t, appWith(t, app, PLUGINS));
+  const client = http2.connect(cluster.url);
+  t.after(() => client.destroy());
+  const ask = (headers: http2.OutgoingHttpHeaders) => new Promise<string>((resolve, reject) => {
+    let text = '';
+    const stream = client.request(headers);
+    stream.on('response', (answer) => { text = `${answer[':status']} `; });
+    stream.on('data', (chunk: Buffer) => { text += chunk.toString(); });
+    stream.on('end', () => resolve(text)).on('error', reject);
+  });
+  assert.equal(await ask({ ':path': '/open' }), '200 app /open');
+  assert.equal(await ask({ ':path': '/closed' }), '401 who are you');
+  client.request({ ':path': '/closed' }).on('error', () => {}).close(http2.constants.NGHTTP2_CANCEL);
+  assert.equal(await ask({ ':path': '/closed', authorization: 'yes' }), '200 app /closed');
+  assert.doesNotMatch(cluster.output, /ERROR/);
+});
+
+test('a draining worker answers what a tap still thinks about', { timeout: 60_000 }, async (t) => {
+  const cluster = await startCluster(t, appWith(t, ECHO, {
+    slow: `runtime.hooks.request.tapPromise('slow', async () => {
+      runtime.logger.info('thinking');
+      await new Promise((resolve) => setTimeout(resolve, 600));
+    });`,
+  }));
+  const connection = new RawConnection({ port: cluster.port });
+  t.after(() => connection.destroy());
+  const answer = connection.send(requestHead('GET', '/late'), ['GET'], 10_000)[0]!;
+  await cluster.waitFor(/thinking/);
+  const [{ body }, { code }] = await Promise.all([answer, cluster.stop()]);
+  assert.match(body.toString(), /^app \/late/);
+  assert.equal(code, 0);
+});
