@@ -1,6 +1,6 @@
 import type { Launch } from '../lib/api/control.js';
 import { differences } from '../lib/config/environment.js';
-import { ControlClient } from '../lib/control/client.js';
+import { ControlClient } from './client.js';
 import type { InstanceRecord } from '../lib/control/registry.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { print } from './output.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Environment } from '../lib/config/environment.js';
 import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
 import { logicalCwd, throughLinks } from '../lib/config/target.js';
-import { Instance } from '../lib/control/instance.js';
+import { Instance } from './instance.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';

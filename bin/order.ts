@@ -1,4 +1,4 @@
-import { ControlClient } from '../lib/control/client.js';
+import { ControlClient } from './client.js';
 import type { InstanceRecord } from '../lib/control/registry.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { print } from './output.js';

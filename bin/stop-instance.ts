@@ -1,5 +1,5 @@
 import type { Status } from '../lib/api/control.js';
-import { ControlClient } from '../lib/control/client.js';
+import { ControlClient } from './client.js';
 import { isAlive, listInstances, type InstanceRecord } from '../lib/control/registry.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { descendants, killTree, signal } from '../lib/kit/processes.js';

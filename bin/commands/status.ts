@@ -22,7 +22,7 @@ export class StatusCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const { locate } = await import('../locate.js');
-    const { ControlClient } = await import('../../lib/control/client.js');
+    const { ControlClient } = await import('../client.js');
     const { statusPage } = await import('../status-page.js');
     const wanted = { target: argv._[0], title: this.text(argv, 'title') };
     const show = async () => {

@@ -8,8 +8,8 @@ import path from 'node:path';
 import { beforeEach, test, type TestContext } from 'node:test';
 import type { InstanceFiles, Status } from '../../lib/api/control.js';
 import type { Controlled } from '../../lib/control/server.js';
-import { ControlClient } from '../../lib/control/client.js';
-import { Instance } from '../../lib/control/instance.js';
+import { ControlClient } from '../../bin/client.js';
+import { Instance } from '../../bin/instance.js';
 import { findInstances, type InstanceInfo } from '../../lib/control/registry.js';
 import { eventually } from '../helpers/eventually.js';
 

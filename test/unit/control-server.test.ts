@@ -5,7 +5,7 @@ import { createServer, connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { ControlClient } from '../../lib/control/client.js';
+import { ControlClient } from '../../bin/client.js';
 import type { Progress, Route, Status } from '../../lib/api/control.js';
 import { ControlServer, type Controlled } from '../../lib/control/server.js';
 import { ClusterError } from '../../lib/kit/errors.js';

@@ -1,9 +1,9 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Launch, Status, Progress } from '../api/control.js';
-import { MARK } from '../ipc/messages.js';
-import { ClusterError, fromWire } from '../kit/errors.js';
-import type { InstanceRecord } from './registry.js';
-import { CALLER, type Line } from './server.js';
+import type { Launch, Status, Progress } from '../lib/api/control.js';
+import { MARK } from '../lib/ipc/messages.js';
+import { ClusterError, fromWire } from '../lib/kit/errors.js';
+import type { InstanceRecord } from '../lib/control/registry.js';
+import { CALLER, type Line } from '../lib/control/server.js';
 
 /** How long a whole plain answer may take, ms. */
 const ANSWER = 5_000;

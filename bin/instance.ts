@@ -1,8 +1,8 @@
-import type { InstanceFiles } from '../api/control.js';
-import { ClusterError, messageOf } from '../kit/errors.js';
-import { Claim } from './claim.js';
-import type { InstanceInfo, InstanceRecord } from './registry.js';
-import { ControlServer, type Controlled } from './server.js';
+import type { InstanceFiles } from '../lib/api/control.js';
+import { ClusterError, messageOf } from '../lib/kit/errors.js';
+import { Claim } from '../lib/control/claim.js';
+import type { InstanceInfo, InstanceRecord } from '../lib/control/registry.js';
+import { ControlServer, type Controlled } from '../lib/control/server.js';
 
 /** How often it is looked whether record and socket are still there, ms: cleaners of temporary files take them. */
 const LOOK = 5_000;
