@@ -163,7 +163,8 @@ const results = await Promise.all([
   build({
     ...shared,
     entryPoints: present([
-      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/node/probes.ts',
+      'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/messenger/bus.ts',
+      'lib/node/probes.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,

@@ -3,7 +3,7 @@
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
 export type { Context } from './api/runtime.js';
-export type { Messages, Messenger } from './api/messenger.js';
+export type { Answers, Messages, Messenger } from './api/messenger.js';
 export type {
   ChildHook, ClosingContext, HealthCheck, ListenOptions, RequestHook, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
 } from './api/runtime.js';

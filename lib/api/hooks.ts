@@ -96,7 +96,9 @@ export const createHooks = () => ({
   scaleChanged: observe<[number, number]>(['from', 'to'], 'the number of workers wanted has changed'),
   beforeClose: pause<[string]>(['reason'], 'shutdown begins'),
   closed: pause<[string]>(['reason'], 'all children are gone'),
-  message: decide<[Envelope], false | undefined>(['envelope'], 'each message through the master; `false` drops it'),
+  message: decide<[Envelope], false | undefined>(['envelope'], 'each message through the master; `false` drops it. '
+    + 'A tap names what it wants, `tap({ name, actions: [...] }, ...)`: between workers and agent those alone go that way') as
+    SyncBailHook<[Envelope], false | undefined, { actions?: readonly string[] }>,
   collectStatus: waterfall<Status>('status', '`status` was asked'),
 });
 

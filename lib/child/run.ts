@@ -2,12 +2,11 @@ import { MARK, type BootInfo, type CloseReason, type DataOf } from '../ipc/messa
 import { wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
-import { MASTER_GONE, closeDown, masterGone } from './closing.js';
+import { MASTER_GONE, Signals, closeDown, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
 import { throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { ChildRuntime, openChannel } from './runtime.js';
-import { Signals } from './signals.js';
 import { takeWords } from './words.js';
 
 /** What a role does between its parts and `ready`: load and start what there is to run. A worker has served something by then. */
@@ -74,5 +73,6 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
   // The master shows it as the reason of the death; what happens is for Node, the app or graceful-exit to say.
   process.on('uncaughtExceptionMonitor', (error) => { channel.send('child.failed', { phase: 'run', error: wire(error) }); });
   channel.hold(true);
+  runtime.messenger.started();
   channel.send('child.ready', served ?? { addresses: [], missing: [], instead: false });
 }

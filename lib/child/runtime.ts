@@ -1,12 +1,16 @@
 import type { Server } from 'node:net';
+import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type {
   Context, ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
 } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
-import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
+import type { Address, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
 import { Drops, Logger, type LogLevel } from '../kit/logger.js';
-import { ProcessMessenger } from '../messenger/messenger.js';
+import { ProcessMessenger, type Delivery } from '../messenger/messenger.js';
+import type { Limit } from '../messenger/parcels.js';
+import { Planes, type PlanesNeeds } from '../messenger/planes.js';
+import { requireFile } from '../node/modules.js';
 import { openWire } from '../node/wire.js';
 import { onSlowPath } from '../node/slow-paths.js';
 import { giveBackIdle, noteOf } from './connections.js';
@@ -66,6 +70,9 @@ export class SeriesChildHook<Args extends unknown[]> extends Taps<Args> implemen
 /** Characters of what is told of this process in one line. */
 const LINE = 200;
 
+type BusModule = ReturnType<PlanesNeeds['load']>;
+const loadBus = () => requireFile(path.join(import.meta.dirname, '../messenger/bus.cjs')) as BusModule;
+
 /** A child's own channel, made before it knows anything of itself. */
 export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openWire(CHANNEL_FD), { declaring: true });
 
@@ -77,6 +84,7 @@ export class ChildRuntime implements Runtime {
   readonly config: Record<string, unknown>;
   readonly logger: Logger;
   readonly messenger: ProcessMessenger;
+  readonly planes: Planes;
   readonly channel: Channel<ChildRole, 'master'>;
   readonly servers: ReadonlySet<Server> = new Set<Server>();
   readonly inner = new Set<Server>();
@@ -101,14 +109,14 @@ export class ChildRuntime implements Runtime {
     const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
     this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output: logOutput });
     const drops = new Drops((text) => this.logger.warn(text));
-    this.messenger = new ProcessMessenger((envelope) => {
-      if (!channel.send('messenger.envelope', envelope) && channel.open) drops.add('messages to the master, which does not read,');
-    }, () => boot.hasAgent);
-    channel.on('messenger.envelope', (envelope) => {
-      this.messenger.receive(envelope);
-      // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
-      process.emit('message', envelope, undefined);
+    this.planes = new Planes({
+      channel, logger: this.logger, drops, load: loadBus, self: { pid: process.pid, slot: boot.slot },
+      limit: boot.config.messages as Limit,
+      receive: (envelope, bytes, answer) => this.#receive(envelope, { bytes, answer }),
     });
+    this.messenger = new ProcessMessenger(this.planes, () => boot.hasAgent);
+    this.messenger.starting();
+    channel.on('messenger.envelope', (envelope) => { void this.#receive(envelope); });
     onSlowPath((what) => { channel.send('child.slowPath', what.slice(0, LINE)); });
     this.hooks = {
       boot: new SeriesChildHook<[BootInfo]>(),
@@ -121,6 +129,13 @@ export class ChildRuntime implements Runtime {
         this.logger.error(`${name} failed while closing`, { error });
       }),
     };
+  }
+
+  #receive(envelope: Envelope, delivery: Delivery = {}): Promise<unknown> | void {
+    const unfinished = this.messenger.receive(envelope, delivery);
+    // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
+    if (envelope.action !== '') process.emit('message', envelope, undefined);
+    return unfinished;
   }
 
   giveBackIdle(): Promise<number> {

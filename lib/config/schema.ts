@@ -133,6 +133,12 @@ const entries = {
     onLimit: v.optional(v.pipe(oneOf(['degrade', 'exit']),
       v.description('At the limit: keep the survivors, or close with exit code 1.')), 'degrade'),
   }, object), v.description('What happens when workers die.')), {}),
+  messages: v.optional(v.pipe(v.strictObject({
+    outbox: v.optional(v.pipe(whole(65_536, 2 ** 30), v.description('Bytes that are kept for one process that has not read them.')),
+      8 * 1024 * 1024),
+    onFull: v.optional(v.pipe(oneOf(['wait', 'drop-oldest', 'error']), v.description('When they are more: whoever sends is to wait, and '
+      + 'beyond twice as many new ones are dropped; the oldest are dropped; or what sends throws.')), 'wait'),
+  }, object), v.description('Messages of the application, between workers and agent.')), {}),
   balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port']),
     v.description('How connections reach workers: the master hands them out, the workers share one socket, '
       + 'or each has its own (Node >= 22.12, Linux).')), 'round-robin'),

@@ -11,7 +11,7 @@ export type Frame =
 export const LONGEST = 16 * 1024 * 1024;
 /** What passing it on may add, its sender for instance. */
 const MARGIN = 64 * 1024;
-const LENGTH = 4;
+export const LENGTH = 4;
 const LONGEST_LIST = 4;
 
 /**

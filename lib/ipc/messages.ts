@@ -156,13 +156,45 @@ export interface BootInfo {
   hasAgent: boolean;
 }
 
+/** What processes have to know of each other to speak past the master (docs/decisions/bus.md). */
+export interface BusPlace {
+  /** Where each listens, as its pid; null: it cannot be had, and `reason` says why. */
+  dir: string | null;
+  /** Of this master alone. */
+  token: Buffer;
+  reason?: string;
+}
+
+/** A process that messages can be sent to. */
+export interface Member {
+  pid: number;
+  /** Stable index of a worker, -1 for the agent. */
+  slot: number;
+  ready: boolean;
+  /** On the bus; false: it cannot, and the channel carries what is for it; null: not yet. */
+  listens: boolean | null;
+}
+
+export interface Roster {
+  members: Member[];
+  /** How many slots there are. */
+  slots: number;
+  /** Each slot has had its process: whoever is missing is being replaced. */
+  complete: boolean;
+  /** Actions that taps of the hook `message` have to see: those go through the master. Null: all of them. */
+  tapped: string[] | null;
+}
+
 /** A public message as it goes over the wire: in the shape that Egg's processes send, so `process.send` of one works as well. */
 export interface Envelope {
   action: string;
   data?: unknown;
-  /** `app`, `agent`, `master` or `parent`: the group of the sender, filled in by the master. */
+  /** `app`, `agent`, `master` or `parent`: the group of the sender, filled in by whoever delivers it. */
   from?: string;
-  /** The group it is for; without one, and without `receiverPid`, workers write to the agent, the agent to all workers. */
+  /**
+   * The group it is for, `all`: workers and agent. Without one, and without `receiverPid`, workers write to the agent, the agent
+   * to all workers.
+   */
   to?: string;
   /** One process: its pid, `random`, or `slot:` and the index of a worker. */
   receiverPid?: number | string;
@@ -172,8 +204,12 @@ export interface Envelope {
   reply?: number;
   /** Set on an answer that is a failure. */
   error?: ErrorData;
-  /** The sender's process id, filled in by the master. */
+  /** The sender's process id, filled in by whoever delivers it. */
   senderPid?: number;
+  /** Of this message alone, whoever has it: a broadcast is one. */
+  id?: string;
+  /** What the sender, or a plugin, has to say of the message beside its data. */
+  meta?: Record<string, unknown>;
 }
 
 /**
@@ -214,6 +250,14 @@ export interface InternalMessages {
   'child.waiting': { from: 'agent' | 'worker'; to: 'master'; data: Waiting };
   /** Its time is over, and these are cut. */
   'child.cut': { from: 'worker'; to: 'master'; data: CutRequests };
+  /** It wants to speak to others past the master; once. */
+  'bus.join': { from: 'agent' | 'worker'; to: 'master'; data: null };
+  /** Somebody does: where, and by what it is known. */
+  'bus.start': { from: 'master'; to: 'agent' | 'worker'; data: BusPlace };
+  /** Whether others can reach it there. */
+  'bus.listens': { from: 'agent' | 'worker'; to: 'master'; data: boolean };
+  /** Who is there, each time that changes; from `bus.start` on. */
+  'bus.roster': { from: 'master'; to: 'agent' | 'worker'; data: Roster };
   /** A public message, on its way through the master. */
   'messenger.envelope': { from: Role; to: Role; data: Envelope };
 }

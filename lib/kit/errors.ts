@@ -49,6 +49,10 @@ export interface ErrorData {
   code?: string;
   /** Further lines for a person (ClusterError). */
   detail?: string;
+  /** With {@link wireWhole}: an error that it comes from. */
+  cause?: ErrorData;
+  /** With {@link wireWhole}: its own fields beside these, and what it comes from where that is no error. */
+  fields?: Record<string, unknown>;
 }
 
 /** What an error carries beside code and message. */
@@ -127,6 +131,33 @@ function wired(error: unknown): ErrorData {
   };
 }
 
+/** Classes that every process has. */
+const CLASSES: Readonly<Record<string, new (message: string) => Error>> =
+  { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+
+/** Fields that have a place of their own in {@link ErrorData}. */
+const APART: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'code', 'detail', 'cause']);
+
+/**
+ * An error for another process that is to have all of it: the name of its class where it says none, its cause, its own fields.
+ * These have to be something that can be sent; where they may not be, there is {@link wire}.
+ */
+export function wireWhole(error: unknown, depth = 0): ErrorData {
+  const plain = wire(error);
+  if (!(error instanceof Error)) return plain;
+  const { name, stack, code, detail, cause } = error as Error & Record<string, unknown>;
+  const fields = Object.fromEntries(Object.entries(error).filter(([field, value]) => !APART.has(field) && value !== error));
+  const { name: className } = error.constructor as { name?: unknown };
+  if ((name === 'Error' || Object.hasOwn(CLASSES, name)) && typeof className === 'string' && className !== '') plain.name = className;
+  if (typeof stack === 'string') plain.stack = clip(stack);
+  if (code !== undefined && plain.code === undefined) fields.code = code;
+  if (detail !== undefined && plain.detail === undefined) fields.detail = detail;
+  if (error instanceof AggregateError) fields.errors = error.errors;
+  if (cause instanceof Error && depth < DEEPEST) plain.cause = wireWhole(cause, depth + 1);
+  else if (cause !== undefined && !(cause instanceof Error)) fields.cause = cause;
+  return Object.keys(fields).length === 0 ? plain : { ...plain, fields };
+}
+
 /** Not everything that is thrown can be JSON: a circle, a bigint. */
 function asText(thrown: unknown): string {
   try {
@@ -144,15 +175,30 @@ export function isErrorData(value: unknown): value is ErrorData {
     && [stack, code, detail].every((one) => one === undefined || typeof one === 'string');
 }
 
-/** What {@link wire} has made of an error, as an error again. */
-export function fromWire({ name, message, stack, code, detail }: ErrorData): Error {
+/** What {@link wire} or {@link wireWhole} has made of an error, as an error again. */
+export function fromWire({ name, message, stack, code, detail, cause, fields }: ErrorData): Error {
   const error = code !== undefined && Object.hasOwn(ERRORS, code)
     ? new ClusterError(code as ErrorCode, message, { detail })
-    : Object.assign(new Error(message), code === undefined ? {} : { code }, detail === undefined ? {} : { detail });
-  error.name = name;
+    : Object.assign(classed(name, message), code === undefined ? {} : { code }, detail === undefined ? {} : { detail });
+  if (error.name !== name) hidden(error, 'name', name);
   if (stack !== undefined) error.stack = stack;
+  if (cause !== undefined && isErrorData(cause)) hidden(error, 'cause', fromWire(cause));
+  for (const [field, value] of Object.entries(fields ?? {})) {
+    if (field === 'cause' || field === 'errors') hidden(error, field, value);
+    else if (!(field in Object.prototype)) (error as unknown as Record<string, unknown>)[field] = value;
+  }
   return error;
 }
+
+const classed = (name: string, message: string): Error => {
+  if (name === 'AggregateError') return new AggregateError([], message);
+  return Object.hasOwn(CLASSES, name) ? new (CLASSES[name] as new (message: string) => Error)(message) : new Error(message);
+};
+
+/** As Node has it: not among what is enumerated. */
+const hidden = (error: Error, field: string, value: unknown): void => {
+  Object.defineProperty(error, field, { value, writable: true, configurable: true, enumerable: false });
+};
 
 /** Causes of causes that are still told; an app may make a circle of them. */
 const DEEPEST = 10;

@@ -1,12 +1,16 @@
 import type { ChildView } from '../api/child.js';
 import type { Hooks } from '../api/hooks.js';
 import { LONGEST } from '../ipc/frames.js';
-import { Intake, SLICE } from '../ipc/intake.js';
-import type { ChildRole, Envelope } from '../ipc/messages.js';
+import { Intake, SLICE, valid } from '../ipc/intake.js';
+import type { BusPlace, ChildRole, Envelope, Roster } from '../ipc/messages.js';
+import { pluginDefaults } from '../config/schema.js';
+import { ClusterError } from '../kit/errors.js';
 import type { Faults } from '../kit/faults.js';
 import { Drops, type Logger } from '../kit/logger.js';
+import { show } from '../kit/misuse.js';
+import type { ProcessDir } from '../kit/own-places.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
-import { Router, type Recipient } from '../messenger/router.js';
+import { Introductions, Router, type Recipient } from '../messenger/router.js';
 import { isInternal } from '../node/cluster.js';
 import { awaitsHandle, guardIpc, unreadOn } from '../node/ipc-reader.js';
 import type { Life } from './life.js';
@@ -25,6 +29,7 @@ export interface PostNeeds {
   readonly logger: Logger;
   readonly life: Life;
   readonly releases: Releases;
+  readonly dir: Pick<ProcessDir, 'folder'>;
   readonly forker: Pick<Forker, 'wantsAgent'>;
   readonly agent: Slot;
   readonly workers: Workers;
@@ -45,6 +50,7 @@ export class Post {
   readonly #needs: PostNeeds;
   readonly #router: Router;
   readonly #drops: Drops;
+  readonly #introductions: Introductions;
   /** Pids of workers that the agent was told last; a new one knows none. */
   #told = '';
 
@@ -60,6 +66,10 @@ export class Post {
       parent: (envelope) => toParent(envelope, this.#drops),
       allow: (envelope) => hooks.message.call(envelope) !== false,
     });
+    this.#introductions = new Introductions(() => this.#staff(), () => needs.dir.folder('bus'), (reason) => {
+      needs.logger.warn(`messages between workers and agent go through the master: ${reason}`);
+    });
+    seeTaps(hooks, needs.logger, () => this.#introductions.changed());
     this.#announce();
   }
 
@@ -84,6 +94,7 @@ export class Post {
     const collect = (view: ChildView): void => {
       const child = view as Child;
       child.deliver = (message) => this.#route(message, GROUP[child.role], child.pid);
+      this.#introduce(child);
     };
     hooks.agentForked.tap(before, collect);
     hooks.agentForked.tap(before, () => { this.#told = ''; });
@@ -117,6 +128,34 @@ export class Post {
     });
   }
 
+  #introduce(child: Child): void {
+    const { channel, pid } = child;
+    const all = this.#introductions;
+    channel.on('bus.join', () => all.join(), valid['bus.join']);
+    channel.on('bus.listens', (listens) => all.listens(pid, listens), valid['bus.listens']);
+    all.changed();
+    void child.becameReady.then(() => all.changed());
+    void child.leftReady.then(() => all.changed());
+    void child.exited.then(() => all.gone(pid));
+  }
+
+  #staff() {
+    const { agent, workers, life, releases, hooks } = this.#needs;
+    const all = [...agent.current ? [agent.current] : [], ...workers.children()].filter(hears);
+    const { slots } = workers;
+    const wanted = releases.current.loaded.config.workers;
+    return {
+      colleagues: all.map(({ channel, pid, slot, state }) => ({
+        pid, slot, ready: state === 'ready',
+        start: (place: BusPlace) => { channel.send('bus.start', place); },
+        tell: (roster: Roster) => { channel.send('bus.roster', roster); },
+      })),
+      slots: slots.length,
+      complete: life.started || (slots.length >= wanted && slots.every((slot) => slot.children().length > 0)),
+      tapped: tappedActions(hooks),
+    };
+  }
+
   /** The agent knows the workers that are in charge and ready: a successor once it has taken over, who drains no more. */
   #tellPids(): void {
     const { agent, life } = this.#needs;
@@ -138,7 +177,7 @@ export class Post {
   }
 
   #receive(envelope: Envelope): void {
-    this.messenger.receive(envelope, (error) => this.#needs.faults.caught(`message "${envelope.action}"`, error));
+    void this.messenger.receive(envelope, { fault: (error) => this.#needs.faults.caught(`message "${envelope.action}"`, error) });
   }
 
   #pids(): number[] {
@@ -150,8 +189,7 @@ export class Post {
   }
 
   #recipient(child: Child): Recipient[] {
-    // To one that was killed as well: it reads nothing more, and who asks it would wait for nothing.
-    if (!child.channel.open || child.state === 'killing' || child.state === 'exited') return [];
+    if (!hears(child)) return [];
     return [{
       pid: child.pid,
       slot: child.slot,
@@ -163,6 +201,38 @@ export class Post {
       },
     }];
   }
+}
+
+/** One that was killed reads nothing more, and who asks it would wait for nothing. */
+const hears = ({ channel, state }: Child): boolean => channel.open && state !== 'killing' && state !== 'exited';
+
+type MessageTap = { name: string; fn: (envelope: Envelope) => unknown; actions?: unknown };
+const BUILT_IN: ReadonlySet<string> = new Set(Object.keys(pluginDefaults('start')));
+
+/** Actions that taps of the hook `message` want to see; null: one of them wants all. */
+function tappedActions({ message }: Hooks): string[] | null {
+  const taps = message.taps as unknown as MessageTap[];
+  return taps.every(({ actions }) => actions) ? [...new Set(taps.flatMap(({ actions }) => actions as string[]))] : null;
+}
+
+/** A tap of the hook `message` is called for the actions that it names: `tap({ name, actions: [...] }, ...)`. */
+function seeTaps({ message }: Hooks, logger: Logger, changed: () => void): void {
+  message.intercept({
+    register(tap) {
+      const { name, fn, actions } = tap as unknown as MessageTap;
+      queueMicrotask(changed);
+      if (actions === undefined && !BUILT_IN.has(name)) {
+        logger.warn(`"${name}" taps the hook message without \`actions\`: all messages between workers and agent go through the master, `
+          + 'which makes them several times slower');
+        return tap;
+      }
+      if (!Array.isArray(actions) || !actions.every((action) => typeof action === 'string')) {
+        throw new ClusterError('ERR_CLUSTER_PLUGIN',
+          `plugin "${name}" taps the hook message: expected \`actions\`, a list of texts, found ${show(actions)}`);
+      }
+      return { ...tap, fn: (envelope: Envelope) => actions.includes(envelope.action) ? fn(envelope) : undefined };
+    },
+  });
 }
 
 /** Bytes that a parent process may leave unread. */

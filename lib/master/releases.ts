@@ -1,6 +1,6 @@
 import type { Hooks } from '../api/hooks.js';
 import { assign, Environment, type Variables } from '../config/environment.js';
-import { renewed } from '../config/in-force.js';
+import { renewed } from '../config/check.js';
 import type { LoadedConfig } from '../config/load.js';
 import { assertOwnGroup } from '../config/resolve-config.js';
 import type { Config } from '../config/schema.js';

@@ -1,6 +1,8 @@
-import type { Envelope } from '../ipc/messages.js';
+import { unlink } from 'node:fs';
+import path from 'node:path';
+import type { BusPlace, Envelope, Member, Roster } from '../ipc/messages.js';
 import { ClusterError, isErrorData, wire } from '../kit/errors.js';
-import { replyTo } from './messenger.js';
+import { nextId, replyTo } from './messenger.js';
 
 /** A process that messages can be delivered to. */
 export interface Recipient {
@@ -57,8 +59,8 @@ export class Router {
 
   /** The children that `to` names; all of them where a pid alone says whom a message is for. */
   #group(to: string | undefined): Recipient[] {
-    const workers = to === undefined || to === 'app' ? this.#directory.workers() : [];
-    const agent = to === undefined || to === 'agent' ? this.#directory.agent() : null;
+    const workers = to !== 'agent' && isChildren(to) ? this.#directory.workers() : [];
+    const agent = to !== 'app' && isChildren(to) ? this.#directory.agent() : null;
     return agent ? [...workers, agent] : workers;
   }
 
@@ -70,12 +72,16 @@ export class Router {
   }
 }
 
-function pick(group: Recipient[], receiver: number | string): Recipient[] {
+/** `all`, or none at all: workers and agent. */
+export const isChildren = (to: string | undefined): boolean => to === undefined || to === 'all' || to === 'app' || to === 'agent';
+
+/** Who of a group `receiverPid` means. */
+export function pick<One extends Pick<Recipient, 'pid' | 'slot' | 'ready'>>(group: readonly One[], receiver: number | string): One[] {
   if (group.length === 0) return [];
   if (receiver === 'random') {
     const ready = group.filter((one) => one.ready);
     const choice = ready.length > 0 ? ready : group;
-    return [choice[Math.floor(Math.random() * choice.length)] as Recipient];
+    return [choice[Math.floor(Math.random() * choice.length)] as One];
   }
   if (typeof receiver === 'string' && receiver.startsWith('slot:')) {
     // While its worker is replaced a slot has two processes: the one that serves it, else the one that will.
@@ -98,13 +104,16 @@ const isNumber = (value: unknown): boolean => value === undefined || Number.isSa
 function toEnvelope(message: unknown): Envelope | null {
   if (typeof message === 'string') return { action: message, data: message };
   if (typeof message !== 'object' || message === null) return null;
-  const { action, data, to, receiverPid, request, reply, error, ...others } = message as Partial<Envelope>;
+  const { action, data, to, receiverPid, request, reply, error, id, meta, ...others } = message as Partial<Envelope>;
   const known = isName(action) && (to === undefined || isName(to)) && isNumber(request) && isNumber(reply)
+    && (id === undefined || isName(id)) && (meta === undefined || (typeof meta === 'object' && meta !== null && !Array.isArray(meta)))
     && (receiverPid === undefined || typeof receiverPid === 'number' || isName(receiverPid));
   if (!known) return null;
   return {
     ...others,
     action: action as string,
+    id: id ?? nextId(),
+    ...(meta === undefined ? {} : { meta }),
     ...('data' in message ? { data } : {}),
     ...(to === undefined ? {} : { to }),
     ...(receiverPid === undefined ? {} : { receiverPid }),
@@ -112,4 +121,95 @@ function toEnvelope(message: unknown): Envelope | null {
     ...(reply === undefined ? {} : { reply }),
     ...(error === undefined ? {} : { error: isErrorData(error) ? error : wire(error) }),
   };
+}
+
+/** A child, as those are told of it who speak past the master. */
+export interface Colleague extends Pick<Recipient, 'pid' | 'slot' | 'ready'> {
+  start(place: BusPlace): void;
+  tell(roster: Roster): void;
+}
+
+export interface Staff extends Pick<Roster, 'slots' | 'complete' | 'tapped'> {
+  colleagues: Colleague[];
+}
+
+/**
+ * In the master: introduces the children to each other, once one of them wants to speak past it, and then to each that comes.
+ * From there on it only says who is there.
+ */
+export class Introductions {
+  #place: BusPlace | null = null;
+  readonly #listens = new Map<number, boolean>();
+  readonly #started = new Set<number>();
+  readonly #staff: () => Staff;
+  readonly #makeDir: () => string;
+  readonly #impossible: (reason: string) => void;
+  #due = false;
+
+  /** `makeDir` throws where there can be none, of which `impossible` is told. */
+  constructor(staff: () => Staff, makeDir: () => string, impossible: (reason: string) => void) {
+    this.#staff = staff;
+    this.#makeDir = makeDir;
+    this.#impossible = impossible;
+  }
+
+  /** One wants to speak: all are told where. */
+  join(): void {
+    if (this.#place) return;
+    this.#place = this.#open();
+    this.changed();
+  }
+
+  listens(pid: number, listens: boolean): void {
+    this.#listens.set(pid, listens);
+    this.changed();
+  }
+
+  gone(pid: number): void {
+    const { dir = null } = this.#place ?? {};
+    if (dir !== null && this.#listens.get(pid)) unlink(path.join(dir, String(pid)), () => {});
+    this.#listens.delete(pid);
+    this.#started.delete(pid);
+    this.changed();
+  }
+
+  /** Somebody came, became ready, leaves or went: they are told, at the end of this turn. */
+  changed(): void {
+    if (!this.#place || this.#due) return;
+    this.#due = true;
+    setImmediate(() => {
+      this.#due = false;
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    const { colleagues, ...rest } = this.#staff();
+    const members = colleagues.map(({ pid, slot, ready }): Member => ({ pid, slot, ready, listens: this.#listens.get(pid) ?? null }));
+    for (const one of colleagues) {
+      if (!this.#started.has(one.pid)) one.start(this.#reopened());
+      this.#started.add(one.pid);
+      if (this.#place?.dir !== null) one.tell({ members, ...rest });
+    }
+  }
+
+  #open(): BusPlace {
+    try {
+      return { dir: this.#makeDir(), token: process.getBuiltinModule('node:crypto').randomBytes(32) };
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#impossible(reason);
+      return { dir: null, token: Buffer.alloc(0), reason };
+    }
+  }
+
+  /** A cleaner of temporary files may have taken it since. */
+  #reopened(): BusPlace {
+    try {
+      if (this.#place?.dir !== null) this.#makeDir();
+    } catch {
+      // Whoever cannot listen there says so.
+    }
+    return this.#place as BusPlace;
+  }
 }

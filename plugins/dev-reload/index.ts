@@ -102,7 +102,7 @@ export default definePlugin<DevReloadOptions>({
       return 'leave';
     });
     hooks.reachReforkLimit.tap('dev-reload', () => 'degrade');
-    hooks.message.tap('dev-reload', ({ action, to }) => {
+    hooks.message.tap({ name: 'dev-reload', actions: ['reload-worker'] }, ({ action, to }) => {
       if (action !== 'reload-worker' || (to !== undefined && to !== 'master')) return undefined;
       session.ask('reload-worker');
       return false;

@@ -9,6 +9,7 @@ import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { mutatedFrames } from './hostile.js';
 import { readySoak } from './ready.js';
+import { messagesUnderKills, slowReceivers } from './messages.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
 import { stickyKills, stickySessions, stickyTransfers } from './sticky.js';
 
@@ -38,6 +39,8 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   overhead: (scope) => overhead(scope, { rounds: values.short ? 8 : 30 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
   'hostile-frames': (scope) => mutatedFrames(scope, { frames: values.short ? 10_000 : 100_000, perLife: 400, seed: Date.now() % 1e6 }),
+  messages: (scope) => messagesUnderKills(scope, { workers: 8, kills: 2, reloads: 3, messages: times(100_000) }),
+  'slow-receivers': (scope) => slowReceivers(scope, { duration: values.short ? 5_000 : 60_000 }),
   ready: (scope) => readySoak(scope, { reloads: times(50) }),
   'sticky-sessions': (scope) => stickySessions(scope, { clients: 200, reloads: values.short ? 1 : 3, scale: [6, 3], kills: times(5) }),
   'sticky-transfers': (scope) => stickyTransfers(scope, { uploads: times(400), downloads: times(50) }),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { scale } from '../../lib/master/operations/scale.js';
 import { reloadOptions } from '../../lib/master/checked-calls.js';
-import { Routes } from '../../lib/master/plugins/routes.js';
+import { Routes } from '../../lib/master/plugins/parts.js';
 import type { Hooks } from '../../lib/api/hooks.js';
 import type { Master } from '../../lib/api/plugin.js';
 import type { Plugin } from '../../lib/api/plugin.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { renewed } from '../../lib/config/in-force.js';
+import { renewed } from '../../lib/config/check.js';
 import type { Config } from '../../lib/config/schema.js';
 import { loadedWith } from '../helpers/fake-core.js';
 

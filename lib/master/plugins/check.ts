@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
 import type { Path } from '../../config/check.js';
-import { sameValue } from '../../config/in-force.js';
+import { sameValue } from '../../config/check.js';
 import type { LoadedConfig } from '../../config/load.js';
 import { isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
 import { isPlugin, pluginDefaults, type Config } from '../../config/schema.js';

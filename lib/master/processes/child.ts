@@ -3,11 +3,10 @@ import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { childTable, type ChildEvent, type ChildState, type ChildView, type ExitCause, type ExitInfo } from '../../api/child.js';
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
-import { Intake } from '../../ipc/intake.js';
+import { Intake, plainly, valid } from '../../ipc/intake.js';
 import {
   type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Served, type Waiting,
 } from '../../ipc/messages.js';
-import { plainly, valid } from '../../ipc/valid.js';
 import type { ErrorData } from '../../kit/errors.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
