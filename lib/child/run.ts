@@ -1,19 +1,78 @@
+import type { Context } from '../api/runtime.js';
 import { MARK, type BootInfo, type CloseReason, type DataOf } from '../ipc/messages.js';
-import { wire } from '../kit/errors.js';
+import { hearReady } from '../ipc/ready.js';
+import { ClusterError, wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
 import { MASTER_GONE, Signals, closeDown, masterGone } from './closing.js';
+import { acceptHeldSockets, takeConnections } from './connections.js';
+import { serveFramework } from './egg-framework.js';
 import { keepLastWords } from './failure.js';
+import { loadAgent, loadApp, warmUp } from './load.js';
 import { throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
-import { ChildRuntime, openChannel } from './runtime.js';
+import { Readiness, type Reached } from './readiness.js';
+import { ChildRuntime, createContext, openChannel } from './runtime.js';
+import { resolved, serve, untilServing } from './serve.js';
+import { listenStateOf, trackServers } from './server-tracker.js';
 import { takeWords } from './words.js';
 
+/** What a worker's process does; each role is a bundle of its own (build.mjs), so that an agent loads nothing that serves. */
+export function worker(): void {
+  warmUp();
+  takeConnections();
+  run(async (boot, runtime) => {
+    trackServers(runtime);
+    acceptHeldSockets(runtime);
+    const state = listenStateOf(runtime);
+    const readiness = new Readiness(boot.listen, state);
+    // What becomes ready in this moment says it with that.
+    state.onChange(() => {
+      if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
+    });
+    hearReady(() => readiness.said());
+    const started = startApp(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
+    const reached = await firstOf(readiness, started);
+    return { addresses: state.served(), ...reached };
+  });
+}
+
+/** What the agent's process does. */
+export function agent(): void {
+  run((boot, runtime) => loadAgent(boot, createContext(runtime), runtime));
+}
+
+async function startApp(boot: BootInfo, runtime: ChildRuntime, context: Context, readiness: Readiness): Promise<void> {
+  const exported = await loadApp(boot);
+  if (boot.entry.kind === 'framework') {
+    await serveFramework(exported, boot, boot.entry, runtime);
+    readiness.said();
+  } else if (!boot.listen.hasServer) {
+    await resolved(exported, context);
+    readiness.said();
+  } else {
+    await serve(exported, boot, context, runtime);
+    readiness.loaded();
+    await untilServing(exported, boot, runtime, readiness);
+  }
+}
+
+/** Ready, or failed before that. An error that comes later is what an unhandled rejection is in any process. */
+function firstOf(readiness: Readiness, started: Promise<void>): Promise<Reached> {
+  return new Promise((resolve, reject) => {
+    void readiness.reached.then(resolve);
+    started.catch((error: unknown) => {
+      if (!readiness.done) reject(error as Error);
+      else if (!(error instanceof ClusterError && error.code === 'ERR_CLUSTER_NOT_SERVABLE')) void Promise.reject(error as Error);
+    });
+  });
+}
+
 /** What a role does between its parts and `ready`: load and start what there is to run. A worker has served something by then. */
-export type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<DataOf<'child.ready'> | void>;
+type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<DataOf<'child.ready'> | void>;
 
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
-export function run(load: Load): void {
+function run(load: Load): void {
   watchOutput();
   outliveTerminal();
   const mark = process.env[MARK];
