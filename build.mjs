@@ -92,6 +92,7 @@ const runtime = (role) => ({
   name: 'runtime',
   setup(bundle) {
     bundle.onResolve({ filter: /^\.\/fetch-bridge\.js$/ }, () => ({ path: './fetch-bridge.cjs', external: true }));
+    bundle.onResolve({ filter: /^\.\/clients\.js$/ }, () => ({ path: '../../plugins/shared-clients/clients.cjs', external: true }));
     bundle.onLoad({ filter: /[\\/]child[\\/]parts\.ts$/ }, ({ path: file }) => {
       const parts = present(INSIDE.map((name) => `plugins/${name}/${role}.ts`))
         .map((part) => `'${part.slice('plugins/'.length).replace(/ts$/, 'cjs')}': () => require('../../${part}')`);
@@ -109,7 +110,7 @@ function replaceIn(text, from, to) {
 }
 
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
-const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'systemd'];
+const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'shared-clients', 'systemd'];
 
 const CORE = `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
@@ -164,6 +165,7 @@ const results = await Promise.all([
     ...shared,
     entryPoints: present([
       'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/node/probes.ts',
+      'plugins/shared-clients/clients.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,

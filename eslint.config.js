@@ -19,6 +19,7 @@ const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'graceful-exit/(?:connection-close|drain|exchange|frames|http2-sessions|in-flight|moves|rules|server-drain|stillness|uncaught)',
   'graceful-exit/web-sockets?',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
+  'shared-clients/(?:call-forms|calls|client|clients|cluster-client|copy|leader|member|published|shape|wants)',
   'sticky-session/(?:engine-io|entrance|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
   'sticky-session/(?:requests|sample|tunnel)',
 ].join('|')})\\.ts$`);

@@ -24,7 +24,10 @@ export { detach, isMovable, type HttpConnection } from './node/http-connections.
 export { INSPECTOR_HOST, startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
+export { defineShared } from './api/messenger.js';
 export type { Messages, Messenger, Target } from './api/messenger.js';
+export type { SharedCall, SharedCallOptions, SharedClient, ShareClient, SharedDefinition, SharedOptions } from './api/messenger.js';
+export type { SharedTopicKind } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';
 export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck } from './api/runtime.js';
 export type { Context } from './api/runtime.js';

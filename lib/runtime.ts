@@ -3,17 +3,20 @@
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
 export type { Context } from './api/runtime.js';
-export type { Messages, Messenger } from './api/messenger.js';
+export { defineShared } from './api/messenger.js';
+export type { Messages, Messenger, SharedCall, SharedCallOptions, SharedClient, ShareClient } from './api/messenger.js';
+export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
   ChildHook, ClosingContext, HealthCheck, ListenOptions, RequestHook, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
 } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
 export { ready } from './ipc/ready.js';
-export { wire } from './kit/errors.js';
+export { ClusterError, fromWire, wire } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
+export { shareClient } from './messenger/messenger.js';
 export { atMost, inTime } from './kit/time.js';
 export { requiredFiles } from './node/modules.js';
 export { openSockets } from './node/process.js';

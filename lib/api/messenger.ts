@@ -1,4 +1,7 @@
+import type { EventEmitter } from 'node:events';
 import type { Envelope } from '../ipc/messages.js';
+import { ClusterError } from '../kit/errors.js';
+import { atCaller, isObject, misuse, show } from '../kit/misuse.js';
 
 /**
  * Types of public messages, by declaration merging: `declare module 'hatchery' { interface Messages { 'user-changed': { id: string } } }`.
@@ -58,3 +61,120 @@ export interface Messenger {
   once<A extends string>(action: A, listener: Listener<A>): this;
   off<A extends string>(action: A, listener: Listener<A>): this;
 }
+
+type Method = (...args: never[]) => unknown;
+type Class<Client> = new (...args: never[]) => Client;
+/** What every client has of its own, and is never called in another process. */
+type Own = keyof EventEmitter | 'then' | 'ready' | 'close' | 'subscribe' | 'unsubscribe' | 'unSubscribe' | 'publish' | `_${string}`;
+
+/** Names of a client's methods that others may call. */
+export type SharedCall<Client> = {
+  [K in keyof Client & string]: Client[K] extends Method ? K extends Own ? never : K : never
+}[keyof Client & string];
+
+/** How one call of a shared client is made. */
+export interface SharedCallOptions {
+  /** Milliseconds that its answer is waited for. */
+  timeout?: number;
+  /** It may be done twice: where its leader is lost meanwhile, it is made again in place of ERR_CLUSTER_LEADER_LOST. */
+  idempotent?: boolean;
+  /** Nobody waits for an answer. */
+  oneway?: boolean;
+}
+
+/** `state`: who subscribes later gets the last value; `stream`: each value to those who are there, in order, one after the other. */
+export type SharedTopicKind = 'state' | 'stream';
+
+/** What is shared under a name, and all that others may do with it; made by {@link defineShared}. */
+export interface SharedDefinition<Client extends object = object, Topics extends object = object> {
+  /** The same in all processes that share it. */
+  name: string;
+  /** Makes the real client, with the options of `shareClient`; without it those are asked for a `client`. */
+  client?: Class<Client>;
+  calls: readonly SharedCall<Client>[] | { readonly [K in SharedCall<Client>]?: true | SharedCallOptions };
+  topics?: { readonly [K in keyof Topics & string]: SharedTopicKind };
+}
+
+/** Given to the real client's constructor as they are; these of them are looked at. */
+export interface SharedOptions {
+  /** In place of the class's name. */
+  name?: string;
+  /** Milliseconds that an answer is waited for: 5,000 by default. */
+  timeout?: number;
+  /** The class of a definition that has none. */
+  client?: Class<object>;
+  [option: string]: unknown;
+}
+
+/** What a process holds of a shared client: the real one's methods, each of which gives a promise, its topics and its events. */
+export type SharedClient<Client, Topics = Record<string, unknown>> = EventEmitter & {
+  [K in SharedCall<Client>]: Client[K] extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>> : never;
+} & {
+  /** Calls `listener` with each value of the key, with the last one first where it is known. */
+  subscribe<K extends keyof Topics>(key: K | Extract<Topics, Record<string, unknown>>, listener: (value: Topics[K]) => unknown): void;
+  /** Without a listener all of this key. */
+  unsubscribe<K extends keyof Topics>(key: K, listener?: (value: Topics[K]) => unknown): void;
+  /** Need not be awaited. The last value of a key is published again where the leader is another one. */
+  publish<K extends keyof Topics>(key: K, value?: Topics[K]): Promise<unknown>;
+  /** Resolves when the real client is ready; `shareClient` has waited for it. */
+  ready(): Promise<void>;
+  /** Of all clients of one name, in all processes, the last one that closes closes the real client. Idempotent. */
+  close(): Promise<void>;
+};
+
+/**
+ * Shares one real client among all processes that call this with the same class or name. The agent makes it where it calls this,
+ * else the worker of the lowest slot that is ready; the others call it there. Rejects with what the real client fails with.
+ * Calls reject with its errors, or with ERR_CLUSTER_LEADER_LOST, _REQUEST_TIMEOUT, _NOT_SHARED, _CLIENT_CLOSED, _NOT_CLONEABLE.
+ * @throws ClusterError ERR_CLUSTER_USAGE
+ */
+export interface ShareClient {
+  <Client extends object, Topics extends object>(
+    definition: SharedDefinition<Client, Topics>, options?: SharedOptions): Promise<SharedClient<Client, Topics>>;
+  /** A class in the shape of cluster-client's APIClientBase gives an object of its own. */
+  <Client extends object>(client: Class<Client>, options?: SharedOptions & object): Promise<
+    Client extends { readonly DataClient: unknown } ? Client : SharedClient<Client>>;
+  /** By its name alone: never leads. */
+  <Client extends object>(name: string, options?: SharedOptions): Promise<SharedClient<Client>>;
+}
+
+/**
+ * Names what is shared and all that others may do with it, once for all processes; types it; returns it unchanged.
+ * @throws ClusterError ERR_CLUSTER_USAGE
+ */
+export function defineShared<
+  Client extends object, Topics extends object = Record<never, never>, Call extends SharedCall<Client> = SharedCall<Client>,
+>(definition: {
+  name: string;
+  client?: Class<Client>;
+  calls: readonly Call[] | { readonly [K in Call]: true | SharedCallOptions };
+  topics?: { readonly [K in keyof Topics & string]: SharedTopicKind };
+}): SharedDefinition<Pick<Client, Call>, Topics> {
+  if (!isObject(definition)) throw misuse(defineShared, 'an object with `name` and `calls`', definition);
+  const fault = sharedFault(definition as unknown as Record<string, unknown>);
+  if (fault !== undefined) throw atCaller(new ClusterError('ERR_CLUSTER_USAGE', `defineShared: ${fault}`), defineShared);
+  return definition as unknown as SharedDefinition<Pick<Client, Call>, Topics>;
+}
+
+const CALL: Readonly<Record<string, string>> = { timeout: 'number', idempotent: 'boolean', oneway: 'boolean' };
+const KINDS: ReadonlySet<unknown> = new Set<SharedTopicKind>(['state', 'stream']);
+
+/** What is wrong with a definition; undefined: nothing. */
+function sharedFault({ name, client, calls, topics = {}, ...others }: Record<string, unknown>): string | undefined {
+  if (typeof name !== 'string' || name === '') return `\`name\` has to be a text, found ${show(name)}`;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) return `"${name}" has the unknown key "${unknown}"; allowed are name, client, calls, topics`;
+  if (client !== undefined && typeof client !== 'function') return `\`client\` of "${name}" has to be a class, found ${show(client)}`;
+  if (!Array.isArray(calls) && !isObject(calls)) {
+    return `\`calls\` of "${name}" has to be a list of names, or an object by name, found ${show(calls)}`;
+  }
+  const odd = Array.isArray(calls) ? calls.find((call) => typeof call !== 'string')
+    : Object.entries(calls).find(([, call]) => !isCall(call))?.[1] as unknown;
+  if (odd !== undefined) return `a call of "${name}" is \`true\` or { timeout, idempotent, oneway }, found ${show(odd)}`;
+  if (!isObject(topics)) return `\`topics\` of "${name}" has to be an object by name, found ${show(topics)}`;
+  const [topic, kind] = Object.entries(topics).find(([, one]) => !KINDS.has(one)) ?? [];
+  return topic === undefined ? undefined : `the topic "${topic}" of "${name}" is "state" or "stream", found ${show(kind)}`;
+}
+
+const isCall = (call: unknown): boolean => call === true
+  || (isObject(call) && Object.entries(call).every(([key, value]) => typeof value === CALL[key]));

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, RequestInFlight } from '../ipc/messages.js';
 import type { Logger } from '../kit/logger.js';
-import type { Messenger } from './messenger.js';
+import type { Messenger, ShareClient } from './messenger.js';
 
 /** Hooks inside a child. tapable's interface; the child has its own small ones, as loading tapable costs every worker 5 ms. */
 export interface RuntimeHooks {
@@ -106,6 +106,11 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   readonly inner: Set<Server>;
   /** Called when the child closes, last registered first, awaited. `name` is shown while it hangs. */
   onClose(fn: () => unknown, name?: string): void;
+  /**
+   * Gives the app something on its context, under a name that nothing there has yet; its type comes by declaration merging
+   * (`interface Context`). @throws ClusterError ERR_CLUSTER_PLUGIN where the name is taken
+   */
+  extendContext<Name extends keyof Context & string>(name: Name, value: Context[Name]): void;
   /** Readiness checks of the app (`context.health`). */
   readonly healthChecks: ReadonlyMap<string, HealthCheck>;
   /**
@@ -140,6 +145,8 @@ export interface Context {
   readonly logger: Logger;
   /** Messages to and from the other processes of the cluster. */
   readonly messenger: Messenger;
+  /** One real client for all processes, called in the one that leads: see {@link ShareClient}. */
+  readonly shareClient: ShareClient;
   /** Aborted when draining starts. */
   readonly signal: AbortSignal;
   /** Run when the process closes, last registered first, each awaited. `name` is shown while it hangs. */

@@ -5,6 +5,7 @@ import type {
 } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole } from '../ipc/messages.js';
+import { ClusterError } from '../kit/errors.js';
 import { Drops, Logger, type LogLevel } from '../kit/logger.js';
 import { ProcessMessenger } from '../messenger/messenger.js';
 import { openWire } from '../node/wire.js';
@@ -85,6 +86,8 @@ export class ChildRuntime implements Runtime {
   readonly hooks: RuntimeHooks;
   readonly closers: { fn: () => unknown; name: string }[] = [];
   readonly abort = new AbortController();
+  /** What parts of plugins have added to the context. */
+  readonly extras: Partial<Record<string, unknown>> = {};
   ready = false;
   printsFailure = true;
   /** Set once closing has begun. */
@@ -135,14 +138,30 @@ export class ChildRuntime implements Runtime {
     return this.abort.signal;
   }
 
+  extendContext<Name extends keyof Context & string>(name: Name, value: Context[Name]): void {
+    if (this.extras[name] !== undefined || OWN.has(name)) {
+      throw new ClusterError('ERR_CLUSTER_PLUGIN', `"${name}" of the context is taken already`);
+    }
+    this.extras[name] = value;
+  }
+
   onClose(fn: () => unknown, name?: string): void {
     this.closers.push({ fn, name: (name || fn.name || `onClose #${this.closers.length + 1}`).slice(0, LINE) });
   }
 }
 
+/** What the context has of itself. */
+const OWN: ReadonlySet<string> = new Set(['role', 'slot', 'config', 'logger', 'messenger', 'signal', 'onClose', 'ready', 'health']);
+
+const noClients: Context['shareClient'] = () => {
+  throw new ClusterError('ERR_CLUSTER_USAGE', 'context.shareClient: the plugin "shared-clients" is switched off');
+};
+
 /** What the app gets of it. `ready`: it says that it is. */
-export function createContext(runtime: Runtime, ready: () => void = () => {}): Context {
+export function createContext(runtime: ChildRuntime, ready: () => void = () => {}): Context {
   return {
+    shareClient: noClients,
+    ...runtime.extras,
     role: runtime.role,
     slot: runtime.slot,
     config: runtime.config,

@@ -213,6 +213,7 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   'sticky-session': false,
   'dev-reload': command === 'dev',
   metrics: false,
+  'shared-clients': true,
   systemd: true,
 });
 

@@ -1,9 +1,10 @@
 import { inspect } from 'node:util';
-import type { Listener, MessageData, Messenger, Target } from '../api/messenger.js';
+import type { Listener, MessageData, Messenger, ShareClient, SharedOptions, Target } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire, wire } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
 import { show } from '../kit/misuse.js';
+import { requireBuilt } from '../kit/package.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
 export const REQUEST_TIMEOUT = 5_000;
@@ -153,3 +154,20 @@ function address(target: Target): Pick<Envelope, 'to' | 'receiverPid'> {
   throw new ClusterError('ERR_CLUSTER_NO_RECEIVER',
     `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
 }
+
+/** Where a child of a cluster has its `context.shareClient`, for all that is loaded in it (plugins/shared-clients/worker.ts). */
+const SHARE = Symbol.for('hatchery.shareClient');
+
+interface Alone { single(): { share(what: unknown, options?: SharedOptions): Promise<object> } }
+
+/**
+ * As `context.shareClient`, from any module of an app. In a process that is no child of a cluster, a test's for instance, all is
+ * in that process: it leads what it shares.
+ */
+export const shareClient: ShareClient = async (what: unknown, options?: SharedOptions) => {
+  if (!Reflect.has(process, SHARE)) {
+    const alone = (requireBuilt('plugins/shared-clients/clients.cjs') as Alone).single();
+    Reflect.set(process, SHARE, alone.share.bind(alone));
+  }
+  return (Reflect.get(process, SHARE) as ShareClient)(what as never, options) as never;
+};

@@ -1,0 +1,149 @@
+import { ClusterError } from '../../lib/runtime.js';
+import type { Ask } from './messages.js';
+import type { Post } from './member.js';
+
+export interface Given {
+  /** Milliseconds until it is given up. */
+  timeout: number;
+  callback?: boolean;
+  /** Repeated when its leader is lost. */
+  idempotent?: boolean;
+}
+
+interface Call {
+  message: Ask;
+  given: Given;
+  deadline: number;
+  timer: NodeJS.Timeout;
+  /** Who has it; null: nobody yet. */
+  pid: number | null;
+  /** It may have been told to a leader already. */
+  again: boolean;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Milliseconds by which the messenger's own time limit comes after ours. */
+const AFTER = 1_000;
+/** Calls that may wait for a leader. */
+const MOST = 10_000;
+
+/** What one process asks of whoever leads, until it is answered: kept while nobody does, and sent again where nothing was done. */
+export class Calls {
+  readonly #name: string;
+  readonly #post: Post;
+  readonly #undelivered: (pid: number) => void;
+  readonly #calls = new Set<Call>();
+  #leader: number | null = null;
+  #empty: (() => void)[] = [];
+
+  /** `undelivered`: who was taken for the leader is none, or not there. */
+  constructor(name: string, post: Post, undelivered: (pid: number) => void) {
+    this.#name = name;
+    this.#post = post;
+    this.#undelivered = undelivered;
+  }
+
+  add(message: Ask, given: Given): Promise<unknown> {
+    if (this.#leader === null && this.#calls.size >= MOST) {
+      return Promise.reject(new ClusterError('ERR_CLUSTER_LEADER_LOST', `"${this.#name}" has no leader, and ${MOST} calls wait for one`));
+    }
+    return new Promise((resolve, reject) => {
+      const call: Call = {
+        message, given, resolve, reject, pid: null, again: this.#leader === null, deadline: performance.now() + given.timeout,
+        timer: setTimeout(() => this.#late(call), given.timeout),
+      };
+      this.#calls.add(call);
+      this.#send(call);
+    });
+  }
+
+  /** From now on calls go there; what waits does at once. */
+  go(pid: number): void {
+    this.#leader = pid;
+    for (const call of this.#calls) if (call.pid === null) this.#send(call);
+  }
+
+  /** A process has ended: what it had is lost, or is done again by the next one. */
+  lost(pid: number): void {
+    if (this.#leader === pid) this.#leader = null;
+    for (const call of [...this.#calls]) {
+      if (call.pid !== pid) continue;
+      call.pid = null;
+      if (call.given.idempotent) this.#send(call);
+      else this.#end(call, () => call.reject(this.#isLost(call)));
+    }
+  }
+
+  fail(error: unknown): void {
+    for (const call of [...this.#calls]) this.#end(call, () => call.reject(error));
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    while (this.#calls.size > 0) await new Promise<void>((resolve) => { this.#empty.push(resolve); });
+  }
+
+  #send(call: Call): void {
+    const pid = this.#leader;
+    if (pid === null) return;
+    call.pid = pid;
+    const message = this.#message(call);
+    call.again = true;
+    this.#post.ask(pid, message, Math.max(1, call.deadline - performance.now()) + AFTER).then((answer) => {
+      if (!answer.moved) this.#end(call, () => call.resolve(answer.value));
+      else this.#undone(call, pid);
+    }, (error: unknown) => {
+      if (isUndelivered(error)) this.#undone(call, pid);
+      else this.#end(call, () => call.reject(told(error, this.#what(call))));
+    });
+  }
+
+  /** What has been said before, by this call or as one turned to the leader, is said as such. */
+  #message({ message, again, given }: Call): Ask {
+    if (message[0] !== 'publish' || !again || !given.idempotent) return message;
+    return [message[0], message[1], { ...message[2], again }];
+  }
+
+  /** Nobody has done it: it goes to the next leader, which may be there already. */
+  #undone(call: Call, pid: number): void {
+    if (!this.#calls.has(call) || call.pid !== pid) return;
+    call.pid = null;
+    if (this.#leader !== pid) return this.#send(call);
+    this.#leader = null;
+    this.#undelivered(pid);
+  }
+
+  #late(call: Call): void {
+    const where = call.pid === null ? ', which has no leader at the moment,' : '';
+    this.#end(call, () => call.reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT',
+      `${this.#what(call)}${where} was not answered within ${call.given.timeout} ms`)));
+  }
+
+  #isLost(call: Call): ClusterError {
+    return new ClusterError('ERR_CLUSTER_LEADER_LOST', `${this.#what(call)}: its leader has ended, and may have done it or not`);
+  }
+
+  #what({ message }: Call): string {
+    return `${this.#name}.${message[0] === 'call' ? message[2] : message[0]}`;
+  }
+
+  #end(call: Call, settle: () => void): void {
+    if (!this.#calls.delete(call)) return;
+    clearTimeout(call.timer);
+    settle();
+    if (this.#calls.size === 0) for (const resolve of this.#empty.splice(0)) resolve();
+  }
+}
+
+/** The messenger's word that the process is not there, which nothing but it says of this action. */
+const isUndelivered = (error: unknown): boolean => {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === 'ERR_CLUSTER_NO_RECEIVER' && message?.includes(ACTION) === true;
+};
+
+const told = (error: unknown, what: string): unknown => (error as Error | undefined)?.name !== 'DataCloneError' ? error
+  : new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `${what}: ${(error as Error).message}`, { cause: error });
+
+/** What the messenger carries all of it as. */
+export const ACTION = 'hatchery.shared';

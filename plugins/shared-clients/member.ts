@@ -1,0 +1,303 @@
+import { ClusterError, fromWire } from '../../lib/runtime.js';
+import { Calls, type Given } from './calls.js';
+import { Leader } from './leader.js';
+import type { Answer, Ask, Failure, Leading, Offers, Published, Tell } from './messages.js';
+import type { Shape } from './shape.js';
+import { Wanted } from './wants.js';
+
+/** Milliseconds for one attempt to turn to a leader, and between two of them at most. */
+const ATTACH = 2_000;
+const PAUSE = 1_000;
+
+/** How a process reaches the others, itself among them. */
+export interface Post {
+  readonly pid: number;
+  /** Rejects with what was thrown there, or with what the messenger says. */
+  ask(pid: number, message: Ask, timeout: number): Promise<Answer>;
+  tell(pid: number, message: Tell): void;
+}
+
+/** Who says who leads. */
+export interface Arbiter {
+  join(member: Member): Promise<Leading>;
+  leave(member: Member): Promise<void>;
+}
+
+/** What a member tells those who hold its client. */
+export interface Holder {
+  value(key: string, value: unknown): void;
+  event(event: string, args: unknown[]): void;
+  /** What the leader has, where that was not known before. */
+  offered(offers: Offers): void;
+  /** Whether somebody listens to a topic; which events are listened to. */
+  listens(key: string): boolean;
+  readonly watches: string[];
+}
+
+export interface MemberNeeds {
+  readonly post: Post;
+  readonly arbiter: Arbiter;
+  warn(text: string, error?: unknown): void;
+}
+
+/** A client that is used where it is shared no more. */
+export const closed = (name: string): ClusterError =>
+  new ClusterError('ERR_CLUSTER_CLIENT_CLOSED', `the shared client "${name}" is closed in this process`);
+
+/** One process among those that share the client of a name: it follows whoever leads, and leads itself when told to. */
+export class Member {
+  shape: Shape;
+  readonly ready: Promise<void>;
+  leader: Leader | null = null;
+  readonly #needs: MemberNeeds;
+  readonly #calls: Calls;
+  readonly #wanted = new Wanted();
+  readonly #holders = new Set<Holder>();
+  #offers: Offers | null = null;
+  /** Who leads, as far as is known here. */
+  #term = 0;
+  #announced: number | null = null;
+  /** Whom calls go to: he knows all that is wanted here. */
+  #link: number | null = null;
+  #settled: { resolve(): void; reject(error: unknown): void } | null;
+  #failure: { error: unknown } | null = null;
+  #closing: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(shape: Shape, needs: MemberNeeds, after: Promise<unknown> = Promise.resolve()) {
+    this.shape = shape;
+    this.#needs = needs;
+    this.#calls = new Calls(shape.name, needs.post, (pid) => {
+      if (this.#link === pid) this.#link = null;
+      if (this.#announced === pid) void this.#attach(pid, this.#term);
+    });
+    let settled!: { resolve(): void; reject(error: unknown): void };
+    this.ready = new Promise<void>((resolve, reject) => { settled = { resolve, reject }; });
+    this.#settled = settled;
+    this.ready.catch(() => {});
+    after.then(() => needs.arbiter.join(this)).then((leading) => this.leading(leading), (error: unknown) => this.#fail(error));
+  }
+
+  get leads(): boolean {
+    return this.#link === this.#needs.post.pid;
+  }
+
+  /** It could not be made, or is closed: the next who wants it begins anew. */
+  get over(): boolean {
+    return this.#failure !== null || this.#closing !== null;
+  }
+
+  hold(holder: Holder): void {
+    this.#holders.add(holder);
+    if (this.#offers) holder.offered(this.#offers);
+  }
+
+  /** It was known by its name alone, and can be made here now. */
+  adopt(shape: Shape): void {
+    this.shape = shape;
+    this.#needs.arbiter.join(this).then((leading) => this.leading(leading), (error: unknown) => this.#needs.warn(`"${shape.name}"`, error));
+  }
+
+  /** The last one to let go closes the client here. */
+  letGo(holder: Holder): Promise<void> {
+    this.#holders.delete(holder);
+    if (this.#holders.size === 0) return this.close();
+    this.watch();
+    return Promise.resolve();
+  }
+
+  call(method: string, args: unknown[], given: Given): Promise<unknown> {
+    return this.#do(['call', this.shape.name, method, args, given.callback === true], given);
+  }
+
+  publish(key: string, args: unknown[]): Promise<unknown> {
+    const at = Number(process.hrtime.bigint() / 1_000n);
+    const published: Published = { key, at, args, again: false };
+    const isStream = this.shape.topics?.get(key) === 'stream';
+    if (!isStream) this.#wanted.published.keep(published);
+    return this.#do(['publish', this.shape.name, published], { timeout: this.shape.timeout, idempotent: !isStream });
+  }
+
+  /** Subscribes this process, once for all who listen here; gives the last value that has come, if any has. */
+  subscribe(reg: unknown): { value: unknown } | undefined {
+    const key = this.shape.formatKey(reg);
+    if (!this.#wanted.add(key, reg)) return this.#wanted.topic(key)?.last;
+    this.#want(['subscribe', this.shape.name, key, reg]);
+    return undefined;
+  }
+
+  /** One who listens here does so no more; once nobody does, the leader is told. */
+  unsubscribe(key: string): void {
+    if ([...this.#holders].some((holder) => holder.listens(key))) return;
+    if (this.#wanted.remove(key)) this.#want(['unsubscribe', this.shape.name, key]);
+  }
+
+  /** Those who listen to events here have changed. */
+  watch(): void {
+    const events = [...new Set([...this.#holders].flatMap(({ watches }) => watches))].sort();
+    if (this.#wanted.listen(events)) this.#want(['watch', this.shape.name, events]);
+  }
+
+  /** Makes the real client here. Resolves when it is ready. */
+  async lead(members: readonly number[]): Promise<void> {
+    if (this.#closed || this.#failure) throw closed(this.shape.name);
+    const { post, warn } = this.#needs;
+    const before = this.leader;
+    const leader = new Leader({ shape: this.shape, members, tell: (pid, message) => post.tell(pid, message), warn });
+    try {
+      await leader.ready();
+    } catch (error) {
+      void leader.retire({ now: true });
+      throw error;
+    }
+    this.leader = leader;
+    void before?.retire();
+  }
+
+  /** Somebody leads, or nobody. */
+  leading({ term, pid, error }: Leading): void {
+    if (term < this.#term || this.#closed) return;
+    this.#term = term;
+    if (error && this.#settled) return this.#fail(fromWire(error as Failure & { name: string }));
+    if (pid === this.#announced) return;
+    this.#announced = pid;
+    if (pid !== null) void this.#attach(pid, term);
+  }
+
+  /** A process has ended that led once, or that is led from here. */
+  gone(pid: number): void {
+    if (this.#announced === pid) this.#announced = null;
+    if (this.#link === pid) this.#link = null;
+    this.#calls.lost(pid);
+    this.leader?.detach(pid);
+  }
+
+  /** The master is gone, and with it the way to all others. */
+  cutOff(): void {
+    this.gone(this.#announced ?? 0);
+    this.gone(this.#link ?? 0);
+  }
+
+  told(sender: number, message: Tell): void {
+    if (sender !== this.#link && sender !== this.#announced) return;
+    if (message[0] === 'event') {
+      for (const holder of [...this.#holders]) holder.event(message[2], message[3]);
+      return;
+    }
+    const [, , key, sent] = message;
+    const topic = this.#wanted.topic(key);
+    if (!topic) return;
+    const value = this.shape.transcode ? this.shape.transcode.decode(sent as Uint8Array) : sent;
+    if (this.shape.broadcast && this.shape.topics?.get(key) !== 'stream') topic.last = { value };
+    for (const holder of [...this.#holders]) holder.value(key, value);
+  }
+
+  async asked(sender: number, message: Ask): Promise<Answer> {
+    const { leader } = this;
+    if (!leader) return { moved: true };
+    switch (message[0]) {
+      case 'attach': return { value: leader.attach(sender, message[2]) };
+      case 'call': return leader.call(message[2], message[3], message[4]);
+      case 'publish': return leader.publish(message[2]);
+      case 'subscribe': return leader.subscribe(sender, message[2], message[3]), {};
+      case 'unsubscribe': return leader.unsubscribe(sender, message[2]), {};
+      case 'watch': return leader.watch(sender, message[2]), {};
+      case 'detach': return leader.detach(sender), {};
+    }
+  }
+
+  /** What is under way is answered first; whoever leads hands over before it goes. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#calls.settled();
+    const { arbiter, post } = this.#needs;
+    const leads = this.leader !== null;
+    if (!leads) this.#end();
+    await arbiter.leave(this).catch(() => {});
+    const { leader } = this;
+    // Nobody has taken it over: nobody is left who could need it.
+    if (leader) await this.#retire(leader, this.#announced === post.pid);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#closed = true;
+    if (this.#link !== null && this.#link !== this.#needs.post.pid) this.#detach(this.#link);
+    this.#link = null;
+    this.#settled?.reject(closed(this.shape.name));
+    this.#settled = null;
+  }
+
+  async #retire(leader: Leader, now: boolean): Promise<void> {
+    await leader.retire({ now });
+    if (this.leader === leader) this.leader = null;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.#failure = { error };
+    this.#settled?.reject(error);
+    this.#settled = null;
+    this.#calls.fail(error);
+    void this.close();
+  }
+
+  #do(message: Ask & { 0: 'call' | 'publish' }, given: Given): Promise<unknown> {
+    if (this.#failure) return Promise.reject(this.#failure.error as Error);
+    if (this.#closed) {
+      return Promise.reject(closed(this.shape.name));
+    }
+    return this.#calls.add(message, given);
+  }
+
+  /** A change of what is wanted: told to the leader, and part of all that the next one is told. */
+  #want(message: Ask): void {
+    const link = this.#link;
+    if (link === null || link !== this.#announced) return;
+    this.#needs.post.ask(link, message, ATTACH).catch((error: unknown) => {
+      const { code } = error as { code?: string };
+      if (code === 'ERR_CLUSTER_NOT_SHARED') return this.#needs.warn((error as Error).message);
+      // It may not have come there: all is told again.
+      if (link === this.#link && link === this.#announced) void this.#attach(link, this.#term);
+    });
+  }
+
+  /** Turns to a leader, without end while it is one; until it knows all that is wanted here, calls go to the one before. */
+  async #attach(pid: number, term: number): Promise<void> {
+    const isWanted = () => this.#announced === pid && this.#term === term && !this.#closed;
+    for (let attempt = 0; isWanted(); attempt++) {
+      const { changes, all } = this.#wanted;
+      try {
+        const answer = await this.#needs.post.ask(pid, ['attach', this.shape.name, all], ATTACH);
+        if (!isWanted()) return this.#detach(pid);
+        if (!answer.moved && changes === this.#wanted.changes) return this.#attached(pid, answer.value as Offers);
+        if (!answer.moved) continue;
+      } catch (error) {
+        if ((error as Error).name === 'DataCloneError') this.#needs.warn(`"${this.shape.name}" cannot send what it is to`, error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 * 2 ** Math.min(attempt, 10), PAUSE)).unref());
+    }
+  }
+
+  #attached(pid: number, offers: Offers): void {
+    const before = this.#link;
+    this.#link = pid;
+    if (!this.shape.create && this.shape.calls.size === 0) {
+      this.#offers = offers;
+      for (const holder of this.#holders) holder.offered(offers);
+    }
+    this.#settled?.resolve();
+    this.#settled = null;
+    this.#calls.go(pid);
+    if (before !== null && before !== pid) this.#detach(before);
+    const { leader } = this;
+    if (leader && pid !== this.#needs.post.pid) void this.#retire(leader, false);
+  }
+
+  #detach(pid: number): void {
+    this.#needs.post.ask(pid, ['detach', this.shape.name], ATTACH).catch(() => {});
+  }
+}

@@ -1,0 +1,144 @@
+import { after, before } from 'node:test';
+import { deserialize, serialize } from 'node:v8';
+import type { ChildState, ChildView } from '../../lib/api/child.js';
+import { ClusterError, wire } from '../../lib/kit/errors.js';
+import { ACTION } from '../../plugins/shared-clients/calls.js';
+import { Clients } from '../../plugins/shared-clients/clients.js';
+import { Leadership } from '../../plugins/shared-clients/leadership.js';
+import { closed, type Arbiter, type Post } from '../../plugins/shared-clients/member.js';
+import type { Answer, Leading } from '../../plugins/shared-clients/messages.js';
+
+// Timers of the product keep no process up, and no test either.
+let stay: NodeJS.Timeout;
+before(() => { stay = setInterval(() => {}, 1_000); });
+after(() => clearInterval(stay));
+
+const copy = <T>(value: T): T => deserialize(serialize(value)) as T;
+export const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+/** Resolves when the condition holds; for what takes some turns of the event loop, or a short timer. */
+export async function until(condition: () => unknown, what: string, deadline = 5_000): Promise<void> {
+  for (const began = performance.now(); !condition();) {
+    if (performance.now() - began > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 2); });
+  }
+}
+
+/** A process of a cluster, without one. What it is told arrives a turn later, and copied. */
+export class FakeProcess {
+  readonly clients: Clients;
+  readonly view: ChildView & { state: ChildState };
+  readonly warnings: string[] = [];
+  alive = true;
+  /** It takes no messages for the time being. */
+  stopped: Promise<void> | null = null;
+
+  constructor(readonly world: FakeProcesses, readonly pid: number, role: 'agent' | 'worker', slot: number, state: ChildState) {
+    const channel = {
+      send: (type: string, data: unknown) => { void this.#told(type, data); },
+      request: (type: string, data: unknown) => this.#lead(type, data as { name: string; members: number[] }),
+    };
+    this.view = { role, slot, pid, state, generation: 1, channel } as never;
+    const post: Post = {
+      pid,
+      ask: (to, message) => world.ask(pid, to, message),
+      tell: (to, message) => { const sent = copy(message); void turn().then(() => world.process(to)?.clients.told(pid, sent)); },
+    };
+    const arbiter: Arbiter = {
+      join: async ({ shape }) => {
+        await turn();
+        return world.leadership.join(this.view, { name: shape.name, leads: shape.create !== undefined });
+      },
+      leave: async ({ shape }) => {
+        await world.leadership.leave(this.view, shape.name);
+        // After what was sent before it.
+        await turn();
+      },
+    };
+    this.clients = new Clients({ post, arbiter, warn: (text, error) => this.warnings.push(error ? `${text}: ${String(error)}` : text) });
+  }
+
+  ready(): void {
+    this.view.state = 'ready';
+    this.world.leadership.ready();
+  }
+
+  /** It begins to close, as a drain does; the promise is that of its last step. */
+  async close(): Promise<void> {
+    this.world.leadership.closing(this.view);
+    await this.clients.close();
+    this.kill();
+  }
+
+  kill(): void {
+    this.alive = false;
+    this.view.state = 'exited';
+    this.world.processes.delete(this);
+    this.world.leadership.gone(this.view);
+  }
+
+  async #told(type: string, data: unknown): Promise<void> {
+    await turn();
+    if (!this.alive) return;
+    const { name, pid } = data as Leading;
+    const member = this.clients.member(name);
+    if (type === 'shared.leading') member?.leading(data as Leading);
+    else if (pid !== null) member?.gone(pid);
+  }
+
+  async #lead(_: string, { name, members }: { name: string; members: number[] }): Promise<unknown> {
+    await turn();
+    try {
+      const member = this.clients.member(name);
+      if (!member) throw closed(name);
+      await member.lead(members);
+      return null;
+    } catch (error) {
+      return wire(error);
+    }
+  }
+}
+
+/** Processes that share clients, with the master's word on who leads. */
+export class FakeProcesses {
+  readonly processes = new Set<FakeProcess>();
+  readonly leadership = new Leadership({
+    children: () => [...this.processes].map(({ view }) => view),
+    logger: { warn: () => {}, debug: () => {} },
+    guard: (_, task) => task,
+  });
+  #pids = 100;
+
+  agent(state: ChildState = 'ready'): FakeProcess {
+    return this.#add('agent', -1, state);
+  }
+
+  worker(slot: number, state: ChildState = 'ready'): FakeProcess {
+    return this.#add('worker', slot, state);
+  }
+
+  process(pid: number): FakeProcess | undefined {
+    return [...this.processes].find((one) => one.pid === pid);
+  }
+
+  async ask(from: number, to: number, message: unknown): Promise<Answer> {
+    const sent = copy(message);
+    const target = this.process(to);
+    await turn();
+    if (!target?.alive) throw new ClusterError('ERR_CLUSTER_NO_RECEIVER', `nobody is there to take "${ACTION}": ${to}`);
+    await target.stopped;
+    const answer = copy(await target.clients.asked(from, sent as never));
+    await turn();
+    // What a process was asked that has ended is never answered.
+    return target.alive ? answer : new Promise(() => {});
+  }
+
+  #add(role: 'agent' | 'worker', slot: number, state: ChildState): FakeProcess {
+    const one = new FakeProcess(this, this.#pids++, role, slot, state);
+    this.processes.add(one);
+    return one;
+  }
+}
+
+/** Who leads, as those who share a client see it. */
+export const leaderOf = (name: string, all: Iterable<FakeProcess>): number | undefined =>
+  [...all].find((one) => one.clients.member(name)?.leads)?.pid;
