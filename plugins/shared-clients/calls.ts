@@ -142,8 +142,11 @@ const isUndelivered = (error: unknown): boolean => {
   return code === 'ERR_CLUSTER_NO_RECEIVER' && message?.includes(ACTION) === true;
 };
 
-const told = (error: unknown, what: string): unknown => (error as Error | undefined)?.name !== 'DataCloneError' ? error
-  : new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `${what}: ${(error as Error).message}`, { cause: error });
+/** V8's words: the error has no code and no class of its own. */
+export const isUnsendable = (error: unknown): boolean => /could not be cloned\.?$/.test(String((error as Error | undefined)?.message));
+
+const told = (error: unknown, what: string): unknown => isUnsendable(error)
+  ? new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `${what}: ${(error as Error).message}`, { cause: error }) : error;
 
 /** What the messenger carries all of it as. */
 export const ACTION = 'hatchery.shared';

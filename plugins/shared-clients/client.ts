@@ -114,7 +114,7 @@ export class Client extends EventEmitter implements Holder {
       const { timeout = this.#shape.timeout, idempotent = false } = call;
       const given = { timeout, idempotent, callback: callback !== undefined };
       const done = this.#assertOpen() ?? this.#member.call(name, this.#sent(args), given).then((value) => this.#received(value));
-      if (call.oneway) return void done.catch((error: unknown) => this.#fault(name, error));
+      if (call.oneway) return void done.catch((error: unknown) => this.#warn(`${this.#shape.name}.${name}`, error));
       if (callback === undefined) return done;
       // Out of the promise, so that what a callback throws is an uncaught exception and no silent rejection.
       done.then((value) => process.nextTick(callback, null, value), (error: unknown) => process.nextTick(callback, error));
@@ -233,10 +233,5 @@ export class Client extends EventEmitter implements Holder {
   #received(value: unknown): unknown {
     const { transcode } = this.#shape;
     return transcode ? transcode.decode(value as Uint8Array) : value;
-  }
-
-  #fault(what: string, error: unknown): void {
-    if (this.listenerCount('error') > 0) this.emit('error', error);
-    else this.#warn(`${this.#shape.name}.${what}`, error);
   }
 }

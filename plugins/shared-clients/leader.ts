@@ -151,6 +151,8 @@ export class Leader {
         };
       });
     }
+    // What was answered last is on its way a turn later.
+    await new Promise((resolve) => { setImmediate(resolve); });
     try {
       await closeOf(this.#client, this.#shape.methods.close);
     } catch (error) {

@@ -1,5 +1,5 @@
 import { ClusterError, fromWire } from '../../lib/runtime.js';
-import { Calls, type Given } from './calls.js';
+import { Calls, isUnsendable, type Given } from './calls.js';
 import { Leader } from './leader.js';
 import type { Answer, Ask, Failure, Leading, Offers, Published, Tell } from './messages.js';
 import type { Shape } from './shape.js';
@@ -276,7 +276,7 @@ export class Member {
         if (!answer.moved && changes === this.#wanted.changes) return this.#attached(pid, answer.value as Offers);
         if (!answer.moved) continue;
       } catch (error) {
-        if ((error as Error).name === 'DataCloneError') this.#needs.warn(`"${this.shape.name}" cannot send what it is to`, error);
+        if (isUnsendable(error)) this.#needs.warn(`"${this.shape.name}" cannot send what it is to`, error);
       }
       await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 * 2 ** Math.min(attempt, 10), PAUSE)).unref());
     }

@@ -60,7 +60,11 @@ export class Publishing {
     if (this.#timer) clearTimeout(this.#timer);
     const gathered = this.#gathered?.sort((a, b) => a.published.at - b.published.at) ?? [];
     this.#gathered = null;
-    for (const { published, done } of gathered) done(this.#publish(published));
+    const last = new Map(gathered.map((one) => [one.published.key, one]));
+    for (const one of gathered) {
+      const isNews = !one.published.again || last.get(one.published.key) === one;
+      one.done(isNews ? this.#publish(one.published) : {});
+    }
   }
 
   async #publish(published: Published): Promise<Answer> {

@@ -66,6 +66,8 @@ export class FakeProcess {
   async close(): Promise<void> {
     this.world.leadership.closing(this.view);
     await this.clients.close();
+    // A process ends some turns after its last step.
+    for (let n = 0; n < 3; n++) await turn();
     this.kill();
   }
 
