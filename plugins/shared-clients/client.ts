@@ -13,6 +13,8 @@ interface Subscription {
   listener: Listener;
   /** Of a stream: what the listener has not taken yet. */
   queue: unknown[] | null;
+  /** It is said that it is behind. */
+  behind: boolean;
 }
 
 /** Values of a stream that a listener may be behind. */
@@ -133,7 +135,8 @@ export class Client extends EventEmitter implements Holder {
     if (typeof listener !== 'function') throw usage(`"${this.#shape.name}".subscribe expects a key and a function`);
     const key = this.#shape.formatKey(reg);
     if (this.#shape.topics?.has(key) === false) throw this.#noTopic(key);
-    const one: Subscription = { key, listener: listener as Listener, queue: this.#shape.topics?.get(key) === 'stream' ? [] : null };
+    const queue = this.#shape.topics?.get(key) === 'stream' ? [] : null;
+    const one: Subscription = { key, listener: listener as Listener, queue, behind: false };
     this.#subscriptions.push(one);
     const last = this.#member.subscribe(reg);
     if (last) process.nextTick(() => { if (this.#subscriptions.includes(one)) this.#tell(one, last.value); });
@@ -162,8 +165,12 @@ export class Client extends EventEmitter implements Holder {
     if (!one.queue) return void this.#give(one, value);
     one.queue.push(value);
     if (one.queue.length > BEHIND) {
+      // The first one is with the listener.
       one.queue.splice(1, 1);
-      this.#warn(`a listener of "${this.#shape.name}" is more than ${BEHIND} values of "${one.key}" behind: the oldest are dropped`);
+      if (!one.behind) {
+        this.#warn(`a listener of "${this.#shape.name}" is more than ${BEHIND} values of "${one.key}" behind: the oldest are dropped`);
+      }
+      one.behind = true;
     }
     if (one.queue.length === 1) void this.#drain(one, one.queue);
   }
@@ -178,6 +185,7 @@ export class Client extends EventEmitter implements Holder {
         void Promise.reject(error as Error);
       }));
     }
+    one.behind = false;
   }
 
   /** What a listener throws is for the process, as in any event, and keeps no other listener from its value. */

@@ -20,6 +20,11 @@ interface Member {
   rests: number;
 }
 
+interface Farewell {
+  member: Member;
+  done(): void;
+}
+
 interface Group {
   name: string;
   term: number;
@@ -34,7 +39,7 @@ interface Group {
   /** Everybody who has led. */
   led: Set<number>;
   /** Who wants to go, and waits for the leadership to be somebody else's. */
-  farewells: { member: Member; done: () => void }[];
+  farewells: Farewell[];
 }
 
 /** What the master gives it. */
@@ -157,19 +162,19 @@ export class Leadership {
     if (wanted && wanted !== group.leader) void this.#take(group, wanted);
   }
 
-  /** Lets those go who lead no more, or have nobody who could need them. */
+  /** Lets those go who lead no more, and then who leads where nobody is left who could need it. */
   #release(group: Group): void {
-    for (const farewell of group.farewells.splice(0)) {
-      const { member, done } = farewell;
-      const { pid } = member.child;
-      const isNeeded = group.leader === member && group.members.get(pid) === member && group.members.size > 1;
-      if (isNeeded) {
-        group.farewells.push(farewell);
-        continue;
-      }
-      if (group.members.get(pid) === member) this.#remove(group, pid);
-      done();
-    }
+    const holds = ({ member }: Farewell) => group.leader === member && group.members.get(member.child.pid) === member;
+    const [leading, free] = [group.farewells.filter(holds), group.farewells.filter((one) => !holds(one))];
+    for (const farewell of free) this.#letGo(group, farewell);
+    if (group.members.size <= 1) for (const farewell of leading) this.#letGo(group, farewell);
+  }
+
+  #letGo(group: Group, farewell: Farewell): void {
+    const { member, done } = farewell;
+    group.farewells.splice(group.farewells.indexOf(farewell), 1);
+    if (group.members.get(member.child.pid) === member) this.#remove(group, member.child.pid);
+    done();
   }
 
   #wanted(group: Group): Member | null {
