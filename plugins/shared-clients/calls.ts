@@ -1,6 +1,5 @@
 import { ClusterError } from '../../lib/runtime.js';
-import type { Ask } from './messages.js';
-import type { Post } from './member.js';
+import type { Ask, Post } from './messages.js';
 
 export interface Given {
   /** Milliseconds until it is given up. */

@@ -3,8 +3,8 @@ import { ACTION } from './calls.js';
 import { Client } from './client.js';
 import { apiOf, isApiClass } from './cluster-client.js';
 import { copy } from './copy.js';
-import { closed, Member, type Arbiter, type MemberNeeds, type Post } from './member.js';
-import type { Answer, Ask, Leading, Tell } from './messages.js';
+import { closed, Member, type Arbiter, type MemberNeeds } from './member.js';
+import type { Answer, Ask, Leading, Post, Tell } from './messages.js';
 import { shapeOf, usage, type Shape } from './shape.js';
 
 /** Milliseconds before its deadline at which a process that closes gives its clients up. */

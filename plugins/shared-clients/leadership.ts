@@ -45,6 +45,8 @@ interface Group {
 /** What the master gives it. */
 export interface LeadershipNeeds {
   children(): ChildView[];
+  /** All of them are about to end. */
+  readonly closing: boolean;
   readonly logger: Pick<Logger, 'warn' | 'debug'>;
   /** Guards what a timer calls. */
   guard(what: string, task: () => void): () => void;
@@ -178,6 +180,8 @@ export class Leadership {
   }
 
   #wanted(group: Group): Member | null {
+    // Nobody takes over at a stop: who leads goes last.
+    if (this.#needs.closing && group.leader && isAlive(group.leader.child)) return group.leader;
     const now = performance.now();
     const all = [...group.members.values()].filter(({ child, leads, leaving }) => leads && !leaving && isAlive(child));
     const able = all.filter(({ rests }) => rests <= now);

@@ -1,21 +1,13 @@
 import { ClusterError, fromWire } from '../../lib/runtime.js';
 import { Calls, isUnsendable, type Given } from './calls.js';
 import { Leader } from './leader.js';
-import type { Answer, Ask, Failure, Leading, Offers, Published, Tell } from './messages.js';
+import type { Answer, Ask, Failure, Leading, Offers, Post, Published, Tell } from './messages.js';
 import type { Shape } from './shape.js';
 import { Wanted } from './wants.js';
 
 /** Milliseconds for one attempt to turn to a leader, and between two of them at most. */
 const ATTACH = 2_000;
 const PAUSE = 1_000;
-
-/** How a process reaches the others, itself among them. */
-export interface Post {
-  readonly pid: number;
-  /** Rejects with what was thrown there, or with what the messenger says. */
-  ask(pid: number, message: Ask, timeout: number): Promise<Answer>;
-  tell(pid: number, message: Tell): void;
-}
 
 /** Who says who leads. */
 export interface Arbiter {

@@ -78,3 +78,11 @@ export type Answer = { moved: true } | { moved?: undefined; value?: unknown };
 export type Tell =
   | [kind: 'value', name: string, key: string, value: unknown]
   | [kind: 'event', name: string, event: string, args: unknown[]];
+
+/** How a process reaches the others, itself among them. */
+export interface Post {
+  readonly pid: number;
+  /** Rejects with what was thrown there, or with what the messenger says. */
+  ask(pid: number, message: Ask, timeout: number): Promise<Answer>;
+  tell(pid: number, message: Tell): void;
+}

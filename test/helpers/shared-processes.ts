@@ -5,8 +5,8 @@ import { ClusterError, wire } from '../../lib/kit/errors.js';
 import { ACTION } from '../../plugins/shared-clients/calls.js';
 import { Clients } from '../../plugins/shared-clients/clients.js';
 import { Leadership } from '../../plugins/shared-clients/leadership.js';
-import { closed, type Arbiter, type Post } from '../../plugins/shared-clients/member.js';
-import type { Answer, Leading } from '../../plugins/shared-clients/messages.js';
+import { closed, type Arbiter } from '../../plugins/shared-clients/member.js';
+import type { Answer, Leading, Post } from '../../plugins/shared-clients/messages.js';
 
 // Timers of the product keep no process up, and no test either.
 let stay: NodeJS.Timeout;
@@ -103,12 +103,19 @@ export class FakeProcess {
 /** Processes that share clients, with the master's word on who leads. */
 export class FakeProcesses {
   readonly processes = new Set<FakeProcess>();
-  readonly leadership = new Leadership({
-    children: () => [...this.processes].map(({ view }) => view),
-    logger: { warn: () => {}, debug: () => {} },
-    guard: (_, task) => task,
-  });
+  /** The master closes. */
+  closing = false;
+  readonly leadership = new Leadership(this);
+  readonly logger = { warn: () => {}, debug: () => {} };
   #pids = 100;
+
+  children(): ChildView[] {
+    return [...this.processes].map(({ view }) => view);
+  }
+
+  guard(_: string, task: () => void): () => void {
+    return task;
+  }
 
   agent(state: ChildState = 'ready'): FakeProcess {
     return this.#add('agent', -1, state);

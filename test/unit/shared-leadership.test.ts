@@ -100,8 +100,10 @@ for (const order of [[0, 1, 2], [1, 2, 0], [1, 0, 2]]) {
   test(`all close together, in the order ${order.join()}: the leader stays until the others have gone`, async () => {
     const world = new FakeProcesses();
     const all = [0, 1, 2].map((slot) => world.worker(slot));
+    Registry.made = 0;
     await Promise.all(all.map((worker) => share(worker)));
     const gone: number[] = [];
+    world.closing = true;
     for (const { view } of all) world.leadership.closing(view);
     await Promise.all(order.map(async (slot) => {
       // One after the other comes to its last step.
@@ -111,6 +113,7 @@ for (const order of [[0, 1, 2], [1, 2, 0], [1, 0, 2]]) {
     }));
     // The last of the others and the leader go together.
     assert.ok(gone.indexOf(0) > 0, gone.join());
+    assert.equal(Registry.made, 1);
   });
 }
 
