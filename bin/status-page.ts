@@ -117,6 +117,8 @@ function notesOf({ agent, workers, ducks = [], slowPaths = [], cut = 0, faults =
   return [
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
+    ...[agent, ...workers].flatMap((child) => child?.steps?.map(({ name, age: since }) =>
+      `${nameOf(child)} waits for ${name}: ${duration(since)}`) ?? []),
     ...slowPaths.map((what) => `slow path: ${what}`),
     ...ducks.map((duck) => duckOf(duck, now)),
     ...(cut > 0 ? [`requests cut as workers ended: ${cut}`] : []),

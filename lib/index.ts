@@ -31,6 +31,7 @@ export type { SharedTopicKind } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';
 export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck } from './api/runtime.js';
 export type { Context } from './api/runtime.js';
+export type { StepDone, StepOptions } from './ipc/ready.js';
 export { Application, Agent } from './child/application.js';
 
 /** Keys of the configuration, and what to run. */

@@ -11,7 +11,7 @@ export type {
 } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
-export { ready } from './ipc/ready.js';
+export { ready, type StepDone, type StepOptions } from './ipc/ready.js';
 export { ClusterError, fromWire, wire } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { ownRss } from './kit/processes.js';

@@ -132,6 +132,8 @@ export interface ChildStatus {
   eventLoopUtilization: number | null;
   /** How the process before it in its slot has ended. */
   lastExit: LastExit | null;
+  /** While booting: what its start waits for beside the app, and for how long it has, milliseconds. */
+  steps?: { name: string; age: number }[];
   /** While draining: what it still waits for. */
   waiting?: Waiting;
   /** Messages to it that were not kept, as it does not read; absent where there are none. */

@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, CloseReason, RequestInFlight } from '../ipc/messages.js';
+import type { StepDone, StepOptions } from '../ipc/ready.js';
 import type { Logger } from '../kit/logger.js';
 import type { Messenger, ShareClient } from './messenger.js';
 
@@ -153,6 +154,12 @@ export interface Context {
   onClose(fn: () => unknown, name?: string): void;
   /** Says that a worker is ready, whether it listens or not; what it exports need not have resolved. Nothing in the agent. */
   ready(): void;
+  /**
+   * Names something that the start waits for, until the function that it gives is called; with an error the start fails. A start
+   * that hangs names it, and how long it has waited; `status` shows it meanwhile. @throws ClusterError ERR_CLUSTER_USAGE once the
+   * start is over
+   */
+  step(name: string, options?: StepOptions): StepDone;
   /** Adds a check that `/readyz` asks. A name used before is replaced. */
   health(name: string, fn: HealthCheck): void;
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { RequestListener } from 'node:http';
+import { stepOf, type StepOptions } from '../ipc/ready.js';
 
 /** What a framework's classes are made with; a framework may add options of its own. */
 export interface FrameworkOptions {
@@ -12,13 +13,18 @@ export interface FrameworkOptions {
 
 type Step = () => unknown;
 
+interface Start extends StepOptions {
+  name?: string;
+  step: Step;
+}
+
 /**
  * One start and one close: steps run in order, each awaited, after the constructor is done. `ready` takes callbacks and
  * gives a promise; a step that fails fails the start.
  */
 abstract class Lifecycle extends EventEmitter {
   readonly options: FrameworkOptions;
-  readonly #starting: Step[] = [];
+  readonly #starting: Start[] = [];
   readonly #closing: Step[] = [];
   readonly #ready: Promise<void>;
   #started = false;
@@ -32,10 +38,17 @@ abstract class Lifecycle extends EventEmitter {
     this.#ready.catch(() => {});
   }
 
-  /** Adds a step that has to be done before this is ready. @throws Error once the steps have run */
-  beforeStart(step: Step): void {
+  /**
+   * Adds a step that has to be done before this is ready; a start that hangs in it tells its name. `timeout` in ms; a `weak` one
+   * may fail. @throws Error once the steps have run
+   */
+  beforeStart(step: Step): void;
+  beforeStart(name: string, step: Step, options?: StepOptions): void;
+  beforeStart(first: string | Step, step?: Step, options: StepOptions = {}): void {
     if (this.#started) throw new Error('beforeStart() was called after the start');
-    this.#starting.push(step);
+    const added = typeof first === 'string' ? { ...options, name: first, step } : { step: first };
+    if (typeof added.step !== 'function') throw new TypeError('beforeStart() expects a name, where it has one, and a function');
+    this.#starting.push(added as Start);
   }
 
   /** Adds a step of the close; the last one added runs first. */
@@ -59,7 +72,7 @@ abstract class Lifecycle extends EventEmitter {
   }
 
   async #start(): Promise<void> {
-    for (const step of this.#starting) await step();
+    for (const start of this.#starting) await run(start);
     this.#started = true;
   }
 
@@ -74,6 +87,21 @@ abstract class Lifecycle extends EventEmitter {
     }
     this.emit('close');
     if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** One step, and what its name is good for. What a weak one fails with, or takes too long for, is told in the log. */
+async function run({ name, step, timeout, weak = false }: Start): Promise<void> {
+  if (name === undefined) return void await step();
+  let gaveUp!: (error: unknown) => void;
+  const given = new Promise<void>((resolve, reject) => { gaveUp = weak ? () => resolve() : reject; });
+  const done = stepOf(name, { timeout, weak }, gaveUp);
+  try {
+    await Promise.race([step(), given]);
+    done();
+  } catch (error) {
+    done(error);
+    if (!weak) throw error;
   }
 }
 

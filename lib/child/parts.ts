@@ -21,15 +21,18 @@ export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]
   for (const part of parts) {
     try {
       // Ours do not hang, and a start has no time for a message about each.
-      if (!fileOf(part)?.startsWith(PLUGINS)) told = runtime.channel.send('child.step', `the part ${part.url} of plugin "${part.plugin}"`);
+      if (!fileOf(part)?.startsWith(PLUGINS)) told = tellStep(runtime, part);
       await speakingThrough(part.plugin, () => runPart(runtime, part));
     } catch (error) {
       blame(error, part);
       throw error;
     }
   }
-  if (told) runtime.channel.send('child.step', null);
+  if (told) runtime.channel.send('child.steps', []);
 }
+
+const tellStep = ({ channel }: ChildRuntime, { url, plugin }: PartSpec): boolean =>
+  channel.send('child.steps', [{ name: `the part ${url} of plugin "${plugin}"`, since: Date.now() }]);
 
 const fileOf = ({ url }: PartSpec): string | undefined => url.startsWith('file:') ? fileURLToPath(url) : undefined;
 

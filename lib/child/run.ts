@@ -122,7 +122,8 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
     await runParts(runtime, boot.parts);
     channel.declared();
     await hooks.boot.call(boot);
-    served = await load(boot, runtime);
+    served = await Promise.race([load(boot, runtime), runtime.steps.failed]);
+    await runtime.steps.settled();
   } catch (error) {
     lastWords.fail(error);
   }

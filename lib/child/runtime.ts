@@ -6,6 +6,7 @@ import type {
 } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
+import { StartSteps } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
 import { Drops, Logger, type LogLevel } from '../kit/logger.js';
 import { ProcessMessenger, type Delivery } from '../messenger/messenger.js';
@@ -94,6 +95,7 @@ export class ChildRuntime implements Runtime {
   readonly hooks: RuntimeHooks;
   readonly closers: { fn: () => unknown; name: string }[] = [];
   readonly abort = new AbortController();
+  readonly steps: StartSteps;
   /** What parts of plugins have added to the context. */
   readonly extras: Partial<Record<string, unknown>> = {};
   ready = false;
@@ -120,6 +122,7 @@ export class ChildRuntime implements Runtime {
     this.messenger = new ProcessMessenger(this.planes, () => boot.hasAgent);
     this.messenger.starting();
     channel.on('messenger.envelope', (envelope) => { void this.#receive(envelope); });
+    this.steps = new StartSteps((steps) => { channel.send('child.steps', steps); }, (text) => this.logger.warn(text));
     onSlowPath((what) => { channel.send('child.slowPath', what.slice(0, LINE)); });
     this.hooks = {
       boot: new SeriesChildHook<[BootInfo]>(),
@@ -166,7 +169,7 @@ export class ChildRuntime implements Runtime {
 }
 
 /** What the context has of itself. */
-const OWN: ReadonlySet<string> = new Set(['role', 'slot', 'config', 'logger', 'messenger', 'signal', 'onClose', 'ready', 'health']);
+const OWN: ReadonlySet<string> = new Set(['role', 'slot', 'config', 'logger', 'messenger', 'signal', 'onClose', 'ready', 'step', 'health']);
 
 const noClients: Context['shareClient'] = () => {
   throw new ClusterError('ERR_CLUSTER_USAGE', 'context.shareClient: the plugin "shared-clients" is switched off');
@@ -185,6 +188,7 @@ export function createContext(runtime: ChildRuntime, ready: () => void = () => {
     signal: runtime.signal,
     onClose: (fn, name) => runtime.onClose(fn, name),
     ready,
+    step: (name, options) => runtime.steps.begin(name, options),
     health: (name, fn) => { (runtime.healthChecks as Map<string, HealthCheck>).set(name, fn); },
   };
 }

@@ -50,6 +50,9 @@ const IN_FLIGHT = 20;
 /** Addresses of one process. */
 export const MOST_ADDRESSES = 1_000;
 
+/** Steps of a start that are told, the oldest first. */
+export const TOLD_STEPS = 20;
+
 type Data = Readonly<Record<string, unknown>>;
 
 const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -97,7 +100,8 @@ export const valid = {
     && isMaybe(value.error.code, LINE) && isMaybe(value.error.detail, TEXT) && isMaybe(value.output, TEXT),
   'child.leaving': (value: unknown) => isData(value) && isIn(REASONS, value.reason),
   'child.slowPath': (value: unknown) => isText(value, LINE),
-  'child.step': (value: unknown) => value === null || isText(value, 4 * LINE),
+  'child.steps': (value: unknown) => isListOf(value, TOLD_STEPS, (step) => isData(step)
+    && isText(step.name, 4 * LINE) && Number.isFinite(step.since)),
   'child.lastLines': (value: unknown) => value === null,
   'bus.join': (value: unknown) => value === null,
   'bus.listens': (value: unknown) => typeof value === 'boolean',

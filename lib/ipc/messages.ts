@@ -60,6 +60,13 @@ export interface CutRequests {
   oldest: RequestInFlight[];
 }
 
+/** What a start waits for, by its name. */
+export interface StartStep {
+  name: string;
+  /** When it began, milliseconds since the epoch. */
+  since: number;
+}
+
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {
   /** Requests that are not answered yet. */
@@ -242,8 +249,8 @@ export interface InternalMessages {
   'child.acceptRest': { from: 'master'; to: 'worker'; data: { path: string } };
   /** Something that Node does not document is not there; what is done instead, a line. */
   'child.slowPath': { from: 'agent' | 'worker'; to: 'master'; data: string };
-  /** What a start waits for now, where it may be somebody else's to hang; null: for the app. */
-  'child.step': { from: 'agent' | 'worker'; to: 'master'; data: string | null };
+  /** What a start waits for now, beside the app: a plugin's part, steps that have a name. */
+  'child.steps': { from: 'agent' | 'worker'; to: 'master'; data: StartStep[] };
   /** It has closed all, but its last lines are not read yet: it waits LAST_LINES ms for that at most. Counts once. */
   'child.lastLines': { from: 'agent' | 'worker'; to: 'master'; data: null };
   /** While it closes, when it changes. */

@@ -117,6 +117,8 @@ function emptyStatus({ index, refork, pending, restarts, lastExit }: Slot): Chil
   };
 }
 
+const stepsStatus = ({ steps }: Child) => steps.map(({ name, since }) => ({ name, age: Math.max(0, Date.now() - since) }));
+
 function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {
   return {
     id: child.id,
@@ -129,6 +131,7 @@ function childStatus(child: Child, { restarts, lastExit }: Slot): ChildStatus {
     ...UNMEASURED,
     lastExit,
     ...(child.channel.dropped > 0 ? { dropped: child.channel.dropped } : {}),
+    ...(child.steps.length > 0 && child.state === 'booting' ? { steps: stepsStatus(child) } : {}),
     ...(child.waiting && child.state === 'draining' ? { waiting: child.waiting } : {}),
   };
 }

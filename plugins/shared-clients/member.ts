@@ -66,7 +66,9 @@ export class Member {
     let settled!: { resolve(): void; reject(error: unknown): void };
     this.ready = new Promise<void>((resolve, reject) => { settled = { resolve, reject }; });
     this.#settled = settled;
-    this.ready.catch(() => {});
+    // The channel does not keep a process up that starts.
+    const stay = setInterval(() => {}, 60_000);
+    this.ready.catch(() => {}).finally(() => clearInterval(stay));
     after.then(() => needs.arbiter.join(this)).then((leading) => this.leading(leading), (error: unknown) => this.#fail(error));
   }
 

@@ -118,8 +118,8 @@ test('a part that does not parse: plugin, file and line; one that does not finis
     ['./part.cjs', 'module.exports = () => {\n  const a = ;\n};', /failed: plugin "mine": \S+part\.cjs:2: Unexpected token ';'$/m],
     ['./outer.mjs', 'import "./part.mjs";', /failed: plugin "mine": \S+part\.mjs:2: Unexpected token ';'$/m],
     ['./hang.mjs', 'export default () => new Promise(() => {});',
-      /\(startTimeout\): the part \S+hang\.mjs of plugin "mine" does not finish$/m],
-    ['./loop.mjs', 'for (;;);', /\(startTimeout\): the part \S+loop\.mjs of plugin "mine" does not finish$/m],
+      /\(startTimeout\): the part \S+hang\.mjs of plugin "mine" does not finish \(\d\.\d s\)$/m],
+    ['./loop.mjs', 'for (;;);', /\(startTimeout\): the part \S+loop\.mjs of plugin "mine" does not finish \(\d\.\d s\)$/m],
   ] as const) {
     writeFileSync(path.join(dir, part), source);
     writeFileSync(path.join(dir, 'cluster.json'), JSON.stringify({ plugins: { [mine]: { part } }, startTimeout: 1_500 }));

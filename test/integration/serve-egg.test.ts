@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { startCluster } from '../helpers/cluster.js';
+import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
 
 for (const name of ['egg3', 'egg4']) {
@@ -22,6 +23,15 @@ for (const name of ['egg3', 'egg4']) {
     const { agent, workers } = await cluster.status();
     assert.equal(asked.agent, agent?.pid);
     assert.ok(workers.some(({ pid }) => pid === asked.asked));
+
+    // Egg's own `agent.cluster` and `app.cluster`: the agent leads, and what one worker publishes the other one hears.
+    assert.equal((await get(`${cluster.url}/clock?set=noon`)).json.leader, agent?.pid);
+    const heard = new Set<unknown>();
+    await eventually(async () => {
+      const { pid, time } = (await get(`${cluster.url}/clock`)).json;
+      if (time === 'noon') heard.add(pid);
+      return heard.size === 2;
+    });
 
     assert.equal((await cluster.stop()).code, 0);
     await cluster.assertNothingLeft();

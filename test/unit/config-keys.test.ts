@@ -61,7 +61,8 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['plugins.metrics', [], 'expected true, false, an object of options or a plugin, found []'],
   ['log', 'info', 'expected an object, found "info"'],
   ['log.level', 'inof', 'expected one of "debug", "info", "warn", "error", "silent", found "inof", did you mean "info"?'],
-  ['log.format', 'xml', 'expected one of "text", "json", found "xml"'],
+  ['log.format', 'xml', 'expected one of "text", "json", "short", found "xml"'],
+  ['messages', 1, 'expected an object, found 1'],
   ['inspect', 'yes', `expected ${port}, true or false, found "yes"`],
   ['inspectBrk', -1, `expected ${port}, true or false, found -1`],
 ];

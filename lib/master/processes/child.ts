@@ -5,7 +5,7 @@ import { childTable, type ChildEvent, type ChildState, type ChildView, type Exit
 import { CHANNEL_FD, Channel } from '../../ipc/channel.js';
 import { Intake, plainly, valid } from '../../ipc/intake.js';
 import {
-  type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Served, type Waiting,
+  type BootInfo, type ChildRole, type CloseReason, type CutRequests, type Served, type StartStep, type Waiting,
 } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
 import type { Faults } from '../../kit/faults.js';
@@ -69,7 +69,7 @@ export class Child implements ChildView {
   /** Nothing but streams is left of it: it is out of its slot. */
   onlyStreams = false;
   /** What its start waits for, beside the app. */
-  step: string | null = null;
+  steps: StartStep[] = [];
   cut: CutRequests | null = null;
   /** What its Node does not have, a line each. */
   readonly slowPaths = new Set<string>();
@@ -136,7 +136,7 @@ export class Child implements ChildView {
     channel.on('child.slowPath', (what) => {
       if (this.slowPaths.size < MOST_SLOW_PATHS) this.slowPaths.add(what);
     }, valid['child.slowPath']);
-    channel.on('child.step', (step) => { this.step = step; }, valid['child.step']);
+    channel.on('child.steps', (steps) => { this.steps = steps; }, valid['child.steps']);
     channel.on('child.lastLines', () => { if (this.state === 'draining') this.#time.forReader(); }, valid['child.lastLines']);
     channel.on('child.waiting', (waiting) => { this.waiting = waiting; }, valid['child.waiting']);
     channel.on('child.onlyStreams', () => this.#leaveStreams(), valid['child.onlyStreams']);

@@ -1,5 +1,5 @@
 import type { ExitInfo, LastExit } from '../../api/child.js';
-import type { ChildRole, CutRequests } from '../../ipc/messages.js';
+import type { ChildRole, CutRequests, StartStep } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import type { Logger } from '../../kit/logger.js';
 import type { Child } from './child.js';
@@ -63,7 +63,7 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
     const hangs = child.role === 'agent' ? ': its start hangs' : hintOf(child);
-    const hint = own ? '' : child.step ? `: ${child.step} does not finish` : hangs;
+    const hint = own ? '' : child.steps.length > 0 ? `: ${stepsOf(child.steps)}` : hangs;
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
       `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
@@ -74,6 +74,14 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
     : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
   return new ClusterError('ERR_CLUSTER_START', `${name} (pid ${child.pid}) ${how}`, { detail });
 }
+
+/** `the step "db" does not finish (29.9 s)`. */
+const stepsOf = (steps: readonly StartStep[]): string => {
+  const waited = steps.map(({ name, since }) => [name, `(${((Date.now() - since) / 1_000).toFixed(1)} s)`] as const);
+  const [only, ...others] = waited;
+  if (others.length === 0) return `${only?.[0]} does not finish ${only?.[1]}`;
+  return `${waited.map((one) => one.join(' ')).join(', ')} do not finish`;
+};
 
 /** Why a worker may not have become ready. */
 function hintOf({ addresses, listen: { port, path, hasServer } }: Child): string {
