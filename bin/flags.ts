@@ -62,7 +62,7 @@ export const configFlags: Flags = {
   import: { kind: 'list', description: 'module that each child imports first; may be given again', standard: 'none', key: ['import'] },
   'start-timeout': { kind: 'text', description: 'how long a child may take to be ready, ms', standard: '30000', key: ['startTimeout'] },
   'log-level': { kind: 'text', description: 'debug, info, warn, error or silent', standard: 'info', key: ['log', 'level'] },
-  'log-format': { kind: 'text', description: 'text or json', standard: 'text', key: ['log', 'format'] },
+  'log-format': { kind: 'text', description: 'text, json, or short', standard: 'text', key: ['log', 'format'] },
   inspect: {
     kind: 'maybe', description: 'inspector in each child, each with its own port, printed; --inspect=port sets the first',
     standard: 'off', key: ['inspect'], negatable: true,

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { visible } from '../lib/kit/misuse.js';
+import { takesColors } from '../lib/kit/terminal.js';
 
 /** Waits for a reader that is slow, without spinning. */
 const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -41,16 +42,8 @@ export const isTerminal = (fd: 0 | 1 | 2): boolean => isatty(fd);
 const CODES = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
 export type Style = keyof typeof CODES;
 
-/** https://no-color.org and FORCE_COLOR; else colours are for terminals. */
-function wantsColor(fd: 1 | 2): boolean {
-  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
-  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
-  if (NO_COLOR) return false;
-  return isTerminal(fd) && TERM !== 'dumb';
-}
-
 export function style(text: string, name: Style, fd: 1 | 2 = 1): string {
-  if (!wantsColor(fd) || text === '') return text;
+  if (!takesColors(fd) || text === '') return text;
   const [open, close] = CODES[name];
   return `${MARK}${open}m${text}${MARK}${close}m`;
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { LOG_LEVELS } from '../kit/logger.js';
+import { LOG_FORMATS, LOG_LEVELS } from '../kit/logger.js';
 import { isObject, misuse } from '../kit/misuse.js';
 
 /**
@@ -150,7 +150,8 @@ const entries = {
       + 'A JS config may also give plugin objects, by name or as a list.')), {}),
   log: v.optional(v.pipe(v.strictObject({
     level: v.optional(v.pipe(oneOf(LOG_LEVELS), v.description('Least important level that is printed.')), 'info'),
-    format: v.optional(v.pipe(oneOf(['text', 'json']), v.description('Lines for people, or one JSON object a line.')), 'text'),
+    format: v.optional(v.pipe(oneOf(LOG_FORMATS), v.description('Lines with time and pid, one JSON object a line, or what a person at a '
+      + 'terminal wants of a line: in `dev` it is that by itself.')), 'text'),
     rotate: v.optional(v.pipe(v.strictObject({
       size: v.optional(bytes('A file makes room for the next one before it becomes larger: bytes, or a text '
         + 'such as `"10MB"`, which it is where nothing is said of `every` either.')),

@@ -1,5 +1,6 @@
 import type { ErrorData } from '../kit/errors.js';
 import type { LogPaths } from '../kit/log-files.js';
+import type { LogFormat } from '../kit/logger.js';
 
 /** What a process of a cluster is. */
 export type Role = 'master' | 'agent' | 'worker';
@@ -148,7 +149,7 @@ export interface BootInfo {
     inherited?: Record<string, number>;
   };
   /** `files`: its output is a pipe to the master, which writes it there; null: it writes by itself. */
-  log: { level: string; format: 'text' | 'json'; files: LogPaths | null };
+  log: { level: string; format: LogFormat; files: LogPaths | null };
   /** The resolved configuration as plain data. */
   config: Record<string, unknown>;
   /** An agent is configured, so messages to it have somewhere to go. */

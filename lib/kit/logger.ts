@@ -1,10 +1,14 @@
 import { createRequire } from 'node:module';
 import { describeError, wire } from './errors.js';
 import { visible } from './misuse.js';
+import { takesColors } from './terminal.js';
 
 /** From the least to the most important; `silent` prints nothing. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+/** `short`: neither time nor pid, coloured where it is for a terminal. */
+export const LOG_FORMATS = ['text', 'json', 'short'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 const WARN = LOG_LEVELS.indexOf('warn');
 
 /** Where the lines of a process go. */
@@ -20,7 +24,7 @@ export interface LoggerOptions {
   /** `master`, `agent`, `worker#0`. */
   label: string;
   level: LogLevel;
-  format: 'text' | 'json';
+  format: LogFormat;
   output: LogOutput;
 }
 
@@ -91,6 +95,7 @@ export class Logger {
     const name = (LOG_LEVELS[level] as string).toUpperCase();
     const now = new Date();
     const { format, label } = this.#options;
+    if (format === 'short') return `${short(level, label, visible(`${message}${fields ? text(fields) : ''}`))}\n`;
     if (format === 'text') {
       return `${visible(`${timestamp(now)} ${name} ${process.pid} [${label}] ${message}${fields ? text(fields) : ''}`)}\n`;
     }
@@ -98,6 +103,17 @@ export class Logger {
     const plain = fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, data(value)]));
     return `${visible(JSON.stringify({ time: now.toISOString(), level: name, pid: process.pid, process: label, message, ...plain }))}\n`;
   }
+}
+
+/** By level; info is as it is. */
+const COLORS = [2, 0, 33, 31];
+
+/** The master's own lines need no name, and of the others the name is no news. Only the first line is painted: a stack has enough. */
+function short(level: number, label: string, message: string): string {
+  const paints = takesColors(level >= WARN ? 2 : 1);
+  const paint = (text: string, code: number) => paints && code > 0 ? `\u001b[${code}m${text}\u001b[39;22m` : text;
+  const name = label === 'master' ? '' : `${paint(label, 2)}  `;
+  return name + message.replace(/^.*/, (first) => paint(first, COLORS[level] ?? 0));
 }
 
 function text(fields: object): string {

@@ -36,6 +36,14 @@ export function outliveTerminal(): void {
   });
 }
 
+/** https://no-color.org and FORCE_COLOR; else colours are for terminals. */
+export function takesColors(fd: 1 | 2): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+  if (NO_COLOR) return false;
+  return isatty(fd) && TERM !== 'dumb';
+}
+
 /** Opens a terminal, or a pipe, beside those who have it open: reads and writes of this descriptor wait for nobody. */
 export const UNWAITING = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 

@@ -1,4 +1,5 @@
 import { definePlugin } from '../../lib/index.js';
+import { letters } from './letters.js';
 import { schema, type DevReloadOptions } from './options.js';
 import { PageServer } from './page-server.js';
 import { Session } from './session.js';
@@ -63,6 +64,10 @@ export default definePlugin<DevReloadOptions>({
     master.inject('agent', part('agent'), {}, { passive: true });
     // Only round-robin lets connections wait in the master.
     hooks.configResolved.tap('dev-reload', (config) => config.balance === 'round-robin' ? config : { ...config, balance: 'round-robin' });
+    if (terminal.isForPerson) {
+      hooks.configResolved.tap('dev-reload', (config) =>
+        config.log.format === 'text' ? { ...config, log: { ...config.log, format: 'short' as const } } : config);
+    }
     for (const hook of [hooks.beforeForkAgent, hooks.beforeForkWorker]) hook.tap('dev-reload', ({ execArgv }) => {
       execArgv.push('--enable-source-maps');
       // An inspector that is opened to see where a start hangs is nobody else's business.
@@ -73,7 +78,7 @@ export default definePlugin<DevReloadOptions>({
       session.expectReady();
       session.saves.started();
       setTimeout(watch, WATCH_AFTER).unref();
-      closeKeys = master.onLine((line) => { if (line === 'rs') session.ask('rs'); });
+      closeKeys = master.onLine(letters(master, terminal, () => session.ask('rs')));
     });
     hooks.workerReady.tap('dev-reload', () => {
       session.recovered();

@@ -164,9 +164,10 @@ export class Session {
     const started = performance.now();
     const files = [...this.#files];
     this.#files.clear();
-    const reason = files.length > 0 ? `changed: ${this.#list(files)}` : this.#asked ?? '';
+    const why = { files: this.#list(files), asked: this.#asked ?? '' };
+    const reason = why.files ? `changed: ${why.files}` : why.asked;
     this.#asked = null;
-    this.#terminal.info(reason);
+    this.#terminal.begins(why);
     master.takeUnserved(null);
     const before = master.config;
     try {
@@ -186,7 +187,7 @@ export class Session {
         else this.#terminal.info(`config: ${text}`);
       }
       this.recovered();
-      this.#terminal.good(`reloaded in ${Math.round(performance.now() - started)}ms`);
+      this.#terminal.reloaded(why, Math.round(performance.now() - started));
     } catch (error) {
       this.#stopWaiting();
       if (signal.aborted || master.closing) return;

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { test } from 'node:test';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
 import { bin, freePort, node } from '../helpers/cluster.js';
 import { copyOf, startDev } from '../helpers/dev.js';
+import { eventually } from '../helpers/eventually.js';
 import { RawConnection, requestHead } from '../helpers/raw-client.js';
 import { unsuited } from '../helpers/skips.js';
 
@@ -61,42 +64,106 @@ test('a busy port: the next free one, in a line', { timeout: 20_000 }, async (t)
   assert.equal(dev.cluster.output.match(/is busy/g)?.length, 1);
 });
 
-const script = '/usr/bin/script';
+/** `framework dev` in a terminal of its own (script). */
+class Dev {
+  output = '';
+  readonly ended: Promise<number | null>;
+  readonly #terminal: ChildProcess;
+  readonly #waiting = new Set<() => void>();
 
-test('at a terminal: the address, what changed and how long it took, without the log\'s lines', {
-  timeout: 20_000, skip: process.platform !== 'linux' && unsuited.linux,
-}, async (t) => {
+  constructor(t: TestContext, words: string[], env: Record<string, string | undefined> = {}) {
+    this.#terminal = spawn('script', ['-qec', [node, bin, 'dev', ...words].join(' '), '/dev/null'], {
+      env: { ...process.env, TERM: 'xterm', NODE_ENV: '', NO_COLOR: undefined, FORCE_COLOR: undefined, ...env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.ended = new Promise((resolve) => { this.#terminal.once('exit', resolve); });
+    t.after(() => this.#terminal.kill('SIGKILL'));
+    this.#terminal.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.output += text;
+      for (const check of [...this.#waiting]) check();
+    });
+  }
+
+  type(text: string): void {
+    this.#terminal.stdin?.write(text);
+  }
+
+  seen(what: RegExp, from = 0): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no ${String(what)} in\n${this.output}`)), 8_000);
+      const check = () => {
+        if (!what.test(this.output.slice(from))) return;
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+}
+
+const atTerminal = { timeout: 20_000, skip: process.platform !== 'linux' && unsuited.linux };
+const APP = `console.log('the \\u001b[35mapp\\u001b[39m itself, 2026-01-01 INFO');
+export default ({ logger }) => {
+  logger.warn('by its logger');
+  return (request, response) => response.end('up');
+};`;
+
+test('at a terminal: the address, one line a reload, the app\'s own output as it is, no line of the log', atTerminal, async (t) => {
+  const dir = copyOf(t, 'dev-app');
+  writeFileSync(path.join(dir, 'package.json'), '{ "name": "dev-app", "type": "module" }');
+  writeFileSync(path.join(dir, 'app.js'), APP);
+  const port = await freePort();
+  const dev = new Dev(t, [dir, '--port', String(port)]);
+  await dev.seen(new RegExp(`dev-app.*ready in \\d+ ms[^]*local.*http://127\\.0\\.0\\.1:${port}[^]*h \\+ Enter`));
+  assert.match(dev.output, /^the \u001b\[35mapp\u001b\[39m itself, 2026-01-01 INFO\r\n/m);
+  assert.match(dev.output, /^\u001b\[2mworker#0\u001b\[39;22m {2}\u001b\[33mby its logger\u001b\[39;22m\r\n/m);
+  let from = dev.output.length;
+  writeFileSync(path.join(dir, 'app.js'), `${APP}\n// saved`);
+  await dev.seen(/app\.js changed, \d+ ms/, from);
+  from = dev.output.length;
+  dev.type('rs\r');
+  await dev.seen(/reloaded, \d+ ms/, from);
+  const began = performance.now();
+  dev.type('\u0003');
+  await dev.ended;
+  assert.ok(performance.now() - began < 1_500);
+  const lines = dev.output.replace(/\u001b\[[\d;]+m/g, '').split('\r\n');
+  assert.deepEqual(lines.filter((line) => /^\d{4}-|\[master\]/.test(line)), []);
+  assert.equal(lines.filter((line) => /^(?:app\.js changed|reloaded), \d+ ms$/.test(line)).length, 2, dev.output);
+  t.diagnostic(JSON.stringify(dev.output));
+});
+
+test('at a terminal: letters with Enter, in colours or without', atTerminal, async (t) => {
   const dir = copyOf(t, 'dev-app');
   const port = await freePort();
-  const env = { ...process.env, TERM: 'xterm', NODE_ENV: '', NO_COLOR: undefined };
-  const terminal = spawn(script, ['-qec', `${node} ${bin} dev ${dir} --port ${port}`, '/dev/null'], {
-    env, stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  t.after(() => terminal.kill('SIGKILL'));
-  let output = '';
-  const waiting = new Set<() => void>();
-  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-    for (const check of [...waiting]) check();
-  });
-  const seen = (what: RegExp) => new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${String(what)} in\n${output}`)), 8_000);
-    const check = () => {
-      if (!what.test(output)) return;
-      clearTimeout(timer);
-      waiting.delete(check);
-      resolve();
-    };
-    waiting.add(check);
-    check();
-  });
-  await seen(new RegExp(`dev-app.*http://127\\.0\\.0\\.1:${port}.*ready in \\d+ms`));
-  terminal.stdin.write('rs\r');
-  await seen(/reloaded in \d+ms/);
-  const began = performance.now();
-  terminal.stdin.write('\u0003');
-  await new Promise((resolve) => terminal.once('exit', resolve));
-  assert.ok(performance.now() - began < 1_500);
-  assert.doesNotMatch(output, /INFO/);
-  t.diagnostic(JSON.stringify(output));
+  const browser = path.join(dir, 'browser.sh');
+  writeFileSync(browser, '#!/bin/sh\necho "$1" > "$0.opened"\n', { mode: 0o755 });
+  const dev = new Dev(t, [dir, '--port', String(port)], { NO_COLOR: '1', BROWSER: browser });
+  await dev.seen(/h \+ Enter/);
+  dev.type('h\r');
+  await dev.seen(/r, rs {2}reloads[^]*o {6}opens[^]*q {6}ends it/);
+  let from = dev.output.length;
+  dev.type('u\r');
+  await dev.seen(new RegExp(`local {4}http://127\\.0\\.0\\.1:${port}`), from);
+  assert.ok(!dev.output.includes('\u001b'), 'NO_COLOR');
+  dev.type('o\r');
+  await eventually(() => existsSync(`${browser}.opened`) && readFileSync(`${browser}.opened`, 'utf8') === `http://127.0.0.1:${port}\n`);
+  from = dev.output.length;
+  dev.type('r\r');
+  await dev.seen(/reloaded, \d+ ms/, from);
+  dev.type('c\r');
+  await dev.seen(/\u001b\[2J/);
+  dev.type('what else\r');
+  dev.type('q\r');
+  assert.equal(await dev.ended, 0);
+});
+
+test('at a terminal with --log-format: the lines of the log', atTerminal, async (t) => {
+  const dev = new Dev(t, [copyOf(t, 'dev-app'), '--port', '0', '--log-format', 'text']);
+  await dev.seen(/^\d{4}-\d\d-\d\d .* INFO \d+ \[master\] .* started on/m);
+  const from = dev.output.length;
+  dev.type('rs\r');
+  await dev.seen(/\[master\] reloaded in \d+ms/, from);
 });

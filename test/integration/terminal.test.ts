@@ -55,7 +55,7 @@ test('dev, Ctrl-Z and bg: it serves on; fg: rs reloads; Ctrl-C ends', { skip, ti
   // The shell says what it has brought back.
   await terminal.seen(/rs: command not found[^]*framework.js dev/);
   terminal.type('rs\n');
-  await terminal.seen(/reloaded in \d+ms/);
+  await terminal.seen(/reloaded, \d+ ms/);
   terminal.type('\u0003');
   await gone(master.pid);
 });
