@@ -1,8 +1,11 @@
 import { statSync } from 'node:fs';
 import { ClusterError } from '../../lib/kit/errors.js';
-import { Command } from '../command.js';
-import type { Context } from '../common-bin.js';
+import { LOG_LEVELS } from '../../lib/kit/logger.js';
+import { nearest } from '../../lib/kit/misuse.js';
+import { Command, usageError } from '../command.js';
+import type { Argv, Context } from '../common-bin.js';
 import { instanceFlags, type Flags } from '../flags.js';
+import { timeIn, type LogFilter } from '../log-entries.js';
 
 export class LogsCommand extends Command {
   override get description(): string { return 'print the log of a daemon'; }
@@ -14,14 +17,47 @@ export class LogsCommand extends Command {
       ...instanceFlags,
       follow: { kind: 'switch', alias: 'f', description: 'go on with what comes, until Ctrl-C', standard: 'off' },
       lines: { kind: 'text', alias: 'n', description: 'how many of the last lines', standard: 'all of them' },
+      slot: { kind: 'text', description: 'of this worker\'s slot, "agent" or "master", and what the master says of it', standard: 'any' },
+      level: { kind: 'text', description: 'least important level: debug, info, warn or error', standard: 'all' },
+      since: { kind: 'text', description: 'not older: 10m, 2h, 1d, 14:30, 2026-11-27 or with a time', standard: 'the beginning' },
+      grep: { kind: 'text', description: 'what matches this regular expression', standard: 'all' },
+      json: { kind: 'switch', description: 'for programs, one object an entry', standard: 'off' },
     };
   }
 
   override async run({ argv }: Context): Promise<void> {
     const lines = this.whole(argv, 'lines', 0);
+    const filter = this.#filter(argv);
     const files = await findLogs({ target: argv._[0], title: this.text(argv, 'title') });
     const { printLogs } = await import('../print-logs.js');
-    if (!await printLogs(files, { lines, follow: argv.follow === true })) process.exitCode = 1;
+    if (!await printLogs(files, { ...filter, lines, follow: argv.follow === true, json: argv.json === true })) process.exitCode = 1;
+  }
+
+  #filter(argv: Argv): LogFilter {
+    const [slot, level, since, grep] = ['slot', 'level', 'since', 'grep'].map((name) => this.text(argv, name));
+    if (slot !== undefined && !/^(?:\d+|agent|master)$/.test(slot)) {
+      throw usageError(`--slot: expected the number of a slot, "agent" or "master", found "${slot}"`);
+    }
+    const levels = LOG_LEVELS.filter((one) => one !== 'silent');
+    const least = levels.find((one) => one === level);
+    if (level !== undefined && least === undefined) {
+      const near = nearest(level, levels);
+      throw usageError(`--level: expected ${levels.join(', ')}, found "${level}"${near ? `, did you mean "${near}"?` : ''}`);
+    }
+    return {
+      ...(slot === undefined ? {} : { process: /^\d/.test(slot) ? `worker#${Number(slot)}` : slot }),
+      ...(least === undefined ? {} : { level: least }),
+      ...(since === undefined ? {} : { since: timeIn(since, Date.now()) }),
+      ...(grep === undefined ? {} : { grep: expression(grep) }),
+    };
+  }
+}
+
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw usageError(`--grep: ${(error as Error).message}`);
   }
 }
 

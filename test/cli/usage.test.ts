@@ -34,7 +34,7 @@ const WRONG: [args: string[], says: string][] = [
   [['start', 'app', '-w', '0'], '--workers: expected a whole number from 1 to 1024 or "auto", found 0'],
   [['start', 'app', '-w', '1000000000'], '--workers: expected a whole number from 1 to 1024 or "auto", found 1000000000'],
   [['start', 'app', '--log-level', 'loud'], '--log-level: expected one of "debug", "info", "warn", "error", "silent", found "loud"'],
-  [['start', 'app', '--log-format', 'xml'], '--log-format: expected one of "text", "json", found "xml"'],
+  [['start', 'app', '--log-format', 'xml'], '--log-format: expected one of "text", "json", "short", found "xml"'],
   [['start', 'app', '--start-timeout', 'soon'], '--start-timeout: expected whole milliseconds from 1 up, found "soon"'],
   [['scale', 'app'], 'scale: expected a number from 1 up, +N or -N, found "app"'],
   [['scale', '0', 'app'], 'scale: expected a number from 1 up, +N or -N, found "0"'],
