@@ -109,7 +109,7 @@ function replaceIn(text, from, to) {
 }
 
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
-const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'systemd'];
+const INSIDE = ['container', 'graceful-exit', 'health-check', 'metrics', 'systemd'];
 
 const CORE = `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import type { ChildView, Master, MemoryLimit } from '../../lib/index.js';
+
+/** Share of the limit from which on something is done, and below which all is well again. */
+const HIGH = 0.9;
+const WELL = 0.85;
+/** Between two workers that are recycled, ms. */
+const PAUSE = 60_000;
+
+/** What a process has to itself, bytes: pages of files that it maps the kernel can take back. 0: it is gone. */
+export type OwnMemory = (pid: number) => number;
+
+const fromProc: OwnMemory = (pid) => {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(text)?.[1] ?? NaN);
+    const own = kilobytes('RssAnon') + kilobytes('RssShmem');
+    return (Number.isNaN(own) ? kilobytes('VmRSS') || 0 : own) * 1024;
+  } catch {
+    return 0;
+  }
+};
+
+/**
+ * Looks at how much of the container's memory is in use, and makes room before the kernel does, which kills: over nine tenths
+ * the largest worker is recycled, its successor ready first. Not one that was too large for the container when it became ready:
+ * its successor would be as large.
+ */
+export class Pressure {
+  readonly #master: Master;
+  readonly #own: OwnMemory;
+  /** Of each worker when it became ready, bytes. */
+  readonly #atReady = new WeakMap<ChildView, number>();
+  /** What was said in this bout, so that it is not said twice. */
+  readonly #said = new Set<string>();
+  #recycledAt = -Infinity;
+  #busy = false;
+
+  constructor(name: string, master: Master, own: OwnMemory = fromProc) {
+    this.#master = master;
+    this.#own = own;
+    master.hooks.workerReady.tap(name, (child) => { this.#atReady.set(child, own(child.pid)); });
+  }
+
+  look({ limit, workingSet }: MemoryLimit, now = performance.now()): void {
+    if (workingSet <= limit * WELL) this.#said.clear();
+    if (workingSet <= limit * HIGH || this.#busy || this.#master.closing) return;
+    this.#warn('high', `${megabytes(workingSet)} of the ${megabytes(limit)} that this container may have are in use; `
+      + 'at the limit the kernel kills a process');
+    if (now - this.#recycledAt < PAUSE) return;
+    const share = this.#shareOf(limit, workingSet);
+    const largest = this.#largest(share);
+    if (largest) void this.#recycle(largest, now);
+    else this.#warn('none', `no worker can be recycled for it: each had more than its share of ${megabytes(share)} when it became ready; `
+      + 'the container is too small for so many workers');
+  }
+
+  /** Of one worker: what all others of the container leave of nine tenths. */
+  #shareOf(limit: number, workingSet: number): number {
+    const workers = this.#master.children().filter(({ role }) => role === 'worker');
+    const others = workingSet - workers.reduce((sum, { pid }) => sum + this.#own(pid), 0);
+    return Math.max(0, limit * HIGH - Math.max(0, others)) / this.#master.slots.length;
+  }
+
+  #largest(share: number): { child: ChildView; bytes: number } | undefined {
+    const serving = this.#master.slots.flatMap(({ ready, current }) => ready && current ? [current] : []);
+    return serving.filter((child) => (this.#atReady.get(child) ?? 0) <= share)
+      .map((child) => ({ child, bytes: this.#own(child.pid) }))
+      .sort((one, other) => other.bytes - one.bytes)[0];
+  }
+
+  async #recycle({ child, bytes }: { child: ChildView; bytes: number }, now: number): Promise<void> {
+    const { logger } = this.#master;
+    const name = `worker#${child.slot} (pid ${child.pid})`;
+    const before = this.#recycledAt;
+    this.#busy = true;
+    this.#recycledAt = now;
+    try {
+      const replaced = await this.#master.replace(child, 'recycle');
+      if (replaced) logger.info(`${name} was recycled: of the container's workers it had the most memory, ${megabytes(bytes)}`);
+      // Something else was under way, and may have made room.
+      else this.#recycledAt = before;
+    } catch (error) {
+      if (!this.#master.closing) logger.error(`${name} could not be recycled for want of memory; it goes on`, { error });
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #warn(about: string, text: string): void {
+    if (this.#said.has(about)) return;
+    this.#said.add(about);
+    this.#master.logger.warn(`memory: ${text}`);
+  }
+}
+
+export const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;
