@@ -32,6 +32,8 @@ export class Following {
   #auto: number | null = null;
   /** The step that the look before this one found. */
   #seen: string | undefined;
+  /** What is found next belongs to the change that was just followed. */
+  #goesOn = false;
   #busy = false;
   #notBefore = 0;
   #failures = 0;
@@ -49,8 +51,9 @@ export class Following {
     if (this.#busy || this.#master.closing || now < this.#notBefore) return;
     const step = this.#step(limits);
     // Limits are written one after the other: what was true a look ago is not half of a change.
-    const isSure = step !== null && step.name === this.#seen;
+    const isSure = this.#goesOn || step?.name === this.#seen;
     this.#seen = step?.name;
+    this.#goesOn = false;
     if (step && isSure) void this.#take(step);
   }
 
@@ -73,6 +76,7 @@ export class Following {
     try {
       await take();
       this.#failures = 0;
+      this.#goesOn = true;
     } catch (error) {
       if (this.#master.closing || (error as ClusterError).code === 'ERR_CLUSTER_BUSY') return;
       const wait = Math.min(RETRY[0] * 2 ** this.#failures++, RETRY[1]);

@@ -1,4 +1,4 @@
-import { autoWorkers, cpuQuota, definePlugin, memoryLimit, type Plugin, type Status } from '../../lib/index.js';
+import { autoWorkers, cpuQuota, definePlugin, memoryLimit, processors, type Plugin, type Status } from '../../lib/index.js';
 import { Following, type Limits } from './following.js';
 import { Heaps } from './heaps.js';
 import { schema, type ContainerOptions } from './options.js';
@@ -22,7 +22,8 @@ export const containerPlugin = (root?: string): Plugin<ContainerOptions> => defi
     const limits = (): Limits => {
       const cpus = cpuQuota(root);
       const isCounted = master.origin('workers').counted !== undefined;
-      return { cpus, memory: memoryLimit(root), workers: isCounted ? autoWorkers(process.env, cpus).workers : null };
+      const workers = isCounted ? autoWorkers(process.env, cpus, processors(root)).workers : null;
+      return { cpus, memory: memoryLimit(root), workers };
     };
     const look = (): void => {
       const seen = limits();

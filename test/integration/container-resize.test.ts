@@ -36,7 +36,8 @@ test('a container that is made smaller and larger under load: workers and heaps 
   t.diagnostic(`${Math.round(smaller)} and ${Math.round(larger)} ms, ${load.answered} answers, peak ${Math.round(groups.peak)} MB`);
   assert.equal(load.lost, 0, `${load.report()}\n${cluster.output}`);
   assert.equal(groups.oomKills, 0);
-  assert.ok(smaller < 5_000 && larger < 5_000, `${smaller} and ${larger} ms\n${cluster.output}`);
+  // Less than 3 s each on a machine that has nothing else to do.
+  assert.ok(smaller < 10_000 && larger < 10_000, `${smaller} and ${larger} ms\n${cluster.output}`);
   assert.match(cluster.output, /INFO \d+ \[master\] the container's limits have changed: .*memory 512 MB -> 256 MB/);
   assert.equal((await cluster.stop()).code, 0);
 });
