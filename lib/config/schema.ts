@@ -137,9 +137,9 @@ const entries = {
     v.description('How connections reach workers: the master hands them out, the workers share one socket, '
       + 'or each has its own (Node >= 22.12, Linux).')), 'round-robin'),
   memory: v.optional(v.pipe(oneOf(['watch', 'limit', 'off']),
-    v.description('What a container\'s memory limit means (Linux). `watch`: a warning over nine tenths of it, and the largest worker is '
-      + 'recycled, at most one a minute; `limit`: the heap of each child is limited besides, so that all have room together; '
-      + '`off`: nothing.')), 'watch'),
+    v.description('What a container\'s memory limit means (Linux). `watch`: over nine tenths of it a warning, and workers that only '
+      + 'finish streams are ended, else the largest is recycled, at most one a minute; `limit`: the heap of each child is limited besides, '
+      + 'so that all have room together; `off`: nothing.')), 'watch'),
   reload: v.optional(v.pipe(v.strictObject({
     soak: v.optional(v.pipe(milliseconds(), v.description('How long the first new worker must stay up before an old one drains, ms.')), 0),
     batch: v.optional(v.pipe(whole(1), v.description('How many workers are replaced at a time.')), 1),
