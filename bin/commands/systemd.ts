@@ -1,8 +1,9 @@
 import path from 'node:path';
 import { Command } from '../command.js';
-import type { Argv, Context } from '../common-bin.js';
+import type { Context } from '../common-bin.js';
 import { configFlags, type Flags } from '../flags.js';
 import { print } from '../output.js';
+import { typedFlags } from '../recipe.js';
 import { readRequest } from './config.js';
 
 export class SystemdCommand extends Command {
@@ -31,18 +32,9 @@ export class SystemdCommand extends Command {
       config,
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
-      flags: [...typed(argv), ...this.ending],
+      flags: [...typedFlags(argv), ...this.ending],
       user: this.text(argv, 'user') ?? os.userInfo().username,
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     }));
   }
-}
-
-/** The flags of `start` among those that were typed, as words again. */
-function typed(argv: Argv): string[] {
-  return Object.entries(configFlags).flatMap(([name, { kind }]) => [argv[name] ?? []].flat().flatMap((value) => {
-    if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
-    if (kind === 'maybe') return [value === '' ? `--${name}` : `--${name}=${String(value)}`];
-    return [`--${name}`, String(value)];
-  }));
 }

@@ -8,6 +8,10 @@ const WELL = 0.85;
 const PAUSE = 60_000;
 /** What a successor needs to come up, of what the largest worker had to itself when it was ready. */
 const TO_COME_UP = 2;
+/** How much longer coming up may take than it took the worker that goes. */
+const SLOWER = 2;
+/** Looks over which growth is measured. */
+const LOOKS = 5;
 /** How long a worker has to go where there is no room for its successor beside it: others serve, or connections wait; ms. */
 const TO_GO = { served: 10_000, alone: 1_000 };
 /** How long those that only finish streams are given to go, before a worker has to; ms. */
@@ -41,6 +45,8 @@ export class Pressure {
   readonly #said = new Set<string>();
   /** Of those that are told to go, when they were, `performance.now()`. */
   readonly #ending = new Map<ChildView, number>();
+  /** The last looks, the latest at the end. */
+  readonly #looks: { at: number; workingSet: number }[] = [];
   #recycledAt = -Infinity;
   #busy = false;
 
@@ -51,6 +57,8 @@ export class Pressure {
   }
 
   look({ limit, workingSet }: MemoryLimit, now = performance.now()): void {
+    this.#looks.push({ at: now, workingSet });
+    if (this.#looks.length > LOOKS) this.#looks.shift();
     if (workingSet <= limit * WELL) this.#said.clear();
     if (workingSet <= limit * HIGH || this.#busy || this.#master.closing) return;
     this.#warn('high', `${megabytes(workingSet)} of the ${megabytes(limit)} that this container may have are in use; `
@@ -120,10 +128,17 @@ export class Pressure {
   #how(child: ChildView, room: number): { leavesFirst?: number } {
     const { slots, config } = this.#master;
     const serving = slots.flatMap(({ ready, current }) => ready && current ? [current] : []);
-    const need = TO_COME_UP * Math.max(0, ...serving.map((one) => this.#atReady.get(one) ?? 0));
+    const comingUp = TO_COME_UP * Math.max(0, ...serving.map((one) => this.#atReady.get(one) ?? 0));
+    const need = comingUp + this.#growth() * SLOWER * ((child.readyAt ?? child.startedAt) - child.startedAt);
     const isAlone = serving.every((one) => one === child);
     if (room >= need || (isAlone && config.balance !== 'round-robin')) return {};
     return { leavesFirst: isAlone ? TO_GO.alone : TO_GO.served };
+  }
+
+  /** Bytes a millisecond. */
+  #growth(): number {
+    const [first, last] = [this.#looks[0], this.#looks.at(-1)];
+    return first && last && last.at > first.at ? Math.max(0, last.workingSet - first.workingSet) / (last.at - first.at) : 0;
   }
 
   #warn(about: string, text: string): void {
