@@ -6,7 +6,7 @@ import { configFlags } from './flags.js';
 const GRACE = { timeout: 30_000, agentTimeout: 5_000, shutdownDelay: 0 };
 const HEALTH = { checkTimeout: 2_000, host: '127.0.0.1', port: undefined as number | undefined };
 /** What whoever stops us waits longer than we do, s. */
-const MARGIN = 5;
+export const MARGIN = 5;
 
 /** The options of a plugin as they will be: those that are given, over what it has by itself. */
 function optionsOf<Options extends object>({ plugins }: Config, name: string, standard: Options): Options {

@@ -4,7 +4,7 @@ import type { Context } from '../common-bin.js';
 import { configFlags, type Flags } from '../flags.js';
 import { print } from '../output.js';
 import { typedFlags } from '../recipe.js';
-import { readRequest } from './config.js';
+import { prepared, readRequest } from './config.js';
 
 export class SystemdCommand extends Command {
   override get description(): string { return 'print a systemd unit for the app'; }
@@ -22,11 +22,10 @@ export class SystemdCommand extends Command {
   }
 
   override async run({ argv }: Context): Promise<void> {
-    const { loadConfig } = await import('../../lib/config/load.js');
     const { logicalCwd, throughLinks } = await import('../../lib/config/target.js');
     const { serviceUnit, socketUnit } = await import('../systemd-units.js');
     const { default: os } = await import('node:os');
-    const { config, target } = await loadConfig(readRequest(argv));
+    const { config, target } = await prepared(readRequest(argv));
     const cwd = logicalCwd();
     print(argv.socket ? socketUnit(config) : serviceUnit({
       config,
@@ -36,5 +35,6 @@ export class SystemdCommand extends Command {
       user: this.text(argv, 'user') ?? os.userInfo().username,
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     }));
+    process.exit(0);
   }
 }
