@@ -110,7 +110,7 @@ function replaceIn(text, from, to) {
 }
 
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
-const INSIDE = ['graceful-exit', 'health-check', 'metrics', 'shared-clients', 'systemd'];
+const INSIDE = ['container', 'graceful-exit', 'health-check', 'metrics', 'shared-clients', 'systemd'];
 
 const CORE = `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };

@@ -4,6 +4,7 @@ export type { Argv, Context } from './common-bin.js';
 export type { Flag, Flags } from './flags.js';
 export { Program } from './program.js';
 export { ConfigCommand } from './commands/config.js';
+export { DockerCommand, KubernetesCommand } from './commands/containers.js';
 export { DevCommand } from './commands/dev.js';
 export { HooksCommand } from './commands/hooks.js';
 export { LogsCommand } from './commands/logs.js';

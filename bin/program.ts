@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { atCaller, nearest, show } from '../lib/kit/misuse.js';
 import { Command, usageError } from './command.js';
 import { ConfigCommand } from './commands/config.js';
+import { DockerCommand, KubernetesCommand } from './commands/containers.js';
 import { DevCommand } from './commands/dev.js';
 import { HooksCommand } from './commands/hooks.js';
 import { LogsCommand } from './commands/logs.js';
@@ -33,6 +34,8 @@ export class Program extends Command {
     this.add('hooks', HooksCommand);
     this.add('systemd', SystemdCommand);
     this.add('proxy-config', ProxyConfigCommand);
+    this.add('docker', DockerCommand);
+    this.add('kubernetes', KubernetesCommand);
   }
 
   override get description(): string { return 'runs a Node server on every core and keeps it up'; }

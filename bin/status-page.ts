@@ -113,7 +113,8 @@ function headOf(status: ToldStatus, now: number): string[] {
   ];
 }
 
-function notesOf({ agent, workers, ducks = [], slowPaths = [], cut = 0, faults = 0, lastReload }: ToldStatus, now: number): string[] {
+function notesOf(status: ToldStatus, now: number): string[] {
+  const { container, agent, workers, ducks = [], slowPaths = [], cut = 0, faults = 0, lastReload } = status;
   return [
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
@@ -121,6 +122,7 @@ function notesOf({ agent, workers, ducks = [], slowPaths = [], cut = 0, faults =
       `${nameOf(child)} waits for ${name}: ${duration(since)}`) ?? []),
     ...slowPaths.map((what) => `slow path: ${what}`),
     ...ducks.map((duck) => duckOf(duck, now)),
+    ...contained(container),
     ...(cut > 0 ? [`requests cut as workers ended: ${cut}`] : []),
     ...(faults > 0 ? [`faults in the master: ${faults}; the log tells each, nothing more came of them`] : []),
     ...(lastReload ? [reloaded(lastReload, now)] : []),
@@ -142,6 +144,16 @@ function reloaded({ ok, at, reason, replaced, took, cut, error = '' }: ReloadRes
   const lost = cut > 0 ? `, ${cut} requests cut` : '';
   const outcome = ok ? `${replaced} replaced in ${duration(took)}${lost}` : `aborted: ${firstLine(error)}`;
   return `last reload ${age(at, now)} ago (${reason}): ${outcome}`;
+}
+
+function contained(container: ToldStatus['container']): string[] {
+  const { cpus = null, memory = null, heap = null } = container ?? {};
+  const parts = [
+    ...(cpus === null ? [] : [`${Number(cpus.toFixed(2))} processors`]),
+    ...(memory === null ? [] : [`${bytes(memory.workingSet)} of ${bytes(memory.limit)} memory in use`]),
+    ...(heap === null ? [] : [`heaps of ${bytes(heap)}`]),
+  ];
+  return parts.length > 0 ? [`container: ${parts.join(', ')}`] : [];
 }
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] as string;

@@ -1,4 +1,5 @@
 import type { Config } from '../lib/config/schema.js';
+import { graceOf, startSeconds, stopSeconds } from './recipe.js';
 
 export interface UnitRequest {
   config: Config;
@@ -13,10 +14,6 @@ export interface UnitRequest {
   bin: string;
 }
 
-/** What systemd waits longer than we do, s. */
-const MARGIN = 5;
-const GRACE = { timeout: 30_000, agentTimeout: 5_000, shutdownDelay: 0 };
-
 /** One word of ExecStart=, in systemd's own quoting: `%` and `$` mean something to it. */
 const quote = (word: string): string => {
   const escaped = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%').replaceAll('$', '$$$$');
@@ -24,10 +21,7 @@ const quote = (word: string): string => {
 };
 
 export function serviceUnit({ config, cwd, target, flags, user, bin }: UnitRequest): string {
-  const { title, startTimeout, plugins } = config;
-  const graceful = plugins['graceful-exit'];
-  const { timeout, agentTimeout, shutdownDelay } = { ...GRACE, ...(typeof graceful === 'object' ? graceful as Partial<typeof GRACE> : {}) };
-  const seconds = (ms: number): number => Math.ceil(ms / 1000) + MARGIN;
+  const { title } = config;
   return `# /etc/systemd/system/${fileName(title)}.service
 [Unit]
 Description=${title}
@@ -46,8 +40,8 @@ ExecStart=${[process.execPath, bin, 'start', target, ...flags].map(quote).join('
 ExecReload=/bin/kill -HUP $MAINPID
 # The master stops its children itself; what is left is killed.
 KillMode=mixed
-TimeoutStartSec=${seconds(startTimeout * 2)}
-TimeoutStopSec=${seconds(timeout + agentTimeout + shutdownDelay)}
+TimeoutStartSec=${startSeconds(config)}
+TimeoutStopSec=${stopSeconds(graceOf(config))}
 WatchdogSec=30
 Restart=on-failure
 RestartSec=1

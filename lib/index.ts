@@ -10,6 +10,8 @@ export { defineConfig, type Config, type ConfigInput, type PluginOptions } from 
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
+export { autoWorkers } from './config/resolve-config.js';
+export { cpuQuota, memoryLimit, processors, type MemoryLimit } from './kit/cgroup.js';
 export { descriptorLimit } from './kit/processes.js';
 export { listen, listenErrorInWords } from './kit/sockets.js';
 export { visible } from './kit/misuse.js';

@@ -1,5 +1,5 @@
 import { Environment } from '../../lib/config/environment.js';
-import type { LoadRequest } from '../../lib/config/load.js';
+import type { LoadedConfig, LoadRequest } from '../../lib/config/load.js';
 import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
@@ -23,6 +23,19 @@ export function readRequest(argv: Argv): LoadRequest {
   return { target: argv._[0], command, flags: configFrom(readFlags, argv) };
 }
 
+/**
+ * The configuration as a start would have it: plugins may change it, and have looked at their options. What they say while they
+ * are applied is no part of an answer; they may leave timers running, so the command ends its process.
+ */
+export async function prepared(request: LoadRequest): Promise<LoadedConfig> {
+  const { loadConfig } = await import('../../lib/config/load.js');
+  const { Bootstrap } = await import('../../lib/master/bootstrap.js');
+  const bootstrap = new Bootstrap(await loadConfig(request));
+  bootstrap.logger.level = 'silent';
+  await bootstrap.prepare();
+  return bootstrap.loaded;
+}
+
 export class ConfigCommand extends Command {
   override get description(): string { return 'print the configuration, and where each value comes from'; }
 
@@ -38,15 +51,8 @@ export class ConfigCommand extends Command {
   }
 
   override async run({ argv }: Context): Promise<void> {
-    const { loadConfig } = await import('../../lib/config/load.js');
     const { flatten } = await import('../../lib/config/provenance.js');
-    const { Bootstrap } = await import('../../lib/master/bootstrap.js');
-    const read = await loadConfig(readRequest(argv));
-    // Plugins may change it, and what they say while they are applied is no part of the answer.
-    const bootstrap = new Bootstrap(read);
-    bootstrap.logger.level = 'silent';
-    await bootstrap.prepare();
-    const { loaded } = bootstrap;
+    const loaded = await prepared(readRequest(argv));
     const config = (argv['show-secrets'] ? loaded.config : masked(loaded.config)) as Config;
     const values = flatten({ config, provenance: loaded.provenance });
     if (argv.json) {
@@ -69,7 +75,6 @@ export class ConfigCommand extends Command {
       const source = `${where === undefined || where === from ? from : `${from} ${where}`}${counted ? ` (${counted})` : ''}`;
       return [path, JSON.stringify(value) ?? String(value), from === 'default' ? style(source, 'dim') : source];
     })));
-    // A plugin may have left a timer running.
     process.exit(0);
   }
 }

@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { Command } from '../command.js';
-import type { Argv, Context } from '../common-bin.js';
+import type { Context } from '../common-bin.js';
 import { configFlags, type Flags } from '../flags.js';
 import { print } from '../output.js';
-import { readRequest } from './config.js';
+import { typedFlags } from '../recipe.js';
+import { prepared, readRequest } from './config.js';
 
 export class SystemdCommand extends Command {
   override get description(): string { return 'print a systemd unit for the app'; }
@@ -21,28 +22,19 @@ export class SystemdCommand extends Command {
   }
 
   override async run({ argv }: Context): Promise<void> {
-    const { loadConfig } = await import('../../lib/config/load.js');
     const { logicalCwd, throughLinks } = await import('../../lib/config/target.js');
     const { serviceUnit, socketUnit } = await import('../systemd-units.js');
     const { default: os } = await import('node:os');
-    const { config, target } = await loadConfig(readRequest(argv));
+    const { config, target } = await prepared(readRequest(argv));
     const cwd = logicalCwd();
     print(argv.socket ? socketUnit(config) : serviceUnit({
       config,
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
-      flags: [...typed(argv), ...this.ending],
+      flags: [...typedFlags(argv), ...this.ending],
       user: this.text(argv, 'user') ?? os.userInfo().username,
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     }));
+    process.exit(0);
   }
-}
-
-/** The flags of `start` among those that were typed, as words again. */
-function typed(argv: Argv): string[] {
-  return Object.entries(configFlags).flatMap(([name, { kind }]) => [argv[name] ?? []].flat().flatMap((value) => {
-    if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
-    if (kind === 'maybe') return [value === '' ? `--${name}` : `--${name}=${String(value)}`];
-    return [`--${name}`, String(value)];
-  }));
 }

@@ -191,6 +191,11 @@ export interface Status {
   faults: number;
   /** Fast ways that this Node does not have, so that slower ones are taken; a line each. Empty as a rule. */
   slowPaths: string[];
+  /**
+   * What the control group leaves (plugin container, Linux): `cpus` of its quota, bytes of memory, and those of each child's heap where
+   * `memory: "limit"` sets it; null: no limit.
+   */
+  container?: { cpus: number | null; memory: { limit: number; workingSet: number } | null; heap: number | null };
   /** What plugins add in `collectStatus`. */
   [extra: string]: unknown;
 }

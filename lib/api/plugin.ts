@@ -169,9 +169,11 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   restart(reason: string, options?: { agent?: boolean; signal?: AbortSignal }): ReturnType<Controllable['reload']>;
   /**
    * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not
-   * in charge any more.
+   * in charge any more. `leavesFirst`: where there is no room for both, it has so many ms to go before its successor is forked;
+   * the other workers serve meanwhile, or connections wait in the master.
+   * @throws ClusterError ERR_CLUSTER_USAGE, _CLOSING, _START, _START_TIMEOUT
    */
-  replace(child: ChildView, reason: CloseReason): Promise<boolean>;
+  replace(child: ChildView, reason: CloseReason, how?: { leavesFirst?: number }): Promise<boolean>;
   /** Kills a child with everything it has started; it is replaced like any other that dies. Resolves when it is gone. */
   kill(child: ChildView, reason: CloseReason): Promise<void>;
 

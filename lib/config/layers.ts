@@ -67,6 +67,11 @@ const ENV_KEYS: Readonly<Record<string, Path>> = {
   CLUSTER_LOG_FORMAT: ['log', 'format'],
   CLUSTER_BALANCE: ['balance'],
   CLUSTER_START_TIMEOUT: ['startTimeout'],
+  CLUSTER_MEMORY: ['memory'],
+  // What a container has otherwise than the same app elsewhere.
+  CLUSTER_HEALTH_PORT: ['plugins', 'health-check', 'port'],
+  CLUSTER_HEALTH_HOST: ['plugins', 'health-check', 'host'],
+  CLUSTER_SHUTDOWN_DELAY: ['plugins', 'graceful-exit', 'shutdownDelay'],
 };
 
 const FLAG_NAMES: Readonly<Record<string, string>> = {
@@ -97,8 +102,9 @@ export function fromEnv(env: NodeJS.ProcessEnv): Source {
     const text = env[name];
     if (!text) continue;
     names[pathText(at)] = name;
-    const [key, inner] = at as [string, string?];
-    values[key] = inner ? { ...(values[key] as object | undefined), [inner]: coerce(at, text) } : coerce(at, text);
+    let place = values;
+    for (const key of at.slice(0, -1)) place = (place[key] ??= {}) as Record<string, unknown>;
+    place[at.at(-1) as string] = coerce(at, text);
   }
   const label: Label = (at) => names[pathText(at)] ?? pathText(at);
   return { values, typed: true, origin: (at) => ({ from: 'env', where: label(at) }), mistakes: check(profileSchema, values, label) };
@@ -124,6 +130,8 @@ export function fromInline(given: Record<string, unknown>): Source {
 /** Flags and variables are texts; a key that wants a number gets one, if the text is one. */
 function coerce(at: Path, value: unknown): unknown {
   if (typeof value !== 'string' || !/^-?\d+(?:\.\d+)?$/.test(value.trim())) return value;
+  // What a plugin's own schema will say is not known here.
+  if (at[0] === 'plugins') return Number(value);
   const schema = schemaAt(profileSchema, at);
   if (!schema || v.is(schema, value)) return value;
   return v.safeParse(schema, Number(value)).typed ? Number(value) : value;

@@ -1,9 +1,8 @@
 import { accessSync, constants } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
-import { cpuQuota } from '../kit/cgroup.js';
+import { cpuQuota, processors } from '../kit/cgroup.js';
 import { ClusterError, reason } from '../kit/errors.js';
 import { isObject, nearest } from '../kit/misuse.js';
 import { groupId, localGroups, mayGive, socketPathFault } from '../kit/sockets.js';
@@ -133,12 +132,12 @@ function noteChanges(config: Config, { config: before, provenance }: Loaded): vo
 
 /**
  * What `workers: "auto"` means here: what WEB_CONCURRENCY says, as platforms set it for a size of theirs; else one for each
- * processor that this process may use, with the quota of its container, rounded up (Node itself does not see that of
- * version 1: docs/decisions/node-facts.md, 21).
+ * processor that this process may use, with the quota of its container, rounded up (what Node itself tells of one:
+ * docs/decisions/node-facts.md, 21).
  * @throws ClusterError ERR_CLUSTER_CONFIG
  */
 export function autoWorkers(
-  env: NodeJS.ProcessEnv, quota = cpuQuota(), processors = os.availableParallelism(),
+  env: NodeJS.ProcessEnv, quota = cpuQuota(), all = processors(),
 ): { workers: number; counted: string } {
   const said = env.WEB_CONCURRENCY?.trim();
   if (said) {
@@ -146,8 +145,8 @@ export function autoWorkers(
     if (workers >= 1 && workers <= MOST_WORKERS) return { workers, counted: 'auto: WEB_CONCURRENCY' };
     throw new ClusterError('ERR_CLUSTER_CONFIG', `WEB_CONCURRENCY: expected a whole number from 1 to ${MOST_WORKERS}, found "${said}"`);
   }
-  if (quota !== null && Math.ceil(quota) < processors) {
+  if (quota !== null && Math.ceil(quota) < all) {
     return { workers: Math.max(1, Math.ceil(quota)), counted: `auto: a quota of ${Number(quota.toFixed(2))} processors` };
   }
-  return { workers: processors, counted: `auto: ${processors} processor${processors === 1 ? '' : 's'}` };
+  return { workers: all, counted: `auto: ${all} processor${all === 1 ? '' : 's'}` };
 }

@@ -142,6 +142,10 @@ const entries = {
   balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port']),
     v.description('How connections reach workers: the master hands them out, the workers share one socket, '
       + 'or each has its own (Node >= 22.12, Linux).')), 'round-robin'),
+  memory: v.optional(v.pipe(oneOf(['watch', 'limit', 'off']),
+    v.description('What a container\'s memory limit means (Linux). `watch`: over nine tenths of it a warning, and workers that only '
+      + 'finish streams are ended, else the largest is recycled, at most one a minute; `limit`: the heap of each child is limited besides, '
+      + 'so that all have room together; `off`: nothing.')), 'watch'),
   reload: v.optional(v.pipe(v.strictObject({
     soak: v.optional(v.pipe(milliseconds(), v.description('How long the first new worker must stay up before an old one drains, ms.')), 0),
     batch: v.optional(v.pipe(whole(1), v.description('How many workers are replaced at a time.')), 1),
@@ -222,6 +226,7 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   metrics: false,
   'shared-clients': true,
   systemd: true,
+  container: true,
 });
 
 export const HTTPS_PORT = 8443;

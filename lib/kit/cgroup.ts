@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 
 /** Where the kernel shows what it is asked about; another directory in tests. */
@@ -53,8 +54,24 @@ interface Group {
   dirs: string[];
 }
 
+type Controller = 'cpu' | 'memory';
+
+/** A process is rarely moved, and whoever watches a limit looks often: where its files are is looked up anew after so long, ms. */
+const KEPT = 10_000;
+const groups = new Map<string, { group: Group | null; at: number }>();
+
 /** The control group of this process that governs a resource; null where there is none, or it cannot be seen. */
-function groupOf(controller: 'cpu' | 'memory', root: string): Group | null {
+function groupOf(controller: Controller, root: string): Group | null {
+  const key = `${controller} ${root}`;
+  const now = performance.now();
+  const known = groups.get(key);
+  if (known && now - known.at < KEPT) return known.group;
+  const group = findGroup(controller, root);
+  groups.set(key, { group, at: now });
+  return group;
+}
+
+function findGroup(controller: Controller, root: string): Group | null {
   const lines = (read(path.join(root, 'proc/self/cgroup')) ?? '').split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
   const mounts = (read(path.join(root, 'proc/self/mountinfo')) ?? '').split('\n').map(mountOf);
   for (const kind of [1, 2] as const) {
@@ -100,6 +117,20 @@ function read(file: string): string | null {
 
 const smallest = <T>(found: readonly (T | null)[], size: (one: T) => number): T | null =>
   found.reduce((least, one) => one !== null && (least === null || size(one) < size(least)) ? one : least, null);
+
+/**
+ * How many processors this process may run on, quotas apart: os.availableParallelism() has one of version 2 in it in newer
+ * versions of Node, rounded down.
+ */
+export function processors(root = ROOT): number {
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(read(path.join(root, 'proc/self/status')) ?? '')?.[1];
+  const sizes = list?.split(',').map((range) => {
+    const [first = NaN, last = first] = range.split('-').map(Number);
+    return last - first + 1;
+  });
+  const count = sizes?.reduce((sum, size) => sum + size, 0) ?? NaN;
+  return count > 0 ? count : os.availableParallelism();
+}
 
 /** How many processors a quota (cgroup v1, v2) leaves this process, such as 1.5; null where there is none. Linux. */
 export function cpuQuota(root = ROOT): number | null {

@@ -8,7 +8,9 @@ export const ERRORS = {
   ERR_CLUSTER_PLUGIN: { exit: 2, means: 'a plugin cannot be found, loaded, given these options or applied' },
   ERR_CLUSTER_ENGINE: { exit: 2, means: 'this Node.js or this hatchery is outside what a plugin or an app supports' },
   ERR_CLUSTER_BALANCE: { exit: 2, means: 'the wanted `balance` cannot be had on this Node.js or operating system' },
-  ERR_CLUSTER_NOT_CLONEABLE: { exit: 2, means: 'options for a child process, or what is sent to another one, hold what cannot be sent, a function for instance' },
+  ERR_CLUSTER_NOT_CLONEABLE: {
+    exit: 2, means: 'options for a child process, or what is sent to another one, hold what cannot be sent, a function for instance',
+  },
   ERR_CLUSTER_NO_AGENT: { exit: 2, means: 'something needs an agent and none is configured: set `agent: true`' },
   ERR_CLUSTER_ALREADY_RUNNING: { exit: 1, means: 'an instance with this title and directory is running' },
   ERR_CLUSTER_NOT_RUNNING: { exit: 1, means: 'no running instance was found' },

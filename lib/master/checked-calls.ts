@@ -75,6 +75,14 @@ const OPTIONS: Readonly<Record<keyof BootstrapOptions, Field>> = {
   catchUncaught: ['true or false', (value) => typeof value === 'boolean'],
 };
 
+/** @throws ClusterError ERR_CLUSTER_USAGE */
+export function replaceOptions(options: { leavesFirst?: number } = {}): { leavesFirst?: number } {
+  if (!isObject(options)) throw refused('replace', 'an object of options', options);
+  const { leavesFirst } = options as { leavesFirst?: number };
+  if (leavesFirst === undefined || milliseconds[1](leavesFirst)) return options;
+  throw refused('replace', `${milliseconds[0]} as leavesFirst`, leavesFirst);
+}
+
 /** A misspelt `ownsProcess` would end the caller's process. @throws ClusterError ERR_CLUSTER_USAGE */
 export function bootstrapOptions(call: string, options: BootstrapOptions): BootstrapOptions {
   if (!isObject(options)) throw refused(call, 'an object as its second argument', options);

@@ -37,6 +37,8 @@ export interface ClusterOptions {
   node?: string;
   /** How many descriptors the master, and so each of its children, may have. */
   descriptors?: number;
+  /** Control groups that the master, and so each of its children, runs in: their directories. */
+  groups?: readonly string[];
   /** Flags for node itself. */
   execArgv?: string[];
   /** Deadline for ready in ms. */
@@ -118,7 +120,11 @@ export class TestCluster {
     };
     const flags = [...(port ? ['--port', String(port)] : []), ...(this.title ? ['--title', this.title] : []), ...(options.flags ?? [])];
     const words = [options.node ?? node, ...(options.execArgv ?? []), bin, options.command ?? 'start', this.target, ...flags];
-    const limited = options.descriptors === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${options.descriptors}; exec "$@"`, 'sh'];
+    const limits = [
+      ...(options.descriptors === undefined ? [] : [`ulimit -n ${options.descriptors}`]),
+      ...(options.groups ?? []).map((dir) => `echo $$ > ${dir}/cgroup.procs`),
+    ];
+    const limited = limits.length === 0 ? [] : ['/bin/sh', '-c', `${limits.join('; ')}; exec "$@"`, 'sh'];
     const [file = node, ...args] = [...limited, ...words];
     this.process = spawn(file, args, {
       cwd: options.cwd ?? root, env: this.env, detached: true, stdio: options.stdio ?? ['ignore', 'pipe', 'pipe'],

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import type { Plugin } from '../../lib/api/plugin.js';
 import type { ClusterError } from '../../lib/kit/errors.js';
 import type { LoadedConfig } from '../../lib/config/load.js';
 import { defaults, type Config } from '../../lib/config/schema.js';
 import { createCore, type BootstrapOptions, type Core } from '../../lib/master/core.js';
 import { closeAndExit } from '../../lib/master/operations/shutdown.js';
 import { start } from '../../lib/master/operations/start.js';
+import { applyPlugin } from '../../lib/master/plugins/load.js';
 import { FakeForks, turns } from './fake-forker.js';
 
 /** A configuration as the loader would give it, silent and without plugins. */
@@ -55,9 +57,10 @@ export function fakeCore(t: Pick<TestContext, 'after'>, { agent = false, options
   return { core, forks, told, errors };
 }
 
-/** As `fakeCore`, started, all of them ready. */
-export async function running(t: Pick<TestContext, 'after'>, given: Given = {}): Promise<FakeCore> {
+/** As `fakeCore`, started, all of them ready; with `plugin`, where there is one. */
+export async function running(t: Pick<TestContext, 'after'>, given: Given = {}, plugin?: Plugin): Promise<FakeCore> {
   const fake = fakeCore(t, given);
+  if (plugin) await applyPlugin(fake.core, plugin, {}, true);
   fake.forks.manners.boots = true;
   await start(fake.core);
   fake.forks.manners.boots = false;

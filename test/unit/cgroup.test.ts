@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { cpuQuota, memoryLimit } from '../../lib/kit/cgroup.js';
+import { cpuQuota, memoryLimit, processors } from '../../lib/kit/cgroup.js';
 
 /** A file system with these files, as the kernel would show them. */
 function shown(t: TestContext, files: Record<string, string>): string {
@@ -70,4 +70,13 @@ test('no limit, no files, nonsense: null', (t) => {
   });
   const odd = shown(t, { 'proc/self/cgroup': 'what\n0::/../..\n', 'proc/self/mountinfo': `so\n${V2}`, 'sys/fs/cgroup/cpu.max': 'x y\n' });
   for (const root of [none, odd, shown(t, {})]) assert.deepEqual([cpuQuota(root), memoryLimit(root)], [null, null]);
+});
+
+test('processors are counted as the scheduler has them, without a quota', (t) => {
+  for (const [list, count] of [['0-3', 4], ['0', 1], ['0-1,4-5,7', 5]] as const) {
+    assert.equal(processors(shown(t, { 'proc/self/status': `Name:\tnode\nCpus_allowed_list:\t${list}\n` })), count);
+  }
+  for (const text of ['', 'Cpus_allowed_list:\tall\n']) {
+    assert.equal(processors(shown(t, { 'proc/self/status': text })), os.availableParallelism());
+  }
 });

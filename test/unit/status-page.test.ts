@@ -78,3 +78,13 @@ test('characters that take two columns are counted so', async () => {
   const [, ...lines] = (await table(['key', 'value', 'from'], rows)).split('\n');
   assert.deepEqual(lines, ['\u65e5\u672c\u8a9e  1      x', 'ascii!  \uc560\ud50c   y', '\ud83d\ude00      b      z']);
 });
+
+test('what a container leaves is told where it leaves less than all', async () => {
+  const page = (container: Status['container']): Promise<string> => statusPage({
+    title: 'app', state: 'running', version: '1.0.0', startedAt: at, master: { pid: 1, rss: 0 }, workers: [], container,
+  });
+  assert.doesNotMatch(await page({ cpus: null, memory: null, heap: null }), /container/);
+  const memory = { limit: 512 * 2 ** 20, workingSet: 150 * 2 ** 20 };
+  assert.match(await page({ cpus: 1.5, memory, heap: 110 * 2 ** 20 }),
+    /^container: 1\.5 processors, 150MB of 512MB memory in use, heaps of 110MB$/m);
+});

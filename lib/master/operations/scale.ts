@@ -3,6 +3,7 @@ import { MOST_WORKERS } from '../../config/schema.js';
 import type { CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { show } from '../../kit/misuse.js';
+import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 
 /** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */
@@ -29,9 +30,12 @@ export function orderScale(core: Core, by: 1 | -1): void {
 
 /**
  * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not in
- * charge any more. Of one that was replaced and only finishes its streams, these are ended.
+ * charge any more. Of one that was replaced and only finishes its streams, these are ended. `leavesFirst`: where there is no room
+ * for both, it has so many ms to go before its successor is forked; others serve meanwhile, or connections wait in the master.
  */
-export async function replaceWorker(core: Core, child: ChildView, reason: CloseReason): Promise<boolean> {
+export async function replaceWorker(
+  core: Core, child: ChildView, reason: CloseReason, { leavesFirst }: { leavesFirst?: number } = {},
+): Promise<boolean> {
   const { tasks, life, workers, ducks, releases } = core;
   const duck = ducks.children().find((one) => one === child);
   if (duck) {
@@ -43,6 +47,12 @@ export async function replaceWorker(core: Core, child: ChildView, reason: CloseR
   if (tasks.busy || life.closing || slot?.current !== child) return false;
   // Whoever wants to reload or scale need not wait until the old one has answered.
   const drained = await tasks.run('recycling', async () => {
+    if (leavesFirst !== undefined) {
+      const gone = slot.vacate(reason);
+      await tasks.orClosed(atMost(leavesFirst, gone));
+      await tasks.orClosed(slot.start(releases.current, { retry: true }));
+      return { gone };
+    }
     const successor = await tasks.orClosed(slot.succeed(releases.current));
     return { gone: slot.handOver(successor, reason) };
   });

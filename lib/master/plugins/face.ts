@@ -7,7 +7,7 @@ import { isObject, show } from '../../kit/misuse.js';
 import { onLine } from '../terminal.js';
 import { formatAddress, socketAccess } from '../../kit/sockets.js';
 import { HeldSocket } from '../connections/held-socket.js';
-import { aFunction, closeOptions, ownChild, reloadOptions } from '../checked-calls.js';
+import { aFunction, closeOptions, ownChild, reloadOptions, replaceOptions } from '../checked-calls.js';
 import type { Core } from '../core.js';
 import { reload } from '../operations/reload.js';
 import { restart } from '../operations/restart.js';
@@ -64,7 +64,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     restart: (reason, options) => restart(core, reason, options),
     scale: (change) => scale(core, change),
     close: async (reason, options) => close(core, reason, closeOptions(options)),
-    replace: async (child, reason) => replaceWorker(core, ownChild('replace', child), reason),
+    replace: async (child, reason, how) => replaceWorker(core, ownChild('replace', child), reason, replaceOptions(how)),
     kill: async (child, reason) => { await ownChild('kill', child).kill(reason); },
     inject: (role, url, options = {}, { passive = false } = {}) =>
       core.parts.add({ plugin: name, url: String(url), options, passive }, role, releases.current.loaded.target.realDir),
