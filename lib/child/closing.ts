@@ -3,14 +3,13 @@ import type { ClosingContext } from '../api/runtime.js';
 import type { Channel } from '../ipc/channel.js';
 import { LAST_LINES, READING, type ChildRole, type CloseReason } from '../ipc/messages.js';
 import { atMost } from '../kit/time.js';
+import { sayFarewell } from '../node/cluster-ends.js';
 import { outputRead, outputWaits } from './output.js';
 import type { ChildRuntime } from './runtime.js';
 import type { Signals } from './signals.js';
 
 /** Exit code after the master has been SIGKILLed, as Egg's processes have it. */
 export const MASTER_GONE = 110;
-/** Milliseconds for node:cluster's farewell to the master. */
-const FAREWELL = 1_000;
 
 export interface Close {
   reason: CloseReason;
@@ -44,7 +43,8 @@ export async function closeDown(runtime: ChildRuntime, signals: Signals, { reaso
     await signals.release(runtime);
   }
   await lastLines(runtime);
-  return farewell(code);
+  await sayFarewell();
+  return process.exit(code);
 }
 
 async function runClosers(runtime: ChildRuntime): Promise<void> {
@@ -116,17 +116,6 @@ export async function end(code: number): Promise<never> {
   if (!outputWaits()) process.exit(code);
   waitsUntil ??= waits();
   await outputRead(waitsUntil - performance.now());
-  process.exit(code);
-}
-
-/** The master's acknowledgement comes after every connection that was under way to this worker. */
-async function farewell(code: number): Promise<never> {
-  const { worker } = cluster;
-  if (worker?.isConnected()) {
-    const said = new Promise<void>((resolve) => { process.once('disconnect', resolve); });
-    worker.disconnect();
-    await atMost(FAREWELL, said);
-  }
   process.exit(code);
 }
 
