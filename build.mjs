@@ -209,6 +209,16 @@ const results = await Promise.all([
     outfile: path.join(dist, `lib/child/${role}.cjs`),
     plugins: [runtime(role), outside(IMPORT_BESIDE)],
   })),
+  // The worker's, for the one process of `--workers 0`: the master loads it.
+  build({
+    ...shared,
+    ...native,
+    entryPoints: undefined,
+    stdin: { contents: "export { here } from './lib/child/roles.ts';\n", resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, 'lib/child/alone.cjs'),
+    plugins: [runtime('worker')],
+  }),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],

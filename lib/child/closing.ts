@@ -11,6 +11,15 @@ import type { Signals } from './signals.js';
 /** Exit code after the master has been SIGKILLed, as Egg's processes have it. */
 export const MASTER_GONE = 110;
 
+/** How this process ends. The one process of `--workers 0` is its master's as well, who sees to its end. */
+let exit: (code: number) => void = (code) => process.exit(code);
+export const endBy = (how: typeof exit): void => { exit = how; };
+
+function gone(code: number): Promise<never> {
+  exit(code);
+  return new Promise<never>(() => {});
+}
+
 export interface Close {
   reason: CloseReason;
   /** Milliseconds until the master kills this process. */
@@ -24,7 +33,9 @@ export interface Close {
  * The end of this process, once: drain (the taps of beforeClose), then `onClose` functions, last registered first, then the
  * app's own signal handlers, which were held back until now, then the farewell to the master.
  */
-export async function closeDown(runtime: ChildRuntime, signals: Signals, { reason, timeout, streamTimeout, code }: Close): Promise<never> {
+export async function closeDown(
+  runtime: ChildRuntime, signals: Pick<Signals, 'release'>, { reason, timeout, streamTimeout, code }: Close,
+): Promise<never> {
   if (runtime.closing) {
     hasten(runtime.closing, reason, timeout, code);
     return new Promise<never>(() => {});
@@ -44,7 +55,7 @@ export async function closeDown(runtime: ChildRuntime, signals: Signals, { reaso
   }
   await lastLines(runtime);
   await sayFarewell();
-  return process.exit(code);
+  return gone(code);
 }
 
 async function runClosers(runtime: ChildRuntime): Promise<void> {
@@ -113,10 +124,10 @@ function waits(): number {
 
 /** An end without a farewell, at once but for the last lines. */
 export async function end(code: number): Promise<never> {
-  if (!outputWaits()) process.exit(code);
+  if (!outputWaits()) return gone(code);
   waitsUntil ??= waits();
   await outputRead(waitsUntil - performance.now());
-  process.exit(code);
+  return gone(code);
 }
 
 /** Without a master nobody else ends a drain that hangs (but a loop: that is the reaper's). */

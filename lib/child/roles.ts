@@ -1,12 +1,13 @@
 import type { Context } from '../api/runtime.js';
-import type { BootInfo } from '../ipc/messages.js';
+import type { BootInfo, DataOf } from '../ipc/messages.js';
 import { hearReady } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
+import type { Wire } from '../node/wire.js';
 import { acceptHeldSockets, takeConnections } from './connections.js';
 import { serveFramework } from './egg-framework.js';
-import { loadAgent, loadApp, warmUp } from './load.js';
+import { loadAgent, loadApp, preload, warmUp } from './load.js';
 import { Readiness, type Reached } from './readiness.js';
-import { run } from './run.js';
+import { run, runHere, type Host } from './run.js';
 import { createContext, type ChildRuntime } from './runtime.js';
 import { resolved, serve, untilServing } from './serve.js';
 import { listenStateOf, trackServers } from './server-tracker.js';
@@ -15,25 +16,36 @@ import { listenStateOf, trackServers } from './server-tracker.js';
 export function worker(): void {
   warmUp();
   takeConnections();
-  run(async (boot, runtime) => {
-    trackServers(runtime);
+  run((boot, runtime) => {
     acceptHeldSockets(runtime);
-    const state = listenStateOf(runtime);
-    const readiness = new Readiness(boot.listen, state);
-    // What becomes ready in this moment says it with that.
-    state.onChange(() => {
-      if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
-    });
-    hearReady(() => readiness.said());
-    const started = start(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
-    const reached = await firstOf(readiness, started);
-    return { addresses: state.served(), ...reached };
+    return serving(boot, runtime);
   });
+}
+
+/** The app in the master's own process, which is the only one. */
+export function here(wire: Wire, host: Host): void {
+  runHere((boot, runtime) => serving(boot, runtime, () => preload(boot)), wire, host);
 }
 
 /** What the agent's process does. */
 export function agent(): void {
   run((boot, runtime) => loadAgent(boot, createContext(runtime), runtime));
+}
+
+/** `first`: comes before the app. Resolves when that serves. */
+async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Promise<void>): Promise<DataOf<'child.ready'>> {
+  trackServers(runtime);
+  const state = listenStateOf(runtime);
+  const readiness = new Readiness(boot.listen, state);
+  // What becomes ready in this moment says it with that.
+  state.onChange(() => {
+    if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
+  });
+  hearReady(() => readiness.said());
+  await first?.();
+  const started = start(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
+  const reached = await firstOf(readiness, started);
+  return { addresses: state.served(), ...reached };
 }
 
 async function start(boot: BootInfo, runtime: ChildRuntime, context: Context, readiness: Readiness): Promise<void> {

@@ -1,8 +1,10 @@
-import { MARK, type BootInfo, type CloseReason, type DataOf } from '../ipc/messages.js';
+import { Channel } from '../ipc/channel.js';
+import { MARK, type BootInfo, type ChildRole, type CloseReason, type DataOf } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
-import { MASTER_GONE, closeDown, masterGone } from './closing.js';
+import type { Wire } from '../node/wire.js';
+import { MASTER_GONE, closeDown, endBy, masterGone } from './closing.js';
 import { keepLastWords } from './failure.js';
 import { throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
@@ -50,6 +52,37 @@ export function run(load: Load): void {
       return closeDown(booted, signals, { reason, timeout, streamTimeout: boot.streamTimeout, code });
     };
     void start(booted, load);
+  });
+  channel.send('child.hello', { node: process.version });
+}
+
+/** What the one process of `--workers 0` has of its master, where the others have a process of their own. */
+export interface Host {
+  /** All of it ends now, by the app's decision. */
+  leave(reason: CloseReason, code: number): void;
+  /** The app has ended. */
+  exit(code: number): void;
+  /** Runs the app's own signal handlers. */
+  release(): Promise<void>;
+}
+
+/** The same in the master's process: its signals, output and end are the master's business. */
+export function runHere(load: Load, wire: Wire, host: Host): void {
+  const channel = new Channel<ChildRole, 'master'>(wire, { declaring: true });
+  let runtime: ChildRuntime | null = null;
+  endBy((code) => host.exit(code));
+  channel.on('child.close', ({ reason, timeout, streamTimeout }) => {
+    if (!runtime) host.exit(0);
+    else void closeDown(runtime, host, { reason, timeout, streamTimeout, code: 0 });
+  });
+  channel.on('child.move', () => {});
+  channel.on('child.boot', (boot) => {
+    runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, false);
+    runtime.leave = (reason, { code }) => {
+      host.leave(reason, code);
+      return new Promise<never>(() => {});
+    };
+    void start(runtime, load);
   });
   channel.send('child.hello', { node: process.version });
 }

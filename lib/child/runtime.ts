@@ -92,7 +92,8 @@ export class ChildRuntime implements Runtime {
   /** Filled in by closing.ts, which needs the runtime first. */
   leave: Runtime['leave'] = () => Promise.reject(new Error('not booted yet'));
 
-  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>) {
+  /** `own`: this process is no other's; where it is the master's, what that hears of its parent is told on the process as well. */
+  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>, own = true) {
     this.boot = boot;
     this.role = boot.role;
     this.slot = boot.slot;
@@ -107,7 +108,7 @@ export class ChildRuntime implements Runtime {
     channel.on('messenger.envelope', (envelope) => {
       this.messenger.receive(envelope);
       // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
-      process.emit('message', envelope, undefined);
+      if (own) process.emit('message', envelope, undefined);
     });
     onSlowPath((what) => { channel.send('child.slowPath', what.slice(0, LINE)); });
     this.hooks = {
