@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Config } from '../lib/config/schema.js';
 import { CHANNEL_FD } from '../lib/ipc/channel.js';
 import { requireBuilt } from '../lib/kit/package.js';
+import { grantAccess, socketAccess } from '../lib/kit/sockets.js';
 import { outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
 import type { Bootstrap, BootstrapOptions } from '../lib/master/bootstrap.js';
 import type { Forked } from '../lib/master/processes/forked.js';
@@ -33,8 +34,9 @@ export class Alone {
     const ending: NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
     if (process.platform !== 'win32') ending.push('SIGQUIT', ...(startedAtTerminal ? ['SIGHUP'] as const : []));
     this.#signals.listen(ending, (name) => this.#end(name, 0), () => void this.#bootstrap?.close('hurry', { force: true }));
-    // A log that is opened anew, or nobody knows what: no reason to end.
-    if (process.platform !== 'win32' && !startedAtTerminal) process.on('SIGHUP', () => {});
+    if (process.platform === 'win32') return;
+    // Who moves log files away sends these, and each would end a process that does not listen.
+    for (const signal of startedAtTerminal ? ['SIGUSR2'] as const : ['SIGUSR2', 'SIGHUP'] as const) process.on(signal, () => {});
   }
 
   get options(): Pick<BootstrapOptions, 'alone' | 'ownsProcess'> {
@@ -43,6 +45,11 @@ export class Alone {
 
   serves(bootstrap: Bootstrap): void {
     this.#bootstrap = bootstrap;
+    // Elsewhere the master opens it, and has done so by then.
+    bootstrap.hooks.workerReady.tap('hatchery', () => {
+      const { config } = bootstrap;
+      if (config.path !== undefined) grantAccess(config.path, socketAccess(config));
+    });
     bootstrap.hooks.beforeRefork.tap('hatchery', () => 'leave');
     bootstrap.hooks.workerExit.tap('hatchery', (_, { code }) => {
       if (!bootstrap.closing && bootstrap.started) this.#end('the app has ended', code ?? 1);

@@ -25,7 +25,7 @@ export class StartCommand extends Command {
   /** What its words and flags ask for. */
   request(argv: Argv): MasterRequest {
     const flags = configFrom(this.flags, argv);
-    const alone = this.mode === 'start' && (flags.workers ?? process.env.CLUSTER_WORKERS) === '0';
+    const alone = this.mode === 'start' && flags.workers === '0';
     return {
       mode: this.mode,
       alone,

@@ -66,8 +66,9 @@ export interface Host {
   release(): Promise<void>;
 }
 
-/** The same in the master's process: its signals, output and end are the master's business. */
+/** The same in the master's process: its signals and its end are the master's business. */
 export function runHere(load: Load, wire: Wire, host: Host): void {
+  watchOutput();
   const channel = new Channel<ChildRole, 'master'>(wire, { declaring: true });
   let runtime: ChildRuntime | null = null;
   endBy((code) => host.exit(code));
