@@ -102,23 +102,22 @@ class ProcessDrain {
   }
 
   async #drain(): Promise<void> {
-    let oldestMoved: RequestInFlight[] = [];
-    let moved = 0;
+    const moved: Record<'event stream' | 'WebSocket', RequestInFlight[]> = { 'event stream': [], WebSocket: [] };
     const all = drainServers(servers.begin(), this.#closing, this.#options, {
       waiting: { requests: 0, streams: 0, sockets: 0, tasks: new Set() },
       report: () => {},
       onlyStreams: () => {},
       cut: (lost) => { this.#lost = lost; },
-      moved: (streams) => {
-        moved += streams.length;
-        oldestMoved = oldest([...oldestMoved, ...streams]);
+      moved: (streams, sockets) => {
+        moved['event stream'].push(...streams);
+        moved.WebSocket.push(...sockets);
       },
     });
     let isDone = false;
     const done = all.then(() => { isDone = true; });
     while (!isDone && this.#left() > -OVERDUE) await atMost(OVERDUE, done);
     if (!isDone) this.#lost.count += servers.cutRest();
-    this.#tell(moved, 'event stream', 'ended, to be opened again', oldestMoved);
+    for (const [what, all] of Object.entries(moved)) this.#tell(all.length, what, 'ended, to be opened again', oldest(all));
     this.#tell(this.#lost.count, 'request', 'cut', this.#lost.oldest);
   }
 

@@ -20,7 +20,7 @@ export interface DrainOptions {
   idleTimeout?: number;
   /** How long connections of a plain TCP server are left open without a byte either way. Default 5,000. */
   tcpTimeout?: number;
-  /** How long WebSocket and other upgraded connections are left open after the last HTTP answer. Default 5,000. */
+  /** How long a WebSocket's client has to answer the goodbye, and other upgraded connections after the last HTTP answer. Default 5,000. */
   upgradeTimeout?: number;
   /** An event stream that browsers open again by themselves may be ended once it is so old. Default 60,000. */
   subscriptionAge?: number;

@@ -1,6 +1,8 @@
 import net, { type Server } from 'node:net';
 import { openServers, openSockets, reset } from '../../lib/runtime.js';
+import type { Drained } from './drain.js';
 import { ServerDrain } from './server-drain.js';
+import { WebSockets } from './web-sockets.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
 
@@ -11,6 +13,7 @@ type Listen = (this: Server, ...args: unknown[]) => Server;
 export class TrackedServers {
   readonly #known = new WeakMap<Server, ServerDrain>();
   readonly #open = new Set<ServerDrain>();
+  readonly #webSockets = new WebSockets();
   #closing = false;
 
   constructor() {
@@ -21,14 +24,17 @@ export class TrackedServers {
       meet(this);
       return listen.apply(this, args);
     };
-    for (const server of openServers()) this.#open.add(this.#meet(server));
+    for (const server of openServers()) {
+      this.#open.add(this.#meet(server));
+      this.#webSockets.watch(server);
+    }
   }
 
   /** Those that listen, or have connections; each stops accepting now, and so does one that is still on its way there. */
-  begin(): ServerDrain[] {
+  begin(): Drained[] {
     this.#closing = true;
     for (const drain of this.#open) drain.begin();
-    return [...this.#open];
+    return [...this.#open, this.#webSockets];
   }
 
   /** What a drain could not see (HTTP/2 connections that came before this): cut. How many. */
@@ -41,11 +47,12 @@ export class TrackedServers {
   #meet(server: Server): ServerDrain {
     const known = this.#known.get(server);
     if (known) return known;
-    const drain = new ServerDrain(server);
+    const drain = new ServerDrain(server, this.#webSockets);
     this.#known.set(server, drain);
     server.on('listening', () => {
       if (this.#closing) drain.begin();
       this.#open.add(drain);
+      this.#webSockets.watch(server);
     });
     // Closed by the app while it runs: it may listen again.
     server.on('close', () => { if (!this.#closing) this.#open.delete(drain); });
