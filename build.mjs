@@ -4,6 +4,7 @@
 //   core.cjs              the master and the command line: one copy, whoever asks for it
 //   lib/index.cjs, .js    the public API: names of core.cjs, for require and for import
 //   lib/runtime.cjs, .js  `hatchery/runtime`
+//   lib/drain.cjs, .js    `hatchery/drain`, which loads nothing else of this
 //   bin/                  `framework`, and `hatchery/cli`
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
 //   lib/child/            what a child process runs
@@ -112,6 +113,9 @@ function replaceIn(text, from, to) {
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
 const INSIDE = ['container', 'graceful-exit', 'health-check', 'metrics', 'shared-clients', 'systemd'];
 
+/** An entry of the package that is a part of a plugin. */
+const DRAIN = 'plugins/graceful-exit/any-server.ts';
+
 const CORE = `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
 /** The master's part of a built-in plugin. */
@@ -186,6 +190,11 @@ const results = await Promise.all([
     outdir: undefined,
     outfile: path.join(dist, `lib/child/${role}-main.cjs`),
   })),
+  build({
+    ...shared,
+    entryPoints: { 'lib/drain': DRAIN },
+    ...native,
+  }),
   // Required before the user's preloads, where there are any.
   build({
     ...shared,
@@ -202,6 +211,16 @@ const results = await Promise.all([
     outfile: path.join(dist, `lib/child/${role}.cjs`),
     plugins: [runtime(role), outside(IMPORT_BESIDE)],
   })),
+  // The worker's, for the one process of `--workers 0`: the master loads it.
+  build({
+    ...shared,
+    ...native,
+    entryPoints: undefined,
+    stdin: { contents: "export { here } from './lib/child/run.ts';\n", resolveDir: root, loader: 'ts' },
+    outdir: undefined,
+    outfile: path.join(dist, 'lib/child/alone.cjs'),
+    plugins: [runtime('worker')],
+  }),
   build({
     ...shared,
     entryPoints: ['bin/framework.ts'],
@@ -247,13 +266,17 @@ const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(req
 const library = `${compiled('./kit/', "'library'")}.lib()`;
 writeFileSync(path.join(dist, 'lib/index.cjs'), `module.exports = ${library};\n`);
 // The ES module beside it says the names of the same objects; so do its declarations.
-for (const [name, source] of Object.entries({ index: library, runtime: "require('./runtime.cjs')" })) {
+for (const [name, { source, types }] of Object.entries({
+  index: { source: library, types: 'lib/index.js' },
+  runtime: { source: "require('./runtime.cjs')", types: 'lib/runtime.js' },
+  drain: { source: "require('./drain.cjs')", types: DRAIN.replace(/ts$/, 'js') },
+})) {
   const exported = names(createRequire(coreFile)(`./lib/${name}.cjs`));
   writeFileSync(path.join(dist, `lib/${name}.js`), exported === '' ? 'export {};\n' : `import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 export const { ${exported} } = ${source};
 `);
-  writeFileSync(path.join(dist, `lib/${name}.d.ts`), `export * from '../types/lib/${name}.js';\n`);
+  writeFileSync(path.join(dist, `lib/${name}.d.ts`), `export * from '../types/${types}';\n`);
 }
 // The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more. Each command needs other functions of the core.
 writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
@@ -266,7 +289,7 @@ if (!process.argv.includes('--js-only')) {
   buildTypes({
     root,
     out: path.join(dist, 'types'),
-    entries: ['lib/index.ts', 'lib/runtime.ts', 'bin/index.ts'],
+    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, 'bin/index.ts'],
     loaded: present(['plugins/options.ts']),
   });
 }

@@ -16,8 +16,8 @@ const MASTER = 'lib/index.ts';
 const CHILD = 'lib/runtime.ts';
 const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'dev-reload/(?:loaded|written)',
-  'graceful-exit/(?:connection-close|drain|exchange|frames|http2-sessions|in-flight|moves|rules|server-drain|stillness|uncaught)',
-  'graceful-exit/web-sockets?',
+  'graceful-exit/(?:any-server|cluster-primary|connection-close|drain|drain-options|exchange|frames|http2-sessions|in-flight|moves)',
+  'graceful-exit/(?:own-signals|rules|server-drain|stillness|tracked-servers|uncaught|web-sockets?)',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
   'shared-clients/(?:call-forms|calls|client|clients|cluster-client|copy|leader|member|published|shape|wants)',
   'sticky-session/(?:engine-io|entrance|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',

@@ -19,6 +19,8 @@ export interface MasterRequest extends LogWishes {
   load: LoadRequest;
   /** Files of variables. */
   envFiles: readonly string[];
+  /** The app runs in this process, and no other is started: `--workers 0`. */
+  alone?: boolean;
   /** The bin, the command and its words, for `restart`. */
   argv: string[];
 }
@@ -42,17 +44,21 @@ export interface DaemonReport {
 const CHILD_FAILED: ReadonlySet<string> = new Set(['ERR_CLUSTER_START', 'ERR_CLUSTER_START_TIMEOUT']);
 
 /** Runs the master in this process; resolves with the exit code. */
-export async function runMaster({ mode, load, argv, envFiles, ...wishes }: MasterRequest): Promise<number> {
+export async function runMaster({ mode, load, argv, envFiles, alone = false, ...wishes }: MasterRequest): Promise<number> {
   const daemon = takeOrder();
-  const hungUp = takeSignals();
-  takeStreams();
-  writeBy((fd, text) => standardOutlet(fd).write(text, (words) => `${words}\n`));
+  const here = alone && daemon !== REHEARSE ? new (await import('./alone.js')).Alone() : null;
+  const hungUp = here ? () => false : takeSignals();
+  if (!here) {
+    takeStreams();
+    writeBy((fd, text) => standardOutlet(fd).write(text, (words) => `${words}\n`));
+  }
   const environment = new Environment(envFiles, mode);
   if (daemon === REHEARSE) return (await import('./rehearse.js')).rehearse(load, wishes, REPORT_FD);
   const prepare = mode === 'dev' ? (await import('./free-port.js')).preparePort() : undefined;
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
     await prepare?.(loaded);
+    here?.check(loaded.config);
     return loaded;
   };
   const loaded = await read();
@@ -73,8 +79,10 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
   }, (line) => warn(line));
   const onFilesMoved = (tell: typeof instance.onMoved) => { instance.onMoved = tell; };
   const bootstrap = new Bootstrap(loaded, {
-    reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, onFilesMoved, catchUncaught: true,
+    reloadConfig: read, logFiles: daemon?.log, environment, files: instance.files, onFilesMoved,
+    ...(here ? here.options : { catchUncaught: true }),
   });
+  here?.serves(bootstrap);
   warn = (line) => bootstrap.logger.warn(line);
   early.forEach(warn);
   try {
@@ -84,7 +92,7 @@ export async function runMaster({ mode, load, argv, envFiles, ...wishes }: Maste
     // What the signal tells of may have come after the configuration was read. What becomes of the reload is in the log.
     if (hungUp()) bootstrap.reload('SIGHUP', { queue: true }).catch(() => {});
     await started;
-    if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: config.workers } });
+    if (daemon) report({ ready: { pid: process.pid, address: bootstrap.address, workers: here ? 0 : config.workers } });
     return await bootstrap.exited;
   } catch (error) {
     if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') return await bootstrap.exited;

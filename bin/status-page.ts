@@ -22,6 +22,8 @@ interface Column {
   said?: (cell: string) => string;
 }
 
+/** Marks the app of `--workers 0`. */
+const APP = 'app';
 const PROCESS: Column = { head: 'process', cell: nameOf };
 /** What is told of a process, the most important first where a sentence is made of it. */
 const COLUMNS: readonly Column[] = [
@@ -44,8 +46,8 @@ const COLUMNS: readonly Column[] = [
 
 /** `status` for a person, in the widest of three layouts that fits. What no sample, or no old master, has told is a dash. */
 export async function statusPage(status: ToldStatus, now = Date.now(), columns = Infinity): Promise<string> {
-  const { agent, workers } = status;
-  const children = agent ? [agent, ...workers] : workers;
+  const { agent, app, workers } = status;
+  const children = [...(agent ? [agent] : []), ...workers, ...(app ? [{ ...app, [APP]: true }] : [])];
   const { head, notes } = { head: headOf(status, now), notes: notesOf(status, now) };
   await knowWidths([...head, ...notes]);
   const { rows, exits } = await processes(children, now, columns);
@@ -81,7 +83,8 @@ function sentence(child: ChildStatus, now: number): string {
   return `${nameOf(child)}  ${[colored(child.state), ...facts].join(', ')}`;
 }
 
-function nameOf({ slot }: ChildStatus): string {
+function nameOf({ slot, [APP]: isApp }: ChildStatus): string {
+  if (isApp) return APP;
   return slot < 0 ? 'agent' : `worker#${slot}`;
 }
 
@@ -106,7 +109,7 @@ function headOf(status: ToldStatus, now: number): string[] {
   const { title, state, address, addresses = [], balance, version, node = '-', startedAt, master } = status;
   const [, ...others] = addresses;
   const also = others.length > 0 ? `, also ${others.join(', ')}` : '';
-  const balanced = balance === undefined ? '' : `, balance ${balance}`;
+  const balanced = balance === undefined || status.app ? '' : `, balance ${balance}`;
   return [
     `${style(title, 'bold')}  ${colored(state)}  ${address ?? (state === 'starting' ? 'no address yet' : 'no address')}${also}`,
     `master pid ${master.pid}, up ${age(startedAt, now)}, rss ${sized(master.rss)}, hatchery ${version}, node ${node}${balanced}`,

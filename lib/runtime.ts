@@ -12,15 +12,17 @@ export type {
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
 export { ready, type StepDone, type StepOptions } from './ipc/ready.js';
-export { ClusterError, fromWire, wire } from './kit/errors.js';
+export { ClusterError, describeError, fromWire, wire } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
+export { atCaller, isObject, nearest, show } from './kit/misuse.js';
 export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
 export { shareClient } from './messenger/share-client.js';
 export { atMost, inTime } from './kit/time.js';
 export { requiredFiles } from './node/modules.js';
-export { openSockets } from './node/process.js';
-export { seeEmitters } from './node/events.js';
+export { openServers, openSockets } from './node/process.js';
+export { sayFarewell } from './node/cluster-ends.js';
+export { gateSignals, seeEmitters } from './node/events.js';
 export {
   cutAnswer, headOf, httpConnections, isLastOnConnection, isUpgraded, streamBytes, type HttpConnection,
 } from './node/http-connections.js';

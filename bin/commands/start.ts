@@ -24,9 +24,13 @@ export class StartCommand extends Command {
 
   /** What its words and flags ask for. */
   request(argv: Argv): MasterRequest {
+    const flags = configFrom(this.flags, argv);
+    const alone = this.mode === 'start' && flags.workers === '0';
     return {
       mode: this.mode,
-      load: { target: argv._[0], command: this.mode, flags: configFrom(this.flags, argv) },
+      alone,
+      // Nobody else ends what the app has started: its process is the master's.
+      load: { target: argv._[0], command: this.mode, flags: alone ? { ...flags, workers: '1', leaveChildren: true } : flags },
       envFiles: envFilesIn(argv),
       argv: [process.argv[1] ?? '', this.commandName || this.mode, ...this.rawArgv, ...this.ending],
       stdout: this.text(argv, 'stdout'),

@@ -180,6 +180,8 @@ export interface Status {
   agent: ChildStatus | null;
   /** Every slot: each of its processes, two while it is replaced, or that it waits for one. */
   workers: ChildStatus[];
+  /** The app of `--workers 0`, whose process is the master's; absent elsewhere. */
+  app?: ChildStatus | null;
   /** Workers that were replaced and only finish their streams; they are in no slot. */
   ducks: DuckStatus[];
   /** Deaths within `refork.duration`, how many are the limit, and slot -> ms of those that wait to be forked again. */

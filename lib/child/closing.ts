@@ -3,6 +3,7 @@ import type { ClosingContext } from '../api/runtime.js';
 import type { Channel } from '../ipc/channel.js';
 import { LAST_LINES, READING, type ChildRole, type CloseReason } from '../ipc/messages.js';
 import { atMost } from '../kit/time.js';
+import { sayFarewell } from '../node/cluster-ends.js';
 import { gateSignals } from '../node/events.js';
 import { outputRead, outputWaits } from './output.js';
 import type { ChildRuntime } from './runtime.js';
@@ -11,8 +12,15 @@ import type { ChildRuntime } from './runtime.js';
 export const MASTER_GONE = 110;
 /** Milliseconds for messages to leave that others have not read. */
 const LAST_MESSAGES = 1_000;
-/** Milliseconds for node:cluster's farewell to the master. */
-const FAREWELL = 1_000;
+
+/** How this process ends. The one process of `--workers 0` is its master's as well, who sees to its end. */
+let exit: (code: number) => void = (code) => process.exit(code);
+export const endBy = (how: typeof exit): void => { exit = how; };
+
+function gone(code: number): Promise<never> {
+  exit(code);
+  return new Promise<never>(() => {});
+}
 
 export interface Close {
   reason: CloseReason;
@@ -27,7 +35,9 @@ export interface Close {
  * The end of this process, once: drain (the taps of beforeClose), then `onClose` functions, last registered first, then the
  * app's own signal handlers, which were held back until now, then the farewell to the master.
  */
-export async function closeDown(runtime: ChildRuntime, signals: Signals, { reason, timeout, streamTimeout, code }: Close): Promise<never> {
+export async function closeDown(
+  runtime: ChildRuntime, signals: Pick<Signals, 'release'>, { reason, timeout, streamTimeout, code }: Close,
+): Promise<never> {
   if (runtime.closing) {
     hasten(runtime.closing, reason, timeout, code);
     return new Promise<never>(() => {});
@@ -47,7 +57,8 @@ export async function closeDown(runtime: ChildRuntime, signals: Signals, { reaso
   }
   await lastLines(runtime);
   await runtime.planes.sent(LAST_MESSAGES);
-  return farewell(code);
+  await sayFarewell();
+  return gone(code);
 }
 
 async function runClosers(runtime: ChildRuntime): Promise<void> {
@@ -116,21 +127,10 @@ function waits(): number {
 
 /** An end without a farewell, at once but for the last lines. */
 export async function end(code: number): Promise<never> {
-  if (!outputWaits()) process.exit(code);
+  if (!outputWaits()) return gone(code);
   waitsUntil ??= waits();
   await outputRead(waitsUntil - performance.now());
-  process.exit(code);
-}
-
-/** The master's acknowledgement comes after every connection that was under way to this worker. */
-async function farewell(code: number): Promise<never> {
-  const { worker } = cluster;
-  if (worker?.isConnected()) {
-    const said = new Promise<void>((resolve) => { process.once('disconnect', resolve); });
-    worker.disconnect();
-    await atMost(FAREWELL, said);
-  }
-  process.exit(code);
+  return gone(code);
 }
 
 /** Without a master nobody else ends a drain that hangs (but a loop: that is the reaper's). */

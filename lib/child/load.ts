@@ -98,6 +98,15 @@ export async function enableTypeScript(file: string): Promise<void> {
   return enable(file);
 }
 
+/** What `require` and `import` of the configuration name, in a process that runs already; seen from its working directory. */
+export async function preload({ config }: BootInfo): Promise<void> {
+  const from = createRequire(path.resolve('preloads.js'));
+  for (const name of config.require as string[]) from(name);
+  for (const name of config.import as string[]) {
+    await importModule(/^[a-z]{2,}:/.test(name) ? name : pathToFileURL(from.resolve(name)).href);
+  }
+}
+
 let warming: Promise<void> | undefined;
 
 /** A process that waits to become a worker gets ready for the entry that it is told in the environment. */

@@ -1,14 +1,16 @@
 import type { Context } from '../api/runtime.js';
-import { MARK, type BootInfo, type CloseReason, type DataOf } from '../ipc/messages.js';
+import { Channel } from '../ipc/channel.js';
+import { MARK, type BootInfo, type ChildRole, type CloseReason, type DataOf } from '../ipc/messages.js';
 import { hearReady } from '../ipc/ready.js';
 import { ClusterError, wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
-import { MASTER_GONE, Signals, closeDown, masterGone } from './closing.js';
+import type { Wire } from '../node/wire.js';
+import { MASTER_GONE, Signals, closeDown, endBy, masterGone } from './closing.js';
 import { acceptHeldSockets, takeConnections } from './connections.js';
 import { serveFramework } from './egg-framework.js';
 import { keepLastWords } from './failure.js';
-import { loadAgent, loadApp, warmUp } from './load.js';
+import { loadAgent, loadApp, preload, warmUp } from './load.js';
 import { throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { Readiness, type Reached } from './readiness.js';
@@ -21,25 +23,36 @@ import { takeWords } from './words.js';
 export function worker(): void {
   warmUp();
   takeConnections();
-  run(async (boot, runtime) => {
-    trackServers(runtime);
+  run((boot, runtime) => {
     acceptHeldSockets(runtime);
-    const state = listenStateOf(runtime);
-    const readiness = new Readiness(boot.listen, state);
-    // What becomes ready in this moment says it with that.
-    state.onChange(() => {
-      if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
-    });
-    hearReady(() => readiness.said());
-    const started = startApp(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
-    const reached = await firstOf(readiness, started);
-    return { addresses: state.served(), ...reached };
+    return serving(boot, runtime);
   });
+}
+
+/** The app in the master's own process, which is the only one. */
+export function here(wire: Wire, host: Host): void {
+  runHere((boot, runtime) => serving(boot, runtime, () => preload(boot)), wire, host);
 }
 
 /** What the agent's process does. */
 export function agent(): void {
   run((boot, runtime) => loadAgent(boot, createContext(runtime), runtime));
+}
+
+/** `first`: comes before the app. Resolves when that serves. */
+async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Promise<void>): Promise<DataOf<'child.ready'>> {
+  trackServers(runtime);
+  const state = listenStateOf(runtime);
+  const readiness = new Readiness(boot.listen, state);
+  // What becomes ready in this moment says it with that.
+  state.onChange(() => {
+    if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
+  });
+  hearReady(() => readiness.said());
+  await first?.();
+  const started = startApp(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
+  const reached = await firstOf(readiness, started);
+  return { addresses: state.served(), ...reached };
 }
 
 async function startApp(boot: BootInfo, runtime: ChildRuntime, context: Context, readiness: Readiness): Promise<void> {
@@ -108,6 +121,38 @@ function run(load: Load): void {
       return closeDown(booted, signals, { reason, timeout, streamTimeout: boot.streamTimeout, code });
     };
     void start(booted, load);
+  });
+  channel.send('child.hello', { node: process.version });
+}
+
+/** What the one process of `--workers 0` has of its master, where the others have a process of their own. */
+export interface Host {
+  /** All of it ends now, by the app's decision. */
+  leave(reason: CloseReason, code: number): void;
+  /** The app has ended. */
+  exit(code: number): void;
+  /** Runs the app's own signal handlers. */
+  release(): Promise<void>;
+}
+
+/** The same in the master's process: its signals and its end are the master's business. */
+function runHere(load: Load, wire: Wire, host: Host): void {
+  watchOutput();
+  const channel = new Channel<ChildRole, 'master'>(wire, { declaring: true });
+  let runtime: ChildRuntime | null = null;
+  endBy((code) => host.exit(code));
+  channel.on('child.close', ({ reason, timeout, streamTimeout }) => {
+    if (!runtime) host.exit(0);
+    else void closeDown(runtime, host, { reason, timeout, streamTimeout, code: 0 });
+  });
+  channel.on('child.move', () => {});
+  channel.on('child.boot', (boot) => {
+    runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, false);
+    runtime.leave = (reason, { code }) => {
+      host.leave(reason, code);
+      return new Promise<never>(() => {});
+    };
+    void start(runtime, load);
   });
   channel.send('child.hello', { node: process.version });
 }

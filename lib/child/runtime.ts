@@ -96,6 +96,7 @@ export class ChildRuntime implements Runtime {
   readonly closers: { fn: () => unknown; name: string }[] = [];
   readonly abort = new AbortController();
   readonly steps: StartSteps;
+  readonly #own: boolean;
   /** What parts of plugins have added to the context. */
   readonly extras: Partial<Record<string, unknown>> = {};
   ready = false;
@@ -105,7 +106,9 @@ export class ChildRuntime implements Runtime {
   /** Filled in by closing.ts, which needs the runtime first. */
   leave: Runtime['leave'] = () => Promise.reject(new Error('not booted yet'));
 
-  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>) {
+  /** `own`: this process is no other's; where it is the master's, what that hears of its parent is told on the process as well. */
+  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>, own = true) {
+    this.#own = own;
     this.boot = boot;
     this.role = boot.role;
     this.slot = boot.slot;
@@ -140,7 +143,7 @@ export class ChildRuntime implements Runtime {
   #receive(envelope: Envelope, delivery: Delivery = {}): Promise<unknown> | void {
     const unfinished = this.messenger.receive(envelope, delivery);
     // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
-    if (envelope.action !== '') process.emit('message', envelope, undefined);
+    if (this.#own && envelope.action !== '') process.emit('message', envelope, undefined);
     return unfinished;
   }
 

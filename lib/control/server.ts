@@ -106,11 +106,11 @@ export class ControlServer {
     server.on('error', (error) => debug('%s', error.message));
     const before = this.#server;
     if (windows) {
-      await listen(server, { path });
+      await listen(server, { path, internal: true });
     } else {
       const draft = `${path.slice(0, -'.sock'.length)}.${process.pid}.new`;
       rmSync(draft, { force: true });
-      await listen(server, { path: draft });
+      await listen(server, { path: draft, internal: true });
       chmodSync(draft, 0o600);
       renameSync(draft, path);
       this.#file = lstatSync(path).ino;

@@ -44,6 +44,10 @@ export class Outbox {
    * that the wire can go on. What cannot be written is not: the exit code still tells.
    */
   writeLast(fd: number, last: () => Buffer): 'alone' | 'behind' {
+    if (this.#wire.last) {
+      this.#wire.last(last());
+      return 'alone';
+    }
     const rest = this.#rest();
     try {
       const deadline = Date.now() + LAST_WORDS;

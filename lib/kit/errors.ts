@@ -20,6 +20,7 @@ export const ERRORS = {
   ERR_CLUSTER_START: { exit: 1, means: 'a child failed or died before the first ready' },
   ERR_CLUSTER_START_TIMEOUT: { exit: 1, means: 'a child was not ready within `startTimeout`' },
   ERR_CLUSTER_CLOSING: { exit: 1, means: 'the cluster is closing, so this cannot be done any more' },
+  ERR_CLUSTER_ALONE: { exit: 1, means: 'the app runs in the one process of `--workers 0`, and this needs a worker, or an agent' },
   ERR_CLUSTER_BUSY: { exit: 1, means: 'something else is under way (the start, a reload, a scale), so this cannot be done now' },
   ERR_CLUSTER_RELOAD_VETOED: { exit: 1, means: 'a `beforeReload` tap said no' },
   ERR_CLUSTER_RELOAD_ABORTED: { exit: 1, means: 'new code did not become ready; the old workers are untouched' },

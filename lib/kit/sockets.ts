@@ -4,8 +4,11 @@ import net, { type AddressInfo, type ListenOptions, type Server } from 'node:net
 import path from 'node:path';
 import { show } from './misuse.js';
 
-/** Resolves when the server listens; rejects with what Node says where it cannot. */
-export function listen(server: Server, where: ListenOptions): Promise<void> {
+/**
+ * Resolves when the server listens; rejects with what Node says where it cannot. `internal`: it is no app's; where both are in one
+ * process, those of the app are drained, and this one is not.
+ */
+export function listen(server: Server, where: ListenOptions & { internal?: boolean }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(where, () => {

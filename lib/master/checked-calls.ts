@@ -72,6 +72,7 @@ const OPTIONS: Readonly<Record<keyof BootstrapOptions, Field>> = {
   hookTimeout: milliseconds,
   checkInterval: milliseconds,
   ownsProcess: ['true or false', (value) => typeof value === 'boolean'],
+  alone: ['a function', (value) => typeof value === 'function'],
   catchUncaught: ['true or false', (value) => typeof value === 'boolean'],
 };
 

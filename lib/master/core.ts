@@ -56,6 +56,8 @@ export interface BootstrapOptions {
    * may run in it and is to end it then.
    */
   catchUncaught?: boolean;
+  /** Starts the app in this very process, and no other is forked. */
+  alone?: StartProcess;
 }
 
 /** What a master is made of, in order of need. Operations are functions of it; Bootstrap and the plugins' faces show parts of it. */
@@ -122,7 +124,7 @@ export function openLogs(logFiles: LogFiles, logger: Logger): void {
 }
 
 /** `start`: how processes come to be, where they are no real ones. */
-export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start?: StartProcess): Core {
+export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start = given.alone): Core {
   const { config } = loaded;
   const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, ...given };
   const life = new Life();

@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
+import cluster from 'node:cluster';
 import type { Server } from 'node:net';
+import { atMost } from '../kit/time.js';
 
 type Listener = ((...args: unknown[]) => unknown) & { listener?: (...args: unknown[]) => unknown };
 type Emit = (this: object, event: string | symbol, ...args: unknown[]) => boolean;
@@ -34,6 +36,18 @@ export function guardErrors(server: Server): void {
       if (!isNodes(error)) throw error;
     }
   });
+}
+
+/** Milliseconds for node:cluster's farewell to the master. */
+const FAREWELL = 1_000;
+
+/** In a worker, before it exits: the master's acknowledgement comes after every connection that was under way to this worker. */
+export async function sayFarewell(): Promise<void> {
+  const { worker } = cluster;
+  if (!worker?.isConnected()) return;
+  const said = new Promise<void>((resolve) => { process.once('disconnect', resolve); });
+  worker.disconnect();
+  await atMost(FAREWELL, said);
 }
 
 function again(listener: Listener, child: ChildProcess, args: unknown[]): void {

@@ -22,6 +22,16 @@ export function openSockets(server: Server): Socket[] {
     handle instanceof Socket && !handle.destroyed && Reflect.get(handle, 'server') === server);
 }
 
+/**
+ * Servers of this process that listen or have connections. Not those that were told to keep no process alive (`unref`), nor a
+ * cluster worker's that accepts nothing by itself and has no connection yet.
+ */
+export function openServers(): Server[] {
+  if (!activeHandles) slowPath('Node does not tell its open servers: those from before `hatchery/drain` was imported are not drained');
+  const found = (activeHandles?.call(process) ?? []).map((handle) => (handle instanceof Socket ? Reflect.get(handle, 'server') : handle));
+  return [...new Set(found.filter((one): one is Server => one instanceof net.Server))];
+}
+
 /** Of two connections each server finds its own. */
 async function probeSockets(): Promise<string | null> {
   if (!activeHandles) return '`process._getActiveHandles` is gone';
@@ -32,6 +42,7 @@ async function probeSockets(): Promise<string | null> {
     const [socket] = await Promise.all([one, other].map((server) => new Promise<Socket>((resolve) => server.once('connection', resolve))));
     const found = openSockets(one);
     if (found.length !== 1 || found[0] !== socket) return `of a server's one connection \`_getActiveHandles\` shows ${found.length}`;
+    if (![one, other].every((server) => openServers().includes(server))) return 'a server that listens is not in `_getActiveHandles`';
     socket?.destroy();
     return openSockets(one).length === 0 ? null : 'a destroyed socket is still shown as open';
   } finally {

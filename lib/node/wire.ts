@@ -13,6 +13,8 @@ export interface Wire {
   write(data: Buffer, written: () => void): unknown;
   /** What has not left yet of what was written last; a net.Socket does not tell it. */
   unsent?(): Buffer;
+  /** Of one that has no descriptor, as both its ends are in this process: writes what is said right before the end. */
+  last?(data: Buffer): void;
   ref(): unknown;
   unref(): unknown;
   /** Nothing is read until `resume`. */

@@ -84,7 +84,7 @@ class Places {
 
 async function open(server: Server, owner: string, port: number, host: string): Promise<void> {
   try {
-    await listen(server, { port, host });
+    await listen(server, { port, host, internal: true });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'EADDRINUSE' ? 'is taken' : code === 'EACCES' ? 'is not allowed for this user' : `cannot be had (${message})`;

@@ -23,10 +23,13 @@ interface Slot { slot: number; requests: number; cpu: number; exits: Record<stri
 const slotsOf = (status: Status): Slot[] => status.slots as Slot[] | undefined ?? [];
 const numberIn = (child: ChildStatus, key: string): number | null => typeof child[key] === 'number' ? child[key] : null;
 
+/** Workers, or the app where its process is the only one. */
+const allOf = ({ workers, app }: Status): ChildStatus[] => (app ? [app] : workers);
+
 /** The process that serves each slot, or is next to; a slot that drains and boots at once has several. */
-function workersBySlot({ workers }: Status): ChildStatus[] {
+function workersBySlot(status: Status): ChildStatus[] {
   const bySlot = new Map<number, ChildStatus>();
-  for (const worker of workers) {
+  for (const worker of allOf(status)) {
     const known = bySlot.get(worker.slot);
     if (!known || (known.state !== 'ready' && worker.state === 'ready')) bySlot.set(worker.slot, worker);
   }
@@ -62,7 +65,7 @@ export const definitions: readonly Definition[] = [
   single('start_time_seconds', 'When the master started, since the epoch.', ({ startedAt }) => Date.parse(startedAt) / 1000),
   single('master_resident_memory_bytes', 'Resident memory of the master.', ({ master }) => master.rss),
   single('faults_total', 'Errors in the master that nobody waits for, logged and survived.', ({ faults }) => faults, 'counter'),
-  single('workers_ready', 'Workers that are ready.', ({ workers }) => workers.filter(({ state }) => state === 'ready').length),
+  single('workers_ready', 'Workers that are ready.', (status) => allOf(status).filter(({ state }) => state === 'ready').length),
   single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',
     ({ cut }) => cut, 'counter'),
   single('streams_moved_total', 'Event streams and WebSockets ended as their worker closed, whose clients come back by themselves.',

@@ -31,7 +31,7 @@ const WRONG: [args: string[], says: string][] = [
   [['start', 'app', '--port', '99999'], '--port: expected a whole number from 0 to 65535, found 99999'],
   [['start', 'app', '--port', 'http'], '--port: expected a whole number from 0 to 65535, found "http"'],
   [['start', 'app', '--workers', 'four'], '--workers: expected a whole number from 1 to 1024 or "auto", found "four"'],
-  [['start', 'app', '-w', '0'], '--workers: expected a whole number from 1 to 1024 or "auto", found 0'],
+  [['dev', 'app', '-w', '0'], '--workers: expected a whole number from 1 to 1024 or "auto", found 0'],
   [['start', 'app', '-w', '1000000000'], '--workers: expected a whole number from 1 to 1024 or "auto", found 1000000000'],
   [['start', 'app', '--log-level', 'loud'], '--log-level: expected one of "debug", "info", "warn", "error", "silent", found "loud"'],
   [['start', 'app', '--log-format', 'xml'], '--log-format: expected one of "text", "json", "short", found "xml"'],

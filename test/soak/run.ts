@@ -8,6 +8,7 @@ import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { mutatedFrames } from './hostile.js';
+import { oneProcess } from './one-process.js';
 import { readySoak } from './ready.js';
 import { messagesUnderKills, slowReceivers } from './messages.js';
 import { manyReloads, reloadLatency, reloadsUnderLoad } from './reloads.js';
@@ -26,6 +27,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   }),
   stop: (scope) => stopInFlight(scope, { workers: 4, inFlight: 50, length: 2_000, idle: 20 }),
   scale: (scope) => scaleDown(scope, { from: 8, to: 2 }),
+  'one-process': (scope) => oneProcess(scope, { times: times(40) }),
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
   'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
   faults: (scope) => injectedFaults(scope, { runs: times(1_000), seed: 1 }),

@@ -37,10 +37,15 @@ export const plugin = definePlugin<{ limit: number }>({
 export default function part(runtime: Runtime<'worker'>): void { runtime.channel.send('mine.count', 1); }
 export class Own extends Program { override get description(): string { return 'mine'; } }
 export const start = async (): Promise<number> => (await startCluster({ target: 'app' })).exited;
+export const stop: Stop = drain({ timeout: 10_000, signals: ['SIGTERM'], exit: true, onClose: async () => {} });
+export const cut = async (): Promise<number> => (await stop()).cut + (stop.signal.aborted ? 1 : 0);
+// @ts-expect-error no such option
+export const undrained = drain({ timeuot: 10_000 });
 export const isOurs = (error: unknown): boolean => error instanceof ClusterError && error.code === 'ERR_CLUSTER_CONFIG';
 `;
 const IMPORTS = `import { ClusterError, defineConfig, definePlugin, startCluster } from 'hatchery';
 import { Program } from 'hatchery/cli';
+import { drain, type Stop } from 'hatchery/drain';
 import type { Runtime } from 'hatchery/runtime';
 `;
 const REQUIRES = `import hatchery = require('hatchery');
@@ -107,12 +112,13 @@ test('import and require lead to the same objects', () => {
   text('same.mjs', `import { createRequire } from 'node:module';
 import * as library from 'hatchery';
 import * as cli from 'hatchery/cli';
+import * as drain from 'hatchery/drain';
 import * as runtime from 'hatchery/runtime';
 const require = createRequire(import.meta.url);
 const ours = (key) => !['default', 'module.exports'].includes(key);
 const differ = (all, name) => Object.keys(all).filter((key) => ours(key) && all[key] !== require(name)[key]);
 const missing = (all, name) => Object.keys(require(name)).filter((key) => !(key in all));
-const modules = { hatchery: library, 'hatchery/cli': cli, 'hatchery/runtime': runtime };
+const modules = { hatchery: library, 'hatchery/cli': cli, 'hatchery/drain': drain, 'hatchery/runtime': runtime };
 const wrong = Object.entries(modules).flatMap(([name, all]) => [...differ(all, name), ...missing(all, name)]);
 console.log(JSON.stringify(wrong), Object.keys(library).includes('ClusterError'));
 `);

@@ -23,13 +23,19 @@ export async function start(core: Core): Promise<void> {
   cleanup.push(core.post.listenToParent());
   life.enter('start');
   process.title = `${config.title}: master`;
-  const count = `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
+  const count = options.alone ? 'in this one process' : `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
   logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
     await takeBalance(core, config);
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
+    if (options.alone) {
+      if (forker.wantsAgent(releases.current)) throw alone('an agent would be another process: --no-agent leaves it away');
+      await startChildren(core);
+      tasks.close(alone('to change what runs, start it anew'));
+      return;
+    }
     reaper.start(Math.max(deadlines.drain, deadlines.agent) + 1_000);
     if (config.leaveChildren) reaper.alone();
     reaper.family(leftovers.family);
@@ -46,6 +52,8 @@ export async function start(core: Core): Promise<void> {
     throw wasClosing ? new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting') : error;
   }
 }
+
+const alone = (what: string) => new ClusterError('ERR_CLUSTER_ALONE', `the app runs in the master's own process (--workers 0); ${what}`);
 
 /** What several clusters of one process, or of one machine, cannot have at the same time (test/integration/two-clusters.test.ts). */
 async function takeBalance({ inheritedSockets }: Core, { balance, host, port, path }: Config): Promise<void> {

@@ -1,5 +1,6 @@
 import type { HookName, Hooks } from '../../api/hooks.js';
 import type { SlotView } from '../../api/child.js';
+import type { Status } from '../../api/control.js';
 import type { Master } from '../../api/plugin.js';
 import { originOf } from '../../config/provenance.js';
 import { ClusterError } from '../../kit/errors.js';
@@ -120,7 +121,10 @@ export function addressText({ workers }: Core): string | null {
 }
 
 /** What `framework status` shows, with what plugins add to it. */
-export const status = async (core: Core) => core.hooks.collectStatus.call(buildStatus(core));
+export const status = async (core: Core): Promise<Status> => {
+  const told = core.hooks.collectStatus.call(buildStatus(core));
+  return core.options.alone ? { ...told, workers: [], app: told.workers[0] ?? null } : told;
+};
 
 const TAPS: ReadonlySet<PropertyKey> = new Set(['tap', 'tapPromise', 'tapAsync']);
 const REGISTERS: ReadonlySet<PropertyKey> = new Set([...TAPS, 'withOptions', 'intercept']);
