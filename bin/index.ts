@@ -5,6 +5,7 @@ export type { Flag, Flags } from './flags.js';
 export { Program } from './program.js';
 export { ConfigCommand } from './commands/config.js';
 export { DevCommand } from './commands/dev.js';
+export { DoctorCommand } from './commands/doctor.js';
 export { HooksCommand } from './commands/hooks.js';
 export { LogsCommand } from './commands/logs.js';
 export { ProxyConfigCommand } from './commands/proxy-config.js';

@@ -3,6 +3,7 @@ import { atCaller, nearest, show } from '../lib/kit/misuse.js';
 import { Command, usageError } from './command.js';
 import { ConfigCommand } from './commands/config.js';
 import { DevCommand } from './commands/dev.js';
+import { DoctorCommand } from './commands/doctor.js';
 import { HooksCommand } from './commands/hooks.js';
 import { LogsCommand } from './commands/logs.js';
 import { ProxyConfigCommand } from './commands/proxy-config.js';
@@ -31,6 +32,7 @@ export class Program extends Command {
     this.add('logs', LogsCommand);
     this.add('config', ConfigCommand);
     this.add('hooks', HooksCommand);
+    this.add('doctor', DoctorCommand);
     this.add('systemd', SystemdCommand);
     this.add('proxy-config', ProxyConfigCommand);
   }
