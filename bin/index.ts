@@ -8,6 +8,7 @@ export { DevCommand } from './commands/dev.js';
 export { DoctorCommand } from './commands/doctor.js';
 export { HooksCommand } from './commands/hooks.js';
 export { LogsCommand } from './commands/logs.js';
+export { McpCommand } from './commands/mcp.js';
 export { ProxyConfigCommand } from './commands/proxy-config.js';
 export { ReloadCommand } from './commands/reload.js';
 export { RestartCommand } from './commands/restart.js';

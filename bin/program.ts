@@ -6,6 +6,7 @@ import { DevCommand } from './commands/dev.js';
 import { DoctorCommand } from './commands/doctor.js';
 import { HooksCommand } from './commands/hooks.js';
 import { LogsCommand } from './commands/logs.js';
+import { McpCommand } from './commands/mcp.js';
 import { ProxyConfigCommand } from './commands/proxy-config.js';
 import { ReloadCommand } from './commands/reload.js';
 import { RestartCommand } from './commands/restart.js';
@@ -33,6 +34,7 @@ export class Program extends Command {
     this.add('config', ConfigCommand);
     this.add('hooks', HooksCommand);
     this.add('doctor', DoctorCommand);
+    this.add('mcp', McpCommand);
     this.add('systemd', SystemdCommand);
     this.add('proxy-config', ProxyConfigCommand);
   }
