@@ -5,7 +5,7 @@ import { misuse, nearest } from '../lib/kit/misuse.js';
 import { packageRoot } from '../lib/kit/package.js';
 import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';
 import { toYargs, type Flag, type Flags } from './flags.js';
-import { printError, style } from './output.js';
+import { answerError, answerOnly, printError, style } from './output.js';
 
 /** What yargs itself puts into a parsed command line. */
 const YARGS_KEYS = new Set(['_', '$0']);
@@ -92,6 +92,7 @@ export class Command extends CommonBin {
     const context = super.context;
     if (this.appArguments) context.argv['--'] = this.appArguments;
     this.#check(context.argv);
+    if (context.argv.json === true) answerOnly();
     return context;
   }
 
@@ -110,7 +111,10 @@ export class Command extends CommonBin {
     throw usageError(`--${name}: expected ${what}, found "${text}"`);
   }
 
+  /** Tells what has gone wrong, and ends the process. With `--json` a program is told too, on standard output. */
   override errorHandler(error: Error): void {
+    if (this.#ownWords.some((word) => word === '--json' || word === '--json=true')) answerOnly();
+    answerError(error);
     if (error instanceof ClusterError) {
       const { message, detail, cause, exitCode } = error;
       printError(style(message, 'red', 2));

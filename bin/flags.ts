@@ -20,6 +20,9 @@ export interface Flag {
 }
 export type Flags = Readonly<Record<string, Flag>>;
 
+/** Of every command: its answer, or its error, is one object on standard output, and nothing else is. */
+export const jsonFlag: Flags = { json: { kind: 'switch', description: 'answer for programs', standard: 'off' } };
+
 /** Which instance a command is for. */
 export const instanceFlags: Flags = {
   title: { kind: 'text', description: 'the instance with this title', standard: 'any' },

@@ -7,10 +7,11 @@ import { logicalCwd } from '../lib/config/target.js';
 import { alreadyRunning } from '../lib/control/claim.js';
 import { findInstances, type InstanceRecord } from '../lib/control/registry.js';
 import { MARK } from '../lib/ipc/messages.js';
+import { ClusterError } from '../lib/kit/errors.js';
 import type { LogPaths } from '../lib/kit/log-files.js';
 import { chooseLogs } from './log-files.js';
 import { REPORT_FD, type DaemonOrder, type DaemonReport, type MasterRequest } from './master.js';
-import { print, printError, write } from './output.js';
+import { answer, answerError, print, printError, write } from './output.js';
 
 /** A start that takes longer says so this often, ms. */
 const PATIENCE = 5_000;
@@ -58,12 +59,16 @@ export async function startDaemon({ title, argv, execArgv, cwd, log, env }: Daem
       pipe.destroy();
       child.unref();
       const { pid, address, workers } = outcome.ready;
-      print(`${title} started on ${address ?? 'no address'} (pid ${pid}, ${workers} worker${workers === 1 ? '' : 's'}), ${where}`);
+      const words = `${title} started on ${address ?? 'no address'} (pid ${pid}, ${workers} worker${workers === 1 ? '' : 's'}), ${where}`;
+      answer({ title, pid, address, workers, log }, words);
       return 0;
     }
-    for (const [file, offset] of before) write(2, tail(file, offset));
+    const said = [...before].map(([file, offset]) => tail(file, offset)).join('');
+    write(2, said);
     const { code, signal } = outcome;
-    printError(`${title} did not start (${signal ? `ended by ${signal}` : `exit code ${code}`}), log: ${files.join(', ')}`);
+    const words = `${title} did not start (${signal ? `ended by ${signal}` : `exit code ${code}`}), ${where}`;
+    answerError(new ClusterError(code === 2 ? 'ERR_CLUSTER_CONFIG' : 'ERR_CLUSTER_START', words, { detail: said }));
+    printError(words);
     return code || 1;
   } finally {
     clearInterval(waiting);

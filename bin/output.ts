@@ -34,7 +34,23 @@ export function write(fd: 1 | 2, text: string | Buffer): boolean {
   return true;
 }
 
-export const print = (line = ''): boolean => write(1, `${rendered(line)}\n`);
+let forProgram = false;
+
+/** From here on standard output is for the answer alone, as a program reads it; what is said to people on the way is not. */
+export function answerOnly(): void {
+  forProgram = true;
+}
+
+/** A line for a person. */
+export const print = (line = ''): boolean => forProgram || write(1, `${rendered(line)}\n`);
+/** What has gone wrong, for a program; a person is told in another way. */
+export function answerError({ code, message, detail }: Error & { code?: unknown; detail?: unknown }): void {
+  if (forProgram) write(1, `${rendered(JSON.stringify({ error: { code, message, detail } }))}\n`);
+}
+
+/** What a command has to tell: to a program as JSON, to a person in words. */
+export const answer = (value: object, words?: string, indent?: number): boolean =>
+  forProgram || words === undefined ? write(1, `${rendered(JSON.stringify(value, null, indent))}\n`) : print(words);
 export const printError = (line: string): boolean => write(2, `${rendered(line)}\n`);
 
 export const isTerminal = (fd: 0 | 1 | 2): boolean => isatty(fd);

@@ -69,7 +69,7 @@ export async function rehearse(load: LoadRequest, wishes: LogWishes, fd: number)
   return 0;
 }
 
-function isInUse(error: unknown): boolean {
+export function isInUse(error: unknown): boolean {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   return IN_USE.has(code) || (cause !== undefined && cause !== error && isInUse(cause));
 }
@@ -94,7 +94,7 @@ async function tryFlags({ config, target: { realDir: cwd }, provenance }: Loaded
   throw new ClusterError('ERR_CLUSTER_CONFIG', `${where}: no worker would start: ${fault}`);
 }
 
-function wants({ config, provenance, target: { entry } }: LoadedConfig): Pick<Rehearsal, 'listen' | 'ports'> {
+export function wants({ config, provenance, target: { entry } }: LoadedConfig): Pick<Rehearsal, 'listen' | 'ports'> {
   const { port, host, path, plugins } = config;
   const written = (...at: string[]) => whereWritten(provenance, at);
   const at = path === undefined ? { port, host, where: written('port') } : { path, where: written('path') };

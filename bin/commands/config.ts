@@ -3,8 +3,8 @@ import type { LoadedConfig, LoadRequest } from '../../lib/config/load.js';
 import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, envFilesIn, type Flags } from '../flags.js';
-import { print, style } from '../output.js';
+import { configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
+import { answer, print, style } from '../output.js';
 import { masked } from '../secrets.js';
 import { table } from '../table.js';
 
@@ -12,7 +12,7 @@ import { table } from '../table.js';
 export const readFlags: Flags = {
   ...configFlags,
   dev: { kind: 'switch', description: 'as "dev" has it', standard: 'off' },
-  json: { kind: 'switch', description: 'for programs', standard: 'off' },
+  ...jsonFlag,
 };
 
 /** What `start`, or `dev`, would load. */
@@ -58,7 +58,7 @@ export class ConfigCommand extends Command {
     if (argv.json) {
       const sources = Object.fromEntries(values.map(({ path, from, where, counted }) => [path, { from, where, counted }]));
       const { files, profile, target } = loaded;
-      print(JSON.stringify({ config, sources, files, profile, target }, null, 2));
+      answer({ config, sources, files, profile, target }, undefined, 2);
       process.exit(0);
     }
     const { app, agent, framework } = loaded.target.entry;

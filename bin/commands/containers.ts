@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { Command, usageError } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
+import { configFlags, jsonFlag, type Flags } from '../flags.js';
+import { answer } from '../output.js';
 import type { Recipe } from '../container-recipes.js';
 import { typedFlags } from '../recipe.js';
 import { prepared, readRequest } from './config.js';
@@ -26,6 +26,7 @@ abstract class RecipeCommand extends Command {
   override get flags(): Flags {
     return {
       ...configFlags,
+      ...jsonFlag,
       image: { kind: 'text', description: 'name of the image', standard: 'the title' },
       cpus: { kind: 'text', description: 'processors that the container may use', standard: 'the number of workers, 2 where that is auto' },
       memory: { kind: 'text', description: 'memory that it may use, such as 512Mi', standard: '160 MiB a process' },
@@ -100,7 +101,8 @@ export class DockerCommand extends RecipeCommand {
 
   override async run({ argv }: Context): Promise<void> {
     const { composeFile, dockerfile } = await import('../container-recipes.js');
-    print((argv.compose ? composeFile : dockerfile)(await this.recipe(argv)).trimEnd());
+    const content = (argv.compose ? composeFile : dockerfile)(await this.recipe(argv)).trimEnd();
+    answer({ file: argv.compose ? 'compose.yaml' : 'Dockerfile', content }, content);
     process.exit(0);
   }
 }
@@ -114,7 +116,8 @@ export class KubernetesCommand extends RecipeCommand {
 
   override async run({ argv }: Context): Promise<void> {
     const { kubernetesManifest } = await import('../container-recipes.js');
-    print(kubernetesManifest(await this.recipe(argv)).trimEnd());
+    const content = kubernetesManifest(await this.recipe(argv)).trimEnd();
+    answer({ file: 'kubernetes.yaml', content }, content);
     process.exit(0);
   }
 }

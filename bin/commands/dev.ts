@@ -1,4 +1,4 @@
-import { configFlags, type Flags } from '../flags.js';
+import { configFlags, jsonFlag, type Flags } from '../flags.js';
 import { StartCommand } from './start.js';
 
 export class DevCommand extends StartCommand {
@@ -7,6 +7,7 @@ export class DevCommand extends StartCommand {
   override get flags(): Flags {
     return {
       ...configFlags,
+      ...jsonFlag,
       reload: {
         kind: 'switch', negative: true, description: 'leave the app alone when files change', standard: 'off',
         key: ['plugins', 'dev-reload'],

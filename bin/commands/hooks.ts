@@ -1,7 +1,7 @@
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
 import type { Flags } from '../flags.js';
-import { print } from '../output.js';
+import { answer } from '../output.js';
 import { table } from '../table.js';
 import { readFlags, readRequest } from './config.js';
 
@@ -30,7 +30,7 @@ export class HooksCommand extends Command {
       taps: [...new Set(hook.taps.map((tap) => tap.name))],
     }));
     const rows = hooks.map(({ hook, type, kind, taps }) => [hook, type, kind, taps.join(', ') || '-']);
-    print(argv.json ? JSON.stringify(hooks, null, 2) : await table(['hook', 'tapable', 'kind', 'taps'], rows));
+    answer(hooks, await table(['hook', 'tapable', 'kind', 'taps'], rows), 2);
     // A plugin may have left a timer running.
     process.exit(0);
   }

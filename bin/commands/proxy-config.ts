@@ -2,8 +2,8 @@ import { nearest } from '../../lib/kit/misuse.js';
 import { SLOT_SOCKET_DIR, slotSocketPath } from '../../plugins/sticky-session/slot-socket-path.js';
 import { Command, usageError } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { configFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
+import { configFlags, jsonFlag, type Flags } from '../flags.js';
+import { answer } from '../output.js';
 import { readRequest } from './config.js';
 
 interface Site {
@@ -86,7 +86,7 @@ export class ProxyConfigCommand extends Command {
   override get words(): readonly string[] { return ['<nginx|haproxy>', '[target]']; }
 
   override get flags(): Flags {
-    return { ...configFlags, listen: { kind: 'text', description: 'port that the proxy listens on', standard: '80' } };
+    return { ...configFlags, ...jsonFlag, listen: { kind: 'text', description: 'port that the proxy listens on', standard: '80' } };
   }
 
   override async run({ argv }: Context): Promise<void> {
@@ -110,6 +110,7 @@ export class ProxyConfigCommand extends Command {
     }
     const dir = (wanted as { dir?: string }).dir ?? SLOT_SOCKET_DIR;
     const sockets = Array.from({ length: config.workers }, (_, slot) => slotSocketPath(appDir, dir, config.title, slot));
-    print(render({ title: config.title, port, secure: config.https?.key !== undefined, sockets }));
+    const content = render({ title: config.title, port, secure: config.https?.key !== undefined, sockets });
+    answer({ proxy, sockets, content }, content);
   }
 }

@@ -2,8 +2,8 @@ import type { ReloadResult } from '../../lib/api/control.js';
 import type { InstanceRecord } from '../../lib/control/registry.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { environmentFlags, instanceFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
+import { environmentFlags, instanceFlags, jsonFlag, type Flags } from '../flags.js';
+import { answer } from '../output.js';
 
 export class ReloadCommand extends Command {
   override get description(): string { return 'replace all workers, then the agent, without a lost request'; }
@@ -16,6 +16,7 @@ export class ReloadCommand extends Command {
       agent: { kind: 'switch', negative: true, description: 'leave the agent as it is', standard: 'off' },
       queue: { kind: 'switch', description: 'wait for what is under way, in place of being refused', standard: 'off' },
       ...environmentFlags,
+      ...jsonFlag,
     };
   }
 
@@ -25,11 +26,14 @@ export class ReloadCommand extends Command {
     const record = await locate({ target: argv._[0], title: this.text(argv, 'title') });
     const query = new URLSearchParams({ agent: argv.agent === false ? '0' : '1', queue: argv.queue ? '1' : '0', reason: 'command' });
     const body = argv['env-from-shell'] ? { env: await this.#environment(record) } : undefined;
-    const { replaced, took, generation, cut = 0 } = await order<Partial<ReloadResult>>(record, `/reload?${query}`, body);
+    const result = await order<Partial<ReloadResult>>(record, `/reload?${query}`, body);
+    const { replaced, took, generation, cut = 0 } = result;
     const workers = `${replaced} worker${replaced === 1 ? '' : 's'}`;
     const lost = cut > 0 ? `; ${cut} request${cut === 1 ? ' was' : 's were'} cut at the deadline, see the log` : '';
-    print(`${record.title} reloaded: ${workers} replaced in ${took} ms, generation ${generation}${lost}`);
+    const words = `${record.title} reloaded: ${workers} replaced in ${took} ms, generation ${generation}${lost}`;
+    answer({ title: record.title, ...result }, words);
   }
+
   /** An older master would reload without it. */
   async #environment(record: InstanceRecord): Promise<Record<string, string>> {
     const { environmentFor, silent, tellEnvironment } = await import('../environment.js');

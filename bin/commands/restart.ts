@@ -1,7 +1,7 @@
 import { ClusterError } from '../../lib/kit/errors.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { environmentFlags, instanceFlags, type Flags } from '../flags.js';
+import { environmentFlags, instanceFlags, jsonFlag, type Flags } from '../flags.js';
 import { STOP_TIMEOUT, stopFlags } from './stop.js';
 
 export class RestartCommand extends Command {
@@ -9,7 +9,7 @@ export class RestartCommand extends Command {
 
   override get words(): readonly string[] { return ['[target]']; }
 
-  override get flags(): Flags { return { ...instanceFlags, ...stopFlags, ...environmentFlags }; }
+  override get flags(): Flags { return { ...instanceFlags, ...stopFlags, ...environmentFlags, ...jsonFlag }; }
 
   override async run({ argv }: Context): Promise<void> {
     const asked = this.whole(argv, 'timeout', 0, 'whole milliseconds');

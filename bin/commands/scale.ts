@@ -1,14 +1,14 @@
 import { Command, usageError } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { instanceFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
+import { instanceFlags, jsonFlag, type Flags } from '../flags.js';
+import { answer } from '../output.js';
 
 export class ScaleCommand extends Command {
   override get description(): string { return 'change the number of workers'; }
 
   override get words(): readonly string[] { return ['<N|+N|-N>', '[target]']; }
 
-  override get flags(): Flags { return instanceFlags; }
+  override get flags(): Flags { return { ...instanceFlags, ...jsonFlag }; }
 
   override async run({ argv }: Context): Promise<void> {
     const [to, target] = argv._;
@@ -18,6 +18,7 @@ export class ScaleCommand extends Command {
     const { order } = await import('../order.js');
     const record = await locate({ target, title: this.text(argv, 'title') });
     const result = await order<{ from: number; to: number }>(record, `/scale?to=${encodeURIComponent(to)}`);
-    print(`${record.title} scaled from ${result.from} to ${result.to} worker${result.to === 1 ? '' : 's'}`);
+    const words = `${record.title} scaled from ${result.from} to ${result.to} worker${result.to === 1 ? '' : 's'}`;
+    answer({ title: record.title, ...result }, words);
   }
 }

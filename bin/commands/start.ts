@@ -1,6 +1,6 @@
 import { Command, usageError } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, envFilesIn, type Flags } from '../flags.js';
+import { configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
 import type { MasterRequest } from '../master.js';
 
 export class StartCommand extends Command {
@@ -13,6 +13,7 @@ export class StartCommand extends Command {
   override get flags(): Flags {
     return {
       ...configFlags,
+      ...jsonFlag,
       daemon: { kind: 'switch', alias: 'd', description: 'return once all workers are ready, and leave it running', standard: 'off' },
       stdout: { kind: 'text', description: 'log file of a daemon', standard: 'logs/<title>.log in the app\'s directory' },
       stderr: { kind: 'text', description: 'log file of a daemon for warnings and errors', standard: 'the same file' },
@@ -26,13 +27,16 @@ export class StartCommand extends Command {
   request(argv: Argv): MasterRequest {
     const flags = configFrom(this.flags, argv);
     const alone = this.mode === 'start' && flags.workers === '0';
+    const wanted = alone ? { ...flags, workers: '1', leaveChildren: true } : flags;
+    // Of a daemon the launcher answers.
+    const words = argv.daemon ? this.rawArgv.filter((word) => word !== '--json') : this.rawArgv;
     return {
       mode: this.mode,
       alone,
       // Nobody else ends what the app has started: its process is the master's.
-      load: { target: argv._[0], command: this.mode, flags: alone ? { ...flags, workers: '1', leaveChildren: true } : flags },
+      load: { target: argv._[0], command: this.mode, flags: argv.json && !argv.daemon ? inJson(wanted) : wanted },
       envFiles: envFilesIn(argv),
-      argv: [process.argv[1] ?? '', this.commandName || this.mode, ...this.rawArgv, ...this.ending],
+      argv: [process.argv[1] ?? '', this.commandName || this.mode, ...words, ...this.ending],
       stdout: this.text(argv, 'stdout'),
       stderr: this.text(argv, 'stderr'),
     };
@@ -52,3 +56,7 @@ export class StartCommand extends Command {
     process.exit(await runMaster(this.request(argv)));
   }
 }
+
+/** What a master in the foreground writes is its log. */
+const inJson = ({ log, ...flags }: Record<string, unknown>): Record<string, unknown> =>
+  ({ ...flags, log: { format: 'json', ...log as object | undefined } });

@@ -1,7 +1,7 @@
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { instanceFlags, type Flags } from '../flags.js';
-import { columns, isTerminal, print, rendered, write } from '../output.js';
+import { instanceFlags, jsonFlag, type Flags } from '../flags.js';
+import { columns, isTerminal, rendered, write } from '../output.js';
 
 /** How often `--watch` asks, ms. */
 const WATCH = 1_000;
@@ -15,7 +15,7 @@ export class StatusCommand extends Command {
   override get flags(): Flags {
     return {
       ...instanceFlags,
-      json: { kind: 'switch', description: 'for programs', standard: 'off' },
+      ...jsonFlag,
       watch: { kind: 'switch', description: 'show it again every second, until Ctrl-C', standard: 'off' },
     };
   }
@@ -30,7 +30,7 @@ export class StatusCommand extends Command {
       return argv.json ? JSON.stringify(status) : statusPage(status, Date.now(), columns());
     };
     if (!argv.watch) {
-      print(await show());
+      write(1, `${rendered(await show())}\n`);
       return;
     }
     process.once('SIGINT', () => process.exit(0));

@@ -1,8 +1,8 @@
 import { ClusterError } from '../../lib/kit/errors.js';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { instanceFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
+import { instanceFlags, jsonFlag, type Flags } from '../flags.js';
+import { answer } from '../output.js';
 
 /** Longer than a graceful exit takes by default, ms. */
 export const STOP_TIMEOUT = 60_000;
@@ -20,6 +20,7 @@ export class StopCommand extends Command {
   override get flags(): Flags {
     return {
       ...instanceFlags, ...stopFlags,
+      ...jsonFlag,
       'if-running': { kind: 'switch', description: 'exit with 0 when nothing runs', standard: 'off' },
     };
   }
@@ -33,7 +34,7 @@ export class StopCommand extends Command {
       throw error;
     });
     if (typeof record === 'string') {
-      print(record);
+      answer({ stopped: false, message: record }, record);
       return;
     }
     const started = Date.now();
@@ -41,6 +42,8 @@ export class StopCommand extends Command {
       throw new ClusterError('ERR_CLUSTER_CONTROL',
         `${record.title} (pid ${record.pid}) is still there after ${timeout} ms; --force kills what is left`);
     }
-    print(`${record.title} stopped (pid ${record.pid}, ${Date.now() - started} ms)`);
+    const { title, pid } = record;
+    const took = Date.now() - started;
+    answer({ stopped: true, title, pid, took }, `${title} stopped (pid ${pid}, ${took} ms)`);
   }
 }

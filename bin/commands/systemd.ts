@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
-import { configFlags, type Flags } from '../flags.js';
-import { print } from '../output.js';
+import { configFlags, jsonFlag, type Flags } from '../flags.js';
+import { answer } from '../output.js';
 import { typedFlags } from '../recipe.js';
 import { prepared, readRequest } from './config.js';
 
@@ -17,6 +17,7 @@ export class SystemdCommand extends Command {
     return {
       ...configFlags,
       user: { kind: 'text', description: 'user that the service runs as', standard: 'who asks' },
+      ...jsonFlag,
       socket: { kind: 'switch', description: 'print the socket unit instead, for sockets that outlive the service', standard: 'off' },
     };
   }
@@ -27,14 +28,16 @@ export class SystemdCommand extends Command {
     const { default: os } = await import('node:os');
     const { config, target } = await prepared(readRequest(argv));
     const cwd = logicalCwd();
-    print(argv.socket ? socketUnit(config) : serviceUnit({
+    const unit = argv.socket ? socketUnit(config) : serviceUnit({
       config,
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
       flags: [...typedFlags(argv), ...this.ending],
       user: this.text(argv, 'user') ?? os.userInfo().username,
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
-    }));
+    });
+    const file = /^# (\S+)/.exec(unit)?.[1];
+    answer({ file, content: unit }, unit);
     process.exit(0);
   }
 }

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { bin, freePort, node, run, type FilledStatus, type RunResult, type Scope } from '../helpers/cluster.js';
 
 /** A server that answers with what it is; `BODY` can be replaced to make another version of it. */
@@ -57,10 +58,11 @@ export class Sandbox {
   }
 
   /** Node with these words; ended with the test. */
-  spawnNode(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number } = {}): Watched {
+  spawnNode(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number; input?: 'pipe' } = {}): Watched {
     const child = spawn(node, args, {
-      cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], uid: options.uid,
-    });
+      cwd: options.cwd ?? this.dir, env: { ...this.env, ...options.env }, uid: options.uid,
+      stdio: [options.input ?? 'ignore', 'pipe', 'pipe'],
+    }) as ChildProcessByStdio<null, Readable, Readable>;
     this.#spawned.push(child);
     const watched = Object.assign(child, { text: '', ended: new Promise<number | null>((resolve) => { child.on('exit', resolve); }) });
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { watched.text += text; });
