@@ -2,7 +2,7 @@ import type { Context } from '../api/runtime.js';
 import type { BootInfo } from '../ipc/messages.js';
 import { hearReady } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
-import { acceptHeldSockets, takeConnections } from './connections.js';
+import { acceptHeldSockets, takeConnections, takeSlotSockets } from './connections.js';
 import { serveFramework } from './egg-framework.js';
 import { loadAgent, loadApp, warmUp } from './load.js';
 import { Readiness, type Reached } from './readiness.js';
@@ -18,6 +18,7 @@ export function worker(): void {
   run(async (boot, runtime) => {
     trackServers(runtime);
     acceptHeldSockets(runtime);
+    takeSlotSockets(runtime);
     const state = listenStateOf(runtime);
     const readiness = new Readiness(boot.listen, state);
     // What becomes ready in this moment says it with that.

@@ -133,9 +133,9 @@ const entries = {
     onLimit: v.optional(v.pipe(oneOf(['degrade', 'exit']),
       v.description('At the limit: keep the survivors, or close with exit code 1.')), 'degrade'),
   }, object), v.description('What happens when workers die.')), {}),
-  balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port']),
+  balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port', 'auto']),
     v.description('How connections reach workers: the master hands them out, the workers share one socket, '
-      + 'or each has its own (Node >= 22.12, Linux).')), 'round-robin'),
+      + 'each slot has its own (Node >= 22.12, Linux), or the fastest of these that loses nothing here.')), 'round-robin'),
   reload: v.optional(v.pipe(v.strictObject({
     soak: v.optional(v.pipe(milliseconds(), v.description('How long the first new worker must stay up before an old one drains, ms.')), 0),
     batch: v.optional(v.pipe(whole(1), v.description('How many workers are replaced at a time.')), 1),

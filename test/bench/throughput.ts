@@ -1,5 +1,6 @@
 import type { Benchmark } from './benchmark.js';
-import { bare, bareOs, eggCluster, framework, launch, type Contender, type Running } from './contender.js';
+import { skip as noReusePort } from '../helpers/reuse-port.js';
+import { bare, bareOs, bareReusePort, eggCluster, framework, launch, type Contender, type Running } from './contender.js';
 import type { Figure } from './figures.js';
 import { LoadGenerator } from './load.js';
 import type { LoadMode } from './load-process.js';
@@ -10,6 +11,7 @@ import { cpuTime } from './process-stat.js';
 const CLIENTS: Record<LoadMode, number> = { 'keep-alive': 64, 'per-connection': 32 };
 const SAMPLE = 1_000;
 const SAMPLES = 3;
+const BALANCES: Readonly<Record<string, string>> = { oursOs: 'os', oursReusePort: 'reuse-port' };
 const MODES: LoadMode[] = ['keep-alive', 'per-connection'];
 
 interface Sample {
@@ -56,6 +58,7 @@ const throughput: Benchmark = {
     const results: Results = {};
     const contenders = {
       bare, ours: framework('plain'), bareOs, oursOs: framework('plain', [], { CLUSTER_BALANCE: 'os' }), eggCluster,
+      ...(noReusePort ? {} : { bareReusePort, oursReusePort: framework('plain', [], { CLUSTER_BALANCE: 'reuse-port' }) }),
       ...(peers.includes('pm2') ? { pm2: await pm2() } : {}),
     };
     try {
@@ -68,7 +71,7 @@ const throughput: Benchmark = {
     }
     const figures = (ours: string, theirs: string, name: string, barred: boolean) => MODES.flatMap((mode): Figure[] => {
       const [mine, other] = [results[ours]?.[mode] ?? [], results[theirs]?.[mode] ?? []];
-      const what = `${mode}${ours === 'oursOs' ? ', balance "os"' : ''}`;
+      const what = `${mode}${BALANCES[ours] === undefined ? '' : `, balance "${BALANCES[ours]}"`}`;
       const cost: Figure[] = Number.isNaN(mine[0]?.cost ?? NaN) ? [] : [
         {
           what: `  processor time a request`, unit: 'us', ours: mine.map((one) => one.cost),
@@ -86,6 +89,7 @@ const throughput: Benchmark = {
     return [
       ...figures('ours', 'bare', bare.name, true),
       ...figures('oursOs', 'bareOs', bareOs.name, true),
+      ...(noReusePort ? [] : figures('oursReusePort', 'bareReusePort', bareReusePort.name, true)),
       ...figures('ours', 'eggCluster', eggCluster.name, false),
       ...(results.pm2 ? figures('ours', 'pm2', 'pm2', false) : []),
     ];
