@@ -93,8 +93,8 @@ class Load {
     });
     socket.write(this.#request());
     this.#watch(socket, () => {
-      if (received > 0) this.requests++;
       if (received > 0 && !again) this.took.push(performance.now() - began);
+      if (received > 0) this.requests++;
       else if (!this.stopped) this.errors++;
       if (!this.stopped && again) this.perConnection();
     });

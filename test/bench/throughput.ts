@@ -14,6 +14,9 @@ const SAMPLES = 3;
 const BALANCES: Readonly<Record<string, string>> = { oursOs: 'os', oursReusePort: 'reuse-port' };
 const MODES: LoadMode[] = ['keep-alive', 'per-connection'];
 
+/** With a title of its own, as all run at once. */
+const balanced = (balance: string) => framework('plain', ['--title', `bench-${balance}`], { CLUSTER_BALANCE: balance });
+
 interface Sample {
   perSecond: number;
   /** Processor time of master and workers for one request, microseconds: free of what the load generator costs. */
@@ -57,8 +60,8 @@ const throughput: Benchmark = {
     const generator = new LoadGenerator();
     const results: Results = {};
     const contenders = {
-      bare, ours: framework('plain'), bareOs, oursOs: framework('plain', [], { CLUSTER_BALANCE: 'os' }), eggCluster,
-      ...(noReusePort ? {} : { bareReusePort, oursReusePort: framework('plain', [], { CLUSTER_BALANCE: 'reuse-port' }) }),
+      bare, ours: framework('plain'), bareOs, oursOs: balanced('os'), eggCluster,
+      ...(noReusePort ? {} : { bareReusePort, oursReusePort: balanced('reuse-port') }),
       ...(peers.includes('pm2') ? { pm2: await pm2() } : {}),
     };
     try {
