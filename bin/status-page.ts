@@ -8,6 +8,9 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
   degraded: 'yellow', draining: 'yellow', closing: 'yellow', waiting: 'yellow', killing: 'red', exited: 'red',
 };
 
+/** A reason that needs no line. */
+const AS_CONFIGURED = 'as configured';
+
 /** As a master of another version tells it: it may know less. */
 export type ToldStatus = Partial<Status> & Pick<Status, 'title' | 'state' | 'version' | 'startedAt' | 'master' | 'workers'>;
 
@@ -118,11 +121,13 @@ function headOf(status: ToldStatus, now: number): string[] {
 
 function notesOf(status: ToldStatus, now: number): string[] {
   const { container, agent, workers, ducks = [], slowPaths = [], cut = 0, faults = 0, lastReload } = status;
+  const { balance, balanceWhy = AS_CONFIGURED } = status;
   return [
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...[agent, ...workers].flatMap((child) => child?.steps?.map(({ name, age: since }) =>
       `${nameOf(child)} waits for ${name}: ${duration(since)}`) ?? []),
+    ...(balanceWhy.startsWith(AS_CONFIGURED) ? [] : [`balance ${balance}: ${balanceWhy}`]),
     ...slowPaths.map((what) => `slow path: ${what}`),
     ...ducks.map((duck) => duckOf(duck, now)),
     ...contained(container),

@@ -157,6 +157,15 @@ export interface DuckStatus {
   until: string;
 }
 
+/** How connections reach workers. */
+export interface Balance {
+  configured: 'round-robin' | 'os' | 'reuse-port' | 'auto';
+  /** What that means here. */
+  used: 'round-robin' | 'os' | 'reuse-port';
+  /** In words. */
+  why: string;
+}
+
 /** What `framework status --json` prints and `GET /status` answers. */
 export interface Status {
   title: string;
@@ -166,8 +175,9 @@ export interface Status {
   address: string | null;
   /** All that the workers serve, `address` first. */
   addresses: string[];
-  /** How connections reach the workers, as configured. */
-  balance: string;
+  /** How connections reach the workers: what is used, which `auto` has chosen perhaps, and why it is that, in words. */
+  balance: Balance['used'];
+  balanceWhy: string;
   /** Of hatchery. */
   version: string;
   /** Version of the master's Node. */

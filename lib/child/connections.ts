@@ -3,16 +3,19 @@ import type { Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Runtime } from '../api/runtime.js';
 import { message as hatchery, word, type Handed } from '../ipc/messages.js';
+import { descriptorLimit } from '../kit/processes.js';
 import { atMost } from '../kit/time.js';
-import { hearInternal, isClusters, seeListeners, sendHandle } from '../node/cluster.js';
+import { hearInternal, isClusters, seeListeners, sendHandle, type ClusterMessage } from '../node/cluster.js';
 import { HandlePipe } from '../node/handle-pipe.js';
 import { detach, httpConnections, isMovable, type HttpConnection } from '../node/http-connections.js';
-import { connectionsOf, handleOf, type RawHandle } from '../node/raw-sockets.js';
+import { BACKLOG, connectionsOf, handleOf, type RawHandle } from '../node/raw-sockets.js';
 
 /** A server whose connections the master accepts, and the stand-in for a listening handle that node:cluster made for it. */
 interface Listener {
   server: Server;
   handle: RawHandle;
+  /** Its slot's socket, with `balance: "reuse-port"`: what comes there, this process accepts. */
+  own?: RawHandle | undefined;
 }
 
 /** By node:cluster's name for the address. */
@@ -29,8 +32,13 @@ export function takeConnections(): void {
     if (isClusters(message) && message.act === 'newconn' && message.note !== undefined && handle) notes.set(handle, message.note);
   });
   seeListeners((key, server, handle) => {
-    const listener = { server, handle };
+    const listener: Listener = { server, handle };
     listeners.set(key, listener);
+    const { close } = handle;
+    handle.close = (...args) => {
+      letGo(listener);
+      close(...args);
+    };
     server.once('close', () => { if (listeners.get(key) === listener) listeners.delete(key); });
   });
 }
@@ -57,6 +65,45 @@ function take(pipe: HandlePipe, text: string, client: RawHandle | null): void {
 
 const hasRoom = (server: Server): boolean => server.maxConnections == null || connectionsOf(server) < server.maxConnections;
 
+/** The master has it too: what waits in its queue is somebody else's. */
+function letGo(listener: Listener | undefined): void {
+  listener?.own?.close();
+  if (listener) listener.own = undefined;
+}
+
+/** Descriptors that are left to the process: at its limit libuv would accept and close who comes. */
+const SPARE = 16;
+
+/**
+ * The worker's side of master/connections/slot-sockets.ts: what comes to the slot's socket is as if the master had handed it over. One
+ * that there is no room for goes to the master, who has the others of this socket then. Who drains accepts no more, whatever becomes
+ * of its servers.
+ */
+export function takeSlotSockets({ channel, signal }: Runtime): void {
+  const accept = ({ key = '', backlog = BACKLOG }: ClusterMessage, socket: RawHandle): boolean => {
+    const listener = listeners.get(key);
+    if (!listener || signal.aborted || handleOf(listener.server) !== listener.handle) return socket.close(), false;
+    letGo(listener);
+    listener.own = socket;
+    socket.onconnection = (error, client) => {
+      const isFull = client && (!hasRoom(listener.server) || (client.fd ?? 0) >= descriptorLimit(0) - SPARE);
+      if (!isFull || !process.connected) return listener.handle.onconnection?.(error, client);
+      letGo(listener);
+      channel.send('child.slotSocket', { key, accepts: false });
+      sendHandle(process, { cmd: hatchery.connectionBack, key }, client, () => client.close());
+    };
+    socket.unref?.();
+    return socket.listen?.(backlog) === 0;
+  };
+  hearInternal(process, (message, handle) => {
+    if (message.cmd !== hatchery.slotSocket || message.key === undefined) return;
+    // At the limit of descriptors the message comes without it.
+    channel.send('child.slotSocket', { key: message.key, accepts: handle !== undefined && accept(message, handle) });
+  });
+  channel.on('child.letGo', ({ key }) => letGo(listeners.get(key)));
+  signal.addEventListener('abort', () => { for (const listener of listeners.values()) letGo(listener); }, { once: true });
+}
+
 /** Milliseconds that giving back may take altogether: the master acknowledges one connection after the other. */
 const LIMIT = 500;
 
@@ -67,7 +114,7 @@ const LIMIT = 500;
  * answer, before anything else is read from it. TLS keeps its state in the process, so it cannot be moved.
  */
 export async function giveBackIdle(runtime: Runtime): Promise<number> {
-  if (runtime.config.balance !== 'round-robin' || !process.connected) return 0;
+  if (runtime.config.balance === 'os' || !process.connected) return 0;
   const given: Promise<void>[] = [];
   for (const [key, server] of plainServersOfMaster()) {
     for (const connection of httpConnections(server) ?? []) {
@@ -106,8 +153,6 @@ function onAnswered(response: ServerResponse, then: () => void): void {
   awaited.add(response);
   response.once('finish', then);
 }
-
-const BACKLOG = 511;
 
 /**
  * The worker's side of a socket that the master holds: its connections become the app server's own, as if they had come to

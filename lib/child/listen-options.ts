@@ -70,7 +70,7 @@ export function askedFor(options: ListenOptions, wanted: BootInfo['listen']): As
   return { name, configured, own: exclusive === true || number === 0 || chosen.has(number) };
 }
 
-/** Puts a server where the cluster wants it: on an inherited socket, beside its siblings, or with a queue of its own in the kernel. */
+/** Puts a server where the cluster wants it: on an inherited socket, or beside its siblings. */
 export function place(options: ListenOptions, asked: Asked, wanted: BootInfo['listen'], speaksHttp: boolean): void {
   const { port } = options;
   const inherited = wanted.inherited?.[String(port ?? options.path)];
@@ -87,6 +87,4 @@ export function place(options: ListenOptions, asked: Asked, wanted: BootInfo['li
     delete options.reusePort;
     asked.own = Number(port) === 0 || chosen.has(Number(port));
   }
-  // With port 0 each worker would get another one; the master's shared choice stays.
-  if (wanted.reusePort && port !== undefined && Number(port) > 0) options.reusePort = true;
 }

@@ -7,7 +7,7 @@ import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
 import type { Wire } from '../node/wire.js';
 import { MASTER_GONE, Signals, closeDown, endBy, masterGone } from './closing.js';
-import { acceptHeldSockets, takeConnections } from './connections.js';
+import { acceptHeldSockets, takeConnections, takeSlotSockets } from './connections.js';
 import { serveFramework } from './egg-framework.js';
 import { keepLastWords } from './failure.js';
 import { loadAgent, loadApp, preload, warmUp } from './load.js';
@@ -25,6 +25,7 @@ export function worker(): void {
   takeConnections();
   run((boot, runtime) => {
     acceptHeldSockets(runtime);
+    takeSlotSockets(runtime);
     return serving(boot, runtime);
   });
 }

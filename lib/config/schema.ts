@@ -139,9 +139,9 @@ const entries = {
     onFull: v.optional(v.pipe(oneOf(['wait', 'drop-oldest', 'error']), v.description('When they are more: whoever sends is to wait, and '
       + 'beyond twice as many new ones are dropped; the oldest are dropped; or what sends throws.')), 'wait'),
   }, object), v.description('Messages of the application, between workers and agent.')), {}),
-  balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port']),
+  balance: v.optional(v.pipe(oneOf(['round-robin', 'os', 'reuse-port', 'auto']),
     v.description('How connections reach workers: the master hands them out, the workers share one socket, '
-      + 'or each has its own (Node >= 22.12, Linux).')), 'round-robin'),
+      + 'each slot has its own (Node >= 22.12, Linux), or the fastest of these that loses nothing here.')), 'round-robin'),
   memory: v.optional(v.pipe(oneOf(['watch', 'limit', 'off']),
     v.description('What a container\'s memory limit means (Linux). `watch`: over nine tenths of it a warning, and workers that only '
       + 'finish streams are ended, else the largest is recycled, at most one a minute; `limit`: the heap of each child is limited besides, '

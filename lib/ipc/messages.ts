@@ -151,7 +151,6 @@ export interface BootInfo {
     named: boolean;
     /** Null as long as nobody knows. */
     expected: Expected | null;
-    reusePort: boolean;
     /** Sockets inherited from a service manager: requested port -> descriptor in the master. */
     inherited?: Record<string, number>;
   };
@@ -247,6 +246,10 @@ export interface InternalMessages {
   'child.accept': { from: 'master'; to: 'worker'; data: { path: string } };
   /** Nobody can connect to the socket of this path any more; the answer says that whoever had, has been accepted. */
   'child.acceptRest': { from: 'master'; to: 'worker'; data: { path: string } };
+  /** Accept no more from your slot's socket for the listener `key`; the answer says that you do not. */
+  'child.letGo': { from: 'master'; to: 'worker'; data: { key: string } };
+  /** Whether it accepts from its slot's socket for that listener: when it has been given one, and when it has no room any more. */
+  'child.slotSocket': { from: 'worker'; to: 'master'; data: { key: string; accepts: boolean } };
   /** Something that Node does not document is not there; what is done instead, a line. */
   'child.slowPath': { from: 'agent' | 'worker'; to: 'master'; data: string };
   /** What a start waits for now, beside the app: a plugin's part, steps that have a name. */
@@ -286,6 +289,8 @@ export const message = {
   pipe: 'NODE_HATCHERY_PIPE',
   /** To the worker: a socket that the master holds, `path` with it; `child.accept` tells when to begin. */
   heldSocket: 'NODE_HATCHERY_ACCEPT',
+  /** To the worker: its slot's socket for its listener `key`, to accept from at once, with this `backlog`. */
+  slotSocket: 'NODE_HATCHERY_SLOT_SOCKET',
 } as const;
 
 /** The worker's words on the pipe, a byte each: it is there; the connection is taken; its server closes, or is full. */

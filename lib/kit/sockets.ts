@@ -18,18 +18,6 @@ export function listen(server: Server, where: ListenOptions & { internal?: boole
   });
 }
 
-/** What keeps a server from listening there; null when nothing does. Listens for a moment. */
-export async function mayListen(where: ListenOptions): Promise<Error | null> {
-  const server = net.createServer((socket) => { socket.destroy(); });
-  try {
-    await listen(server, where);
-    await new Promise((resolve) => server.close(resolve));
-    return null;
-  } catch (error) {
-    return error as Error;
-  }
-}
-
 /** Bytes; the system cuts a longer name, or Node refuses it. */
 const LONGEST_SOCKET = ({ win32: Infinity, linux: 107 } as Partial<Record<NodeJS.Platform, number>>)[process.platform] ?? 103;
 

@@ -5,6 +5,7 @@ import type { Faults } from '../kit/faults.js';
 import { ownRss } from '../kit/processes.js';
 import { formatAddress } from '../kit/sockets.js';
 import { slowPaths } from '../node/slow-paths.js';
+import type { Routing } from './connections/routing.js';
 import type { Life } from './life.js';
 import type { Child } from './processes/child.js';
 import type { Ducks } from './processes/departures.js';
@@ -26,6 +27,7 @@ export interface Reported {
   readonly cut: number;
   readonly version: string;
   readonly faults: Faults;
+  readonly routing: Routing;
   readonly deadlines: Deadlines;
   readonly options: { readonly hookTimeout: number };
 }
@@ -65,7 +67,9 @@ export function launch(
   };
 }
 
-export function buildStatus({ life, releases, agent, workers, deaths, ducks, lastReload, cut, version, faults }: Reported): Status {
+export function buildStatus({
+  life, releases, agent, workers, deaths, ducks, lastReload, cut, version, faults, routing,
+}: Reported): Status {
   const { config } = releases.current.loaded;
   const addresses = addressesOf(workers).map(formatAddress);
   const children = [agent, ...workers.slots].flatMap((slot) => slot.children());
@@ -74,7 +78,8 @@ export function buildStatus({ life, releases, agent, workers, deaths, ducks, las
     state: shownState(life.state, workers),
     address: addresses[0] ?? null,
     addresses,
-    balance: config.balance,
+    balance: routing.balance.used,
+    balanceWhy: routing.balance.why,
     version,
     node: process.versions.node,
     startedAt: life.startedAt.toISOString(),

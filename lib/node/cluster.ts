@@ -20,6 +20,7 @@ export interface ClusterMessage {
   flags?: number;
   fd?: number | string;
   index?: number;
+  backlog?: number;
 }
 
 type Hear = (message: ClusterMessage, handle?: RawHandle) => void;

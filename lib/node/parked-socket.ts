@@ -1,10 +1,7 @@
 import net from 'node:net';
 import { listen } from '../kit/sockets.js';
-import { openIpc, passHandle, pipePair, type NativePipe, type PipePair } from './handle-pipe.js';
-import { handleOf, type RawHandle } from './raw-sockets.js';
-
-/** As many connections wait in the kernel as on any server of Node's. */
-const BACKLOG = 511;
+import { natives, openIpc, passHandle, pipePair, type NativePipe, type PipePair } from './handle-pipe.js';
+import { BACKLOG, handleOf, type RawHandle } from './raw-sockets.js';
 
 /**
  * Where a listening socket is put while nobody is to accept from it: libuv accepts as long as a handle is open, and to close it
@@ -37,15 +34,15 @@ export class ParkingPlace {
     return this.#open && passHandle(this.#ours, handle);
   }
 
-  /** The socket that was parked, accepting again with `onconnection`; null when it is lost. */
-  take(onconnection: NonNullable<RawHandle['onconnection']>): Promise<RawHandle | null> {
+  /** The socket that was parked, accepting again with `onconnection`, where that is given; null when it is lost. */
+  take(onconnection?: NonNullable<RawHandle['onconnection']>): Promise<RawHandle | null> {
     return new Promise((resolve) => {
       const pipe = this.#theirs;
       pipe.onread = () => {
         const handle = pipe.pendingHandle ?? null;
         pipe.pendingHandle = null;
         pipe.readStop?.();
-        if (!handle) return resolve(null);
+        if (!handle || !onconnection) return resolve(handle);
         handle.onconnection = onconnection;
         resolve(handle.listen?.(BACKLOG) === 0 ? handle : null);
       };
@@ -59,6 +56,41 @@ export class ParkingPlace {
     this.#open = false;
     this.#ours.close();
     this.#theirs.close();
+  }
+}
+
+/**
+ * Second handles for sockets: each is closed without the other, and one that was never listened on here accepts nothing, whatever is
+ * done with the other. One pipe for all, so one after the other.
+ */
+export class Doubles {
+  #place: ParkingPlace | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #ended = false;
+
+  /** There may be some, now or later. */
+  get possible(): boolean {
+    try {
+      return process.platform !== 'win32' && natives() !== null;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Null where there is none: descriptors are short, or there can be no such pipe. Not to be closed before it has resolved. */
+  of(handle: RawHandle): Promise<RawHandle | null> {
+    const double = this.#last.then(async () => {
+      const place = this.#place ??= await ParkingPlace.open();
+      if (this.#ended) this.end();
+      return !this.#ended && place?.park(handle) ? place.take() : null;
+    });
+    this.#last = double.catch(() => {});
+    return double;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#place?.close();
   }
 }
 

@@ -12,11 +12,15 @@ export interface RawHandle {
   close(callback?: () => void): void;
   listen?(backlog: number): number;
   readStop?(): number;
+  unref?(): void;
   getsockname?(out: Place): number;
   getpeername?(out: Place): number;
   onconnection?: ((error: number, client?: RawHandle) => void) | undefined;
   fd?: number;
 }
+
+/** So many connections wait in the kernel on a server of Node's that is told nothing else. */
+export const BACKLOG = 511;
 
 type Inside = { _handle: (RawHandle & { reading?: boolean }) | null };
 

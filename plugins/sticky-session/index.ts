@@ -21,7 +21,7 @@ export default definePlugin<StickyOptions>({
 
     if (options.mode === 'connection') {
       hooks.configResolved.tap('sticky-session', (config) => {
-        if (config.balance === 'round-robin') return config;
+        if (config.balance === 'round-robin' || config.balance === 'auto') return config;
         logger.warn(`sticky-session: \`balance\` is "round-robin" in mode "connection", not "${config.balance}": `
           + 'the master has to see each connection');
         return { ...config, balance: 'round-robin' };

@@ -21,6 +21,7 @@ const PATIENCE = 30_000;
 
 export const bare: Contender = { name: 'bare cluster', args: [benchFixture('bare.cjs')] };
 export const bareOs: Contender = { name: 'bare SCHED_NONE', args: bare.args, env: { BENCH_BALANCE: 'os' } };
+export const bareReusePort: Contender = { name: 'bare reusePort', args: bare.args, env: { BENCH_BALANCE: 'reuse-port' } };
 export const eggCluster: Contender = { name: 'egg-cluster', args: [benchFixture('egg-cluster.cjs')], env: { NODE_ENV: 'production' } };
 export const library: Contender = { name: 'startCluster', args: [benchFixture('library.mjs')] };
 

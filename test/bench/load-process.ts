@@ -22,6 +22,8 @@ export interface LoadResult {
   requests: number;
   errors: number;
   seconds: number;
+  /** How long each answer took, ms; at a fixed rate alone. */
+  took: number[];
   /** Share of one core that the generator itself used; near 1 it would be the bottleneck. */
   busy: number;
 }
@@ -36,6 +38,7 @@ class Load {
   requests = 0;
   errors = 0;
   stopped = false;
+  readonly took: number[] = [];
   /** Bytes of one answer: the same for each, as its headers are of fixed length. */
   #length = 0;
   readonly #sockets = new Set<net.Socket>();
@@ -77,6 +80,7 @@ class Load {
 
   perConnection(again = true): void {
     let received = 0;
+    const began = again ? 0 : performance.now();
     const socket = net.connect({
       port: this.#port, host: '127.0.0.1', localAddress: this.#address(),
       onread: {
@@ -89,6 +93,7 @@ class Load {
     });
     socket.write(this.#request());
     this.#watch(socket, () => {
+      if (received > 0 && !again) this.took.push(performance.now() - began);
       if (received > 0) this.requests++;
       else if (!this.stopped) this.errors++;
       if (!this.stopped && again) this.perConnection();
@@ -137,11 +142,11 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   if (rate === undefined) for (let n = 0; n < clients; n++) if (mode === 'keep-alive') load.keepAlive(); else load.perConnection();
   await new Promise((resolve) => setTimeout(resolve, duration));
   clearInterval(lots);
-  const { requests, errors } = load;
+  const { requests, errors, took } = load;
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   load.end();
-  return { requests, errors, seconds, busy: (user + system) / 1e6 / seconds };
+  return { requests, errors, took, seconds, busy: (user + system) / 1e6 / seconds };
 }
 
 if (process.send) {

@@ -1,5 +1,6 @@
 import type { Benchmark } from './benchmark.js';
-import { bare, bareOs, eggCluster, framework, launch, type Contender, type Running } from './contender.js';
+import { skip as noReusePort } from '../helpers/reuse-port.js';
+import { bare, bareOs, bareReusePort, eggCluster, framework, launch, type Contender, type Running } from './contender.js';
 import type { Figure } from './figures.js';
 import { LoadGenerator } from './load.js';
 import type { LoadMode } from './load-process.js';
@@ -10,7 +11,11 @@ import { cpuTime } from './process-stat.js';
 const CLIENTS: Record<LoadMode, number> = { 'keep-alive': 64, 'per-connection': 32 };
 const SAMPLE = 1_000;
 const SAMPLES = 3;
+const BALANCES: Readonly<Record<string, string>> = { oursOs: 'os', oursReusePort: 'reuse-port' };
 const MODES: LoadMode[] = ['keep-alive', 'per-connection'];
+
+/** With a title of its own, as all run at once. */
+const balanced = (balance: string) => framework('plain', ['--title', `bench-${balance}`], { CLUSTER_BALANCE: balance });
 
 interface Sample {
   perSecond: number;
@@ -55,7 +60,8 @@ const throughput: Benchmark = {
     const generator = new LoadGenerator();
     const results: Results = {};
     const contenders = {
-      bare, ours: framework('plain'), bareOs, oursOs: framework('plain', [], { CLUSTER_BALANCE: 'os' }), eggCluster,
+      bare, ours: framework('plain'), bareOs, oursOs: balanced('os'), eggCluster,
+      ...(noReusePort ? {} : { bareReusePort, oursReusePort: balanced('reuse-port') }),
       ...(peers.includes('pm2') ? { pm2: await pm2() } : {}),
     };
     try {
@@ -68,7 +74,7 @@ const throughput: Benchmark = {
     }
     const figures = (ours: string, theirs: string, name: string, barred: boolean) => MODES.flatMap((mode): Figure[] => {
       const [mine, other] = [results[ours]?.[mode] ?? [], results[theirs]?.[mode] ?? []];
-      const what = `${mode}${ours === 'oursOs' ? ', balance "os"' : ''}`;
+      const what = `${mode}${BALANCES[ours] === undefined ? '' : `, balance "${BALANCES[ours]}"`}`;
       const cost: Figure[] = Number.isNaN(mine[0]?.cost ?? NaN) ? [] : [
         {
           what: `  processor time a request`, unit: 'us', ours: mine.map((one) => one.cost),
@@ -86,6 +92,7 @@ const throughput: Benchmark = {
     return [
       ...figures('ours', 'bare', bare.name, true),
       ...figures('oursOs', 'bareOs', bareOs.name, true),
+      ...(noReusePort ? [] : figures('oursReusePort', 'bareReusePort', bareReusePort.name, true)),
       ...figures('ours', 'eggCluster', eggCluster.name, false),
       ...(results.pm2 ? figures('ours', 'pm2', 'pm2', false) : []),
     ];

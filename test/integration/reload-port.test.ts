@@ -5,6 +5,7 @@ import { freePort, startCluster } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
 import { ownApp } from '../helpers/own-app.js';
+import { skip as reusePort } from '../helpers/reuse-port.js';
 
 /** Listens on the port that the configuration says; `after` comes then. */
 const server = (after = '') => `require('node:http').createServer((_, response) => response.end('ok')).listen(process.env.PORT);\n${after}`;
@@ -17,8 +18,9 @@ const refuses = (port: number): Promise<boolean> => new Promise((resolve) => {
   }).once('error', () => resolve(true));
 });
 
-for (const balance of ['round-robin', 'os']) {
-  test(`balance "${balance}": a reload to another port lets the old one go, also when a slot was not ready just then`, async (t) => {
+for (const balance of ['round-robin', 'os', 'reuse-port']) {
+  const skip = balance === 'reuse-port' && reusePort;
+  test(`balance "${balance}": a reload to another port lets the old one go, also when a slot was not ready then`, { skip }, async (t) => {
     const [old, port] = [await freePort(), await freePort()];
     const app = ownApp(t, { 'server.js': server(), '.clusterrc': { port: old, balance } });
     const cluster = await startCluster(t, app.dir, { flags: ['-w', '2'], port: false });
@@ -38,7 +40,7 @@ if (slot === '0' && !fs.existsSync(died)) setTimeout(() => { fs.writeFileSync(di
     assert.equal((await get(`http://127.0.0.1:${port}/`)).text, 'ok');
   });
 
-  test(`balance "${balance}": an aborted reload leaves no port behind where nobody listens`, async (t) => {
+  test(`balance "${balance}": an aborted reload leaves no port behind where nobody listens`, { skip }, async (t) => {
     const [old, port] = [await freePort(), await freePort()];
     const reload = { soak: 1_000 };
     const app = ownApp(t, { 'server.js': server(), '.clusterrc': { port: old, balance, reload } });

@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import test from 'node:test';
-import { node } from '../helpers/cluster.js';
+import { skip as reusePort } from '../helpers/reuse-port.js';
 import { addresses, ask, stickyCluster } from '../helpers/sticky.js';
-import { unsuited } from '../helpers/skips.js';
-
-/** Of the Node that runs the product. */
-const major = Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1]);
 
 for (const balance of ['os', 'reuse-port'] as const) {
-  const supported = balance === 'os' || (process.platform === 'linux' && major >= 22);
+  const skip = balance === 'reuse-port' && reusePort;
 
-  test(`balance "${balance}", by connection: the master takes over accepting and says so, also after a reload`, {
-    skip: !supported && unsuited.reusePort,
-  }, async (t) => {
+  test(`balance "${balance}", by connection: the master takes over accepting and says so, also after a reload`, { skip }, async (t) => {
     const cluster = await stickyCluster(t, {}, { config: { balance } });
     assert.match(cluster.output, new RegExp(`WARN .*\`balance\` is "round-robin" in mode "connection", not "${balance}"`));
     const clients = addresses(30);
@@ -28,7 +21,7 @@ for (const balance of ['os', 'reuse-port'] as const) {
     assert.deepEqual(await slots(), before);
   });
 
-  test(`balance "${balance}", by request: as it is`, { skip: !supported && unsuited.reusePort }, async (t) => {
+  test(`balance "${balance}", by request: as it is`, { skip }, async (t) => {
     const cluster = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } }, { config: { balance } });
     assert.doesNotMatch(cluster.output, /WARN/);
     for (let n = 0; n < 10; n++) {

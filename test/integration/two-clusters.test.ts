@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'node:test';
 import { fixture, freePort, node, root, type Scope } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
-import { unsuited } from '../helpers/skips.js';
+import { skip as reusePort } from '../helpers/reuse-port.js';
 
 interface Answer { id?: number; result?: unknown; error?: { code: string; message: string } }
 
@@ -27,13 +27,10 @@ async function program(t: Scope) {
 }
 
 const target = fixture('life');
-/** Of the Node that runs the product. */
-const major = Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1]);
-const reusesPorts = process.platform === 'linux' && major >= 22;
 const status = async (url: unknown) => (await get(String(url))).status;
 
 for (const balance of ['round-robin', 'os', 'reuse-port'] as const) {
-  const skip = balance === 'reuse-port' && !reusesPorts ? unsuited.reusePort : false;
+  const skip = balance === 'reuse-port' && reusePort;
 
   test(`${balance}: two clusters in one process have an address each, and the end of one is not the other's`, { skip }, async (t) => {
     const { tell } = await program(t);

@@ -106,3 +106,46 @@ export async function killWorkers(
   assert.equal((await cluster.stop()).code, 0);
   return `${report}, descriptors flat at ${before}`;
 }
+
+/**
+ * Reloads, kill -9 and scaling with `balance: "reuse-port"`, a connection for each request: nothing is lost but what killed workers
+ * were answering, which no client waits for.
+ */
+export async function slotSockets(
+  scope: Scope, { workers, reloads, kills, clients = 8 }: { workers: number; reloads: number; kills: number; clients?: number },
+): Promise<string> {
+  const { cluster, ports } = await startDrainApp(scope, { workers, env: { CLUSTER_BALANCE: 'reuse-port' } });
+  const load = new Load({ perConnection: clients }, { http: { port: ports.http } }, scope);
+  const figures: string[] = [];
+  const lostUntil = async (what: string, most: number, step: () => Promise<void>) => {
+    const [answered, lost] = [load.answered, load.lost];
+    await step();
+    await delay(500);
+    figures.push(`${what}: ${load.lost - lost} of ${load.answered - answered} lost`);
+    assert.ok(load.lost - lost <= most, `${figures.join('\n')}\n${load.report()}\n${cluster.output.slice(-4_000)}`);
+  };
+  const run = async (command: string, ...args: string[]) => {
+    const { code, stdout, stderr } = await cluster.run(command, args, 150_000);
+    assert.equal(code, 0, `${command}: ${stdout}${stderr}\n${cluster.output.slice(-4_000)}`);
+  };
+  await lostUntil(`${reloads} reloads of ${workers} workers`, 0, async () => { for (let n = 0; n < reloads; n++) await run('reload'); });
+  await lostUntil(`${workers} -> 8 -> 2 -> 8 -> ${workers} workers`, 0, async () => {
+    for (const count of [8, 2, 8, workers]) {
+      await run('scale', String(count));
+      await delay(1_000);
+    }
+  });
+  await lostUntil(`${kills} x kill -9`, kills * clients, async () => {
+    for (let n = 0; n < kills; n++) {
+      const from = cluster.output.length;
+      process.kill((await pidsOf(cluster))[n % workers]!, 'SIGKILL');
+      await cluster.waitFor(/app_worker#\d+:\d+ .*started/, 15_000, from);
+    }
+  });
+  await load.stop();
+  const { lost, longest } = load.tallies.perConnection;
+  figures.push(`longest answer ${Math.round(longest)} ms`);
+  assert.equal(lost.hang + lost.refused + lost.wrong, 0, `${figures.join('\n')}\n${load.report()}`);
+  assert.equal((await cluster.stop()).code, 0);
+  return figures.join('\n');
+}

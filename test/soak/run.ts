@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Scope } from '../helpers/cluster.js';
 import { nodeBinary } from '../helpers/node-binary.js';
 import { savesUnderLoad } from '../helpers/dev-saves.js';
-import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
+import { killWorkers, scaleDown, slotSockets, stopInFlight, termWorkers } from './drains.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { mutatedFrames } from './hostile.js';
@@ -30,6 +30,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'one-process': (scope) => oneProcess(scope, { times: times(40) }),
   'term-worker': (scope) => termWorkers(scope, { workers: 4, times: times(20) }),
   'kill-worker': (scope) => killWorkers(scope, { workers: 4, times: 20 }),
+  'reuse-port': (scope) => slotSockets(scope, { workers: 4, reloads: times(100), kills: times(20) }),
   faults: (scope) => injectedFaults(scope, { runs: times(1_000), seed: 1 }),
   'faults-at-start': () => faultsAtStart({ runs: times(200), seed: 1 }),
   latency: (scope) => reloadLatency(scope, { workers: 4, runs: 5 }),

@@ -50,7 +50,7 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['profiles', [], 'expected an object of profiles, found []'],
   ['profiles.production', 1, 'expected an object, found 1'],
   ['profiles.production.workers', -1, `expected ${workers}, found -1`],
-  ['balance', 'random', 'expected one of "round-robin", "os", "reuse-port", found "random"'],
+  ['balance', 'random', 'expected one of "round-robin", "os", "reuse-port", "auto", found "random"'],
   ['memory', 'wach', 'expected one of "watch", "limit", "off", found "wach", did you mean "watch"?'],
   ['leaveChildren', 'yes', 'expected true or false, found "yes"'],
   ['server', 'no', 'expected true or false, found "no"'],

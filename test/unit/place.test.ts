@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { covers, overlap, placeOf, type Place } from '../../lib/master/connections/held-address.js';
+import { covers, overlap, placeOf } from '../../lib/master/connections/held-address.js';
+import type { Place } from '../../lib/node/listening.js';
 
 const place = (address: string | null, port = 80, flags = 0): Place =>
   placeOf({ address, port, addressType: address?.includes(':') ? 6 : 4, flags }) as Place;

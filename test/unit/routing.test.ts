@@ -94,25 +94,43 @@ test('what a plugin gives keeps its this', () => {
 
 const versions = [['20.19.0', false], ['22.11.0', false], ['22.12.0', true], ['24.0.0', true]] as const;
 for (const [node, fine] of versions) {
-  test(`reuse-port on Node ${node}: ${fine ? 'can be had' : 'refused'}`, () => {
-    const check = () => new Routing(() => {}, () => 8).check('reuse-port', { node, platform: 'linux' });
-    if (fine) check();
-    else assert.throws(check, { code: 'ERR_CLUSTER_BALANCE', message: /needs Node.js 22.12/ });
+  test(`reuse-port on Node ${node}: ${fine ? 'can be had' : 'refused, and "auto" is round-robin'}`, () => {
+    const routing = new Routing(() => {}, () => 8);
+    const decide = (balance: 'reuse-port' | 'auto') => routing.decide({ balance, path: undefined }, { node, platform: 'linux' });
+    if (fine) decide('reuse-port');
+    else assert.throws(() => decide('reuse-port'), { code: 'ERR_CLUSTER_BALANCE', message: /needs Node.js 22.12/ });
+    decide('auto');
+    assert.deepEqual([routing.balance.configured, routing.balance.used], ['auto', fine ? 'reuse-port' : 'round-robin']);
+    assert.match(routing.balance.why, fine ? /tcp_migrate_req/ : /needs Node.js 22.12 or later, this is 2/);
   });
 }
 
 test('reuse-port elsewhere than on Linux: refused', () => {
-  assert.throws(() => new Routing(() => {}, () => 8).check('reuse-port', { node: '24.0.0', platform: 'darwin' }),
-    { code: 'ERR_CLUSTER_BALANCE', message: /needs Linux, this is darwin/ });
+  const decide = () => new Routing(() => {}, () => 8).decide({ balance: 'reuse-port' }, { node: '24.0.0', platform: 'darwin' });
+  assert.throws(decide, { code: 'ERR_CLUSTER_BALANCE', message: /needs Linux, this is darwin/ });
 });
 
+for (const [what, facts] of [['unix', { path: '/run/app.sock' }], ['inherited', { inherited: true }]] as const) {
+  test(`an address that is an ${what} socket cannot be one for each slot: round-robin, which the status tells`, () => {
+    const routing = new Routing(() => {}, () => 8);
+    for (const balance of ['reuse-port', 'auto'] as const) {
+      routing.decide({ balance, ...facts }, { node: '24.0.0', platform: 'linux', ...facts });
+      assert.deepEqual([routing.balance.used, routing.balance.configured], ['round-robin', balance]);
+      assert.match(routing.balance.why, new RegExp(`^an? ${what} socket cannot`));
+    }
+  });
+}
+
 for (const balance of ['os', 'reuse-port'] as const) {
-  test(`connections are routed and the balance is "${balance}": refused, with the plugin's name`, () => {
+  test(`connections are routed and the balance is "${balance}": refused, with the plugin's name; "auto" gives way`, () => {
     const routing = new Routing(() => {}, () => 8);
     routing.add('blocklist', { prepare: () => {} });
-    const check = () => routing.check(balance, { node: '24.0.0', platform: 'linux' });
-    assert.throws(check, { code: 'ERR_CLUSTER_BALANCE', message: /"blocklist" routes connections/ });
-    routing.check('round-robin');
+    const decide = (wanted: typeof balance | 'auto' | 'round-robin') =>
+      routing.decide({ balance: wanted }, { node: '24.0.0', platform: 'linux' });
+    assert.throws(() => decide(balance), { code: 'ERR_CLUSTER_BALANCE', message: /"blocklist" routes connections/ });
+    decide('round-robin');
+    decide('auto');
+    assert.deepEqual([routing.balance.used, /"blocklist"/.test(routing.balance.why)], ['round-robin', true]);
   });
 }
 

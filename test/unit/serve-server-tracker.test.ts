@@ -12,7 +12,7 @@ import { SyncChildHook } from '../../lib/child/runtime.js';
 import type { ListenOptions, Runtime } from '../../lib/api/runtime.js';
 import { listenStateOf, trackServers } from '../../lib/child/server-tracker.js';
 
-const listen: BootInfo['listen'] = { port: 0, hasServer: true, named: true, expected: null, reusePort: false };
+const listen: BootInfo['listen'] = { port: 0, hasServer: true, named: true, expected: null };
 const events: string[] = [];
 const addresses: Address[] = [];
 const runtime = {
@@ -118,17 +118,4 @@ test('an inherited port becomes the descriptor of it', () => {
   assert.deepEqual(seen[0], { fd: 7 });
   server.close();
   delete listen.inherited;
-});
-
-test('reuse-port is asked for on every port but 0', () => {
-  const seen: ListenOptions[] = [];
-  listen.reusePort = true;
-  runtime.hooks.listen.tap('look', (_server, options) => {
-    seen.push({ ...options });
-    delete options.reusePort;
-    options.port = 0;
-  });
-  for (const port of [8081, 0]) net.createServer().listen(port, '127.0.0.1').close();
-  listen.reusePort = false;
-  assert.deepEqual(seen.map(({ port, reusePort }) => [port, reusePort]), [[8081, true], [0, undefined]]);
 });

@@ -14,7 +14,7 @@ const child = (id: number, state: ChildStatus['state']): ChildStatus => ({
 test('an error that two processes of a slot have before them is told once', async () => {
   const status: Status = {
     title: 'app', state: 'reloading', address: null,
-    addresses: [], balance: 'os', version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
+    addresses: [], balance: 'os', balanceWhy: 'as configured', version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
     agent: null,
     workers: [child(2, 'ready'), child(3, 'draining')], refork: { inWindow: 0, limit: 60, delays: {} }, lastReload: null,
     cut: 0, faults: 0, ducks: [], slowPaths: [],
@@ -33,7 +33,8 @@ test('a master of an older version tells less, and each of it may be missing', a
 
 const long = {
   title: 'app', state: 'degraded', address: 'http://127.0.0.1:7001', addresses: ['http://127.0.0.1:7001', 'tcp://[::1]:9001', 'unix:/run/a'],
-  balance: 'os', version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 60_000_000 }, agent: null,
+  balance: 'os', balanceWhy: 'as configured', version: '1.0.0', node: '20.0.0', startedAt: at, agent: null,
+  master: { pid: 1, rss: 60_000_000 },
   workers: [
     { ...child(2, 'ready'), rss: 50_000_000, cpu: 0.5, eventLoopDelay: 1.5, requestsPerSecond: 12, connections: 3 },
     {

@@ -3,7 +3,7 @@ import type { Faults } from '../../kit/faults.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import type { Handover } from './handover.js';
-import { ListeningSocket } from './listening-socket.js';
+import { ListeningSocket, type Listening, type OnConnection } from './listening-socket.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
 
@@ -58,7 +58,8 @@ const LOOK = 1_000;
  * queue, so one that is blocked or gone delays no other.
  */
 export class Acceptor {
-  readonly #socket: ListeningSocket;
+  /** When it is closed alone, what waits is still handed out while there is a worker. */
+  readonly socket: Listening;
   /** In the order in which they became free. */
   readonly #free = new Set<Member>();
   readonly #members = new Map<Child, Member>();
@@ -71,24 +72,21 @@ export class Acceptor {
   readonly #leaveRoom: () => void;
   #sweeper: NodeJS.Timeout | undefined;
 
-  constructor(handle: RawHandle, options: AcceptorOptions) {
+  /** `source`: the handle that node:cluster listens on, or what makes something else of it. */
+  constructor(source: RawHandle | ((onconnection: OnConnection) => Listening), options: AcceptorOptions) {
     this.#options = options;
-    this.#socket = new ListeningSocket(handle, options.faults.guard('connection', (error: number, client?: RawHandle) => {
+    const onconnection = options.faults.guard('connection', (error: number, client?: RawHandle) => {
       if (!error && client) this.accept(client);
-    }), options);
+    });
+    this.socket = typeof source === 'function' ? source(onconnection) : new ListeningSocket(source, onconnection, options);
     this.#leaveRoom = options.room.enter(this);
-    handle.close = () => {
+    this.handle.close = () => {
       if (!this.#options.held()) this.close();
     };
   }
 
   /** What node:cluster has of it. */
-  get handle(): RawHandle { return this.#socket.handle; }
-
-  /** See {@link ListeningSocket.replace}. */
-  replaceHandle(make: () => RawHandle | null): boolean {
-    return this.#socket.replace(make);
-  }
+  get handle(): RawHandle { return this.socket.handle; }
 
   get members(): number { return this.#members.size; }
 
@@ -118,7 +116,7 @@ export class Acceptor {
   accept(client: RawHandle): void {
     const pending: Pending = { client, slot: undefined, note: undefined, since: performance.now() };
     const { routing } = this.#options;
-    if (!this.#socket.admits(client, this.#held)) return client.close();
+    if (!this.socket.admits(client, this.#held)) return client.close();
     if (!routing.prepares) return this.#route(pending);
     this.#preparing.add(client);
     const known = () => this.#preparing.delete(client);
@@ -134,6 +132,7 @@ export class Acceptor {
     const member: Member = { child, key, handover: child.handover, busy: false };
     this.#members.set(child, member);
     this.#place(child.slot).members.push(member);
+    this.socket.joined(child, key);
     this.#next(member);
   }
 
@@ -148,13 +147,8 @@ export class Acceptor {
     for (const queue of this.#queues()) for (const pending of queue.splice(0)) this.#wait(queue, pending, false);
   }
 
-  /** Ends listening; what waits is still handed out while there is a worker. */
-  stopListening(): void {
-    this.#socket.close();
-  }
-
   close(): void {
-    this.stopListening();
+    this.socket.close();
     this.#leaveRoom();
     for (const client of this.#preparing) client.close();
     this.#preparing.clear();
@@ -169,7 +163,7 @@ export class Acceptor {
     for (const queue of this.#queues()) queue.splice(0, Infinity, ...queue.filter(({ client }) => !gone.has(client)));
     gone.forEach((client) => this.#preparing.delete(client));
     gone.forEach((client) => client.close());
-    if (this.#socket.paused) this.#look();
+    if (this.socket.paused) this.#look();
     return gone.size;
   }
 
@@ -208,6 +202,7 @@ export class Acceptor {
     if (!member) return undefined;
     this.#members.delete(child);
     this.#free.delete(member);
+    this.socket.left(child);
     const place = this.#place(child.slot);
     place.members = place.members.filter((one) => one !== member);
     const [successor] = place.members;
@@ -240,7 +235,7 @@ export class Acceptor {
 
   /** Gives a member its next connection, or notes that it is free. */
   #next(member: Member): void {
-    this.#socket.relieved(this.#held);
+    this.socket.relieved(this.#held);
     if (member.busy || this.#members.get(member.child) !== member) return;
     const place = this.#place(member.child.slot);
     const pending = (place.members[0] === member ? place.queue.shift() : undefined) ?? this.#shared.shift();
@@ -252,7 +247,7 @@ export class Acceptor {
   #wait(queue: Pending[], pending: Pending, front: boolean): void {
     const fallback = this.#members.size > 0 ? null : this.#options.fallback();
     if (fallback) fallback(pending.client, (client) => this.acceptAgain(client, pending.note));
-    else if (this.#members.size === 0 && !(this.#socket.listening && this.#options.held())) pending.client.close();
+    else if (this.#members.size === 0 && !(this.socket.listening && this.#options.held())) pending.client.close();
     else {
       if (front) queue.unshift(pending);
       else queue.push(pending);
@@ -277,8 +272,8 @@ export class Acceptor {
     for (const [slot, { queue }] of this.#places) {
       if (queue.length > 0 && this.#unavailable(slot)) for (const pending of queue.splice(0)) this.#route(pending);
     }
-    this.#socket.relieved(this.#held);
-    if (this.waiting > 0 || this.#socket.paused) return;
+    this.socket.relieved(this.#held);
+    if (this.waiting > 0 || this.socket.paused) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }

@@ -1,19 +1,14 @@
 import type { Server } from 'node:net';
 import path from 'node:path';
 import type { ClusterMessage } from '../../node/cluster.js';
-import { listenAt } from '../../node/listening.js';
+import { IPV6_ONLY, type Place } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
 
-/** An address that a worker asks for, or that the master has bound. Null host: all of them. */
-export interface Place {
-  host: string | null;
-  port: number;
-  family: 4 | 6;
-  /** `::` alone takes IPv4 as well. */
-  ipv6Only: boolean;
-}
+/** Milliseconds that the configured address stays when a ready worker closes it: it may be about to die, or only have looked. */
+const REGRETS = 5_000;
+const LIVING: ReadonlySet<string> = new Set<Child['state']>(['forked', 'booting', 'ready']);
 
 /** What a worker asks for. */
 export interface Query {
@@ -23,10 +18,9 @@ export interface Query {
   /** Of a unix socket. */
   file: string | null;
   child: Child;
+  /** How many may wait in the kernel. */
+  backlog: number;
 }
-
-/** libuv's UV_TCP_IPV6ONLY. */
-const IPV6_ONLY = 1;
 
 /** Null for what has no port: a unix socket, a descriptor, UDP. */
 export function placeOf({ address = null, port, addressType, fd, flags = 0 }: ClusterMessage): Place | null {
@@ -169,19 +163,26 @@ export class HeldAddress {
     if (!widest || isSame(widest, bound)) return;
     if (!again && this.#refused && isSame(this.#refused, widest)) return;
     for (const other of all) if (other !== this && other.bound && overlap(other.bound, widest)) return;
-    const open = (place: Place) => listenAt(place.host, place.port, place.family, place.ipv6Only ? 1 : 0);
-    const replaced = acceptor.replaceHandle(() => {
-      const handle = open(widest);
-      this.#refused = handle ? null : widest;
-      return handle ?? open(bound);
-    });
-    if (replaced && !this.#refused) this.bound = widest;
+    const now = acceptor.socket.move(widest, bound);
+    if (now) this.#refused = now === widest ? null : widest;
+    if (now === widest) this.bound = widest;
   }
 
-  /** For that many ms, which it gives back. */
-  keep(ms: number): number {
-    this.#keptUntil = performance.now() + ms;
-    return ms;
+  /**
+   * A worker has closed its server, and if nobody else has the address it is free, as in any process. But not where the worker closes
+   * as it is on its way out: then it is kept for the next one, and also where one that is not ready only looked.
+   */
+  letGo(child: Child, drop: () => void): void {
+    if (this.used) return;
+    const ifFree = () => { if (!this.used && LIVING.has(child.state)) drop(); };
+    if (!this.proven) return ifFree();
+    // Nor does one that was told to close regret anything.
+    if (child.state !== 'ready') return;
+    if (this.configured) {
+      this.#keptUntil = performance.now() + REGRETS;
+      setTimeout(ifFree, REGRETS).unref();
+    // What it says of its leaving comes by a pipe of its own: it has been written before, and may be read after.
+    } else setImmediate(() => setImmediate(ifFree));
   }
 
   get kept(): boolean {

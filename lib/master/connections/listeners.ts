@@ -1,6 +1,7 @@
 import net, { type Server } from 'node:net';
 import type { TakeUnserved } from '../../api/plugin.js';
 import { message as hatchery } from '../../ipc/messages.js';
+import { valid } from '../../ipc/valid.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
@@ -8,20 +9,20 @@ import {
   addressKey, expectedKey, hearInternal, isClusters, markAddress, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
 import { guardErrors } from '../../node/cluster-ends.js';
-import { listenOn, seenAs, standInFor } from '../../node/listening.js';
-import { handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
+import { listenOn, seenAs, standInFor, type Place } from '../../node/listening.js';
+import { Doubles } from '../../node/parked-socket.js';
+import { BACKLOG, handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { Acceptor } from './acceptor.js';
-import { HeldAddress, fileOf, openFor, placeOf, placeOfServer, type Query } from './held-address.js';
+import { HeldAddress, fileOf, openFor, placeOf, placeOfServer, type Query, type SharedHandle } from './held-address.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
+import { SlotSockets } from './slot-sockets.js';
 
 const debug = createDebug('hatchery:listeners');
 
 /** Milliseconds after an exit in which the last of its messages are read. */
 const UNREAD = 10;
-/** Milliseconds that the configured address stays when a ready worker closes it: it may be about to die, or only have looked. */
-const REGRETS = 5_000;
 
 /**
  * All addresses that workers listen on. Stands between node:cluster and its workers: sees which worker asks for which
@@ -32,6 +33,8 @@ const REGRETS = 5_000;
 export class Listeners {
   /** Whether an address outlives its last worker. */
   held = true;
+  /** Whether each slot has a socket of its own (SlotSockets); to be said before anything listens. */
+  slotSockets = false;
 
   /** By node:cluster's names for them; one address may have several. */
   readonly #addresses = new Map<string, HeldAddress>();
@@ -48,6 +51,7 @@ export class Listeners {
   readonly #room: Room;
   readonly #faults: Faults;
   readonly #restore: () => void;
+  readonly #doubles = new Doubles();
 
   /** `patience`: milliseconds a connection waits for a worker. */
   constructor(patience: number, routing: Routing, room: Room, faults: Faults) {
@@ -86,6 +90,9 @@ export class Listeners {
     const guard = <Args extends unknown[]>(then: (...args: Args) => void) => this.#faults.guard(`worker#${child.slot}: addresses`, then);
     hearInternal(proc, guard((message, handle) => this.#heard(child, message, handle)), () => { this.#asking = null; });
     seeSent(proc, guard((message) => this.#said(child, message)));
+    child.channel.on('child.slotSocket', ({ key, accepts }) => {
+      this.#addresses.get(key)?.acceptor?.socket.took(child, accepts);
+    }, valid['child.slotSocket']);
     this.#faults.watch(`worker#${child.slot}: joins`, child.becameReady.then(() => {
       for (const [key, address] of this.#addresses) if (address.names.get(key)?.users.has(child)) address.join(child, key, this.#all);
     }));
@@ -124,10 +131,9 @@ export class Listeners {
    */
   async stop(limit: number): Promise<void> {
     this.held = false;
-    // One turn of the loop more, for what the kernel has already accepted.
-    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all(this.#acceptors.map((one) => one.socket.takeBack(limit)));
     for (const address of this.#all) {
-      if (address.acceptor) address.acceptor.stopListening();
+      if (address.acceptor) address.acceptor.socket.close();
       else this.#drop(address);
     }
     const deadline = performance.now() + limit;
@@ -139,6 +145,7 @@ export class Listeners {
   end(): void {
     this.held = false;
     for (const address of this.#all) this.#drop(address);
+    this.#doubles.end();
     this.#restore();
   }
 
@@ -152,8 +159,8 @@ export class Listeners {
     else client.close();
   }
 
-  #acceptor(handle: RawHandle): Acceptor {
-    return new Acceptor(handle, {
+  #acceptor(source: ConstructorParameters<typeof Acceptor>[0]): Acceptor {
+    return new Acceptor(source, {
       routing: this.#routing, room: this.#room, faults: this.#faults,
       held: () => this.held, fallback: () => this.#fallback, patience: this.#patience,
     });
@@ -171,30 +178,16 @@ export class Listeners {
     if (message?.cmd === hatchery.connectionBack && handle) this.#takeBack(handle, message);
     if (!isClusters(message)) return;
     if (message.act === 'queryServer') {
-      const asked = { place: placeOf(message), file: fileOf(message), child };
+      // 0 where the app says nothing.
+      const asked = { place: placeOf(message), file: fileOf(message), child, backlog: message.backlog || BACKLOG };
       markAddress(message, this.#mark);
       this.#asking = { key: addressKey(message), ...asked };
       this.#queries.set(`${child.pid}:${message.seq}`, this.#asking);
     } else if (message.act === 'close' && message.key !== undefined) {
       const address = this.#addresses.get(message.key);
       address?.closed(child, message.key);
-      if (address && !address.used) this.#letGo(address, child);
+      address?.letGo(child, this.#faults.guard('an address that is let go', () => this.#drop(address)));
     }
-  }
-
-  /**
-   * A worker has closed its server, and nobody else has the address: it is free, as in any process. But not where the worker
-   * closes as it is on its way out: then it is kept for the next one, and also where one that is not ready only looked.
-   */
-  #letGo(address: HeldAddress, child: Child): void {
-    const isFree = () => !address.used && (child.state === 'forked' || child.state === 'booting' || child.state === 'ready');
-    if (!address.proven) return isFree() ? this.#drop(address) : undefined;
-    // Nor does one that was told to close regret anything.
-    if (child.state !== 'ready') return;
-    const drop = this.#faults.guard('an address that is let go', () => { if (isFree()) this.#drop(address); });
-    if (address.configured) setTimeout(drop, address.keep(REGRETS)).unref();
-    // What it says of its leaving comes by a pipe of its own: it has been written before, and may be read after.
-    else setImmediate(() => setImmediate(drop));
   }
 
   /** node:cluster's message to a worker: the answer to a query tells that the worker listens. */
@@ -256,33 +249,39 @@ export class Listeners {
 
   #adopt(query: Query, server: Server): void {
     guardErrors(server);
-    const { key, place, file } = query;
+    const { key, place } = query;
     const open = this.#at(query);
     if (open) {
       open.name(key, place && { ...place, port: open.bound?.port ?? place.port });
-      listenOn(server, standInFor(open.handle, place && seenAs(place.host, place.family)));
-      return;
+      return listenOn(server, standInFor(open.handle, place && seenAs(place.host, place.family)));
     }
+    const source = this.slotSockets && place ? this.#slotSockets(query, place) : null;
+    // What the system says against it, it says to node:cluster.
+    if (source) return listenOn(server, this.#enter(query, this.#acceptor(source)).handle);
     let handle: RawHandle | null = null;
     server.prependOnceListener('listening', () => { handle = handleOf(server); });
     // Registered in the next tick, hence after node:cluster's own listener, which claims the handle.
     process.nextTick(() => server.once('listening', this.#faults.guard(key, () => {
       if (!handle) return;
       debug('taking over %s', key);
-      this.grant(file);
-      const bound = place && { ...place, port: ownPort(handle) ?? place.port };
-      const address = new HeldAddress(this.#acceptor(handle), bound, file);
-      address.name(key, bound);
-      this.#addresses.set(key, address);
+      this.#enter(query, this.#acceptor(handle));
     })));
   }
 
-  #share({ key, place, file }: Query, handle: RawHandle): void {
+  #slotSockets({ child: { slot }, backlog }: Query, place: Place) {
+    return SlotSockets.open({ place, slot, backlog, doubles: this.#doubles, room: this.#room, faults: this.#faults });
+  }
+
+  #enter({ key, place, file }: Query, open: Acceptor | SharedHandle): HeldAddress {
     this.grant(file);
-    const open = { handle, close: handle.close.bind(handle) };
-    const address = new HeldAddress(open, place && { ...place, port: ownPort(handle) ?? place.port }, file);
-    this.#addresses.set(key, address);
+    const address = new HeldAddress(open, place && { ...place, port: ownPort(open.handle) ?? place.port }, file);
     address.name(key, address.bound);
+    this.#addresses.set(key, address);
+    return address;
+  }
+
+  #share(query: Query, handle: RawHandle): void {
+    const address = this.#enter(query, { handle, close: handle.close.bind(handle) });
     handle.close = () => {
       if (!this.held) this.#drop(address);
     };

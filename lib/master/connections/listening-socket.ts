@@ -1,25 +1,87 @@
 import type { Faults } from '../../kit/faults.js';
+import { listenAt, type Place } from '../../node/listening.js';
 import { ParkingPlace } from '../../node/parked-socket.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
+import type { Child } from '../processes/child.js';
 import type { Room } from './room.js';
 
-type OnConnection = NonNullable<RawHandle['onconnection']>;
+export type OnConnection = NonNullable<RawHandle['onconnection']>;
 
 /** So many are in the master before what is needed to stop accepting is got ready. */
 const SOME = 64;
 /** Milliseconds until it is tried again where it could not be had. */
-const AGAIN = 1_000;
+export const AGAIN = 1_000;
+
+/** What a listening address takes its connections from. Where there is hardly room, those who come wait in the kernel. */
+export abstract class Listening {
+  /** What node:cluster knows of it. */
+  abstract readonly handle: RawHandle;
+  readonly #room: Room;
+  /** With so many or fewer in the master it accepts again. */
+  #resumeAt = 0;
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
+
+  abstract get listening(): boolean;
+  abstract get paused(): boolean;
+
+  /**
+   * From one place to another on the same port. Says where it is then, which is the old one where the new one cannot be had; null
+   * where it is parked, or lost.
+   */
+  abstract move(wanted: Place, now: Place): Place | null;
+
+  /** For good. */
+  abstract close(): void;
+
+  /** What a pause needs is got ready, as it could not be had any more then. */
+  protected abstract prepare(): void;
+  protected abstract pause(): boolean;
+  protected abstract resume(): void;
+
+  /** A worker takes connections, as its listener `key`, or takes none any more. */
+  joined(_child: Child, _key: string): void {}
+  left(_child: Child): void {}
+
+  /** It accepts by itself, or cannot just now. */
+  took(_child: Child, _accepts: boolean): void {}
+
+  /** Resolves when all that has come is in the master, or after `limit` ms. */
+  async takeBack(_limit: number): Promise<void> {
+    // One turn of the loop more, for what the kernel has already accepted.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /**
+   * Whether a connection that has just come may stay, beside `held` others in the master. Where there is hardly room, whoever comes
+   * after it waits in the kernel until half of those are gone.
+   */
+  admits({ fd = 0 }: RawHandle, held: number): boolean {
+    if (held >= SOME || this.#room.small) this.prepare();
+    const left = this.#room.left(fd, held);
+    if (left === 'enough' || this.paused) return true;
+    const paused = this.pause();
+    if (paused) this.#resumeAt = held / 2;
+    this.#room.tell(held, !paused);
+    return paused || left === 'short';
+  }
+
+  /** So many are left in the master. */
+  relieved(held: number): void {
+    if (this.paused && held <= this.#resumeAt) this.resume();
+  }
+}
 
 /**
- * The socket of a listening address, which can stop accepting and go on: meanwhile those who come wait in the kernel. What
- * node:cluster knows of it is its first handle, whatever is below; so that one goes on answering in its place.
+ * The socket of a listening address, which can stop accepting and go on. What node:cluster knows of it is its first handle,
+ * whatever is below; so that one goes on answering in its place.
  */
-export class ListeningSocket {
-  /** node:cluster's. */
+export class ListeningSocket extends Listening {
   readonly handle: RawHandle;
   readonly #onconnection: OnConnection;
   readonly #close: () => void;
-  readonly #room: Room;
   readonly #faults: Faults;
   /** What accepts; null while it is parked. */
   #live: RawHandle | null;
@@ -27,18 +89,16 @@ export class ListeningSocket {
   /** performance.now() from which on the place is got ready, where it is not. */
   #prepareAt = 0;
   #listening = true;
-  /** With so many or fewer in the master it accepts again. */
-  #resumeAt = 0;
 
   constructor(handle: RawHandle, onconnection: OnConnection, { room, faults }: { room: Room; faults: Faults }) {
+    super(room);
     this.handle = this.#live = handle;
     this.#onconnection = onconnection;
     this.#close = handle.close.bind(handle);
-    this.#room = room;
     this.#faults = faults;
     handle.onconnection = onconnection;
     // A burst would leave nothing for it.
-    if (room.small) this.#prepare();
+    if (room.small) this.prepare();
   }
 
   get listening(): boolean {
@@ -49,45 +109,23 @@ export class ListeningSocket {
     return this.#live === null;
   }
 
-  /**
-   * Whether a connection that has just come may stay, beside `held` others in the master. Where there is hardly room, whoever comes
-   * after it waits in the kernel until half of those are gone.
-   */
-  admits({ fd = 0 }: RawHandle, held: number): boolean {
-    if (held >= SOME || this.#room.small) this.#prepare();
-    const left = this.#room.left(fd, held);
-    if (left === 'enough' || this.paused) return true;
-    const paused = this.#pause();
-    if (paused) this.#resumeAt = held / 2;
-    this.#room.tell(held, !paused);
-    return paused || left === 'short';
-  }
-
-  /**
-   * Goes on with another handle for the same port; the one there is has to be closed first, in the same turn. False where it
-   * is parked, or `make` makes none.
-   */
-  replace(make: () => RawHandle | null): boolean {
-    if (this.paused || !this.#listening) return false;
+  /** The system lets nobody listen on both, so the old one is closed before, in the same turn. */
+  move(wanted: Place, now: Place): Place | null {
+    if (this.paused || !this.#listening) return null;
     this.#closeLive();
-    const live = make();
-    if (!live) {
-      this.#faults.caught('a listening socket', new Error('it cannot be opened anew: nobody listens on its address any more'));
-      return false;
+    for (const place of [wanted, now]) {
+      const live = listenAt(place);
+      if (!live) continue;
+      live.onconnection = this.#onconnection;
+      this.#live = live;
+      this.#named(live);
+      return place;
     }
-    live.onconnection = this.#onconnection;
-    this.#live = live;
-    this.#named(live);
-    return true;
+    this.#faults.caught('a listening socket', new Error('it cannot be opened anew: nobody listens on its address any more'));
+    return null;
   }
 
-  /** So many are left in the master. */
-  relieved(held: number): void {
-    if (this.paused && held <= this.#resumeAt) this.#resume();
-  }
-
-  /** Gets what a pause needs, as it could not be had any more then. */
-  #prepare(): void {
+  protected prepare(): void {
     if (performance.now() < this.#prepareAt) return;
     this.#prepareAt = Infinity;
     this.#faults.watch('a place for a listening socket', ParkingPlace.open().then((place) => {
@@ -98,7 +136,7 @@ export class ListeningSocket {
     }));
   }
 
-  #pause(): boolean {
+  protected pause(): boolean {
     const live = this.#live;
     if (!live || !this.#place || !this.#listening) return false;
     this.#named(live);
@@ -107,7 +145,7 @@ export class ListeningSocket {
     return true;
   }
 
-  #resume(): void {
+  protected resume(): void {
     const place = this.#place;
     if (!place || !this.#listening) return;
     this.#place = null;
@@ -133,7 +171,6 @@ export class ListeningSocket {
     this.#live = null;
   }
 
-  /** For good. */
   close(): void {
     if (!this.#listening) return;
     this.#listening = false;

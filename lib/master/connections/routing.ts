@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
+import type { Balance } from '../../api/control.js';
 import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { owned } from '../../kit/faults.js';
 import { isObject, show } from '../../kit/misuse.js';
+import { sharesPorts } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
 interface Tap extends ConnectionRouting {
@@ -19,6 +22,8 @@ const QUIET = 10_000;
  * slot. It is the acceptor's one routing; what a plugin throws here, or says wrongly, is a log line with its name.
  */
 export class Routing {
+  /** Decided when all plugins are applied. */
+  balance: Balance = { configured: 'round-robin', used: 'round-robin', why: 'nothing is decided yet' };
   /** Somebody looks at connections before they are routed. */
   prepares = false;
   readonly #taps: Tap[] = [];
@@ -116,32 +121,58 @@ export class Routing {
   }
 
   /**
-   * Whether this Node can do what the configuration and the plugins want.
+   * How connections are to reach workers, now that all plugins are there.
    * @throws ClusterError ERR_CLUSTER_BALANCE: `reuse-port` before Node 22.12 or outside Linux; connections are routed that the
    * master never sees
    */
-  check(
-    balance: Config['balance'],
-    { node = process.versions.node, platform = process.platform }: { node?: string; platform?: string } = {},
-  ): void {
+  decide({ balance: configured, path }: Decided, facts: Facts = {}): void {
     const [first] = this.#taps;
-    if (first && balance !== 'round-robin') {
-      throw new ClusterError('ERR_CLUSTER_BALANCE',
-        `plugin "${first.plugin}" routes connections, which the master sees with \`balance: "round-robin"\` alone, found "${balance}"`);
+    const routed = first && `plugin "${first.plugin}" routes connections, which the master sees with \`balance: "round-robin"\` alone`;
+    const choose = (used: Balance['used'], why: string) => { this.balance = { configured, used, why }; };
+    if (routed && configured !== 'auto' && configured !== 'round-robin') {
+      throw new ClusterError('ERR_CLUSTER_BALANCE', `${routed}, found "${configured}"`);
     }
-    if (balance !== 'reuse-port') return;
-    const [major = 0, minor = 0] = node.split('.').map(Number);
-    const instead = 'use "round-robin" or "os"';
-    if (platform !== 'linux') {
-      throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "reuse-port" needs Linux, this is ${platform}; ${instead}`);
+    if (configured === 'round-robin' || configured === 'os') return choose(configured, 'as configured, or as a plugin needs it');
+    const lack = lackOf(facts);
+    if (lack && configured === 'reuse-port') {
+      throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "reuse-port" ${lack}; use "round-robin", "os" or "auto"`);
     }
-    if (major < 22 || (major === 22 && minor < 12)) {
-      throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "reuse-port" needs Node.js 22.12 or later, this is ${node}; ${instead}`);
-    }
+    const single = path !== undefined ? 'a unix socket' : facts.inherited ? 'an inherited socket' : undefined;
+    const instead = routed ?? (lack ? `"reuse-port" ${lack}` : single && `${single} cannot be one for each slot`);
+    if (instead) return choose('round-robin', instead);
+    choose('reuse-port', 'each slot has a socket that the master keeps, so that nothing is lost with it, the fastest way; '
+      + `net.ipv4.tcp_migrate_req, which does without that, is ${migrates() ?? 'unknown'}`);
   }
 }
 
-type Pick = NonNullable<ConnectionRouting['pick']>;
+type Decided = Pick<Config, 'balance' | 'path'>;
+
+/** Of the system; by itself it is asked. */
+interface Facts {
+  node?: string;
+  platform?: string;
+  /** The configured address is a socket that this process has been started with. */
+  inherited?: boolean;
+}
+
+/** What `reuse-port` lacks here. */
+function lackOf({ node = process.versions.node, platform = process.platform }: Facts): string | undefined {
+  if (platform !== 'linux') return `needs Linux, this is ${platform}`;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  if (major < 22 || (major === 22 && minor < 12)) return `needs Node.js 22.12 or later, this is ${node}`;
+  return node !== process.versions.node || sharesPorts() ? undefined : 'needs a system that lets two sockets listen on one port';
+}
+
+/** Whether the kernel gives what waits at a socket that closes to others of its port (Linux 5.14, for each network namespace). */
+function migrates(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/net/ipv4/tcp_migrate_req', 'latin1').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+type PickSlot = NonNullable<ConnectionRouting['pick']>;
 type Prepare = NonNullable<ConnectionRouting['prepare']>;
 function faultOf(routing: unknown): string | undefined {
   if (!isObject(routing)) return `expected { pick, patience, prepare }, found ${show(routing)}`;
@@ -158,7 +189,7 @@ function faultOf(routing: unknown): string | undefined {
 function bound(routing: ConnectionRouting): ConnectionRouting {
   return {
     patience: routing.patience,
-    ...(routing.pick ? { pick: owned<Parameters<Pick>, ReturnType<Pick>>((...args) => routing.pick?.(...args)) } : {}),
+    ...(routing.pick ? { pick: owned<Parameters<PickSlot>, ReturnType<PickSlot>>((...args) => routing.pick?.(...args)) } : {}),
     ...(routing.prepare ? { prepare: owned<Parameters<Prepare>, void>((...args) => routing.prepare?.(...args)) } : {}),
   };
 }

@@ -1,7 +1,6 @@
 import { assertOwnGroup } from '../../config/resolve-config.js';
-import type { Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
-import { formatAddress, freeClusterPort, listenErrorInWords, mayListen, removeStaleSocket } from '../../kit/sockets.js';
+import { formatAddress, freeClusterPort, removeStaleSocket } from '../../kit/sockets.js';
 import { schedule } from '../../node/cluster.js';
 import type { Core } from '../core.js';
 import { threeStrikes } from '../life.js';
@@ -26,7 +25,7 @@ export async function start(core: Core): Promise<void> {
   const count = options.alone ? 'in this one process' : `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
   logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
-    await takeBalance(core, config);
+    takeBalance(core);
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
@@ -55,16 +54,18 @@ export async function start(core: Core): Promise<void> {
 
 const alone = (what: string) => new ClusterError('ERR_CLUSTER_ALONE', `the app runs in the master's own process (--workers 0); ${what}`);
 
-/** What several clusters of one process, or of one machine, cannot have at the same time (test/integration/two-clusters.test.ts). */
-async function takeBalance({ inheritedSockets }: Core, { balance, host, port, path }: Config): Promise<void> {
-  if (balance !== 'reuse-port' && !schedule(balance === 'os')) {
-    throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${balance}" cannot be had in a process whose first cluster had another, `
-      + 'as node:cluster keeps to that: use the same for both, or two processes');
+/** What several clusters of one process cannot have at the same time (test/integration/two-clusters.test.ts). */
+function takeBalance({ routing, listeners, logger }: Core): void {
+  const { configured, used } = routing.balance;
+  if (!schedule(used === 'os')) {
+    if (configured !== 'auto') {
+      throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${used}" cannot be had in a process whose first cluster had another, `
+        + 'as node:cluster keeps to that: use the same for both, or two processes');
+    }
+    routing.balance = { configured, used: 'os', why: 'the first cluster of this process has it, and node:cluster keeps to that' };
   }
-  if (balance !== 'reuse-port' || path !== undefined || port === 0 || inheritedSockets[port] !== undefined) return;
-  // Two that share a port by SO_REUSEPORT would get each other's requests.
-  const failure = await mayListen({ host, port });
-  if (failure) throw new ClusterError('ERR_CLUSTER_START', listenErrorInWords(failure.message) ?? failure.message, { cause: failure });
+  listeners.slotSockets = routing.balance.used === 'reuse-port';
+  if (configured !== 'round-robin') logger.info(`balance: "${routing.balance.used}", ${routing.balance.why}`);
 }
 
 async function startChildren(core: Core): Promise<void> {

@@ -11,7 +11,8 @@ export function prepare(core: Core): Promise<void> {
   return core.prepared ??= (async () => {
     await loadPlugins(core);
     await core.releases.first();
-    core.routing.check(core.releases.current.loaded.config.balance);
+    const { config } = core.releases.current.loaded;
+    core.routing.decide(config, { inherited: core.inheritedSockets[config.port] !== undefined });
   })();
 }
 

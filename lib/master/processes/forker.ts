@@ -165,7 +165,7 @@ export class Forker {
     const { role, slot } = spec;
     const { deadlines, inheritedSockets, logFiles, parts, served } = this.#needs;
     const { generation, loaded: { config, target } } = release;
-    const { title, port, host, path: file, https, balance, log: { level, format } } = config;
+    const { title, port, host, path: file, https, log: { level, format } } = config;
     return {
       role,
       id: ++this.#counters[role],
@@ -183,7 +183,6 @@ export class Forker {
         hasServer: config.server,
         named: file !== undefined || isNamed(release.loaded, ['port']),
         expected: role === 'worker' ? served.expected(slot, release) : null,
-        reusePort: balance === 'reuse-port',
         inherited: inheritedSockets,
       },
       log: { level, format, files: logFiles.throughMaster },
