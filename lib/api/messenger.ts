@@ -123,7 +123,7 @@ export interface SharedDefinition<Client extends object = object, Topics extends
   /** Makes the real client, with the options of `shareClient`; without it those are asked for a `client`. */
   client?: Class<Client>;
   calls: readonly SharedCall<Client>[] | { readonly [K in SharedCall<Client>]?: true | SharedCallOptions };
-  topics?: { readonly [K in keyof Topics & string]: SharedTopicKind };
+  topics?: { readonly [K in keyof Topics]: SharedTopicKind };
 }
 
 /** Given to the real client's constructor as they are; these of them are looked at. */
@@ -137,16 +137,19 @@ export interface SharedOptions {
   [option: string]: unknown;
 }
 
+/** Of topics that nobody has declared a key may be an object. */
+type AnyKey<Topics> = string extends keyof Topics ? object : never;
+
 /** What a process holds of a shared client: the real one's methods, each of which gives a promise, its topics and its events. */
 export type SharedClient<Client, Topics = Record<string, unknown>> = EventEmitter & {
   [K in SharedCall<Client>]: Client[K] extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>> : never;
 } & {
   /** Calls `listener` with each value of the key, with the last one first where it is known. */
-  subscribe<K extends keyof Topics>(key: K | Extract<Topics, Record<string, unknown>>, listener: (value: Topics[K]) => unknown): void;
+  subscribe<K extends keyof Topics>(key: K | AnyKey<Topics>, listener: (value: Topics[K]) => unknown): void;
   /** Without a listener all of this key. */
-  unsubscribe<K extends keyof Topics>(key: K, listener?: (value: Topics[K]) => unknown): void;
+  unsubscribe<K extends keyof Topics>(key: K | AnyKey<Topics>, listener?: (value: Topics[K]) => unknown): void;
   /** Need not be awaited. The last value of a key is published again where the leader is another one. */
-  publish<K extends keyof Topics>(key: K, value?: Topics[K]): Promise<unknown>;
+  publish<K extends keyof Topics>(key: K | AnyKey<Topics>, value?: Topics[K]): Promise<unknown>;
   /** Resolves when the real client is ready; `shareClient` has waited for it. */
   ready(): Promise<void>;
   /** Of all clients of one name, in all processes, the last one that closes closes the real client. Idempotent. */
@@ -179,7 +182,7 @@ export function defineShared<
   name: string;
   client?: Class<Client>;
   calls: readonly Call[] | { readonly [K in Call]: true | SharedCallOptions };
-  topics?: { readonly [K in keyof Topics & string]: SharedTopicKind };
+  topics?: { readonly [K in keyof Topics]: SharedTopicKind };
 }): SharedDefinition<Pick<Client, Call>, Topics> {
   if (!isObject(definition)) throw misuse(defineShared, 'an object with `name` and `calls`', definition);
   const fault = sharedFault(definition as unknown as Record<string, unknown>);
