@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once as event } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -97,6 +98,22 @@ test('another upgraded protocol goes on until upgradeTimeout after the last answ
   const { code, took } = await ended;
   assert.equal(code, 0);
   assert.ok(took > 950 && took < 1_600, `${took} ms`);
+});
+
+test('a WebSocket over HTTP/2 as well', async (t) => {
+  const port = await freePort();
+  const app = await alone(t, APP, { env: { HTTP2_CLEAR_PORT: String(port) } });
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  await event(session, 'remoteSettings');
+  const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/' });
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await event(stream, 'data');
+  const ended = app.close('reload', 10_000);
+  await event(stream, 'end');
+  stream.end();
+  assert.deepEqual(Buffer.concat(chunks).subarray(-4), Buffer.from([0x88, 2, 0x03, 0xf4]));
+  assert.equal((await ended).code, 0);
 });
 
 test('through nginx', { skip: withoutNginx }, async (t) => {

@@ -5,6 +5,7 @@ import type { Scope } from '../helpers/cluster.js';
 import { nodeBinary } from '../helpers/node-binary.js';
 import { savesUnderLoad } from '../helpers/dev-saves.js';
 import { killWorkers, scaleDown, stopInFlight, termWorkers } from './drains.js';
+import { eventSources, socketIo, tokenStreams, webSockets } from './deploys.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { mutatedFrames } from './hostile.js';
@@ -39,6 +40,10 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
   'hostile-frames': (scope) => mutatedFrames(scope, { frames: values.short ? 10_000 : 100_000, perLife: 400, seed: Date.now() % 1e6 }),
   ready: (scope) => readySoak(scope, { reloads: times(50) }),
+  'token-streams': (scope) => tokenStreams(scope, { streams: values.short ? 50 : 500, reloads: times(20), pause: 52_000 }),
+  'web-sockets': (scope) => webSockets(scope, { sockets: 500, reloads: times(20), pause: 12_000 }),
+  'event-sources': (scope) => eventSources(scope, { sources: 200, subscriptionAge: 10_000, reloads: times(20), pause: 15_000 }),
+  'socket-io': (scope) => socketIo(scope, { clients: 200, reloads: times(20), pause: 8_000 }),
   'sticky-sessions': (scope) => stickySessions(scope, { clients: 200, reloads: values.short ? 1 : 3, scale: [6, 3], kills: times(5) }),
   'sticky-transfers': (scope) => stickyTransfers(scope, { uploads: times(400), downloads: times(50) }),
   'sticky-kills': (scope) => stickyKills(scope, { rate: 2_000, kills: times(10) }),
