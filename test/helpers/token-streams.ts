@@ -13,14 +13,15 @@ export interface Asked {
   http2?: boolean;
 }
 
-/** `whole`; `cut`, with how its client learns of that; `short`: it looks whole, and is not. */
-export interface Told { how: 'whole' | 'cut' | 'short'; tokens: number; error?: string }
+/** `cut`, with how its client learns of that; `short`: it looks whole, and is not; `refused`: HTTP/2's word for "unseen, ask again". */
+export interface Told { how: 'whole' | 'cut' | 'short' | 'refused'; tokens: number; error?: string }
 
 /** One answer of the fixture `token-streams`, read to its end by a stock client. */
 export async function readTokens(asked: Asked): Promise<Told> {
   let text = '';
   const told = (error?: unknown): Told => {
     const tokens = text.split('data: ').length - 1;
+    if (error instanceof Refused) return { how: 'refused', tokens };
     if (error !== undefined) return { how: 'cut', tokens, error: (error as NodeJS.ErrnoException).code ?? String(error) };
     return { how: tokens === asked.tokens ? 'whole' : 'short', tokens };
   };
@@ -36,6 +37,8 @@ export async function readTokens(asked: Asked): Promise<Told> {
     return told(error);
   }
 }
+
+class Refused extends Error {}
 
 interface Opened { body: Readable; over(): void }
 const pathOf = ({ tokens, ms }: Asked) => `/tokens?n=${tokens}&ms=${ms}`;
@@ -56,6 +59,7 @@ const open2 = (asked: Asked): Promise<Opened> => new Promise((resolve, reject) =
   const session = http2.connect(`http://127.0.0.1:${asked.port}`).on('error', reject);
   const { method = 'POST' } = asked;
   const stream = session.request({ ':method': method, ':path': pathOf(asked), ...headersOf(asked) });
-  stream.on('error', reject).on('response', () => resolve({ body: stream, over: () => session.destroy() }));
+  stream.on('error', (error) => reject(stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM ? new Refused() : error));
+  stream.on('response', () => resolve({ body: stream, over: () => session.destroy() }));
   stream.end(method === 'POST' ? '{"prompt":"x"}' : undefined);
 });

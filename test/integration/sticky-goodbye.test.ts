@@ -84,7 +84,8 @@ test('Socket.IO: a client whose forwarder, or owner, reloads hears 1012 and come
   const cluster = await stickyCluster(t, { mode: 'request', key: 'socket.io' }, {
     app: 'sticky-socketio', env: { KEEP_ALIVE: '1000' }, config: { workers: 3, ...graceful },
   });
-  const clients = new SocketClients(`http://127.0.0.1:${cluster.port}`, 30);
+  // Those that poll are told in the answer to a poll (sticky-socketio).
+  const clients = new SocketClients(`http://127.0.0.1:${cluster.port}`, 30, { transports: ['websocket'] });
   t.after(() => clients.close());
   assert.ok(await clients.settle(10_000));
   await cluster.waitFor(() => clients.upgraded === 30);

@@ -42,7 +42,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   ready: (scope) => readySoak(scope, { reloads: times(50) }),
   'token-streams': (scope) => tokenStreams(scope, { streams: values.short ? 50 : 500, reloads: times(20), pause: 52_000 }),
   'web-sockets': (scope) => webSockets(scope, { sockets: 500, reloads: times(20), pause: 12_000 }),
-  'event-sources': (scope) => eventSources(scope, { sources: 200, subscriptionAge: 10_000, reloads: times(20), pause: 15_000 }),
+  'event-sources': (scope) => eventSources(scope, { sources: 200, reloads: times(20), pause: 15_000 }),
   'socket-io': (scope) => socketIo(scope, { clients: 200, reloads: times(20), pause: 8_000 }),
   'sticky-sessions': (scope) => stickySessions(scope, { clients: 200, reloads: values.short ? 1 : 3, scale: [6, 3], kills: times(5) }),
   'sticky-transfers': (scope) => stickyTransfers(scope, { uploads: times(400), downloads: times(50) }),
