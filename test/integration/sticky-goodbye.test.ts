@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../helpers/eventually.js';
 import { SocketClients } from '../helpers/sticky-socketio.js';
 import { stickyCluster } from '../helpers/sticky.js';
 import { Client } from '../helpers/web-sockets.js';
@@ -59,7 +60,7 @@ test('a stream that goes through another worker is finished, through reload, sca
   process.kill((await cluster.status()).workers[0]!.pid, 'SIGTERM');
   assert.deepEqual(await Promise.all(streams), streams.map(() => 160));
   assert.deepEqual(await Promise.all(second), second.map(() => 80));
-  await cluster.waitFor(async () => (await cluster.status()).ducks.length === 0);
+  await eventually(async () => (await cluster.status()).ducks.length === 0);
   assert.equal((await cluster.status()).cut, 0);
   await cluster.stop();
 });
@@ -91,7 +92,7 @@ test('Socket.IO: a client whose forwarder, or owner, reloads hears 1012 and come
   await cluster.waitFor(() => clients.upgraded === 30);
   await cluster.run('reload');
   // Some come back to a worker whose turn is still to come.
-  await cluster.waitFor(async () => clients.connects >= 60 && (await cluster.status()).ducks.length === 0);
+  await eventually(async () => clients.connects >= 60 && (await cluster.status()).ducks.length === 0);
   assert.ok(await clients.settle(10_000));
   assert.deepEqual([...clients.codes.keys()], [1012], JSON.stringify([...clients.codes, ...clients.errors]));
   assert.deepEqual(await clients.unserved(5_000), []);
