@@ -1,5 +1,5 @@
 /** Who looks late has more that are due; at one look go at most so many ms' worth of them. */
-const AT_ONCE = 200;
+const AT_ONCE = 130;
 
 /**
  * When each of those is to go that come back by themselves: all that are due at the same look, evenly over a time, as
@@ -17,6 +17,6 @@ export class Moves {
     if (within === 0) return [...all];
     this.#most = Math.max(this.#most, all.length);
     const due = all.filter(({ key }) => (this.#at.get(key) ?? now) <= now);
-    return due.slice(0, Math.ceil(this.#most * AT_ONCE / within));
+    return due.slice(0, Math.max(1, Math.round(this.#most * AT_ONCE / within)));
   }
 }

@@ -22,10 +22,9 @@ test('WebSockets that go through another worker are closed with 1012 between two
     const going = drains === 'all' ? clients : [];
     const ended = await Promise.all(going.map((client) => client.ended));
     assert.deepEqual(ended.map(({ code, broken }) => [code, broken]), ended.map(() => [1012, 0]));
-    await delay(2_500);
-    const gone = clients.filter(({ socket }) => socket.readyState !== 1);
-    assert.ok(gone.length > 6, `${gone.length} of ${clients.length}`);
-    for (const client of gone) assert.deepEqual([(await client.ended).code, client.broken], [1012, 0]);
+    const gone = () => clients.filter(({ socket }) => socket.readyState !== 1);
+    await eventually(async () => gone().length > 6 && (await cluster.status()).ducks.length === 0, 20_000);
+    for (const client of gone()) assert.deepEqual([(await client.ended).code, client.broken], [1012, 0]);
     for (const { socket } of clients) socket.terminate();
   }
   assert.equal((await cluster.status()).cut, 0);
