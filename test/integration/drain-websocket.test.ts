@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startCluster, type Scope } from '../helpers/cluster.js';
+import { eventually } from '../helpers/eventually.js';
 import { Client, mostWithin } from '../helpers/web-sockets.js';
 import { withConfig } from '../helpers/with-config.js';
 
@@ -26,7 +27,7 @@ test('a reload does not wait for WebSockets: they work on, are told to go over m
   const ended = await Promise.all(clients.map((client) => client.ended));
   assert.ok(ended.every(({ code }) => code === 1012));
   assert.ok(mostWithin(ended.map(({ at }) => at), 500) <= 12);
-  await cluster.waitFor(async () => (await cluster.status()).ducks.length === 0);
+  await eventually(async () => (await cluster.status()).ducks.length === 0);
   assert.equal((await cluster.status()).moved, 60);
   await cluster.stop();
   assert.equal((await fresh.ended).code, 1001);

@@ -5,6 +5,7 @@ import type { Scope } from '../helpers/cluster.js';
 import { nodeBinary } from '../helpers/node-binary.js';
 import { savesUnderLoad } from '../helpers/dev-saves.js';
 import { killWorkers, scaleDown, slotSockets, stopInFlight, termWorkers } from './drains.js';
+import { eventSources, socketIo, tokenStreams, webSockets } from './deploys.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { mutatedFrames } from './hostile.js';
@@ -45,6 +46,10 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   messages: (scope) => messagesUnderKills(scope, { workers: 8, kills: 2, reloads: 3, messages: times(100_000) }),
   'slow-receivers': (scope) => slowReceivers(scope, { duration: values.short ? 5_000 : 60_000 }),
   ready: (scope) => readySoak(scope, { reloads: times(50) }),
+  'token-streams': (scope) => tokenStreams(scope, { streams: values.short ? 50 : 500, reloads: times(20), pause: 52_000 }),
+  'web-sockets': (scope) => webSockets(scope, { sockets: 500, reloads: times(20), pause: 12_000 }),
+  'event-sources': (scope) => eventSources(scope, { sources: 200, reloads: times(20), pause: 15_000 }),
+  'socket-io': (scope) => socketIo(scope, { clients: 200, reloads: times(20), pause: 8_000 }),
   'sticky-sessions': (scope) => stickySessions(scope, { clients: 200, reloads: values.short ? 1 : 3, scale: [6, 3], kills: times(5) }),
   'sticky-transfers': (scope) => stickyTransfers(scope, { uploads: times(400), downloads: times(50) }),
   'sticky-kills': (scope) => stickyKills(scope, { rate: 2_000, kills: times(10) }),

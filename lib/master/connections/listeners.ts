@@ -1,7 +1,7 @@
 import net, { type Server } from 'node:net';
 import type { TakeUnserved } from '../../api/plugin.js';
 import { message as hatchery } from '../../ipc/messages.js';
-import { valid } from '../../ipc/valid.js';
+import { valid } from '../../ipc/intake.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
