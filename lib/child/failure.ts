@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { BootInfo } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
 import { listenErrorInWords } from '../kit/sockets.js';
 import { whenMade } from '../node/process.js';
@@ -51,7 +52,7 @@ export function keepLastWords(runtime: ChildRuntime): LastWords {
   };
   let failed = false;
   const fail = (error: unknown): void => {
-    tell(error, clarify);
+    tell(error, (one) => clarify(one, runtime.boot.listen));
     if (failed) return;
     failed = true;
     if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
@@ -81,14 +82,19 @@ export function keepLastWords(runtime: ChildRuntime): LastWords {
 /** Our own code, seen from dist/lib/child. */
 const OURS = path.join(import.meta.dirname, '../../');
 
+/** What a name, or an address, that is none of this machine comes to. */
+const NO_ADDRESS = /\b(?:EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|EINVAL)\b/;
+
 /**
  * What ended a start, for the one who has to mend it: a port that cannot be had in words, and no stack where nothing in it
  * is the app's, as an export that cannot be served or a listen that fails later has none.
  */
-export function clarify(error: unknown): void {
+export function clarify(error: unknown, { host, hostFromEnvironment }: Partial<BootInfo['listen']> = {}): void {
   if (!(error instanceof Error) || error.stack === undefined) return;
   const words = listenErrorInWords(error.message);
-  if (words !== undefined) reword(error, words);
+  const isItsFault = hostFromEnvironment && host !== undefined && error.message.includes(host) && NO_ADDRESS.test(error.message);
+  const from = isItsFault ? `; the environment says so: HOST=${host}` : '';
+  if (words !== undefined || from) reword(error, (words ?? error.message) + from);
   const lines = error.stack.split('\n');
   if (!lines.some((line) => isFrame(line) && !/node:|<anonymous>\)$/.test(line) && !line.includes(OURS))) {
     restack(error, lines.filter((line) => !isFrame(line)).join('\n'));

@@ -143,6 +143,8 @@ export interface BootInfo {
   listen: {
     port: number;
     host?: string;
+    /** HOST says so, which a shell or a tool may have set for itself. */
+    hostFromEnvironment?: boolean;
     path?: string;
     https?: { key: string; cert: string; ca?: string };
     /** `server: false` was not said. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
-import { isNamed } from '../../config/provenance.js';
+import { isNamed, originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
 import { MARK, WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
@@ -180,6 +180,7 @@ export class Forker {
       parts: parts.of(role, target.realDir, root),
       listen: {
         port, host, path: file, https,
+        hostFromEnvironment: originOf(release.loaded.provenance, ['host']).from === 'env',
         hasServer: config.server,
         named: file !== undefined || isNamed(release.loaded, ['port']),
         expected: role === 'worker' ? served.expected(slot, release) : null,
