@@ -26,25 +26,29 @@ const ratio = (quota: number | null, period: number | null): number | null => qu
 /** Version 1 tells "no limit" as the largest number of pages. */
 const UNLIMITED = 2 ** 60;
 
-function memoryOf(limit: number | null, usage: number | null, stat: string | null, inactive: RegExp): MemoryLimit | null {
-  if (limit === null || limit >= UNLIMITED || usage === null) return null;
-  return { limit, workingSet: Math.max(0, usage - Number(inactive.exec(stat ?? '')?.[1] ?? 0)) };
+interface MemoryFiles { limit: string; usage: string; inactive: RegExp }
+
+/** The kernel works for memory.stat: it is read where there is a limit. */
+function memoryOf(read: (file: string) => string | null, files: MemoryFiles): MemoryLimit | null {
+  const limit = positive(read(files.limit));
+  const usage = limit === null || limit >= UNLIMITED ? null : positive(read(files.usage));
+  if (limit === null || usage === null) return null;
+  return { limit, workingSet: Math.max(0, usage - Number(files.inactive.exec(read('memory.stat') ?? '')?.[1] ?? 0)) };
 }
 
 /** https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/memory.html, scheduler/sched-bwc.html. */
 const VERSIONS: Readonly<Record<1 | 2, Version>> = {
   1: {
     cpu: (read) => ratio(positive(read('cpu.cfs_quota_us')), positive(read('cpu.cfs_period_us'))),
-    memory: (read) => memoryOf(positive(read('memory.limit_in_bytes')), positive(read('memory.usage_in_bytes')),
-      read('memory.stat'), /^total_inactive_file (\d+)$/m),
+    memory: (read) => memoryOf(read,
+      { limit: 'memory.limit_in_bytes', usage: 'memory.usage_in_bytes', inactive: /^total_inactive_file (\d+)$/m }),
   },
   2: {
     cpu(read) {
       const [quota, period] = (read('cpu.max') ?? '').trim().split(' ');
       return ratio(positive(quota), positive(period));
     },
-    memory: (read) => memoryOf(positive(read('memory.max')), positive(read('memory.current')),
-      read('memory.stat'), /^inactive_file (\d+)$/m),
+    memory: (read) => memoryOf(read, { limit: 'memory.max', usage: 'memory.current', inactive: /^inactive_file (\d+)$/m }),
   },
 };
 
@@ -102,9 +106,10 @@ function insideMount(group: string, mounted: string): string {
 }
 
 function upwards(top: string, inside: string): string[] {
-  const dirs = [path.join(top, inside)];
-  while (dirs.at(-1) !== path.join(top) && dirs.length < 64) dirs.push(path.dirname(dirs.at(-1) as string));
-  return dirs.map((dir) => path.join(dir));
+  // Without the slash at the end that '/' would leave: nothing above the mount is a group.
+  const dirs = [path.resolve(top, `.${inside}`)];
+  while (dirs.at(-1) !== path.resolve(top) && dirs.length < 64) dirs.push(path.dirname(dirs.at(-1) as string));
+  return dirs;
 }
 
 function read(file: string): string | null {

@@ -80,3 +80,11 @@ test('processors are counted as the scheduler has them, without a quota', (t) =>
     assert.equal(processors(shown(t, { 'proc/self/status': text })), os.availableParallelism());
   }
 });
+
+test('what stands above the place of the groups is no limit', (t) => {
+  const root = shown(t, {
+    'proc/self/cgroup': '0::/\n', 'proc/self/mountinfo': V2,
+    'sys/fs/cgroup/cpu.max': 'max 100000\n', 'sys/fs/cpu.max': '50000 100000\n', 'cpu.max': '50000 100000\n',
+  });
+  assert.equal(cpuQuota(root), null);
+});
