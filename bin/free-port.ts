@@ -20,15 +20,18 @@ export function preparePort(): (loaded: LoadedConfig) => Promise<void> {
 
 async function nextFree(wanted: number, host: string | undefined): Promise<number> {
   const last = Math.min(65_535, wanted + TRIES);
-  for (let port = wanted; port <= last; port++) if (!await isBusy(port, host)) return port;
+  for (let port = wanted; port <= last; port++) {
+    // Any other failure, a forbidden port for instance, is the worker's to report.
+    if (await portFault({ port, host }) !== 'EADDRINUSE') return port;
+  }
   return wanted;
 }
 
-/** Only by listening can one know. Any other failure, a forbidden port for instance, is the worker's to report. */
-function isBusy(port: number, host: string | undefined): Promise<boolean> {
+/** The code of the system's refusal to listen there, null where it lets one: only by listening can one know. */
+export function portFault({ port, host }: { port: number; host?: string }): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
-    server.listen({ port, host, exclusive: true }, () => { server.close(() => resolve(false)); });
+    server.once('error', ({ code, message }: NodeJS.ErrnoException) => resolve(code ?? message));
+    server.listen({ port, host, exclusive: true }, () => { server.close(() => resolve(null)); });
   });
 }

@@ -7,9 +7,9 @@ import { pluginDefaults } from '../../lib/config/schema.js';
 import { isAlive, readRecord } from '../../lib/control/registry.js';
 import { messageOf, reason } from '../../lib/kit/errors.js';
 import { isOwnDirectory, placesToWrite } from '../../lib/kit/own-places.js';
-import { mayListen } from '../../lib/kit/sockets.js';
 import { Bootstrap } from '../../lib/master/bootstrap.js';
 import { listeningPorts } from '../../plugins/health-check/process-facts.js';
+import { portFault } from '../free-port.js';
 import { isInUse, wants, type Wanted } from '../rehearse.js';
 import type { AppFacts, CertificateFacts, PlaceFacts, PortFacts } from './facts.js';
 
@@ -79,9 +79,6 @@ export async function portFacts(loaded: LoadedConfig, own: readonly number[]): P
     return { where, at, own: false, code, holder: code === 'EADDRINUSE' ? await holderOf(port ?? 0) : null };
   }));
 }
-
-const portFault = async ({ port, host }: Wanted): Promise<string | null> =>
-  ((await mayListen({ port, host, exclusive: true })) as NodeJS.ErrnoException | null)?.code ?? null;
 
 function socketFault(file: string): string | null {
   try {
