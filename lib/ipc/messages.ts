@@ -164,14 +164,8 @@ export interface BootInfo {
   hasAgent: boolean;
 }
 
-/** What processes have to know of each other to speak past the master (docs/decisions/bus.md). */
-export interface BusPlace {
-  /** Where each listens, as its pid; null: it cannot be had, and `reason` says why. */
-  dir: string | null;
-  /** Of this master alone. */
-  token: Buffer;
-  reason?: string;
-}
+/** Where each listens, as its pid, to be spoken to past the master (docs/decisions/bus.md); without `dir`, why none can. */
+export interface BusPlace { dir: string | null; token: Buffer; reason?: string }
 
 /** A process that messages can be sent to. */
 export interface Member {
@@ -185,7 +179,6 @@ export interface Member {
 
 export interface Roster {
   members: Member[];
-  /** How many slots there are. */
   slots: number;
   /** Each slot has had its process: whoever is missing is being replaced. */
   complete: boolean;

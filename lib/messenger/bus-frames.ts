@@ -49,6 +49,9 @@ const packr = new Packr({
   writeFunction: (): never => { throw new TypeError('a function cannot be sent'); },
 });
 
+// It goes on with buffers of the size that it has: by itself 8 KiB, so that every few messages would be one more for the collector.
+packr.useBuffer(Buffer.allocUnsafeSlow(64 * 1024));
+
 // msgpackr's own keeps name and message alone.
 addExtension({
   Class: Error,

@@ -23,8 +23,10 @@ export interface Parcel {
   request: number | undefined;
 }
 
-/** Bytes of one write. */
-const SLAB = 256 * 1024;
+/** Bytes of one write: less than a socket of Linux takes at once. */
+const SLAB = 64 * 1024;
+/** Bytes that do not wait for the end of the turn: the other side can begin with them. */
+const EARLY = 16 * 1024;
 /** With `wait`: who goes on sending all the same has this many outboxes. */
 const PATIENCE = 2;
 
@@ -65,7 +67,9 @@ export class Parcels {
     if (!always && this.size > 0 && this.size + parcel.frame.length > this.#limit.outbox && !this.#makeRoom(parcel)) return false;
     this.size += parcel.frame.length;
     this.#queue.push(parcel);
-    if (!this.#scheduled && this.#socket && this.#writing === 0) {
+    if (!this.#socket || this.#writing > 0) return this.hasRoom;
+    if (this.size >= EARLY) this.#flush();
+    else if (!this.#scheduled) {
       this.#scheduled = true;
       process.nextTick(this.#flush);
     }
@@ -106,10 +110,13 @@ export class Parcels {
     return rest;
   }
 
-  /** Writes now what this turn has sent. */
+  /** Writes what this turn has sent so far. */
   readonly #flush = (): void => {
     this.#scheduled = false;
-    if (!this.#socket || this.#writing > 0 || this.#head === this.#queue.length) return;
+    while (this.#socket && this.#writing === 0 && this.#head < this.#queue.length) this.#writeOn(this.#socket);
+  };
+
+  #writeOn(socket: Socket): void {
     const frames: Buffer[] = [];
     let bytes = 0;
     for (; this.#head < this.#queue.length; this.#head++) {
@@ -122,15 +129,22 @@ export class Parcels {
     }
     this.#trim();
     this.#writing = bytes;
-    const socket = this.#socket;
-    socket.write(frames.length === 1 ? frames[0] as Buffer : Buffer.concat(frames, bytes), () => {
-      if (socket !== this.#socket) return;
+    const written = (): void => {
+      if (socket !== this.#socket || this.#writing !== bytes) return;
       this.size -= bytes;
       this.#writing = 0;
       this.#tellRoom();
+    };
+    let isLate = false;
+    socket.write(frames.length === 1 ? frames[0] as Buffer : Buffer.concat(frames, bytes), () => {
+      if (!isLate) return;
+      written();
       this.#flush();
     });
-  };
+    // The kernel has it already.
+    if (socket.writableLength === 0) written();
+    else isLate = true;
+  }
 
   /** Before the process ends; what the other side's pipe does not take now is lost. */
   flushNow(): void {

@@ -1,30 +1,57 @@
 import { interleave, type Benchmark } from './benchmark.js';
 import { eggCluster, framework, launch, withFramework, type Contender } from './contender.js';
 import type { Figure } from './figures.js';
+import { cpuTime } from './process-stat.js';
 
 /** Messages of one sample, and how many are under way at a time. */
 const ALONE = { count: 3_000, parallel: 1 };
 const CROWD = { count: 10_000, parallel: 64 };
+/** 1 MiB each. */
+const LARGE = { count: 60, parallel: 4, size: 1024 * 1024 };
+const SPREAD = { count: 2_000 };
+const MANY = 8;
 
 interface Trips { perSecond: number; p50: number }
-interface Sample { alone: Trips; crowd: Trips }
+interface Sample { alone: Trips; crowd: Trips; large: Trips; master: number }
+
+async function ask(port: number, what: string, wanted: object): Promise<Trips> {
+  const response = await fetch(`http://127.0.0.1:${port}/${what}?${new URLSearchParams(wanted as Record<string, string>).toString()}`);
+  return await response.json() as Trips;
+}
 
 async function sample(contender: Contender): Promise<Sample> {
-  const running = await launch(contender, { workers: 1 });
-  const trips = async ({ count, parallel }: typeof ALONE): Promise<Trips> => {
-    const response = await fetch(`http://127.0.0.1:${running.port}/round-trips?count=${count}&parallel=${parallel}`);
-    return await response.json() as Trips;
-  };
+  const { master, port, kill } = await up(contender, 1);
+  const trips = (wanted: object): Promise<Trips> => ask(port, 'round-trips', wanted);
   try {
     await trips({ count: 1_000, parallel: 8 });
-    return { alone: await trips(ALONE), crowd: await trips(CROWD) };
+    const alone = await trips(ALONE);
+    const before = cpuTime([master]) ?? NaN;
+    const crowd = await trips(CROWD);
+    const used = (cpuTime([master]) ?? NaN) - before;
+    return { alone, crowd, large: await trips(LARGE), master: used * 1_000 / CROWD.count };
   } finally {
-    await running.kill();
+    await kill();
   }
 }
 
+/** Broadcasts of the agent a second, until eight workers have heard them all. */
+async function broadcasts(contender: Contender): Promise<number> {
+  const { port, kill } = await up(contender, MANY);
+  try {
+    await ask(port, 'broadcasts', { count: 200 });
+    return (await ask(port, 'broadcasts', SPREAD)).perSecond;
+  } finally {
+    await kill();
+  }
+}
+
+async function up(contender: Contender, workers: number) {
+  const running = await launch(contender, { workers });
+  return { master: running.master, port: running.port, kill: () => running.kill() };
+}
+
 const messages: Benchmark = {
-  about: 'a worker sends 1 KiB to the agent and has it back, through the master',
+  about: 'a worker sends to the agent and has it back; the agent to all workers',
   async run({ runs = 5, say }) {
     say(`messages: ${runs} rounds`);
     const { request, send, egg } = await interleave(runs, {
@@ -32,17 +59,25 @@ const messages: Benchmark = {
       send: () => sample(withFramework),
       egg: () => sample(eggCluster),
     });
-    const figures = (what: string, ours: Sample[]): Figure[] => [
+    say(`broadcasts: ${runs} rounds`);
+    const many = await interleave(runs, {
+      ours: () => broadcasts(framework('messenger')),
+      egg: () => broadcasts(eggCluster),
+    });
+    const figure = (what: string, unit: string, ours: Sample[], of: (sample: Sample) => number, rest: Partial<Figure> = {}): Figure =>
+      ({ what, unit, ours: ours.map(of), theirs: { name: eggCluster.name, samples: egg.map(of) }, ...rest });
+    return [
+      figure('messenger.request, one at a time', 'us', request, ({ alone }) => alone.p50 * 1_000, { bar: { of: 'ratio', most: 0.6 } }),
+      figure('messenger.request, 64 under way', '/s', request, ({ crowd }) => crowd.perSecond, { bar: { of: 'ratio', least: 2 } }),
+      figure('messenger.request, 1 MiB', '/s', request, ({ large }) => large.perSecond, { bar: { of: 'ratio', least: 3 } }),
+      figure('the master\'s processor time for each', 'us', request, ({ master }) => master, { bar: { of: 'value', most: 1 }, digits: 1 }),
+      figure('process.send({ action }), one at a time', 'us', send, ({ alone }) => alone.p50 * 1_000),
+      figure('process.send({ action }), 64 under way', '/s', send, ({ crowd }) => crowd.perSecond),
       {
-        what: `${what}, one at a time`, unit: 'us', ours: ours.map(({ alone }) => alone.p50 * 1_000),
-        theirs: { name: eggCluster.name, samples: egg.map(({ alone }) => alone.p50 * 1_000) },
-      },
-      {
-        what: `${what}, 64 under way`, unit: '/s', ours: ours.map(({ crowd }) => crowd.perSecond),
-        theirs: { name: eggCluster.name, samples: egg.map(({ crowd }) => crowd.perSecond) },
+        what: `broadcasts to ${MANY} workers`, unit: '/s', ours: many.ours, theirs: { name: eggCluster.name, samples: many.egg },
+        bar: { of: 'ratio', least: 2 },
       },
     ];
-    return [...figures('messenger.request', request), ...figures('process.send({ action })', send)];
   },
 };
 
