@@ -81,10 +81,14 @@ test('a file that somebody rewrites all the time starves nobody', { timeout: 30_
   const dev = await startDev(t, 'dev-app', withApp(''));
   await dev.answer(/started/);
   let n = 0;
+  // Not ended by `after`: the directory is gone by then.
   const timer = setInterval(() => dev.write('state.json', String(n++)), 150);
-  t.after(() => clearInterval(timer));
-  await dev.cluster.waitFor(/state\.json changes (?:all the time|at each start): it is left out from now on/, 10_000);
-  await assertQuiet(dev);
+  try {
+    await dev.cluster.waitFor(/state\.json changes (?:all the time|at each start): it is left out from now on/, 10_000);
+    await assertQuiet(dev);
+  } finally {
+    clearInterval(timer);
+  }
 });
 
 test('code that somebody rewrites all the time: it is answered, and reloads once a second at most', { timeout: 30_000 }, async (t) => {
