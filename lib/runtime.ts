@@ -3,7 +3,7 @@
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
 export type { Context } from './api/runtime.js';
-export { defineShared } from './api/messenger.js';
+export { defineShared, shareClient } from './api/messenger.js';
 export type { Answers, Messages, Messenger, SharedCall, SharedCallOptions, SharedClient, ShareClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
@@ -17,7 +17,6 @@ export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';
 export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
-export { shareClient } from './messenger/share-client.js';
 export { atMost, inTime } from './kit/time.js';
 export { requiredFiles } from './node/modules.js';
 export { openServers, openSockets } from './node/process.js';

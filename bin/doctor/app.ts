@@ -10,7 +10,7 @@ import { isOwnDirectory, placesToWrite } from '../../lib/kit/own-places.js';
 import { Bootstrap } from '../../lib/master/bootstrap.js';
 import { listeningPorts } from '../../plugins/health-check/process-facts.js';
 import { portFault } from '../free-port.js';
-import { isInUse, wants, type Wanted } from '../rehearse.js';
+import { isInUse, wants } from '../rehearse.js';
 import type { AppFacts, CertificateFacts, PlaceFacts, PortFacts } from './facts.js';
 
 /** Loaded for who asks. */
@@ -75,7 +75,7 @@ export async function portFacts(loaded: LoadedConfig, own: readonly number[]): P
     const at = socket ?? (host === undefined ? `port ${port}` : `${host.includes(':') ? `[${host}]` : host}:${port}`);
     const isOwn = own.length > 0 && (socket !== undefined || own.includes(port ?? 0));
     if (port === 0 || isOwn) return { where, at, own: isOwn, code: null, holder: null };
-    const code = socket === undefined ? await portFault(wanted) : socketFault(socket);
+    const code = socket === undefined ? await portFault({ port: port ?? 0, host }) : socketFault(socket);
     return { where, at, own: false, code, holder: code === 'EADDRINUSE' ? await holderOf(port ?? 0) : null };
   }));
 }

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { atCaller, isObject, misuse, show } from '../kit/misuse.js';
+import { requireBuilt } from '../kit/package.js';
 
 /**
  * Types of public messages, by declaration merging: `declare module 'hatchery' { interface Messages { 'user-changed': { id: string } } }`.
@@ -212,3 +213,20 @@ function sharedFault({ name, client, calls, topics = {}, ...others }: Record<str
 
 const isCall = (call: unknown): boolean => call === true
   || (isObject(call) && Object.entries(call).every(([key, value]) => typeof value === CALL[key]));
+
+/** Where a child of a cluster has its `context.shareClient`, for all that is loaded in it (plugins/shared-clients/worker.ts). */
+const SHARE = Symbol.for('hatchery.shareClient');
+
+interface Alone { single(): { share(what: unknown, options?: SharedOptions): Promise<object> } }
+
+/**
+ * As `context.shareClient`, from any module of an app. In a process that is no child of a cluster, a test's for instance, all is
+ * in that process: it leads what it shares.
+ */
+export const shareClient: ShareClient = async (what: unknown, options?: SharedOptions) => {
+  if (!Reflect.has(process, SHARE)) {
+    const alone = (requireBuilt('plugins/shared-clients/clients.cjs') as Alone).single();
+    Reflect.set(process, SHARE, alone.share.bind(alone));
+  }
+  return (Reflect.get(process, SHARE) as ShareClient)(what as never, options) as never;
+};

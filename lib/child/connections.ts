@@ -2,10 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Runtime } from '../api/runtime.js';
-import { message as hatchery, word, type Handed } from '../ipc/messages.js';
 import { descriptorLimit } from '../kit/processes.js';
 import { atMost } from '../kit/time.js';
-import { hearInternal, isClusters, seeListeners, sendHandle, type ClusterMessage } from '../node/cluster.js';
+import {
+  hearInternal, isClusters, message as hatchery, seeListeners, sendHandle, word, type ClusterMessage, type Handed,
+} from '../node/cluster.js';
 import { HandlePipe } from '../node/handle-pipe.js';
 import { detach, httpConnections, isMovable, type HttpConnection } from '../node/http-connections.js';
 import { BACKLOG, connectionsOf, handleOf, type RawHandle } from '../node/raw-sockets.js';

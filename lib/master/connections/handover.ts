@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-import { message, word, type Handed } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
-import { hearInternal, isClusters, newConnection, sendHandle } from '../../node/cluster.js';
+import { hearInternal, isClusters, message, newConnection, sendHandle, word, type Handed } from '../../node/cluster.js';
 import { HandlePipe, pipePair } from '../../node/handle-pipe.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 

@@ -1,11 +1,10 @@
 import path from 'node:path';
 import type { ChildView } from '../../api/child.js';
 import type { HeldSocket as Held } from '../../api/plugin.js';
-import { message } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import { show } from '../../kit/misuse.js';
 import { grantAccess, makeDirs, removeStaleSocket, socketPathFault } from '../../kit/sockets.js';
-import { sendHandle } from '../../node/cluster.js';
+import { message, sendHandle } from '../../node/cluster.js';
 import { bindOnly } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';

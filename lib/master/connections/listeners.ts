@@ -1,12 +1,11 @@
 import net, { type Server } from 'node:net';
 import type { TakeUnserved } from '../../api/plugin.js';
-import { message as hatchery } from '../../ipc/messages.js';
 import { valid } from '../../ipc/intake.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { listen } from '../../kit/sockets.js';
 import {
-  addressKey, expectedKey, hearInternal, isClusters, markAddress, seeHandlesMade, seeSent, type ClusterMessage,
+  addressKey, expectedKey, hearInternal, isClusters, markAddress, message as hatchery, seeHandlesMade, seeSent, type ClusterMessage,
 } from '../../node/cluster.js';
 import { guardErrors } from '../../node/cluster-ends.js';
 import { listenOn, seenAs, standInFor, type Place } from '../../node/listening.js';

@@ -1,7 +1,6 @@
-import { message } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 import { atMost } from '../../kit/time.js';
-import { sendHandle } from '../../node/cluster.js';
+import { message, sendHandle } from '../../node/cluster.js';
 import { bindAt, boundTo, listenAt, standInFor, type Place } from '../../node/listening.js';
 import type { Doubles } from '../../node/parked-socket.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
