@@ -18,6 +18,8 @@ const DRAIN_AT_END = 300;
 const UNTOLD = 300;
 /** Or this long after the start, which may hang, ms. */
 const WATCH_AFTER = 1_000;
+/** The system dates a file by a clock that goes in steps of up to so many ms: a save may look older than it is. */
+const COARSE = 10;
 
 /** `framework dev`: a save is answered by new code at once; what does not start is shown where one looks. */
 export default definePlugin<DevReloadOptions>({
@@ -40,7 +42,7 @@ export default definePlugin<DevReloadOptions>({
       const watching = watcher = new Watcher({ ...options, dir: target.realDir, files }, {
         changed: (file) => session.saves.changed(file),
         // What nobody has loaded and was written while the app started, it has most likely written itself.
-        since: (file) => uses.has(file) || files.includes(file) ? startedAt : readyAt,
+        since: (file) => uses.has(file) || files.includes(file) || file === target.entry.app ? startedAt : readyAt - COARSE,
         failing: () => session.failing,
         notice: (line) => terminal.warn(line),
       });
