@@ -31,9 +31,9 @@ export class Terminal {
     this.#script.stdin?.on('error', () => {});
     scope.after(async () => {
       const { stdout } = await run(['status', dir, '--json'], { env: this.env });
-      const status = stdout ? JSON.parse(stdout) as FilledStatus : null;
+      const status = JSON.parse(stdout) as FilledStatus | { master?: undefined };
       this.close();
-      for (const pid of status ? [status.master.pid, ...status.workers.map((worker) => worker.pid)] : []) kill(pid);
+      for (const pid of status.master ? [status.master.pid, ...status.workers.map((worker) => worker.pid)] : []) kill(pid);
       rmSync(tmp, { recursive: true, force: true });
     });
   }
