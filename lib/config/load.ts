@@ -12,7 +12,7 @@ import { offForNothing, type PluginObjects } from './plugin-objects.js';
 import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
 import { autoWorkers, missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
-import { findEntry, logicalCwd, type Target } from './target.js';
+import { eggHint, findEntry, logicalCwd, type Target } from './target.js';
 
 /** What to load the configuration of, and what is said about it beside files. */
 export interface LoadRequest {
@@ -42,6 +42,8 @@ export interface LoadedConfig {
   files: string[];
   /** Configuration files of the directory that another one hides. */
   unused: string[];
+  /** What may be meant otherwise than it is written, a line each. */
+  hints: string[];
   /** Whose overlay was laid on top: `--env`, else CLUSTER_ENV, NODE_ENV, or what the command runs in. */
   profile: string;
   /** What there is to run, and where. */
@@ -143,6 +145,7 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     provenance,
     files: [...frameworkChain, ...chain].map((link) => link.file),
     unused: configFlag === undefined ? [...found.filter((other) => other !== file), ...place.unread] : [],
+    hints: [eggHint(place, config) ?? []].flat(),
     profile,
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
     pluginObjects,

@@ -139,7 +139,16 @@ function findApp(place: Place): string {
   if (file) return file;
   const names = `{${APP_NAMES.join(',')}}.{${EXTENSIONS.join(',')}}`;
   const looked = `${declared ? `"${declared}" (main of package.json)` : 'main of package.json'} and ${names}`;
-  throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; name it with the key "app", or a framework with "framework"`);
+  const hint = eggHint(place, {}) ?? 'name it with the key "app", or a framework with "framework"';
+  throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; ${hint}`);
+}
+
+/** The app.js and agent.js of an Egg app are nothing that serves by itself. */
+export function eggHint({ manifest, file }: Place, { app, framework }: EntryKeys): string | undefined {
+  const { egg, dependencies } = manifest as { egg?: unknown; dependencies?: Record<string, unknown> };
+  if (file !== undefined || app !== undefined || framework !== undefined) return undefined;
+  if (egg === undefined && dependencies?.egg === undefined) return undefined;
+  return 'package.json has "egg": where this is an Egg app, the key "framework": "egg" runs it as one';
 }
 
 function findAgent(
