@@ -1,5 +1,4 @@
-import { linkSync, lstatSync, lutimesSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { linkSync, lstatSync, lutimesSync, promises, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ClusterError } from '../kit/errors.js';
@@ -224,7 +223,7 @@ function removeUnreadable(file: string): boolean {
 /** Null where one is gone, or has changed after `before` (ms since 1970). */
 async function stampOf(files: readonly string[], before = Infinity): Promise<string | null> {
   try {
-    const all = await Promise.all(files.map((file) => lstat(file)));
+    const all = await Promise.all(files.map((file) => promises.lstat(file)));
     if (all.some(({ ctimeMs }) => ctimeMs >= before)) return null;
     return all.map(({ dev, ino, mode, uid, ctimeMs }) => [dev, ino, mode, uid, ctimeMs].join(' ')).join('; ');
   } catch {

@@ -1,7 +1,7 @@
 import {
-  closeSync, constants, createReadStream, createWriteStream, existsSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, statSync,
+  closeSync, constants, createReadStream, createWriteStream, existsSync, fstatSync, mkdirSync, openSync, promises, readdirSync,
+  renameSync, statSync,
 } from 'node:fs';
-import { rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -227,7 +227,7 @@ export class LogFiles {
 
 async function tidy(file: string, { keep, gzip }: Rotation, first: string | undefined): Promise<void> {
   const old = rotatedFrom(file).filter((one) => one.replace(/\.gz$/, '') !== first).slice(0, -keep);
-  for (const one of old) await unlink(one);
+  for (const one of old) await promises.unlink(one);
   if (gzip) for (const one of rotatedFrom(file)) if (!one.endsWith('.gz')) await compress(one);
 }
 
@@ -235,8 +235,8 @@ async function tidy(file: string, { keep, gzip }: Rotation, first: string | unde
 async function compress(file: string): Promise<void> {
   const part = `${file}.part`;
   await pipeline(createReadStream(file), createGzip(), createWriteStream(part));
-  await rename(part, `${file}.gz`);
-  await unlink(file);
+  await promises.rename(part, `${file}.gz`);
+  await promises.unlink(file);
 }
 
 /** When the period began that `now` is in, and `on` periods later; a week begins on Monday. */

@@ -1,5 +1,4 @@
-import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { lstatSync, mkdirSync, promises, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { packageFolder, readPackage } from '../config/modules.js';
 import { ClusterError } from '../kit/errors.js';
@@ -8,7 +7,10 @@ import { ownVersion, packageRoot, setWhereBuilt } from '../kit/package.js';
 import type { ProcessDir } from '../kit/own-places.js';
 
 /** Of the built package: what children run, and what a master loads when it is first needed. */
-const HELD = /^(?:lib\/child\/.*|lib\/kit\/import-module|lib\/node\/probes|plugins\/[^/]+\/(?:worker|agent)|vendor\/.*)\.cjs$/;
+const HELD = new RegExp(`^(?:${[
+  'lib/child/(?!alone).*', 'lib/kit/import-module', 'lib/messenger/bus', 'lib/node/probes', 'plugins/[^/]+/(?:worker|agent|clients)',
+  'vendor/.*',
+].join('|')})\\.cjs$`);
 /** The folder in the master's own directory. */
 const COPY = 'code';
 
@@ -37,6 +39,7 @@ export class Installation {
   async hold(): Promise<void> {
     try {
       const version = ownVersion();
+      const { readFile, readdir } = promises;
       const names = (await readdir(path.join(packageRoot, 'dist'), { recursive: true })).map((name) => name.replaceAll(path.sep, '/'));
       const wanted = ['package.json', ...names.filter((one) => HELD.test(one)).map((one) => `dist/${one}`)];
       // At once, as a deploy may come between one file and the next.
