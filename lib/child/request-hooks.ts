@@ -80,16 +80,16 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
     logger.error((error as Error).message, { error: (error as Error).cause });
     end();
   };
-  /** What comes for a listener goes through the taps; `on`: nobody has handled it. */
+  /** What comes for a listener goes through the taps; `on`: nobody has handled it. What the app throws then is no fault of theirs. */
   const through = (handled: () => boolean | Promise<boolean>, on: () => void, end: () => void): void => {
+    let result: boolean | Promise<boolean>;
     try {
-      const result = handled();
-      if (result === true) return;
-      if (result === false) return on();
-      result.then((is) => { if (!is) on(); }).catch((error: unknown) => failed(error, end));
+      result = handled();
     } catch (error) {
-      failed(error, end);
+      return failed(error, end);
     }
+    if (typeof result === 'object') result.then((is) => { if (!is) queueMicrotask(on); }, (error: unknown) => failed(error, end));
+    else if (!result) on();
   };
   const onRequest = (event: string | symbol, request: ServedRequest, response: ServedResponse): void => {
     passed.add(request);
@@ -133,6 +133,8 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
 }
 
 function refuse(response: ServedResponse): void {
+  // It was answered before something else failed.
+  if (response.writableEnded) return;
   if (response.headersSent) cutAnswer(response);
   else {
     response.statusCode = 500;

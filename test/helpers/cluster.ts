@@ -149,7 +149,7 @@ export class TestCluster {
   get url(): string { return `http://127.0.0.1:${this.port}`; }
 
   /** Resolves when the output matches, or the predicate holds; rejects with the output at the deadline (ms) or at an exit. */
-  waitFor(what: RegExp | (() => unknown), deadline = 10_000, from = 0): Promise<RegExpExecArray> {
+  waitFor(what: RegExp | (() => boolean), deadline = 10_000, from = 0): Promise<RegExpExecArray> {
     const test = what instanceof RegExp
       ? () => new RegExp(what.source, what.flags.replace('g', '')).exec(this.output.slice(from))
       : () => what() ? [''] as unknown as RegExpExecArray : null;

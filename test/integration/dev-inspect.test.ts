@@ -45,7 +45,7 @@ test('--inspect-brk: a worker waits for its debugger, however long that takes', 
   let target: Debuggable | null = null;
   await dev.cluster.waitFor(() => {
     void debuggable(base + 2).then((found) => { target ??= found; });
-    return target;
+    return target !== null;
   });
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   assert.doesNotMatch(dev.cluster.output, /startTimeout|does not start/);

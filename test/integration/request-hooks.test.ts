@@ -73,6 +73,22 @@ test('taps see requests in the order of their plugins, before the app, and may a
   await cluster.waitFor(/access \/open 200[^]*access \/closed 401[^]*access \/closed 200[^]*access \/broken 500[^]*access \/open 200/);
 });
 
+test('what the app throws at a request is its own, as without taps', { timeout: 60_000 }, async (t) => {
+  const app = `require('node:http').createServer((request, response) => {
+    if (request.url.endsWith('throw')) throw new Error('boom at ' + request.url);
+    response.end('up');
+  }).listen(process.env.PORT);`;
+  const cluster = await startCluster(t, appWith(t, app, PLUGINS));
+  // At once, and after a tap that thinks.
+  for (const [n, url] of ['/open/throw', '/closed/throw'].entries()) {
+    // Nobody answers it: its worker is away 30 s later, its replacement is there at once.
+    void fetch(cluster.url + url, { headers: { authorization: 'yes' } }).catch(() => {});
+    await cluster.waitFor(new RegExp(`Error: boom at ${url}\n +at .*app\\.cjs`));
+    await cluster.waitFor(new RegExp(`app_worker#${n + 2}:\\d+ \\(slot 0\\) started`));
+  }
+  assert.doesNotMatch(cluster.output, /failed at a request/);
+});
+
 test('what is refused is not sent: 100-continue waits for the taps', { timeout: 60_000 }, async (t) => {
   const cluster = await startCluster(t, appWith(t, ECHO, PLUGINS));
   const upload = (headers: string[]) => {
