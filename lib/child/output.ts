@@ -46,6 +46,11 @@ export function throughMaster(files: LogPaths): void {
   process.on('exit', () => { for (const pipe of new Set(Object.values(pipes ?? {}))) pipe.end(); });
 }
 
+/** The master is gone, or just going: its channel may be closed a moment before its end of the pipes, which nobody reads then. */
+export function pastMaster(): void {
+  for (const pipe of new Set(Object.values(pipes ?? {}))) pipe.leave();
+}
+
 function writeBy(stream: NodeJS.WriteStream, pipe: Pipe): void {
   stream._write = (chunk: string | Buffer, encoding, done) => {
     pipe.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
@@ -142,6 +147,7 @@ class Pipe {
   readonly #file: string;
   readonly #way: OwnOutput | null;
   #stalled = false;
+  #left = false;
   /** Of a line that the pipe has taken a part of, and that line. */
   #rest: Buffer = NOTHING;
   #line: Buffer = NOTHING;
@@ -165,6 +171,12 @@ class Pipe {
     if (end < rest.length) this.#past(rest.subarray(end));
   }
 
+  /** From here on everything goes to the file. */
+  leave(): void {
+    this.#left = true;
+    this.end();
+  }
+
   /** The end of this process: who reads the pipe has the begin of that line, or is gone. */
   end(): void {
     if (this.#rest.length > 0 && this.#put(this.#rest).length > 0) this.#past(this.#line);
@@ -173,6 +185,7 @@ class Pipe {
 
   /** Returns what it does not take. */
   #put(bytes: Buffer): Buffer {
+    if (this.#left) return bytes;
     const until = performance.now() + (this.#stalled ? 0 : PATIENCE);
     for (let rest = bytes; ;) {
       this.#way?.ready();

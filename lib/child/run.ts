@@ -11,7 +11,7 @@ import { acceptHeldSockets, takeConnections, takeSlotSockets } from './connectio
 import { serveFramework } from './egg-framework.js';
 import { keepLastWords } from './failure.js';
 import { loadAgent, loadApp, preload, warmUp } from './load.js';
-import { throughMaster, watchOutput } from './output.js';
+import { pastMaster, throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { Readiness, type Reached } from './readiness.js';
 import { ChildRuntime, createContext, openChannel } from './runtime.js';
@@ -110,6 +110,7 @@ function run(load: Load): void {
     closing.streamDeadline = Math.min(closing.streamDeadline, closing.movedAt + timeout);
   });
   masterGone(channel, () => {
+    pastMaster();
     runtime?.logger.error(`the master is gone, exiting with code:${MASTER_GONE}`);
     close('masterGone', runtime?.boot.timeout ?? 0, MASTER_GONE);
   });
