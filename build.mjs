@@ -2,6 +2,7 @@
 // one file read at once starts sooner than a graph of ES modules (some 20 ms for twenty chunks), and the first import() of a
 // process costs 5 ms on Node 20:
 //   core.cjs              the master and the command line: one copy, whoever asks for it
+//   late.cjs              what other commands than a start load once they run; of what it shares with the core, the core's copy
 //   lib/index.cjs, .js    the public API: names of core.cjs, for require and for import
 //   lib/runtime.cjs, .js  `hatchery/runtime`
 //   lib/drain.cjs, .js    `hatchery/drain`, which loads nothing else of this
@@ -60,6 +61,51 @@ const linked = {
   },
 };
 
+/** Each command needs other functions: what is kept compiled is named after it. */
+const USE = "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''";
+
+/** What the command line loads by import(), but for the master itself, is in late.cjs; `found` gets their names. */
+const late = (found) => ({
+  name: 'late',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^\.{1,2}\// }, ({ path: file, importer, resolveDir, kind }) => {
+      const name = nameOf(path.resolve(resolveDir, file));
+      const isOwn = kind === 'dynamic-import' && [importer, path.join(root, name)].every((one) => nameOf(one).startsWith('bin/'));
+      if (!isOwn || name === 'bin/master.ts') return undefined;
+      found.add(name);
+      return { path: name, namespace: 'late' };
+    });
+    bundle.onLoad({ filter: /.*/, namespace: 'late' }, ({ path: name }) => ({
+      contents: `
+        import { built, requireBuilt } from './lib/kit/package.ts';
+        module.exports = requireBuilt('lib/kit/compiled.cjs').loadCompiled(built('late.cjs'), ${USE}).late('${name}');`,
+      resolveDir: root,
+      loader: 'js',
+    }));
+  },
+});
+
+/** What is in the core is taken from there, so that there is one of every class; `taken` gets the names. */
+const fromCore = (inCore, taken) => ({
+  name: 'from-core',
+  setup(bundle) {
+    bundle.onResolve({ filter: /.*/ }, async ({ path: file, importer, resolveDir, kind, pluginData }) => {
+      if (importer === '' || pluginData === 'asked') return undefined;
+      const found = await bundle.resolve(file, { importer, resolveDir, kind, pluginData: 'asked' });
+      const name = nameOf(found.path);
+      if (found.external || !inCore.has(name)) return undefined;
+      taken.add(name);
+      return { path: name, namespace: 'core' };
+    });
+    bundle.onLoad({ filter: /.*/, namespace: 'core' }, ({ path: name }) =>
+      ({ contents: `module.exports = require('./core.cjs').part('${name}')` }));
+    bundle.onResolve({ filter: /\/core\.cjs$/ }, ({ path: file }) => ({ path: file, external: true }));
+  },
+});
+
+/** As esbuild names them: seen from the root. */
+const nameOf = (file) => path.relative(root, file).replaceAll(path.sep, '/').replace(/\.js$/, '.ts');
+
 /** A plugin names its parts by `import.meta.url`, as any plugin does: that of its own folder in dist, wherever it is bundled. */
 const located = (dir) => ({
   name: 'located',
@@ -116,7 +162,7 @@ const INSIDE = ['container', 'graceful-exit', 'health-check', 'metrics', 'shared
 /** An entry of the package that is a part of a plugin. */
 const DRAIN = 'plugins/graceful-exit/any-server.ts';
 
-const CORE = `
+const core = (taken) => `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
 /** The master's part of a built-in plugin. */
 export const plugin = (name) => {
@@ -125,6 +171,9 @@ export const plugin = (name) => {
 };
 export const lib = () => require('./lib/index.ts');
 export const cli = () => require('./bin/index.ts');
+const parts = { ${[...taken].sort().map((name) => `'${name}': () => require('./${name}')`).join(', ')} };
+/** What late.cjs shares with it. */
+export const part = (name) => parts[name]();
 `;
 
 const shared = {
@@ -150,15 +199,41 @@ const native = { supported: { 'dynamic-import': true } };
 
 rmSync(dist, { recursive: true, force: true });
 
+/** Modules of late.cjs that the core asks for, and of the core that late.cjs asks for. */
+const lateOnes = new Set();
+const taken = new Set();
+const buildCore = (options) => build({
+  ...shared,
+  entryPoints: undefined,
+  stdin: { contents: core(taken), resolveDir: root, loader: 'ts' },
+  outdir: undefined,
+  outfile: path.join(dist, 'core.cjs'),
+  plugins: [leanCommonBin, outside(IMPORT_LATER), late(lateOnes), vendored(later), located((name) => `plugins/${name}`)],
+  ...options,
+});
+const inCore = new Set(Object.keys((await buildCore({ write: false })).metafile.inputs));
+const lateResult = await build({
+  ...shared,
+  entryPoints: undefined,
+  stdin: {
+    contents: `
+      const ones = { ${[...lateOnes].sort().map((name) => `'${name}': () => require('./${name}')`).join(', ')} };
+      export const late = (name) => ones[name]();`,
+    resolveDir: root,
+    loader: 'ts',
+  },
+  outdir: undefined,
+  outfile: path.join(dist, 'late.cjs'),
+  plugins: [
+    fromCore(inCore, taken),
+    located((name) => `plugins/${name}`),
+    vendored((file) => ({ contents: `module.exports = require('./${file}')` })),
+  ],
+});
+
 const results = await Promise.all([
-  build({
-    ...shared,
-    entryPoints: undefined,
-    stdin: { contents: CORE, resolveDir: root, loader: 'ts' },
-    outdir: undefined,
-    outfile: path.join(dist, 'core.cjs'),
-    plugins: [leanCommonBin, outside(IMPORT_LATER), vendored(later), located((name) => `plugins/${name}`)],
-  }),
+  lateResult,
+  buildCore(),
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({
     ...shared,
@@ -251,11 +326,12 @@ for (const file of results.flatMap(({ metafile }) => Object.keys(metafile.output
 
 // Named after their content, for what is kept compiled of them.
 const coreFile = path.join(dist, 'core.cjs');
-for (const file of [coreFile, ...['worker', 'agent'].map((role) => path.join(dist, `lib/child/${role}.cjs`))]) {
+const KEPT = ['late.cjs', 'lib/child/worker.cjs', 'lib/child/agent.cjs'];
+for (const file of [coreFile, ...KEPT.map((name) => path.join(dist, name))]) {
   rewrite(file, (text) => `//${createHash('sha256').update(text).digest('hex').slice(0, 16)}\n${text}`);
 }
 
-const core = createRequire(import.meta.url)(coreFile);
+const built = createRequire(import.meta.url)(coreFile);
 // For plugins that import them.
 for (const name of INSIDE) {
   mkdirSync(path.join(dist, 'plugins', name), { recursive: true });
@@ -278,11 +354,10 @@ export const { ${exported} } = ${source};
 `);
   writeFileSync(path.join(dist, `lib/${name}.d.ts`), `export * from '../types/${types}';\n`);
 }
-// The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more. Each command needs other functions of the core.
+// The bin is CommonJS in an ES module package: the loader of ES modules costs 5 ms more.
 writeFileSync(path.join(dist, 'bin/package.json'), '{ "type": "commonjs" }\n');
-const command = "/^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? ''";
-writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', command)}.cli();
-0 && (module.exports = { ${names(core.cli())} });
+writeFileSync(path.join(dist, 'bin/index.js'), `module.exports = ${compiled('../lib/kit/', USE)}.cli();
+0 && (module.exports = { ${names(built.cli())} });
 `);
 
 if (!process.argv.includes('--js-only')) {
