@@ -6,6 +6,7 @@
 //   lib/index.cjs, .js    the public API: names of core.cjs, for require and for import
 //   lib/runtime.cjs, .js  `hatchery/runtime`
 //   lib/drain.cjs, .js    `hatchery/drain`, which loads nothing else of this
+//   lib/testing.cjs, .js  `hatchery/testing`, the same
 //   bin/                  `framework`, and `hatchery/cli`
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
 //   lib/child/            what a child process runs
@@ -161,6 +162,8 @@ const INSIDE = ['container', 'graceful-exit', 'health-check', 'metrics', 'shared
 
 /** An entry of the package that is a part of a plugin. */
 const DRAIN = 'plugins/graceful-exit/any-server.ts';
+/** An entry that runs the command line. */
+const TESTING = 'bin/testing/index.ts';
 
 const core = (taken) => `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
@@ -267,7 +270,7 @@ const results = await Promise.all([
   })),
   build({
     ...shared,
-    entryPoints: { 'lib/drain': DRAIN },
+    entryPoints: { 'lib/drain': DRAIN, 'lib/testing': TESTING },
     ...native,
   }),
   // Required before the user's preloads, where there are any.
@@ -346,6 +349,7 @@ for (const [name, { source, types }] of Object.entries({
   index: { source: library, types: 'lib/index.js' },
   runtime: { source: "require('./runtime.cjs')", types: 'lib/runtime.js' },
   drain: { source: "require('./drain.cjs')", types: DRAIN.replace(/ts$/, 'js') },
+  testing: { source: "require('./testing.cjs')", types: TESTING.replace(/ts$/, 'js') },
 })) {
   const exported = names(createRequire(coreFile)(`./lib/${name}.cjs`));
   writeFileSync(path.join(dist, `lib/${name}.js`), exported === '' ? 'export {};\n' : `import { createRequire } from 'node:module';
@@ -364,7 +368,7 @@ if (!process.argv.includes('--js-only')) {
   buildTypes({
     root,
     out: path.join(dist, 'types'),
-    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, 'bin/index.ts'],
+    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, TESTING, 'bin/index.ts'],
     loaded: present(['plugins/options.ts']),
   });
 }

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Launch, Status, Progress } from '../lib/api/control.js';
+import type { Launch, Progress, ReloadResult, Status } from '../lib/api/control.js';
 import { MARK } from '../lib/ipc/messages.js';
 import { ClusterError, fromWire } from '../lib/kit/errors.js';
 import type { InstanceRecord } from '../lib/control/registry.js';
@@ -9,6 +9,9 @@ import { CALLER, type Line } from '../lib/control/server.js';
 const ANSWER = 5_000;
 /** How long an answer in lines may be silent, ms; the server sends a sign of life every 2 s. */
 const SILENCE = 15_000;
+
+/** Told of each step, in words for a person. */
+type OnProgress = (progress: Progress) => void;
 
 /** Talks to a running master. Every failure is a ClusterError: what the master answered, or ERR_CLUSTER_CONTROL. */
 export class ControlClient {
@@ -45,8 +48,18 @@ export class ControlClient {
     }
   }
 
+  /** Replaces all workers, then the agent (`agent: false`: not the agent). Rejects as the command fails. */
+  reload({ agent = true, queue = false }: { agent?: boolean; queue?: boolean } = {}, onProgress?: OnProgress): Promise<ReloadResult> {
+    return this.run(`/reload?reason=command&agent=${agent}&queue=${queue}`, onProgress);
+  }
+
+  /** Changes the number of workers: `3`, `"+1"`, `"-1"`. */
+  scale(to: number | string, onProgress?: OnProgress): Promise<{ from: number; to: number }> {
+    return this.run(`/scale?to=${encodeURIComponent(to)}`, onProgress);
+  }
+
   /** Something that takes time, with `body` as JSON; resolves with its result. Rejects when the master goes away before it is done. */
-  async run<Result>(path: string, onProgress: (progress: Progress) => void = () => {}, body?: object): Promise<Result> {
+  async run<Result>(path: string, onProgress: OnProgress = () => {}, body?: object): Promise<Result> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), SILENCE);
     let answer: Error | undefined;
@@ -94,6 +107,15 @@ export class ControlClient {
     }
     return new ClusterError('ERR_CLUSTER_CONTROL', `the master of "${this.#record.title}" could not answer ${path}: ${reason}`);
   }
+}
+
+/**
+ * The client of a running instance, found as `framework status` finds it: by the app's directory or entry file (default: the
+ * working directory), and its title where there are several. @throws ClusterError ERR_CLUSTER_NOT_RUNNING, _USAGE
+ */
+export async function connect(target?: string, { title }: { title?: string } = {}): Promise<ControlClient> {
+  const { locate } = await import('./locate.js');
+  return new ControlClient(await locate({ target, title }));
 }
 
 /** Tells a master that it is one of its children who runs this command. */

@@ -1,4 +1,5 @@
 /** The command line for a framework that ships its own bin: `hatchery/cli`. */
+export { connect, type ControlClient } from './client.js';
 export { Command, usageError } from './command.js';
 export type { Argv, Context } from './common-bin.js';
 export type { Flag, Flags } from './flags.js';
@@ -10,6 +11,7 @@ export { DoctorCommand } from './commands/doctor.js';
 export { HooksCommand } from './commands/hooks.js';
 export { LogsCommand } from './commands/logs.js';
 export { McpCommand } from './commands/mcp.js';
+export { PluginCommand } from './commands/plugin.js';
 export { ProxyConfigCommand } from './commands/proxy-config.js';
 export { ReloadCommand } from './commands/reload.js';
 export { RestartCommand } from './commands/restart.js';

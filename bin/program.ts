@@ -8,6 +8,7 @@ import { DoctorCommand } from './commands/doctor.js';
 import { HooksCommand } from './commands/hooks.js';
 import { LogsCommand } from './commands/logs.js';
 import { McpCommand } from './commands/mcp.js';
+import { PluginCommand } from './commands/plugin.js';
 import { ProxyConfigCommand } from './commands/proxy-config.js';
 import { ReloadCommand } from './commands/reload.js';
 import { RestartCommand } from './commands/restart.js';
@@ -36,6 +37,7 @@ export class Program extends Command {
     this.add('hooks', HooksCommand);
     this.add('doctor', DoctorCommand);
     this.add('mcp', McpCommand);
+    this.add('plugin', PluginCommand);
     this.add('systemd', SystemdCommand);
     this.add('proxy-config', ProxyConfigCommand);
     this.add('docker', DockerCommand);

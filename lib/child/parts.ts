@@ -4,6 +4,7 @@ import { speakingThrough } from '../ipc/declarations.js';
 import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
 import { requireFile } from '../node/modules.js';
+import { enableTypeScript, isTypeScript } from './load.js';
 import { placeOfSyntaxError, reword } from './failure.js';
 import type { ChildRuntime } from './runtime.js';
 
@@ -44,11 +45,13 @@ function blame(error: unknown, part: PartSpec): void {
   reword(error, `${whose}: ${place === undefined ? '' : `${place}: `}${error.message}`);
 }
 
-async function runPart(runtime: ChildRuntime, { url, options }: PartSpec): Promise<void> {
+async function runPart(runtime: ChildRuntime, part: PartSpec): Promise<void> {
+  const { url, options } = part;
+  if (isTypeScript(url)) await enableTypeScript(fileOf(part) ?? url);
   const module: unknown = url.endsWith('.cjs') ? load(fileURLToPath(url)) : await importModule(url);
-  const part = partOf(module);
-  if (!part) throw new Error(`the part ${url} has no function as its default export`);
-  const pending = part(runtime, options);
+  const run = partOf(module);
+  if (!run) throw new Error(`the part ${url} has no function as its default export`);
+  const pending = run(runtime, options);
   if (typeof (pending as PromiseLike<unknown> | undefined)?.then === 'function') await pending;
 }
 

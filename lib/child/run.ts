@@ -149,7 +149,7 @@ function runHere(load: Load, wire: Wire, host: Host): void {
   });
   channel.on('child.move', () => {});
   channel.on('child.boot', (boot) => {
-    runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, false);
+    runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, { own: false });
     runtime.leave = (reason, { code }) => {
       host.leave(reason, code);
       return new Promise<never>(() => {});

@@ -8,7 +8,7 @@ import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
 import { StartSteps } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
-import { Drops, Logger, type LogLevel } from '../kit/logger.js';
+import { Drops, Logger, type LogLevel, type LogOutput } from '../kit/logger.js';
 import { ProcessMessenger, type Delivery } from '../messenger/messenger.js';
 import type { Limit } from '../messenger/parcels.js';
 import { Planes, type PlanesNeeds } from '../messenger/planes.js';
@@ -78,6 +78,15 @@ const loadBus = () => requireFile(path.join(import.meta.dirname, '../messenger/b
 /** A child's own channel, made before it knows anything of itself. */
 export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openWire(CHANNEL_FD), { declaring: true });
 
+/** Where a runtime is. */
+interface Surroundings {
+  /** This process is no other's; where it is the master's, what that hears of its parent is told on the process as well. */
+  own?: boolean;
+  /** Where its log goes. */
+  output?: LogOutput;
+  load?: PlanesNeeds['load'];
+}
+
 /** The runtime of this process, as parts of plugins get it. */
 export class ChildRuntime implements Runtime {
   readonly role: ChildRole;
@@ -106,8 +115,8 @@ export class ChildRuntime implements Runtime {
   /** Filled in by closing.ts, which needs the runtime first. */
   leave: Runtime['leave'] = () => Promise.reject(new Error('not booted yet'));
 
-  /** `own`: this process is no other's; where it is the master's, what that hears of its parent is told on the process as well. */
-  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>, own = true) {
+  constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>, around: Surroundings = {}) {
+    const { own = true, output = logOutput, load = loadBus } = around;
     this.#own = own;
     this.boot = boot;
     this.role = boot.role;
@@ -115,10 +124,10 @@ export class ChildRuntime implements Runtime {
     this.config = boot.config;
     this.channel = channel;
     const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
-    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output: logOutput });
+    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output });
     const drops = new Drops((text) => this.logger.warn(text));
     this.planes = new Planes({
-      channel, logger: this.logger, drops, load: loadBus, self: { pid: process.pid, slot: boot.slot },
+      channel, logger: this.logger, drops, load, self: { pid: process.pid, slot: boot.slot },
       limit: boot.config.messages as Limit,
       receive: (envelope, bytes, answer) => this.#receive(envelope, { bytes, answer }),
     });

@@ -37,6 +37,8 @@ interface Loader {
  * this process is to keep what it compiles. What it uses of Node is looked after by the probe of lib/node/modules.ts.
  */
 export function loadCompiled(file: string, use: string, keeps = true): unknown {
+  // A sandbox with classes of its own, such as jest's, has a `require` that knows it, and errors of ours are to be errors there.
+  if (vm.runInThisContext('globalThis') !== globalThis) return Module.createRequire(file)(file);
   const loader = Module as unknown as Loader;
   const loaded = loader._cache[file];
   if (loaded) return loaded.exports;

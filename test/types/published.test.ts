@@ -41,12 +41,21 @@ export const stop: Stop = drain({ timeout: 10_000, signals: ['SIGTERM'], exit: t
 export const cut = async (): Promise<number> => (await stop()).cut + (stop.signal.aborted ? 1 : 0);
 // @ts-expect-error no such option
 export const undrained = drain({ timeuot: 10_000 });
+export const tried = async (): Promise<number | null> => {
+  const cluster: TestCluster = await startTestCluster({ workers: 2, config: { plugins: { mine: { limit: 1 } } } });
+  const worker = createRuntime({ role: 'worker', slot: 1 });
+  part(worker.runtime);
+  return cluster.stop();
+};
+// @ts-expect-error no such option
+export const untried = startTestCluster({ worker: 2 });
 export const isOurs = (error: unknown): boolean => error instanceof ClusterError && error.code === 'ERR_CLUSTER_CONFIG';
 `;
 const IMPORTS = `import { ClusterError, defineConfig, definePlugin, startCluster } from 'hatchery';
 import { Program } from 'hatchery/cli';
 import { drain, type Stop } from 'hatchery/drain';
 import type { Runtime } from 'hatchery/runtime';
+import { createRuntime, startTestCluster, type TestCluster } from 'hatchery/testing';
 `;
 const REQUIRES = `import hatchery = require('hatchery');
 import cli = require('hatchery/cli');
@@ -114,11 +123,14 @@ import * as library from 'hatchery';
 import * as cli from 'hatchery/cli';
 import * as drain from 'hatchery/drain';
 import * as runtime from 'hatchery/runtime';
+import * as testing from 'hatchery/testing';
 const require = createRequire(import.meta.url);
 const ours = (key) => !['default', 'module.exports'].includes(key);
 const differ = (all, name) => Object.keys(all).filter((key) => ours(key) && all[key] !== require(name)[key]);
 const missing = (all, name) => Object.keys(require(name)).filter((key) => !(key in all));
-const modules = { hatchery: library, 'hatchery/cli': cli, 'hatchery/drain': drain, 'hatchery/runtime': runtime };
+const modules = {
+  hatchery: library, 'hatchery/cli': cli, 'hatchery/drain': drain, 'hatchery/runtime': runtime, 'hatchery/testing': testing,
+};
 const wrong = Object.entries(modules).flatMap(([name, all]) => [...differ(all, name), ...missing(all, name)]);
 console.log(JSON.stringify(wrong), Object.keys(library).includes('ClusterError'));
 `);

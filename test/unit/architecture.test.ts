@@ -18,7 +18,6 @@ const FEWEST_LINES = 15;
 /** Files that are shorter, and why they are files. */
 const SHORT: Readonly<Record<string, string>> = {
   'lib/child/fetch-bridge.ts': 'a bundle of its own, which few children load',
-  'lib/kit/import-module.ts': 'outside the bundles, as code that is kept compiled has no import() of its own',
 };
 
 const sources = ['lib', 'plugins', 'bin'].flatMap((folder) => readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
