@@ -165,14 +165,15 @@ test('a socket that somebody has taken away: the master carries what is for it, 
 test('what a process sends to itself is bounded as well', async (t) => {
   const network = new Network(t, { outbox: 100_000 });
   const [one] = await network.up(0) as [Station];
-  const self = { receiverPid: one.member.pid };
+  const self = { receiverPid: one.member.pid, id: 'own' };
   const told = Array.from({ length: 100 }, () => one.bus.send(note('x'.repeat(10_000), self)));
   assert.deepEqual([told[0], told.at(-1)], [true, false]);
   await one.bus.room();
-  assert.equal(one.got.length, 19);
+  const { length } = one.got;
+  assert.ok(length > 10 && length < 21, `${length} of 10 kB are kept, of twice 100 kB`);
   assert.match(one.lines.join(), /which does not read, are dropped/);
   assert.equal(one.bus.send(note('after', self)), true);
-  await one.hears(20);
+  await one.hears(length + 1);
 });
 
 test('a process whose socket was taken away is not looked for again whenever somebody comes or goes', async (t) => {
