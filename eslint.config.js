@@ -19,7 +19,7 @@ const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'graceful-exit/(?:any-server|cluster-primary|connection-close|drain|drain-options|exchange|frames|http2-sessions|in-flight|moves)',
   'graceful-exit/(?:own-signals|rules|server-drain|stillness|tracked-servers|uncaught|web-sockets?)',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
-  'shared-clients/(?:call-forms|calls|client|clients|cluster-client|copy|leader|member|published|shape|wants)',
+  'shared-clients/(?:call-forms|calls|client|clients|cluster-client|forms|leader|member|published|shape|telling|turning|wants)',
   'sticky-session/(?:engine-io|entrance|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
   'sticky-session/(?:requests|sample|tunnel)',
 ].join('|')})\\.ts$`);

@@ -3,7 +3,7 @@
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
 export type { Context } from './api/runtime.js';
-export { defineShared, shareClient } from './api/messenger.js';
+export { copyOf, defineShared, shareClient } from './api/messenger.js';
 export type { Answers, Messages, Messenger, SharedCall, SharedCallOptions, SharedClient, ShareClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
@@ -11,8 +11,8 @@ export type {
 } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
-export { ready, type StepDone, type StepOptions } from './ipc/ready.js';
-export { ClusterError, describeError, fromWire, wire } from './kit/errors.js';
+export { ready, startWaits, type StepDone, type StepOptions } from './ipc/ready.js';
+export { ClusterError, describeError, fromWire, wire, wireWhole } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';
 export { ownRss } from './kit/processes.js';

@@ -35,6 +35,10 @@ export type MessageData<Action extends string> = Action extends keyof Messages ?
 /** What a request of this action is answered with. */
 export type AnswerOf<Action extends string> = Action extends keyof Answers ? Answers[Action] : unknown;
 
+/** What is sent of an action, and how: the data may be left out where its type has them so. */
+export type Sent<Action extends string, Options = MessageOptions> = undefined extends MessageData<Action>
+  ? [data?: MessageData<Action>, options?: Options] : [data: MessageData<Action>, options?: Options];
+
 export interface MessageOptions {
   /** Goes along with the data, in `envelope.meta`: a trace id, for instance. */
   meta?: Record<string, unknown>;
@@ -64,29 +68,27 @@ export type Listener<Action extends string> = (data: MessageData<Action>, envelo
  */
 export interface Messenger {
   /** To all workers, this one too, and the agent if there is one. */
-  broadcast<A extends string>(action: A, data?: MessageData<A>, options?: MessageOptions): boolean;
+  broadcast<A extends string>(action: A, ...sent: Sent<A>): boolean;
   /**
    * To one process, by its pid or slot, or to a group. All that sends throws ERR_CLUSTER_NOT_READING with
    * `messages.onFull: "error"`, and ERR_CLUSTER_MESSAGE_TOO_LONG.
    * @throws ClusterError ERR_CLUSTER_NO_RECEIVER for what is no target
    */
-  sendTo<A extends string>(target: Target, action: A, data?: MessageData<A>, options?: MessageOptions): boolean;
+  sendTo<A extends string>(target: Target, action: A, ...sent: Sent<A>): boolean;
   /** To one worker, chosen by chance. */
-  sendRandom<A extends string>(action: A, data?: MessageData<A>, options?: MessageOptions): boolean;
+  sendRandom<A extends string>(action: A, ...sent: Sent<A>): boolean;
   /** To all workers. */
-  sendToApp<A extends string>(action: A, data?: MessageData<A>, options?: MessageOptions): boolean;
+  sendToApp<A extends string>(action: A, ...sent: Sent<A>): boolean;
   /** @throws ClusterError ERR_CLUSTER_NO_AGENT where none is configured */
-  sendToAgent<A extends string>(action: A, data?: MessageData<A>, options?: MessageOptions): boolean;
-  /** Resolves when nobody is behind with reading. */
-  drained(): Promise<void>;
+  sendToAgent<A extends string>(action: A, ...sent: Sent<A>): boolean;
+  /** Resolves when nobody is behind with reading, or when this process is not. */
+  drained(pid?: number): Promise<void>;
   /**
    * Asks one process (`"app"`: any worker) and waits for its listener's answer. Rejects with that listener's error (class name,
    * cause and own fields with it), the signal's reason, or ERR_CLUSTER_NO_HANDLER, _NO_RECEIVER, _NO_AGENT, _REQUEST_TIMEOUT,
    * _CHANNEL_CLOSED (who was asked is gone), _NOT_READING.
    */
-  request<A extends string, Answer = AnswerOf<A>>(
-    target: Target, action: A, data?: MessageData<A>, options?: RequestOptions,
-  ): Promise<Answer>;
+  request<A extends string, Answer = AnswerOf<A>>(target: Target, action: A, ...sent: Sent<A, RequestOptions>): Promise<Answer>;
   /** Called for each message of this action that reaches this process, in the order of registration. */
   on<A extends string>(action: A, listener: Listener<A>): this;
   /** The same for the next one alone. */
@@ -205,6 +207,8 @@ function sharedFault({ name, client, calls, topics = {}, ...others }: Record<str
   }
   const odd = Array.isArray(calls) ? calls.find((call) => typeof call !== 'string')
     : Object.entries(calls).find(([, call]) => !isCall(call))?.[1] as unknown;
+  const time = isObject(odd) && typeof odd.timeout === 'number' && !isTime(odd.timeout) ? odd.timeout : undefined;
+  if (time !== undefined) return `the timeout of a call of "${name}" is a number of milliseconds below 2^31, found ${time}`;
   if (odd !== undefined) return `a call of "${name}" is \`true\` or { timeout, idempotent, oneway }, found ${show(odd)}`;
   if (!isObject(topics)) return `\`topics\` of "${name}" has to be an object by name, found ${show(topics)}`;
   const [topic, kind] = Object.entries(topics).find(([, one]) => !KINDS.has(one)) ?? [];
@@ -212,7 +216,9 @@ function sharedFault({ name, client, calls, topics = {}, ...others }: Record<str
 }
 
 const isCall = (call: unknown): boolean => call === true
-  || (isObject(call) && Object.entries(call).every(([key, value]) => typeof value === CALL[key]));
+  || (isObject(call) && Object.entries(call).every(([key, value]) => typeof value === CALL[key] && (key !== 'timeout' || isTime(value))));
+/** setTimeout takes no more. */
+const isTime = (value: unknown): boolean => (value as number) > 0 && (value as number) < 2 ** 31;
 
 /** Where a child of a cluster has its `context.shareClient`, for all that is loaded in it (plugins/shared-clients/worker.ts). */
 const SHARE = Symbol.for('hatchery.shareClient');
@@ -230,3 +236,13 @@ export const shareClient: ShareClient = async (what: unknown, options?: SharedOp
   }
   return (Reflect.get(process, SHARE) as ShareClient)(what as never, options) as never;
 };
+
+/**
+ * What arrives of a value in another process, for this one: nobody changes what others have. An error itself is handed on as it is,
+ * as those who catch one look at its class. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _MESSAGE_TOO_LONG
+ */
+export function copyOf<Value>(value: Value): Value {
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function' && typeof value !== 'symbol') return value;
+  if (value instanceof Error) return value;
+  return (requireBuilt('lib/messenger/bus.cjs') as { copied(value: unknown): unknown }).copied(value) as Value;
+}

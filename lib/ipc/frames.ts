@@ -16,10 +16,10 @@ const LONGEST_LIST = 4;
 
 /**
  * A message as it goes over a pipe: length (4 bytes, big endian), then `v8.serialize`d data.
- * @throws ClusterError ERR_CLUSTER_MESSAGE_TOO_LONG; what cannot be cloned is V8's own error
+ * @throws ClusterError ERR_CLUSTER_MESSAGE_TOO_LONG, _NOT_CLONEABLE
  */
 export function frame(message: Frame, longest = LONGEST): Buffer {
-  const body = serialize(message);
+  const body = serialized(message);
   if (body.length > longest) {
     throw new ClusterError('ERR_CLUSTER_MESSAGE_TOO_LONG', `a message has at most ${longest} bytes, found ${body.length}`);
   }
@@ -27,6 +27,15 @@ export function frame(message: Frame, longest = LONGEST): Buffer {
   out.writeUInt32BE(body.length, 0);
   body.copy(out, LENGTH);
   return out;
+}
+
+function serialized(message: Frame): Buffer {
+  try {
+    return serialize(message);
+  } catch (error) {
+    throw new ClusterError('ERR_CLUSTER_NOT_CLONEABLE',
+      `a message holds what cannot be sent: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** A message that is only passed on, which was measured when it was sent. */

@@ -1,5 +1,6 @@
 import { ClusterError, messageOf } from '../kit/errors.js';
 import type { StartStep } from './messages.js';
+import { show } from '../kit/misuse.js';
 import { TOLD_STEPS } from './intake.js';
 
 /**
@@ -92,12 +93,23 @@ export function stepOf(name: string, options: StepOptions, late: (error: unknown
   return steps && !steps.over ? steps.begin(name, options, late) : () => {};
 }
 
+/**
+ * Shows what the start of this process waits for, such as `the shared client "registry"`, until what it returns is called: in
+ * `status`, and in the message of a start that hangs. Nothing waits for it on its account.
+ */
+export function startWaits(what: string): () => void {
+  const steps = Reflect.get(process, STEPS) as Pick<StartSteps, 'show'> | undefined;
+  return steps?.show(what) ?? (() => {});
+}
+
 /** What a start waits for beside the app, by name: it is not ready before these are done. */
 export class StartSteps {
   over = false;
   /** Rejects with the first failure. */
   readonly failed: Promise<never>;
   readonly #steps = new Set<StartStep & { settle(): void }>();
+  /** What others wait for. */
+  readonly #shown = new Set<StartStep>();
   readonly #tell: (steps: StartStep[]) => void;
   readonly #warn: (text: string) => void;
   #failure: { error: unknown } | null = null;
@@ -116,9 +128,13 @@ export class StartSteps {
 
   /** @throws ClusterError ERR_CLUSTER_USAGE for what is no name, or once the start is over */
   begin(
-    name: string, { weak = false, timeout = weak ? WEAK : undefined }: StepOptions = {}, gaveUp: (error: unknown) => void = () => {},
+    name: string, options: StepOptions = {}, gaveUp: (error: unknown) => void = () => {},
   ): StepDone {
     if (typeof name !== 'string' || name === '') throw new ClusterError('ERR_CLUSTER_USAGE', 'a step of a start needs a name');
+    if (typeof options !== 'object' || options === null || !Object.keys(options).every((key) => key === 'timeout' || key === 'weak')) {
+      throw new ClusterError('ERR_CLUSTER_USAGE', `the options of step "${name}" are { timeout, weak }, found ${show(options)}`);
+    }
+    const { weak = false, timeout = weak ? WEAK : undefined } = options;
     if (timeout !== undefined && !(timeout > 0 && timeout < 2 ** 31)) {
       throw new ClusterError('ERR_CLUSTER_USAGE', `the timeout of step "${name}" is a number of milliseconds, found ${String(timeout)}`);
     }
@@ -130,7 +146,7 @@ export class StartSteps {
     };
     // Without one it keeps the process up all the same.
     const timer = setTimeout(timeout === undefined ? () => {} : late, timeout ?? 2 ** 31 - 1);
-    const step = { name: name.slice(0, NAME), since: Date.now(), settle: () => clearTimeout(timer) };
+    const step = { name: `the step "${name.slice(0, NAME)}"`, since: Date.now(), settle: () => clearTimeout(timer) };
     const done: StepDone = (error) => {
       if (!this.#steps.delete(step)) return;
       step.settle();
@@ -141,6 +157,16 @@ export class StartSteps {
     this.#steps.add(step);
     this.#told();
     return done;
+  }
+
+  show(name: string): () => void {
+    const one = { name: name.slice(0, NAME), since: Date.now() };
+    this.#shown.add(one);
+    this.#told();
+    return () => {
+      this.#shown.delete(one);
+      this.#told();
+    };
   }
 
   /** Resolves when all are done, those too that begin meanwhile; rejects with the first failure. */
@@ -165,7 +191,7 @@ export class StartSteps {
     this.#telling = true;
     queueMicrotask(() => {
       this.#telling = false;
-      if (!this.over) this.#tell([...this.#steps].slice(0, TOLD_STEPS).map(({ name, since }) => ({ name: `the step "${name}"`, since })));
+      if (!this.over) this.#tell([...this.#steps, ...this.#shown].slice(0, TOLD_STEPS).map(({ name, since }) => ({ name, since })));
     });
   }
 }

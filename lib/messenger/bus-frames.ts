@@ -66,11 +66,10 @@ addExtension({
 /**
  * A frame of the bus: its length (4 bytes, big endian) and MessagePack. Map, Set, Date, Buffer, typed arrays, BigInt, RegExp and
  * circles arrive as they are, an Error with its cause and its own fields.
- * @throws ClusterError ERR_CLUSTER_MESSAGE_TOO_LONG; TypeError, RangeError for what cannot be sent: a function, a symbol, what is
- * nested too deep
+ * @throws ClusterError ERR_CLUSTER_MESSAGE_TOO_LONG; ERR_CLUSTER_NOT_CLONEABLE for a function, a symbol, what is nested too deep
  */
 export function pack(message: readonly unknown[]): Buffer {
-  const frame = packr.pack(message, RESERVE_START_SPACE | LENGTH) as Buffer;
+  const frame = packed(message);
   const length = frame.length - LENGTH;
   if (length > LONGEST) {
     throw new ClusterError('ERR_CLUSTER_MESSAGE_TOO_LONG', `a message has at most ${LONGEST} bytes, found ${length}`);
@@ -79,11 +78,23 @@ export function pack(message: readonly unknown[]): Buffer {
   return frame;
 }
 
+function packed(message: readonly unknown[]): Buffer {
+  try {
+    return packr.pack(message, RESERVE_START_SPACE | LENGTH) as Buffer;
+  } catch (error) {
+    throw new ClusterError('ERR_CLUSTER_NOT_CLONEABLE',
+      `a message holds what cannot be sent: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** What is in a frame, less its length. @throws Error where that is nothing */
 export const unpack = (body: Buffer): unknown => packr.unpack(body);
 
 /** The same of a whole frame. */
 export const unpackFrame = (frame: Buffer): unknown => unpack(frame.subarray(LENGTH));
+
+/** What arrives of a value in another process. @throws as {@link pack} */
+export const copied = (value: unknown): unknown => (unpackFrame(pack([value])) as unknown[])[0];
 
 /** What an envelope is on its way: who sends it is known by the connection. */
 export const envelopeToList = ({ action, data, id, request, to, receiverPid, meta }: Envelope): unknown[] =>

@@ -6,9 +6,11 @@ import { ClusterError, isErrorData, wire, type ErrorCode, type ErrorData } from 
 import type { Drops } from '../kit/logger.js';
 import { listen } from '../kit/sockets.js';
 import { envelopeOf, envelopeToList, pack, unpackFrame, type Identity } from './bus-frames.js';
-import { Latecomers, type Limit, type Parcel } from './parcels.js';
+import { Latecomers, OwnParcels, type Limit, type Parcel } from './parcels.js';
 import { Accepted, Dialed } from './peers.js';
 import { isChildren, pick } from './router.js';
+
+export { copied } from './bus-frames.js';
 
 /** What the bus is to its process. */
 export interface BusNeeds {
@@ -40,13 +42,16 @@ export class Bus {
   /** Nobody can be reached but through the master. */
   #relays = false;
   readonly #late: Latecomers;
-  #own: Buffer[] = [];
+  readonly #own: OwnParcels;
+  /** Who listens, and was not found there: its socket was taken away. */
+  readonly #unreachable = new Set<number>();
 
   constructor(needs: BusNeeds) {
     this.#needs = needs;
     this.#late = new Latecomers(needs.limit, ({ to, receiverPid }) => {
       needs.drops.add(`messages to ${receiverPid ?? to}, who is not there yet,`);
     });
+    this.#own = new OwnParcels(needs.limit, (frame) => this.#hearOwn(frame), (parcel) => this.#dropped(parcel, needs.self.pid));
     // The socket's file stays, and the master removes it: who finds none there knows that it was taken away.
     process.once('exit', () => this.flushNow());
   }
@@ -89,6 +94,11 @@ export class Bus {
     this.#roster = roster;
     this.#tapped = roster.tapped && new Set(roster.tapped);
     const known = new Map(roster.members.map((member) => [member.pid, member]));
+    for (const pid of this.#unreachable) {
+      const member = known.get(pid);
+      if (member) member.listens = false;
+      else this.#unreachable.delete(pid);
+    }
     for (const [pid, peer] of this.#peers) {
       const member = known.get(pid);
       if (!member) {
@@ -108,9 +118,11 @@ export class Bus {
     return this.#sendTo(targets, envelope, frame);
   }
 
-  /** Resolves when all processes have room for more. */
-  async room(): Promise<void> {
-    for (const peer of this.#peers.values()) await peer.parcels.room();
+  /** Resolves when all processes have room for more, or this one. */
+  async room(pid?: number): Promise<void> {
+    const { self } = this.#needs;
+    for (const [one, { parcels }] of this.#peers) if (pid === undefined || one === pid) await parcels.room();
+    if (pid === undefined || pid === self.pid) await this.#own.room();
   }
 
   /** Nobody waits for the answer to this request any more. */
@@ -148,7 +160,7 @@ export class Bus {
   }
 
   #sendOne(member: Member, envelope: Envelope, frame: Buffer): boolean {
-    if (member.pid === this.#needs.self.pid) return this.#toSelf(frame);
+    if (member.pid === this.#needs.self.pid) return this.#own.push({ frame, request: envelope.request });
     if (member.listens === false) return this.#needs.relay({ ...envelope, receiverPid: member.pid });
     const peer = this.#peers.get(member.pid) ?? this.#peer(member);
     return peer.send({ frame, request: envelope.request });
@@ -163,11 +175,7 @@ export class Bus {
       limit: this.#needs.limit,
       answered: (answer) => this.#answered(answer, { pid, slot }),
       lost: (requests) => { for (const request of requests) this.#fail(request, 'ERR_CLUSTER_CHANNEL_CLOSED', `process ${pid} is gone`); },
-      dropped: ({ request }) => {
-        this.#needs.drops.add(`messages to pid ${pid}, which does not read,`);
-        if (request === undefined) return;
-        this.#fail(request, 'ERR_CLUSTER_NOT_READING', `pid ${pid} does not read, and newer messages took its place`);
-      },
+      dropped: (parcel) => this.#dropped(parcel, pid),
       unreachable: (reason) => {
         this.#needs.say(`messages to pid ${pid} go through the master: ${reason}`);
         this.#relayTo(pid, peer);
@@ -178,6 +186,12 @@ export class Bus {
     return peer;
   }
 
+  #dropped({ request }: Parcel, pid: number): void {
+    this.#needs.drops.add(`messages to pid ${pid}, which does not read,`);
+    if (request === undefined) return;
+    this.#fail(request, 'ERR_CLUSTER_NOT_READING', `pid ${pid} does not read, and newer messages took its place`);
+  }
+
   #look(member: Member, peer: Dialed): void {
     if (member.listens) peer.listens();
     else if (member.listens === false) this.#relayTo(member.pid, peer);
@@ -186,8 +200,8 @@ export class Bus {
   /** What waits for it goes through the master, and all that follows. */
   #relayTo(pid: number, peer: Dialed): void {
     this.#peers.delete(pid);
-    const member = this.#roster?.members.find((one) => one.pid === pid);
-    if (member) member.listens = false;
+    this.#unreachable.add(pid);
+    for (const member of this.#roster?.members ?? []) if (member.pid === pid) member.listens = false;
     for (const { frame } of peer.end()) this.#needs.relay({ ...envelopeOf(unpackFrame(frame), this.#needs.self), receiverPid: pid });
   }
 
@@ -225,17 +239,11 @@ export class Bus {
     }
   }
 
-  #toSelf(frame: Buffer): boolean {
-    if (this.#own.push(frame) > 1) return true;
+  #hearOwn(frame: Buffer): void {
     const { self } = this.#needs;
-    setImmediate(() => {
-      for (const own of this.#own.splice(0)) {
-        void this.#heard(envelopeOf(unpackFrame(own), self), own.length, (answer) => {
-          this.#answered(unpackFrame(answer) as unknown[], self);
-        });
-      }
+    void this.#heard(envelopeOf(unpackFrame(frame), self), frame.length, (answer) => {
+      this.#answered(unpackFrame(answer) as unknown[], self);
     });
-    return true;
   }
 
   /** What a listener throws is the listener's. */
@@ -262,7 +270,7 @@ export class Bus {
       const envelope = envelopeOf(unpackFrame(frame), this.#needs.self);
       const isForPlace = envelope.to === 'agent' || typeof envelope.receiverPid === 'string';
       if (isForPlace) this.#late.push({ envelope, frame });
-      else if (request !== undefined) this.#fail(request, 'ERR_CLUSTER_CHANNEL_CLOSED', 'the other process is gone');
+      else if (request !== undefined) this.#refuse(envelope);
     }
   }
 

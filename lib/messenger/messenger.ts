@@ -1,23 +1,14 @@
-import { inspect } from 'node:util';
 import type { AnswerOf, Listener, MessageData, MessageOptions, Messenger, RequestOptions, Target } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire, wire, wireWhole } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
-import { show } from '../kit/misuse.js';
+import { address, checkMessage, nextId, refused, replyTo } from './router.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
 export const REQUEST_TIMEOUT = 5_000;
 
 /** setTimeout's limit, ms: it makes 1 ms of more, and of what is no number. */
 const LONGEST = 2 ** 31 - 1;
-
-const refused = (call: string, expected: string, found: unknown) =>
-  new ClusterError('ERR_CLUSTER_USAGE', `messenger.${call}: expected ${expected}, found ${show(found)}`);
-
-const prefix = [process.pid, Date.now(), Math.floor(Math.random() * 36 ** 4)].map((part) => `${part.toString(36)}.`).join('');
-let serial = 0;
-/** Of a message that begins in this process: no two have the same, in whichever processes of whichever hosts, but by chance. */
-export const nextId = (): string => prefix + (++serial).toString(36);
 
 /** Messages that are kept for listeners to come while a process starts, and their bytes. */
 const KEPT = 10_000;
@@ -29,7 +20,7 @@ export interface Way {
   send(envelope: Envelope): unknown;
   /** Nobody waits for the answer to this request any more. */
   forget?(request: number): void;
-  drained?(): Promise<void>;
+  drained?(pid?: number): Promise<void>;
   /** What came for this process while it started, and is not kept. */
   dropped?(envelope: Envelope): void;
 }
@@ -43,6 +34,13 @@ export interface Delivery {
   bytes?: number;
 }
 
+/** As it was given, and as it is called. */
+interface Registered {
+  listener: Listener<string>;
+  call: Listener<string>;
+  once: boolean;
+}
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -53,8 +51,7 @@ interface Waiting {
 export class ProcessMessenger implements Messenger {
   readonly #way: Way;
   readonly #hasAgent: () => boolean;
-  /** As they were given, and as they are called. */
-  readonly #listeners = new Map<string, Map<Listener<string>, Listener<string>>>();
+  readonly #listeners = new Map<string, readonly Registered[]>();
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   /** What came before there was anybody to hear it; null once this process is ready. */
@@ -99,14 +96,15 @@ export class ProcessMessenger implements Messenger {
     return this.#post({ action, data, to: 'agent' }, options);
   }
 
-  async drained(): Promise<void> {
-    await this.#way.drained?.();
+  async drained(pid?: number): Promise<void> {
+    await this.#way.drained?.(pid);
   }
 
   request<A extends string, Answer = AnswerOf<A>>(
-    target: Target, action: A, data?: MessageData<A>, { timeout = REQUEST_TIMEOUT, signal, meta }: RequestOptions = {},
+    target: Target, action: A, data?: MessageData<A>, options?: RequestOptions,
   ): Promise<Answer> {
     return new Promise<unknown>((resolve, reject) => {
+      const { timeout = REQUEST_TIMEOUT, signal, meta } = options ?? {};
       if (!(timeout >= 0 && timeout <= LONGEST)) throw refused('request', `milliseconds from 0 to ${LONGEST} as its timeout`, timeout);
       signal?.throwIfAborted();
       const to = address(target);
@@ -118,7 +116,8 @@ export class ProcessMessenger implements Messenger {
       this.#waiting.set(request, signal ? this.#abortable(request, signal, { resolve, reject, timer }) : { resolve, reject, timer });
       try {
         const receiver = to.to === 'app' && to.receiverPid === undefined ? 'random' : to.receiverPid;
-        this.#post({ action, data, request, to: to.to, ...(receiver === undefined ? {} : { receiverPid: receiver }) }, meta && { meta });
+        const receiverPid = receiver === undefined ? {} : { receiverPid: receiver };
+        this.#post({ action, data, request, to: to.to, ...receiverPid }, { meta } as MessageOptions);
       } catch (error) {
         this.#giveUp(request, error);
       }
@@ -126,25 +125,16 @@ export class ProcessMessenger implements Messenger {
   }
 
   on<A extends string>(action: A, listener: Listener<A>): this {
-    if (typeof listener !== 'function') throw refused(`on("${action}")`, 'a function', listener);
-    const all = this.#listeners.get(action) ?? new Map<Listener<string>, Listener<string>>();
-    all.set(listener as Listener<string>, owned(listener as Listener<string>));
-    this.#listeners.set(action, all);
-    if (this.#early?.some(([envelope]) => envelope.action === action)) process.nextTick(() => this.#hearEarly(action));
-    return this;
+    return this.#register('on', action, listener as Listener<string>);
   }
 
   once<A extends string>(action: A, listener: Listener<A>): this {
-    if (typeof listener !== 'function') throw refused(`once("${action}")`, 'a function', listener);
-    const wrapper: Listener<A> = (data, envelope) => {
-      this.off(action, wrapper);
-      return listener(data, envelope);
-    };
-    return this.on(action, wrapper);
+    return this.#register('once', action, listener as Listener<string>);
   }
 
   off<A extends string>(action: A, listener: Listener<A>): this {
-    this.#listeners.get(action)?.delete(listener as Listener<string>);
+    const one = this.#listeners.get(action)?.findLast((known) => known.listener === listener);
+    if (one) this.#unregister(action, one);
     return this;
   }
 
@@ -153,15 +143,40 @@ export class ProcessMessenger implements Messenger {
     if (envelope.reply !== undefined) return this.#answered(envelope, envelope.reply);
     const listeners = this.#listeners.get(envelope.action);
     if (this.#early && this.#mustWait(envelope, listeners)) return this.#keep(envelope, delivery);
-    const [first, ...others] = listeners?.values() ?? [];
-    if (envelope.request !== undefined) return this.#answer(envelope, first, delivery);
-    if (!first) return;
-    if (others.length === 0) return tell(first, envelope, delivery.fault);
-    const results = [first, ...others].flatMap((listener) => tell(listener, envelope, delivery.fault) ?? []);
+    const first = listeners?.[0];
+    if (envelope.request !== undefined) return this.#answer(envelope, first?.call, delivery);
+    if (!listeners || !first) return;
+    if (listeners.length === 1) return tell(first.call, envelope, delivery.fault);
+    const results = listeners.flatMap(({ call }) => tell(call, envelope, delivery.fault) ?? []);
     if (results.length > 0) return Promise.allSettled(results);
   }
 
-  #post(envelope: Envelope, { meta }: MessageOptions = {}): boolean {
+  #register(call: 'on' | 'once', action: string, listener: Listener<string>): this {
+    if (typeof action !== 'string') throw refused(call, 'a text as the action', action);
+    if (typeof listener !== 'function') throw refused(`${call}("${action}")`, 'a function', listener);
+    const all = this.#listeners.get(action) ?? [];
+    if (call === 'on' && all.some((known) => known.listener === listener && !known.once)) return this;
+    const one: Registered = { listener, call: owned(listener), once: call === 'once' };
+    if (one.once) {
+      one.call = owned((data, envelope) => {
+        this.#unregister(action, one);
+        return listener(data, envelope);
+      });
+    }
+    this.#listeners.set(action, [...all, one]);
+    if (this.#early?.some(([envelope]) => envelope.action === action)) process.nextTick(() => this.#hearEarly(action));
+    return this;
+  }
+
+  #unregister(action: string, one: Registered): void {
+    const others = this.#listeners.get(action)?.filter((known) => known !== one) ?? [];
+    if (others.length > 0) this.#listeners.set(action, others);
+    else this.#listeners.delete(action);
+  }
+
+  #post(envelope: Envelope, options?: MessageOptions): boolean {
+    const meta = options?.meta;
+    checkMessage(envelope.action, meta);
     if (envelope.to === 'agent' && !this.#hasAgent()) {
       throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: `
         + 'set `agent: true` in the configuration, or add an agent module');
@@ -227,8 +242,8 @@ export class ProcessMessenger implements Messenger {
   }
 
   /** Nobody listens to it yet, or others of its kind wait before it. */
-  #mustWait({ action }: Envelope, listeners: ReadonlyMap<unknown, unknown> | undefined): boolean {
-    return !listeners?.size || this.#early!.some(([envelope]) => envelope.action === action);
+  #mustWait({ action }: Envelope, listeners: readonly unknown[] | undefined): boolean {
+    return !listeners?.length || this.#early!.some(([envelope]) => envelope.action === action);
   }
 
   #keep(envelope: Envelope, delivery: Delivery): void {
@@ -262,21 +277,4 @@ function tell(listener: Listener<string>, envelope: Envelope, fault?: (error: un
     if (!fault) throw error;
     fault(error);
   }
-}
-
-/** Where an answer goes: back to the process that asked. */
-export function replyTo(envelope: Envelope): Pick<Envelope, 'to' | 'receiverPid'> {
-  return envelope.from === 'master' || envelope.from === 'parent' ? { to: envelope.from } : { receiverPid: envelope.senderPid };
-}
-
-const GROUPS: ReadonlySet<unknown> = new Set<Target>(['app', 'agent', 'master', 'parent']);
-
-/** Not every caller is checked by TypeScript, and a pid may come as a text, as Egg's messenger takes it. */
-function address(target: Target): Pick<Envelope, 'to' | 'receiverPid'> {
-  if (GROUPS.has(target)) return { to: target as string };
-  if (Number(target) > 0) return { receiverPid: Number(target) };
-  const slot = (target as { slot?: unknown } | null)?.slot;
-  if (Number.isInteger(slot)) return { to: 'app', receiverPid: `slot:${slot as number}` };
-  throw new ClusterError('ERR_CLUSTER_NO_RECEIVER',
-    `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
 }

@@ -190,6 +190,35 @@ export class Parcels {
 
 const GONE: Parcel = { frame: Buffer.alloc(0), request: undefined };
 
+/** What a process sends to itself: it is heard a turn later, and bounded as what goes elsewhere. */
+export class OwnParcels {
+  readonly #parcels: Parcels;
+  readonly #hear: (frame: Buffer) => void;
+  #due = false;
+
+  constructor(limit: Limit, hear: (frame: Buffer) => void, dropped: (parcel: Parcel) => void) {
+    this.#parcels = new Parcels(limit, dropped);
+    this.#hear = hear;
+  }
+
+  /** As Parcels does it. */
+  push(parcel: Parcel): boolean {
+    const goesOn = this.#parcels.push(parcel);
+    if (!this.#due) setImmediate(this.#hearAll);
+    this.#due = true;
+    return goesOn;
+  }
+
+  room(): Promise<void> {
+    return this.#parcels.room();
+  }
+
+  readonly #hearAll = (): void => {
+    this.#due = false;
+    for (const { frame } of this.#parcels.takeAll()) this.#hear(frame);
+  };
+}
+
 const whom = ({ to, receiverPid }: Envelope): string => `${receiverPid ?? ''} ${to ?? ''}`;
 
 /** What is for somebody who is not there yet, in order. */

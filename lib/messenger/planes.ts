@@ -49,8 +49,8 @@ export class Planes implements Way {
     this.#bus?.forget(request);
   }
 
-  async drained(): Promise<void> {
-    await this.#bus?.room();
+  async drained(pid?: number): Promise<void> {
+    await this.#bus?.room(pid);
   }
 
   dropped({ senderPid, action }: Envelope): void {

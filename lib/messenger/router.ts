@@ -1,8 +1,41 @@
 import { unlink } from 'node:fs';
 import path from 'node:path';
+import { inspect } from 'node:util';
+import type { Target } from '../api/messenger.js';
 import type { BusPlace, Envelope, Member, Roster } from '../ipc/messages.js';
 import { ClusterError, isErrorData, wire } from '../kit/errors.js';
-import { nextId, replyTo } from './messenger.js';
+import { isObject, show } from '../kit/misuse.js';
+
+const prefix = [process.pid, Date.now(), Math.floor(Math.random() * 36 ** 4)].map((part) => `${part.toString(36)}.`).join('');
+let serial = 0;
+/** Of a message that begins in this process: no two have the same, in whichever processes of whichever hosts, but by chance. */
+export const nextId = (): string => prefix + (++serial).toString(36);
+
+/** Where an answer goes: back to the process that asked. */
+export function replyTo(envelope: Envelope): Pick<Envelope, 'to' | 'receiverPid'> {
+  return envelope.from === 'master' || envelope.from === 'parent' ? { to: envelope.from } : { receiverPid: envelope.senderPid };
+}
+
+const GROUPS: ReadonlySet<unknown> = new Set<Target>(['app', 'agent', 'master', 'parent']);
+
+/** Not every caller is checked by TypeScript, and a pid may come as a text, as Egg's messenger takes it. */
+export function address(target: Target): Pick<Envelope, 'to' | 'receiverPid'> {
+  if (GROUPS.has(target)) return { to: target as string };
+  if (Number(target) > 0) return { receiverPid: Number(target) };
+  const slot = (target as { slot?: unknown } | null)?.slot;
+  if (Number.isInteger(slot)) return { to: 'app', receiverPid: `slot:${slot as number}` };
+  throw new ClusterError('ERR_CLUSTER_NO_RECEIVER',
+    `expected a process id, { slot }, "app", "agent", "master" or "parent", found ${inspect(target)}`);
+}
+
+export const refused = (call: string, expected: string, found: unknown): ClusterError =>
+  new ClusterError('ERR_CLUSTER_USAGE', `messenger${call && `.${call}`}: expected ${expected}, found ${show(found)}`);
+
+/** What is no message to others is refused where it is sent: who heard it would cut this process off. @throws ClusterError */
+export function checkMessage(action: unknown, meta: unknown): void {
+  if (!isName(action)) throw refused('', `a text of at most ${LONGEST} characters as the action`, action);
+  if (meta !== undefined && !isObject(meta)) throw refused(`("${action as string}")`, 'an object as its `meta`', meta);
+}
 
 /** A process that messages can be delivered to. */
 export interface Recipient {
@@ -106,7 +139,7 @@ function toEnvelope(message: unknown): Envelope | null {
   if (typeof message !== 'object' || message === null) return null;
   const { action, data, to, receiverPid, request, reply, error, id, meta, ...others } = message as Partial<Envelope>;
   const known = isName(action) && (to === undefined || isName(to)) && isNumber(request) && isNumber(reply)
-    && (id === undefined || isName(id)) && (meta === undefined || (typeof meta === 'object' && meta !== null && !Array.isArray(meta)))
+    && (id === undefined || isName(id)) && (meta === undefined || isObject(meta))
     && (receiverPid === undefined || typeof receiverPid === 'number' || isName(receiverPid));
   if (!known) return null;
   return {

@@ -24,6 +24,8 @@ interface Call {
 
 /** Milliseconds by which the messenger's own time limit comes after ours. */
 const AFTER = 1_000;
+/** Milliseconds that the messenger may take to say whether a process that has ended was reached. */
+const VERDICT = 100;
 /** Calls that may wait for a leader. */
 const MOST = 10_000;
 
@@ -63,14 +65,17 @@ export class Calls {
     for (const call of this.#calls) if (call.pid === null) this.#send(call);
   }
 
-  /** A process has ended: what it had is lost, or is done again by the next one. */
+  /** A process has ended: what it had is lost, or is done again by the next one. What never left for it the messenger says. */
   lost(pid: number): void {
     if (this.#leader === pid) this.#leader = null;
     for (const call of [...this.#calls]) {
       if (call.pid !== pid) continue;
+      if (!call.given.idempotent) {
+        setTimeout(() => { if (call.pid === pid) this.#cutShort(call, pid); }, VERDICT);
+        continue;
+      }
       call.pid = null;
-      if (call.given.idempotent) this.#send(call);
-      else this.#end(call, () => call.reject(this.#isLost(call)));
+      this.#send(call);
     }
   }
 
@@ -93,7 +98,9 @@ export class Calls {
       if (!answer.moved) this.#end(call, () => call.resolve(answer.value));
       else this.#undone(call, pid);
     }, (error: unknown) => {
-      if (isUndelivered(error)) this.#undone(call, pid);
+      const { code, message } = error as { code?: unknown; message?: unknown };
+      if (code === 'ERR_CLUSTER_NO_RECEIVER' && String(message).includes(ACTION)) this.#undone(call, pid);
+      else if (code === 'ERR_CLUSTER_CHANNEL_CLOSED' && message === goneWords(pid)) this.#cutShort(call, pid);
       else this.#end(call, () => call.reject(told(error, this.#what(call))));
     });
   }
@@ -111,6 +118,12 @@ export class Calls {
     if (this.#leader !== pid) return this.#send(call);
     this.#leader = null;
     this.#undelivered(pid);
+  }
+
+  /** Its connection has ended, which is seen before the master tells of a process's end. */
+  #cutShort(call: Call, pid: number): void {
+    if (call.given.idempotent) this.#undone(call, pid);
+    else this.#end(call, () => call.reject(this.#isLost(call)));
   }
 
   #late(call: Call): void {
@@ -135,17 +148,15 @@ export class Calls {
   }
 }
 
-/** The messenger's word that the process is not there, which nothing but it says of this action. */
-const isUndelivered = (error: unknown): boolean => {
-  const { code, message } = error as { code?: string; message?: string };
-  return code === 'ERR_CLUSTER_NO_RECEIVER' && message?.includes(ACTION) === true;
-};
+/** The messenger's words for a connection that ended before an answer came; the real client's own error of that code has others. */
+const goneWords = (pid: number): string => `process ${pid} is gone`;
 
-/** V8's words: the error has no code and no class of its own. */
-export const isUnsendable = (error: unknown): boolean => /could not be cloned\.?$/.test(String((error as Error | undefined)?.message));
+/** It is no use to send it again. */
+export const isUnsendable = (error: unknown): boolean =>
+  ['ERR_CLUSTER_NOT_CLONEABLE', 'ERR_CLUSTER_MESSAGE_TOO_LONG'].includes(String((error as { code?: unknown } | undefined)?.code));
 
 const told = (error: unknown, what: string): unknown => isUnsendable(error)
-  ? new ClusterError('ERR_CLUSTER_NOT_CLONEABLE', `${what}: ${(error as Error).message}`, { cause: error }) : error;
+  ? new ClusterError((error as ClusterError).code, `${what}: ${(error as ClusterError).message}`, { cause: error }) : error;
 
 /** What the messenger carries all of it as. */
 export const ACTION = 'hatchery.shared';

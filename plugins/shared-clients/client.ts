@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { ClusterError } from '../../lib/runtime.js';
-import { copy } from './copy.js';
+import { ClusterError, copyOf } from '../../lib/runtime.js';
 import type { Holder, Member } from './member.js';
 import type { Offers } from './messages.js';
 import { usage, type Call, type Shape } from './shape.js';
@@ -91,7 +90,7 @@ export class Client extends EventEmitter implements Holder {
   }
 
   event(event: string, args: unknown[]): void {
-    if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...args.map(copy));
+    if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...args.map(copyOf));
   }
 
   offered({ calls, topics, publishes }: Offers): void {
@@ -191,7 +190,7 @@ export class Client extends EventEmitter implements Holder {
   /** What a listener throws is for the process, as in any event, and keeps no other listener from its value. */
   #give({ listener }: Subscription, value: unknown): PromiseLike<unknown> | undefined {
     try {
-      const pending = listener(copy(value));
+      const pending = listener(copyOf(value));
       return typeof (pending as PromiseLike<unknown> | undefined)?.then === 'function' ? pending as PromiseLike<unknown> : undefined;
     } catch (error) {
       process.nextTick(() => { throw error; });

@@ -1,10 +1,10 @@
-import { atMost, wire, type Runtime, type SharedOptions } from '../../lib/runtime.js';
+import { atMost, ClusterError, copyOf, startWaits, wire, wireWhole, type Runtime, type SharedOptions } from '../../lib/runtime.js';
 import { ACTION } from './calls.js';
 import { Client } from './client.js';
 import { apiOf, isApiClass } from './cluster-client.js';
-import { copy } from './copy.js';
+import { isAsk, isTell } from './forms.js';
 import { closed, Member, type Arbiter, type MemberNeeds } from './member.js';
-import type { Answer, Ask, Leading, Post, Tell } from './messages.js';
+import type { Answer, Ask, Failure, Leading, Post, Tell } from './messages.js';
 import { shapeOf, usage, type Shape } from './shape.js';
 
 /** Milliseconds before its deadline at which a process that closes gives its clients up. */
@@ -16,13 +16,15 @@ function homePost(clients: () => Clients): Post {
   return {
     pid,
     async ask(_, message): Promise<Answer> {
-      const answer = await clients().asked(pid, copy(message));
-      return copy(answer);
+      const answer = await clients().asked(pid, copyOf(message));
+      return copyOf(answer);
     },
     tell(_, message) {
-      const copied = copy(message);
+      const copied = copyOf(message);
       queueMicrotask(() => clients().told(pid, copied));
+      return true;
     },
+    async room() {},
   };
 }
 
@@ -53,11 +55,12 @@ export class Clients {
   }
 
   async asked(sender: number, message: Ask): Promise<Answer> {
+    if (!isAsk(message)) throw new ClusterError('ERR_CLUSTER_USAGE', `"${ACTION}" is for shared clients alone`);
     return await this.#members.get(message[1])?.asked(sender, message) ?? { moved: true };
   }
 
   told(sender: number, message: Tell): void {
-    this.#members.get(message[1])?.told(sender, message);
+    if (isTell(message)) this.#members.get(message[1])?.told(sender, message);
   }
 
   cutOff(): void {
@@ -86,6 +89,16 @@ export class Clients {
   }
 }
 
+/** With its fields, where they can be sent to the master. */
+export function failureOf(error: unknown): Failure {
+  const whole = wireWhole(error);
+  try {
+    return structuredClone(whole);
+  } catch {
+    return wire(error);
+  }
+}
+
 /** One process by itself, for tests: it leads all that it shares. */
 export function single(): Clients {
   const arbiter: Arbiter = {
@@ -107,6 +120,7 @@ export function clientsOf(runtime: Runtime, deadline: () => number): Clients {
     ask: (pid, message, timeout) => pid === process.pid ? home.ask(pid, message, timeout)
       : messenger.request<string, Answer>(pid, ACTION, message, { timeout }),
     tell: (pid, message) => pid === process.pid ? home.tell(pid, message) : messenger.sendTo(pid, ACTION, message),
+    room: (pid) => pid === process.pid ? home.room(pid) : messenger.drained(pid),
   };
   const timeLeft = () => Math.max(SPARE, deadline() - performance.now() - SPARE);
   const arbiter: Arbiter = {
@@ -114,7 +128,7 @@ export function clientsOf(runtime: Runtime, deadline: () => number): Clients {
     leave: async ({ shape }) => { await channel.request('shared.leave', shape.name, { timeout: Math.min(timeLeft(), 60_000) }); },
   };
   const warn = (text: string, error?: unknown) => logger.warn(text, error === undefined ? {} : { error });
-  const clients = new Clients({ post, arbiter, warn });
+  const clients = new Clients({ post, arbiter, warn, waits: startWaits });
 
   messenger.on(ACTION, (data, { request, senderPid = 0 }) => request === undefined
     ? clients.told(senderPid, data as Tell) : clients.asked(senderPid, data as Ask));
@@ -125,7 +139,7 @@ export function clientsOf(runtime: Runtime, deadline: () => number): Clients {
       await member.lead(members);
       return null;
     } catch (error) {
-      return wire(error);
+      return failureOf(error);
     }
   });
   channel.on('shared.leading', (leading) => clients.member(leading.name)?.leading(leading));

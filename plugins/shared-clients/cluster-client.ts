@@ -1,5 +1,5 @@
 import type { Client } from './client.js';
-import { isClass, publicMethods, TIMEOUT, usage, usualMethods, usualShape } from './shape.js';
+import { checkedName, checkedTimeout, isClass, publicMethods, usage, usualMethods, usualShape } from './shape.js';
 import type { Call, Class, Methods, Shape, Transcode } from './shape.js';
 
 /** Classes that were written for the package cluster-client, taken as they are. */
@@ -37,10 +37,10 @@ class Wrapper {
   readonly #delegates = new Map<string, string>();
   readonly #overrides = new Map<string, unknown>();
 
-  constructor(client: Class, options: ClusterOptions, open: Open) {
+  constructor(client: Class, options: ClusterOptions | null, open: Open) {
     if (!isClass(client)) throw usage('DataClient has to be a class');
     this.#client = client;
-    this.#options = options;
+    this.#options = options ?? {};
     this.#open = open;
   }
 
@@ -55,7 +55,7 @@ class Wrapper {
   }
 
   create(...args: unknown[]): Client {
-    const { name = this.#client.name, responseTimeout = TIMEOUT, isBroadcast = true, formatKey, transcode } = this.#options;
+    const { name = this.#client.name, responseTimeout, isBroadcast = true, formatKey, transcode } = this.#options;
     const calls = new Map<string, Call>();
     const methods: Methods = {};
     for (const [from, to] of [...this.#delegates, ...this.#generated()]) {
@@ -66,10 +66,10 @@ class Wrapper {
     }
     const client = this.#client;
     return this.#open({
-      ...usualShape, name, calls, methods, transcode,
-      ...(formatKey ? { formatKey } : {}),
+      ...usualShape, name: checkedName(name), calls, methods, transcode,
+      ...(formatKey ? { formatKey: (reg) => String(formatKey(reg)) } : {}),
       broadcast: isBroadcast,
-      timeout: responseTimeout,
+      timeout: checkedTimeout(responseTimeout),
       create: () => Reflect.construct(client, args) as object,
       source: client,
       allEvents: true,

@@ -1,8 +1,9 @@
 import { ClusterError } from '../../lib/runtime.js';
 import { callOf, closeOf, readyOf } from './call-forms.js';
-import type { Answer, Offers, Published, Tell, Wants } from './messages.js';
+import type { Answer, Ask, Offers, Published, Tell, Wants } from './messages.js';
 import { Publishing } from './published.js';
 import type { Shape } from './shape.js';
+import { Telling } from './telling.js';
 
 /** Milliseconds that a leader which leads no more goes on for those who have not turned to the next one yet. */
 const STAYS = 10_000;
@@ -19,7 +20,8 @@ export interface LeaderNeeds {
   readonly shape: Shape;
   /** Who shares the client as it is made. */
   readonly members: readonly number[];
-  tell(pid: number, message: Tell): void;
+  tell(pid: number, message: Tell): boolean;
+  room(pid: number): Promise<void>;
   warn(text: string, error?: unknown): void;
 }
 
@@ -35,6 +37,7 @@ export class Leader {
   readonly #followers = new Map<number, ReadonlySet<string>>();
   readonly #topics = new Map<string, Topic>();
   readonly #publishing: Publishing;
+  readonly #telling: Telling;
   readonly #running = new Set<Promise<unknown>>();
   #changed = () => {};
   #retired: Promise<void> | null = null;
@@ -44,6 +47,16 @@ export class Leader {
     this.#needs = needs;
     this.#shape = needs.shape;
     this.#publishing = new Publishing((args) => this.#say(args), needs.members);
+    this.#telling = new Telling({
+      name: needs.shape.name,
+      tell: needs.tell,
+      room: needs.room,
+      warn: needs.warn,
+      lastOf: (pid, key) => {
+        const topic = this.#topics.get(key);
+        return topic?.subscribers.has(pid) ? topic.last : undefined;
+      },
+    });
     this.#client = (needs.shape.create as () => object)() as Client;
     this.#passEventsOn();
   }
@@ -59,19 +72,23 @@ export class Leader {
     return { calls: [...calls.keys()], topics: methods.subscribe !== undefined, publishes: methods.publish !== undefined };
   }
 
-  attach(pid: number, { topics, events, published }: Wants): Offers {
-    const wanted = new Map(topics);
+  async asked(sender: number, message: Ask): Promise<Answer> {
+    switch (message[0]) {
+      case 'attach': return { value: this.attach(sender, message[2]) };
+      case 'call': return this.call(message[2], message[3], message[4]);
+      case 'publish': return this.publish(message[2]);
+      case 'subscribe': return this.subscribe(sender, message[2], message[3]), {};
+      case 'unsubscribe': return this.unsubscribe(sender, message[2]), {};
+      case 'watch': return this.watch(sender, message[2]), {};
+      case 'told': return this.#publishing.heard(sender), {};
+      case 'detach': return this.detach(sender), {};
+    }
+  }
+
+  attach(pid: number, { topics, events }: Wants): Offers {
+    const wanted = new Set(topics);
     for (const [key, topic] of this.#topics) if (topic.subscribers.has(pid) && !wanted.has(key)) this.unsubscribe(pid, key);
     this.#followers.set(pid, new Set(events));
-    for (const [key, reg] of wanted) {
-      try {
-        this.subscribe(pid, key, reg);
-      } catch (error) {
-        this.#fault('subscribe', error);
-      }
-    }
-    for (const one of published) void this.publish({ ...one, again: true }).catch(() => {});
-    this.#publishing.heard(pid);
     return this.offers;
   }
 
@@ -79,6 +96,7 @@ export class Leader {
   detach(pid: number): void {
     for (const [key, { subscribers }] of this.#topics) if (subscribers.has(pid)) this.unsubscribe(pid, key);
     this.#followers.delete(pid);
+    this.#telling.forget(pid);
     this.#publishing.heard(pid);
     this.#changed();
   }
@@ -117,7 +135,7 @@ export class Leader {
     if (known) {
       if (known.subscribers.has(pid)) return;
       known.subscribers.add(pid);
-      if (known.last && broadcast && this.#keeps(key)) this.#needs.tell(pid, ['value', this.#shape.name, key, known.last.value]);
+      if (known.last && broadcast) this.#telling.last(pid, key, known.last.value);
       return;
     }
     const topic: Topic = { reg, subscribers: new Set([pid]), listener: (value) => this.#value(key, topic, value) };
@@ -188,14 +206,15 @@ export class Leader {
   }
 
   #value(key: string, topic: Topic, value: unknown): void {
-    const { name, broadcast } = this.#shape;
+    const { broadcast } = this.#shape;
     if (this.#topics.get(key) !== topic) return;
+    const keeps = broadcast && this.#keeps(key);
     try {
       const told = this.#sent(value);
-      if (this.#keeps(key)) topic.last = { value: told };
       const all = [...topic.subscribers];
       const receivers = broadcast ? all : all.slice(Math.floor(Math.random() * all.length)).slice(0, 1);
-      for (const pid of receivers) this.#needs.tell(pid, ['value', name, key, told]);
+      for (const pid of receivers) this.#telling.value(pid, key, told, keeps);
+      if (keeps) topic.last = { value: told };
     } catch (error) {
       this.#fault(`the topic ${key}`, error);
     }
@@ -224,7 +243,7 @@ export class Leader {
       if (!events.has(event) && !(events.has('*') && !INTERNAL.has(event))) continue;
       heard = true;
       try {
-        this.#needs.tell(pid, ['event', this.#shape.name, event, args]);
+        this.#telling.event(pid, event, args);
       } catch (error) {
         this.#needs.warn(`the event "${event}" of the client "${this.#shape.name}" cannot be sent`, error);
       }

@@ -3,10 +3,10 @@ import { Calls, isUnsendable, type Given } from './calls.js';
 import { Leader } from './leader.js';
 import type { Answer, Ask, Failure, Leading, Offers, Post, Published, Tell } from './messages.js';
 import type { Shape } from './shape.js';
+import { ATTACH, isUseless, sayAgain, turnTo } from './turning.js';
 import { Wanted } from './wants.js';
 
-/** Milliseconds for one attempt to turn to a leader, and between two of them at most. */
-const ATTACH = 2_000;
+/** Milliseconds between two attempts to turn to a leader, at most. */
 const PAUSE = 1_000;
 
 /** Who says who leads. */
@@ -30,6 +30,8 @@ export interface MemberNeeds {
   readonly post: Post;
   readonly arbiter: Arbiter;
   warn(text: string, error?: unknown): void;
+  /** Shows that the start of this process waits for that, until what it returns is called. */
+  waits?(what: string): () => void;
 }
 
 /** A client that is used where it is shared no more. */
@@ -68,7 +70,11 @@ export class Member {
     this.#settled = settled;
     // The channel does not keep a process up that starts.
     const stay = setInterval(() => {}, 60_000);
-    this.ready.catch(() => {}).finally(() => clearInterval(stay));
+    const here = needs.waits?.(`the shared client "${shape.name}"`);
+    void this.ready.catch(() => {}).finally(() => {
+      clearInterval(stay);
+      here?.();
+    });
     after.then(() => needs.arbiter.join(this)).then((leading) => this.leading(leading), (error: unknown) => this.#fail(error));
   }
 
@@ -108,8 +114,12 @@ export class Member {
     const at = Number(process.hrtime.bigint() / 1_000n);
     const published: Published = { key, at, args, again: false };
     const isStream = this.shape.topics?.get(key) === 'stream';
-    if (!isStream) this.#wanted.published.keep(published);
-    return this.#do(['publish', this.shape.name, published], { timeout: this.shape.timeout, idempotent: !isStream });
+    const words = this.#wanted.published;
+    const before = words.get(key);
+    if (!isStream) words.keep(published);
+    const done = this.#do(['publish', this.shape.name, published], { timeout: this.shape.timeout, idempotent: !isStream });
+    done.catch((error: unknown) => { if (isUnsendable(error)) words.takeBack(published, before); });
+    return done;
   }
 
   /** Subscribes this process, once for all who listen here; gives the last value that has come, if any has. */
@@ -137,7 +147,9 @@ export class Member {
     if (this.#closed || this.#failure) throw closed(this.shape.name);
     const { post, warn } = this.#needs;
     const before = this.leader;
-    const leader = new Leader({ shape: this.shape, members, tell: (pid, message) => post.tell(pid, message), warn });
+    const leader = new Leader({
+      shape: this.shape, members, warn, tell: (pid, message) => post.tell(pid, message), room: (pid) => post.room(pid),
+    });
     try {
       await leader.ready();
     } catch (error) {
@@ -187,17 +199,7 @@ export class Member {
   }
 
   async asked(sender: number, message: Ask): Promise<Answer> {
-    const { leader } = this;
-    if (!leader) return { moved: true };
-    switch (message[0]) {
-      case 'attach': return { value: leader.attach(sender, message[2]) };
-      case 'call': return leader.call(message[2], message[3], message[4]);
-      case 'publish': return leader.publish(message[2]);
-      case 'subscribe': return leader.subscribe(sender, message[2], message[3]), {};
-      case 'unsubscribe': return leader.unsubscribe(sender, message[2]), {};
-      case 'watch': return leader.watch(sender, message[2]), {};
-      case 'detach': return leader.detach(sender), {};
-    }
+    return this.leader?.asked(sender, message) ?? { moved: true };
   }
 
   /** What is under way is answered first; whoever leads hands over before it goes. */
@@ -252,8 +254,8 @@ export class Member {
     const link = this.#link;
     if (link === null || link !== this.#announced) return;
     this.#needs.post.ask(link, message, ATTACH).catch((error: unknown) => {
-      const { code } = error as { code?: string };
-      if (code === 'ERR_CLUSTER_NOT_SHARED') return this.#needs.warn((error as Error).message);
+      if (isUnsendable(error) && message[0] === 'subscribe') this.#wanted.remove(message[2]);
+      if (isUseless(error)) return this.#needs.warn(`"${this.shape.name}": ${message[0]} failed`, error);
       // It may not have come there: all is told again.
       if (link === this.#link && link === this.#announced) void this.#attach(link, this.#term);
     });
@@ -262,16 +264,16 @@ export class Member {
   /** Turns to a leader, without end while it is one; until it knows all that is wanted here, calls go to the one before. */
   async #attach(pid: number, term: number): Promise<void> {
     const isWanted = () => this.#announced === pid && this.#term === term && !this.#closed;
+    const needs = { name: this.shape.name, wanted: this.#wanted, post: this.#needs.post, warn: this.#needs.warn };
     for (let attempt = 0; isWanted(); attempt++) {
-      const { changes, all } = this.#wanted;
-      try {
-        const answer = await this.#needs.post.ask(pid, ['attach', this.shape.name, all], ATTACH);
-        if (!isWanted()) return this.#detach(pid);
-        if (!answer.moved && changes === this.#wanted.changes) return this.#attached(pid, answer.value as Offers);
-        if (!answer.moved) continue;
-      } catch (error) {
-        if (isUnsendable(error)) this.#needs.warn(`"${this.shape.name}" cannot send what it is to`, error);
+      const { changes } = this.#wanted;
+      const offers = await turnTo(pid, needs).catch(() => null);
+      if (!isWanted()) return this.#detach(pid);
+      if (offers && changes === this.#wanted.changes) {
+        this.#attached(pid, offers);
+        return sayAgain(pid, needs, isWanted);
       }
+      if (offers) continue;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 * 2 ** Math.min(attempt, 10), PAUSE)).unref());
     }
   }

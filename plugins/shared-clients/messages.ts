@@ -1,10 +1,12 @@
-/** An error on its way between processes, as `wire` makes it. */
+/** An error on its way between processes, as `wireWhole` makes it. */
 export interface Failure {
   name: string;
   message: string;
   stack?: string;
   code?: string;
   detail?: string;
+  cause?: Failure;
+  fields?: Record<string, unknown>;
 }
 
 /** Who leads the clients of one name, as the master says it. */
@@ -45,13 +47,12 @@ export interface Published {
   again: boolean;
 }
 
-/** All that a process wants of a leader, whenever it turns to one. */
+/** What a process wants of a leader that it turns to; what is new of it is subscribed to behind this. */
 export interface Wants {
-  /** Keys, with what the real client is subscribed with. */
-  topics: [key: string, reg: unknown][];
+  /** Keys: others are wanted no more. */
+  topics: string[];
   /** Names of the real client's events. */
   events: string[];
-  published: Published[];
 }
 
 /** What the leader's client has, for those who know it by name alone. */
@@ -69,6 +70,8 @@ export type Ask =
   | [kind: 'subscribe', name: string, key: string, reg: unknown]
   | [kind: 'unsubscribe', name: string, key: string]
   | [kind: 'watch', name: string, events: string[]]
+  /** Its last words have been said once more. */
+  | [kind: 'told', name: string]
   | [kind: 'detach', name: string];
 
 /** `moved`: it does not lead any more, and nothing was done. */
@@ -84,5 +87,8 @@ export interface Post {
   readonly pid: number;
   /** Rejects with what was thrown there, or with what the messenger says. */
   ask(pid: number, message: Ask, timeout: number): Promise<Answer>;
-  tell(pid: number, message: Tell): void;
+  /** False: it reads slowly, and may have lost this. @throws ClusterError, as all that the messenger sends */
+  tell(pid: number, message: Tell): boolean;
+  /** Resolves when it is not behind with reading. */
+  room(pid: number): Promise<void>;
 }

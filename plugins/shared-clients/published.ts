@@ -15,6 +15,14 @@ export class LastWords {
     if (this.#words.size > KEPT) this.#words.delete(this.#words.keys().next().value as string);
   }
 
+  /** It was never said: what was said before it is the last one. */
+  takeBack(published: Published, before: Published | undefined): void {
+    const { key } = published;
+    if (this.#words.get(key) !== published) return;
+    if (before) this.#words.set(key, before);
+    else this.#words.delete(key);
+  }
+
   get(key: string): Published | undefined {
     return this.#words.get(key);
   }

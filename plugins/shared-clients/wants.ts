@@ -1,4 +1,3 @@
-import type { Wants } from './messages.js';
 import { LastWords } from './published.js';
 
 interface Topic {
@@ -40,11 +39,11 @@ export class Wanted {
     return true;
   }
 
-  get all(): Wants {
-    return {
-      topics: [...this.#topics].map(([key, { reg }]) => [key, reg]),
-      events: this.#events,
-      published: this.published.all(),
-    };
+  get topics(): [key: string, reg: unknown][] {
+    return [...this.#topics].map(([key, { reg }]) => [key, reg]);
+  }
+
+  get events(): string[] {
+    return this.#events;
   }
 }

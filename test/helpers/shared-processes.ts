@@ -1,9 +1,9 @@
 import { after, before } from 'node:test';
-import { deserialize, serialize } from 'node:v8';
 import type { ChildState, ChildView } from '../../lib/api/child.js';
-import { ClusterError, wire } from '../../lib/kit/errors.js';
+import { ClusterError } from '../../lib/kit/errors.js';
+import { copied } from '../../lib/messenger/bus-frames.js';
 import { ACTION } from '../../plugins/shared-clients/calls.js';
-import { Clients } from '../../plugins/shared-clients/clients.js';
+import { Clients, failureOf } from '../../plugins/shared-clients/clients.js';
 import { Leadership } from '../../plugins/shared-clients/leadership.js';
 import { closed, type Arbiter } from '../../plugins/shared-clients/member.js';
 import type { Answer, Leading, Post } from '../../plugins/shared-clients/messages.js';
@@ -13,7 +13,7 @@ let stay: NodeJS.Timeout;
 before(() => { stay = setInterval(() => {}, 1_000); });
 after(() => clearInterval(stay));
 
-const copy = <T>(value: T): T => deserialize(serialize(value)) as T;
+const copy = <T>(value: T): T => copied(value) as T;
 export const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 /** Resolves when the condition holds; for what takes some turns of the event loop, or a short timer. */
 export async function until(condition: () => unknown, what: string, deadline = 5_000): Promise<void> {
@@ -31,8 +31,13 @@ export class FakeProcess {
   alive = true;
   /** It takes no messages for the time being. */
   stopped: Promise<void> | null = null;
+  /** Rejects as its connections end. */
+  readonly ended: Promise<never>;
+  #end!: (error: Error) => void;
 
   constructor(readonly world: FakeProcesses, readonly pid: number, role: 'agent' | 'worker', slot: number, state: ChildState) {
+    this.ended = new Promise((_, reject) => { this.#end = reject; });
+    this.ended.catch(() => {});
     const channel = {
       send: (type: string, data: unknown) => { void this.#told(type, data); },
       request: (type: string, data: unknown) => this.#lead(type, data as { name: string; members: number[] }),
@@ -41,7 +46,13 @@ export class FakeProcess {
     const post: Post = {
       pid,
       ask: (to, message) => world.ask(pid, to, message),
-      tell: (to, message) => { const sent = copy(message); void turn().then(() => world.process(to)?.clients.told(pid, sent)); },
+      tell: (to, message) => {
+        const sent = copy(message);
+        if (world.slow.has(to)) return false;
+        void turn().then(() => world.process(to)?.clients.told(pid, sent));
+        return true;
+      },
+      room: async (to) => { while (world.slow.has(to)) await turn(); },
     };
     const arbiter: Arbiter = {
       join: async ({ shape }) => {
@@ -75,6 +86,8 @@ export class FakeProcess {
     this.alive = false;
     this.view.state = 'exited';
     this.world.processes.delete(this);
+    // Others see the end of their connection first, and then the master tells them.
+    this.#end(new ClusterError('ERR_CLUSTER_CHANNEL_CLOSED', `process ${this.pid} is gone`));
     this.world.leadership.gone(this.view);
   }
 
@@ -95,7 +108,7 @@ export class FakeProcess {
       await member.lead(members);
       return null;
     } catch (error) {
-      return wire(error);
+      return failureOf(error);
     }
   }
 }
@@ -103,6 +116,8 @@ export class FakeProcess {
 /** Processes that share clients, with the master's word on who leads. */
 export class FakeProcesses {
   readonly processes = new Set<FakeProcess>();
+  /** Pids of those that read slowly: what they are told is lost. */
+  readonly slow = new Set<number>();
   /** The master closes. */
   closing = false;
   readonly leadership = new Leadership(this);
@@ -135,10 +150,9 @@ export class FakeProcesses {
     await turn();
     if (!target?.alive) throw new ClusterError('ERR_CLUSTER_NO_RECEIVER', `nobody is there to take "${ACTION}": ${to}`);
     await target.stopped;
-    const answer = copy(await target.clients.asked(from, sent as never));
+    const answer = copy(await Promise.race([target.clients.asked(from, sent as never), target.ended]));
     await turn();
-    // What a process was asked that has ended is never answered.
-    return target.alive ? answer : new Promise(() => {});
+    return Promise.race([target.ended, answer]);
   }
 
   #add(role: 'agent' | 'worker', slot: number, state: ChildState): FakeProcess {

@@ -9,8 +9,7 @@ test('the agent is SIGKILLed: calls under way reject with a code, a worker leads
   await on(0, 'listen', 'k');
   await on(1, 'publish', 'k', 'before');
   const sleeping = on<Failed>(1, 'sleep', 10_000);
-  // The answer to another call of the same worker: its sleep is under way.
-  await on(1, 'where');
+  await eventually(async () => (await on<string[]>(0, 'used')).result.includes('sleep 10000'));
   process.kill(pid, 'SIGKILL');
   assert.equal((await sleeping).result.error.code, 'ERR_CLUSTER_LEADER_LOST');
   const during = (await on<Where>(1, 'where')).result;

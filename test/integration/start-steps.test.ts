@@ -38,6 +38,14 @@ test('a start that hangs names the steps that it waits for, and how long', async
   assert.match(cluster.output, /\(startTimeout\): the step "database" \(\d\.\d s\), the step "cache" \(\d\.\d s\) do not finish/);
 });
 
+test('a start that hangs because a shared client does not become ready names that', async (t) => {
+  const { dir } = ownApp(t, app('', { 'app.js': `class Registry { ready() { return new Promise(() => {}); } }
+    module.exports = async ({ shareClient }) => { await shareClient(Registry); };` }));
+  const cluster = await startCluster(t, dir, { flags: ['-w', '1', '--start-timeout', '1500'], ready: false });
+  assert.equal((await cluster.ended()).code, 1);
+  assert.match(cluster.output, /\(startTimeout\): the shared client "Registry" does not finish \(\d\.\d s\)/);
+});
+
 test('a step that fails ends the start with its error; in the agent too', async (t) => {
   const { dir } = ownApp(t, app('', { 'agent.js': `module.exports = ({ step }) => { step('queue')(new Error('no broker')); };` }));
   const cluster = await startCluster(t, dir, { flags: ['-w', '1'], ready: false });

@@ -36,6 +36,12 @@ export function messengers(messenger: Messenger): void {
   messenger.sendToApp('user-changed', { id: 'a' });
   // @ts-expect-error wrong payload of a declared action
   messenger.sendToApp('user-changed', { id: 1 });
+  // @ts-expect-error the data are left out
+  messenger.sendToApp('user-changed');
+  // @ts-expect-error and here
+  void messenger.request('agent', 'user-changed');
+  messenger.sendToApp('agent-start');
+  messenger.broadcast('not-declared');
   messenger.on('user-changed', ({ id }) => id.length);
   messenger.sendToApp('not-declared', Symbol.iterator);
 }

@@ -95,7 +95,7 @@ test('a process ends: who waits for its answer is told, and what was not sent is
   network.stations.splice(network.stations.indexOf(late), 1);
   network.tell();
   const [first] = await one.hears(1);
-  assert.deepEqual([first!.reply, first!.error?.code], [2, 'ERR_CLUSTER_CHANNEL_CLOSED']);
+  assert.deepEqual([first!.reply, first!.error?.code], [2, 'ERR_CLUSTER_NO_RECEIVER']);
 });
 
 test('what has not reached an agent that ends goes to the next one, in order', async (t) => {
@@ -160,4 +160,31 @@ test('a socket that somebody has taken away: the master carries what is for it, 
   while (one.relayed.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual(one.relayed.map(({ data }) => data), [1, 2]);
   assert.match(one.lines.join(), /go through the master: .*(?:ENOENT|EACCES)/);
+});
+
+test('what a process sends to itself is bounded as well', async (t) => {
+  const network = new Network(t, { outbox: 100_000 });
+  const [one] = await network.up(0) as [Station];
+  const self = { receiverPid: one.member.pid, id: 'own' };
+  const told = Array.from({ length: 100 }, () => one.bus.send(note('x'.repeat(10_000), self)));
+  assert.deepEqual([told[0], told.at(-1)], [true, false]);
+  await one.bus.room();
+  const { length } = one.got;
+  assert.ok(length > 10 && length < 21, `${length} of 10 kB are kept, of twice 100 kB`);
+  assert.match(one.lines.join(), /which does not read, are dropped/);
+  assert.equal(one.bus.send(note('after', self)), true);
+  await one.hears(length + 1);
+});
+
+test('a process whose socket was taken away is not looked for again whenever somebody comes or goes', async (t) => {
+  const network = new Network(t);
+  const [one, other] = await network.up(0, 1) as [Station, Station];
+  rmSync(network.file(other));
+  one.bus.send(note(1, { receiverPid: other.member.pid }));
+  while (one.relayed.length < 1) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  network.fork(2);
+  network.tell();
+  one.bus.send(note(2, { receiverPid: other.member.pid }));
+  assert.deepEqual(one.relayed.map(({ data }) => data), [1, 2]);
+  assert.equal(one.lines.filter((line) => line.includes('go through the master')).length, 1);
 });

@@ -56,3 +56,30 @@ test('whom a message is for: a pid may be a text, and nobody else is taken for e
   }
   assert.equal(sent.length, 1);
 });
+
+test('once is taken back by off, and leaves what on has registered', () => {
+  const { a, b } = pair();
+  const heard: unknown[] = [];
+  const listener = (data: unknown) => { heard.push(data); };
+  b.once('x', listener).off('x', listener);
+  a.sendToApp('x', 1);
+  b.on('x', listener).once('x', listener);
+  a.sendToApp('x', 2);
+  a.sendToApp('x', 3);
+  assert.deepEqual(heard, [2, 2, 3]);
+});
+
+test('what no process would take for a message is refused where it is sent', async () => {
+  const { a, b } = pair();
+  b.on('x', () => assert.fail('it has come'));
+  for (const meta of [5, null, 'text', [1]]) {
+    assert.throws(() => a.sendToApp('x', 1, { meta: meta as never }), { code: 'ERR_CLUSTER_USAGE', message: /an object as its `meta`/ });
+  }
+  for (const action of [5, undefined, Symbol('x'), 'x'.repeat(1_025)]) {
+    assert.throws(() => a.broadcast(action as never), { code: 'ERR_CLUSTER_USAGE', message: /as the action/ });
+    await assert.rejects(a.request('app', action as never), { code: 'ERR_CLUSTER_USAGE' });
+  }
+  assert.throws(() => a.on(5 as never, () => {}), { code: 'ERR_CLUSTER_USAGE' });
+  b.off('x', () => {}).on('y', () => 'heard');
+  assert.equal(await a.request('app', 'y', 1, null as never), 'heard');
+});

@@ -121,3 +121,14 @@ test('calls of one process are made in their order', async () => {
   await Promise.all(Array.from({ length: 100 }, (_, n) => client.put!(n)));
   assert.deepEqual(heard, Array.from({ length: 100 }, (_, n) => n));
 });
+
+test('what anybody else sends under its action is refused, or is nothing', async () => {
+  const world = new FakeProcesses();
+  const agent = world.agent();
+  await agent.clients.share(Sums);
+  const calls = [null, 5, ['call'], ['call', 'Sums', 'plain', 5], ['toString', 'Sums']];
+  for (const odd of [...calls, ['attach', 'Sums', 5], ['publish', 'Sums', null]]) {
+    agent.clients.told(1, odd as never);
+    await assert.rejects(agent.clients.asked(1, odd as never), { code: 'ERR_CLUSTER_USAGE' });
+  }
+});

@@ -156,6 +156,17 @@ test('a delegate that the data client does not have is an error at once', async 
     { code: 'ERR_CLUSTER_USAGE', message: /DataClient has no method "missing"/ });
 });
 
+for (const [what, options, message] of [
+  ['a name that is too long', { name: 'x'.repeat(300) }, /a name is a text of 1 to 200 characters/],
+  ['a name that is no text', { name: 5 }, /a name is a text/],
+  ['an odd time limit', { responseTimeout: Infinity }, /a timeout is a number of milliseconds/],
+] as const) {
+  test(`clusterOptions with ${what} are refused here, and not by the master`, async () => {
+    class Api extends ApiClient { override get clusterOptions() { return options as never; } }
+    await assert.rejects(new FakeProcesses().agent().clients.share(Api), { code: 'ERR_CLUSTER_USAGE', message });
+  });
+}
+
 test('isBroadcast: false gives each value to one of those who are subscribed', async () => {
   class Api extends ApiClient { override get clusterOptions() { return { name: 'one-of', responseTimeout: 1_000, isBroadcast: false }; } }
   const world = new FakeProcesses();

@@ -97,6 +97,8 @@ for (const [what, definition, message] of [
   ['no calls', { name: 'x' }, /`calls` of "x" has to be a list/],
   ['an odd call', { name: 'x', calls: { get: 5 } }, /a call of "x" is `true` or/],
   ['an odd option of a call', { name: 'x', calls: { get: { timeut: 5 } } }, /a call of "x" is `true` or/],
+  ['a time limit that is none', { name: 'x', calls: { get: { timeout: Infinity } } }, /the timeout of a call of "x" .* found Infinity/],
+  ['a time limit below one', { name: 'x', calls: { get: { timeout: -1 } } }, /the timeout of a call of "x" .* found -1/],
   ['an unknown key', { name: 'x', calls: [], topic: {} }, /unknown key "topic"/],
   ['an odd topic', { name: 'x', calls: [], topics: { a: 'strem' } }, /the topic "a" of "x" is "state" or "stream"/],
 ] as const) {

@@ -160,3 +160,31 @@ test('a follower that is away for a while is not given up, and hears what has co
   await until(() => heard.length === 3, 'all is heard');
   assert.deepEqual(heard, [0, 1, 2]);
 });
+
+test('what can never be sent is refused, and keeps nobody from the next leader', async () => {
+  const { clients: [, b, c], followers: [first, second], lost } = await three();
+  await b.publish!('k', 'old');
+  await assert.rejects(b.publish!('k', { fn() {} }), { code: 'ERR_CLUSTER_NOT_CLONEABLE' });
+  await assert.rejects(b.publish!('long', 'x'.repeat(17 * 2 ** 20)), { code: 'ERR_CLUSTER_MESSAGE_TOO_LONG' });
+  c.subscribe!({ fn() {} }, () => {});
+  await until(() => second.warnings.length > 0, 'it is said');
+  await c.where!();
+  told.length = 0;
+  await lost();
+  assert.deepEqual([await b.where!(), await c.where!()], [2, 2]);
+  await until(() => told.length > 0, 'it is published');
+  assert.deepEqual(told, ['2 k "old"']);
+  assert.match(second.warnings.join(), /ERR_CLUSTER_NOT_CLONEABLE|cannot be sent/);
+  assert.deepEqual(first.warnings.filter((line) => !line.includes('publish')), []);
+});
+
+test('last words of more than one message can hold are all said again', async () => {
+  const { clients: [, b], lost } = await three();
+  for (let n = 0; n < 1_000; n++) void b.publish!(`k${n}`, 'x'.repeat(20_000));
+  await b.where!();
+  told.length = 0;
+  await lost();
+  assert.equal(await b.where!(), 2);
+  await until(() => told.length >= 1_000, 'they are said');
+  assert.equal(told.length, 1_000);
+});

@@ -5,7 +5,9 @@ import { FakeProcesses, leaderOf, until } from '../helpers/shared-processes.js';
 
 interface Base { close(): Promise<void> }
 type Shared = Record<string, (...args: unknown[]) => Promise<unknown>>;
-const down = () => Object.assign(new Error('the database is down'), { code: 'E_DOWN' });
+class DownError extends Error {}
+const down = () => Object.assign(
+  new DownError('the database is down', { cause: new RangeError('no route') }), { code: 'E_DOWN', tries: 3n });
 
 test('it is shared when the real client is ready: a promise, a method that gives one, one that takes a callback', async () => {
   let done = 0;
@@ -25,11 +27,18 @@ for (const [how, Class] of Object.entries({
   callback: class { ready(then: (error: Error) => void) { setImmediate(() => then(down())); } },
   promise: class { async ready() { throw down(); } },
 })) {
-  test(`a real client that fails in its ${how}: all who share it then get its error, with its code`, async () => {
+  test(`a real client that fails in its ${how}: all who share it then get its error, whole`, async () => {
     const world = new FakeProcesses();
     const processes = [world.agent('booting'), world.worker(0, 'booting'), world.worker(1, 'booting')];
     const all = processes.map((one) => one.clients.share(Class, { name: 'db' }));
-    for (const one of all) await assert.rejects(one, { message: 'the database is down', code: 'E_DOWN' });
+    for (const one of all) {
+      await assert.rejects(one, (error: Error) => {
+        assert.equal((error.cause as Error).message, 'no route');
+        const { name, message, code, tries } = error as Error & { code: string; tries: bigint };
+        assert.deepEqual([name, message, code, tries], ['DownError', 'the database is down', 'E_DOWN', 3n]);
+        return true;
+      });
+    }
   });
 }
 

@@ -45,6 +45,14 @@ test('its errors keep their class, and what could not cross a border is refused 
   await assert.rejects(client.get!(() => {}, 1), { code: 'ERR_CLUSTER_NOT_CLONEABLE' });
 });
 
+test('its values arrive as they would elsewhere: errors within them whole, what has toJSON as that says', async () => {
+  class Lost extends Error { readonly since = 5n; }
+  const [store] = [await single().share(Store) as Shared];
+  await store!.publish!('k', { error: new Lost('gone'), url: new URL('http://x/') });
+  const { error, url } = await store!.get!('k') as { error: Lost; url: string };
+  assert.deepEqual([error instanceof Error, error.name, error.since, url], [true, 'Lost', 5n, 'http://x/']);
+});
+
 test('shareClient of hatchery/runtime is that, in a process that is no child of a cluster', async () => {
   const { shareClient } = await import('../../lib/runtime.js');
   class Own { where() { return process.pid; } }

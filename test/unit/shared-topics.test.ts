@@ -156,3 +156,22 @@ test('what the real client refuses to publish rejects, and need not be awaited',
   void b.publish('k', 2);
   await until(() => leader!.warnings.length === 2, 'both are in the log');
 });
+
+test('one who reads slowly is spared what is old, and gets the last value of each key when there is room; the others all', async () => {
+  const { world, processes: [, slow], clients: [a, b, c] } = await three();
+  const heard: Record<string, unknown[]> = { slow: [], other: [] };
+  for (const key of ['k', 'l']) b.subscribe(key, (value) => heard.slow!.push(value));
+  c.subscribe('k', (value) => heard.other!.push(value));
+  await a.publish('k', 0);
+  await until(() => heard.slow!.length === 1, 'it is heard');
+  world.slow.add(slow!.pid);
+  for (let n = 1; n < 10; n++) await a.publish('k', n);
+  await a.publish('l', 'last');
+  await until(() => heard.other!.length === 10, 'the other one has heard all');
+  assert.deepEqual(heard.slow, [0]);
+  world.slow.delete(slow!.pid);
+  await until(() => heard.slow!.length >= 3, 'it has caught up');
+  assert.deepEqual(heard.slow, [0, 9, 'last']);
+  await a.publish('k', 10);
+  await until(() => heard.slow!.length === 4, 'and goes on');
+});

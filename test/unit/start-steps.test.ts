@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { StartSteps } from '../../lib/ipc/ready.js';
+import { StartSteps, startWaits } from '../../lib/ipc/ready.js';
 
 function steps() {
   const told: string[][] = [];
@@ -67,4 +67,24 @@ test('what is no name, and what is no time limit, is refused', () => {
   const { steps: all } = steps();
   assert.throws(() => all.begin('' as never), { code: 'ERR_CLUSTER_USAGE' });
   assert.throws(() => all.begin('a', { timeout: -1 }), { code: 'ERR_CLUSTER_USAGE', message: /the timeout of step "a"/ });
+});
+
+test('what others wait for is shown, and holds nothing up', async () => {
+  const { steps: all, told } = steps();
+  const done = startWaits('the shared client "registry"');
+  const step = all.begin('cache');
+  await turn();
+  done();
+  await turn();
+  startWaits('the shared client "other"');
+  step();
+  await all.settled();
+  assert.deepEqual(told, [['the step "cache"', 'the shared client "registry"'], ['the step "cache"']]);
+});
+
+test('options that are none are refused', () => {
+  const { steps: all } = steps();
+  for (const options of [null, 5, { timeot: 1 }]) {
+    assert.throws(() => all.begin('cache', options as never), { code: 'ERR_CLUSTER_USAGE', message: /the options of step "cache" are/ });
+  }
 });
