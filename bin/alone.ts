@@ -1,7 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
+import cluster from 'node:cluster';
 import { EventEmitter } from 'node:events';
+import { syncBuiltinESMExports } from 'node:module';
 import type { Config } from '../lib/config/schema.js';
 import { CHANNEL_FD } from '../lib/ipc/channel.js';
+import { ClusterError } from '../lib/kit/errors.js';
 import { requireBuilt } from '../lib/kit/package.js';
 import { grantAccess, socketAccess } from '../lib/kit/sockets.js';
 import { outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
@@ -78,6 +81,7 @@ export class Alone {
       else process.env[name] = String(value);
     }
     process.chdir(cwd);
+    refuseForks();
     const [ours, theirs] = InnerWire.pair();
     const app = new InnerProcess(ours);
     (requireBuilt('lib/child/alone.cjs') as Child).here(theirs, {
@@ -87,6 +91,15 @@ export class Alone {
     });
     return { process: app as unknown as ChildProcess, worker: null, kill: () => app.exits(null, 'SIGKILL') } satisfies Forked;
   };
+}
+
+/** An app that is a primary of its own would start this command again, and listen nowhere itself. */
+function refuseForks(): void {
+  cluster.fork = () => {
+    throw new ClusterError('ERR_CLUSTER_ALONE', 'cluster.fork() of the app: with --workers 0 it runs in this one process; '
+      + 'start it with --workers N, where it is a worker from the beginning, or let it listen itself');
+  };
+  syncBuiltinESMExports();
 }
 
 /** What a child process is to the master. Its end is the app's. */

@@ -19,6 +19,7 @@ export class McpCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const { RpcError, serveRpc } = await import('../mcp/rpc.js');
+    const { isObject } = await import('../../lib/kit/misuse.js');
     const { TOOLS, assertArguments } = await import('../mcp/tools.js');
     const title = this.text(argv, 'title');
     const target = argv._[0];
@@ -39,11 +40,13 @@ export class McpCommand extends Command {
         inputSchema: { type: 'object', properties: fields, additionalProperties: false },
         annotations: { readOnlyHint: readOnly, destructiveHint: false, openWorldHint: false },
       })) })],
-      ['tools/call', ({ name, arguments: given = {} }, signal) => {
+      ['tools/call', ({ name, arguments: said }, signal) => {
+        const given = said ?? {};
+        if (!isObject(given)) throw new RpcError('params', `arguments: expected an object, found ${JSON.stringify(said)}`);
         const tool = typeof name === 'string' && Object.hasOwn(TOOLS, name) ? TOOLS[name] : undefined;
         if (!tool) throw new RpcError('params', `unknown tool: ${String(name)}; known are ${Object.keys(TOOLS).join(', ')}`);
-        assertArguments(tool, given as Record<string, unknown>);
-        return tool.call(given as Record<string, unknown>, { words, dir }, signal);
+        assertArguments(tool, given);
+        return tool.call(given, { words, dir }, signal);
       }],
     ]);
     await serveRpc(process.stdin, (line) => write(1, line), methods);

@@ -1,3 +1,4 @@
+import type Os from 'node:os';
 import path from 'node:path';
 import { Command } from '../command.js';
 import type { Context } from '../common-bin.js';
@@ -5,6 +6,15 @@ import { configFlags, jsonFlag, type Flags } from '../flags.js';
 import { answer } from '../output.js';
 import { typedFlags } from '../recipe.js';
 import { prepared, readRequest } from './config.js';
+
+/** Of one whom the system knows by number alone (in a container, for instance) that: a unit takes it too. */
+function userName(os: typeof Os): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return String(process.getuid?.());
+  }
+}
 
 export class SystemdCommand extends Command {
   override get description(): string { return 'print a systemd unit for the app'; }
@@ -33,7 +43,7 @@ export class SystemdCommand extends Command {
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
       flags: [...typedFlags(argv), ...this.ending],
-      user: this.text(argv, 'user') ?? os.userInfo().username,
+      user: this.text(argv, 'user') ?? userName(os),
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     });
     const file = /^# (\S+)/.exec(unit)?.[1];

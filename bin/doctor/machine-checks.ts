@@ -1,3 +1,4 @@
+import { heapFor } from '../../plugins/container/heaps.js';
 import { bites, count, good, megabytes, note, type Check } from './finding.js';
 
 /** Below it a busy site has no descriptor left for a fork, or a client. */
@@ -8,6 +9,8 @@ const TASKS_A_PROCESS = 16;
 const BACKLOG = 511;
 /** A worker that does nothing has about this much, bytes. */
 const SMALL_WORKER = 64 * 2 ** 20;
+/** Many an app does not come up with less heap, MB. */
+const SMALL_HEAP = 64;
 /** Files that are written in a build, or copied from elsewhere, may be a little newer than now, ms. */
 const BEHIND = 60_000;
 
@@ -15,6 +18,12 @@ const BEHIND = 60_000;
 const isShell = (command: string): boolean => /^(?:\S*\/)?(?:ba|da|a|z)?sh\s+\S/.test(command);
 const isScriptRunner = (command: string): boolean =>
   /^(?:\S*node\s+)?(?:\S*\/)?(?:npm|npx|yarn|pnpm)(?:-cli\.js|\.c?js)?(?:\s|$)/.test(command);
+
+/** Bytes that the flags give each heap. */
+function heapIn(execArgv: readonly string[]): number | undefined {
+  const [, megabytesSaid] = /(?:^| )--max[-_](?:old[-_]space|heap)[-_]size[= ](\d+)(?: |$)/.exec(execArgv.join(' ')) ?? [];
+  return megabytesSaid === undefined ? undefined : Number(megabytesSaid) * 2 ** 20;
+}
 
 /** Of the machine, or the container. */
 export const MACHINE_CHECKS: readonly Check[] = [
@@ -91,17 +100,31 @@ export const MACHINE_CHECKS: readonly Check[] = [
   },
   {
     name: 'memory',
-    look({ machine: { memory }, config }) {
-      if (!memory || !config) return null;
-      const each = (memory.limit - SMALL_WORKER) / config.workers;
+    look({ machine: { memory }, config, hasAgent }) {
+      if (!config) return null;
+      const { memory: rule, workers, reload, execArgv } = config;
+      if (!memory) {
+        return rule === 'limit' ? note('memory is "limit", and there is no container\'s limit: heaps are as Node has them',
+          'a limit for the container, or memory: "watch"') : null;
+      }
+      const each = (memory.limit - SMALL_WORKER) / workers;
       const limit = `the container's limit is ${megabytes(memory.limit)}`;
       if (each < SMALL_WORKER) return bites(`${limit}: ${megabytes(Math.max(0, each))} a worker`, 'fewer workers, or a higher limit');
+      const said = heapIn(execArgv);
+      if (said !== undefined && said * workers > memory.limit) {
+        return bites(`${limit}, and execArgv lets the heap of each of ${count(workers, 'worker')} grow to ${megabytes(said)}`,
+          'memory: "limit" in its place, or a smaller heap');
+      }
       const share = memory.workingSet / memory.limit;
       if (share > 0.9) {
         return bites(`${limit}, and ${Math.round(share * 100)} % of it is in use`,
           'fewer workers, a higher limit, or maxRss of health-check');
       }
-      return good(`${limit}, ${megabytes(each)} a worker`);
+      if (rule === 'off') return note(`${limit}, and memory is "off": as it runs out the kernel kills, and cuts`, 'memory: "watch"');
+      if (rule !== 'limit' || said !== undefined) return good(`${limit}, ${megabytes(each)} a worker, memory "${rule}"`);
+      const heap = heapFor(memory.limit, workers + Math.min(reload.batch, workers) + (hasAgent ? 1 : 0));
+      return heap < SMALL_HEAP ? bites(`${limit}: with memory "limit" a heap has ${heap} MB`, 'fewer workers, a higher limit, or "watch"')
+        : good(`${limit}, memory "limit": a heap has ${heap} MB`);
     },
   },
   {

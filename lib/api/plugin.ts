@@ -134,7 +134,7 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly config: Config;
   /** What runs, and where it stands. */
   readonly target: Target;
-  /** Configuration files that were read, absolute paths. */
+  /** Configuration files that were read, and those of `--env-file`, absolute paths. */
   readonly files: readonly string[];
   /** Where a value of the configuration comes from: `origin('log', 'level')`. */
   origin(...path: (string | number)[]): Origin;

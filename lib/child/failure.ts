@@ -63,7 +63,8 @@ export function keepLastWords(runtime: ChildRuntime): LastWords {
   Reflect.set(uncaught, OWN, true);
   const exited = (code: number) => {
     if (runtime.closing) return;
-    const error = new Error(`the app ended the process with code ${code} before it was ready`);
+    const why = runtime.refused === undefined ? '' : `: ${runtime.refused}`;
+    const error = new Error(`the app ended the process with code ${code} before it was ready${why}`);
     error.stack = undefined;
     tell(error);
   };
@@ -85,12 +86,18 @@ const OURS = path.join(import.meta.dirname, '../../');
 /** What a name, or an address, that is none of this machine comes to. */
 const NO_ADDRESS = /\b(?:EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|EINVAL)\b/;
 
+/** How an app fails in a worker of node:cluster that would be a primary itself. */
+const FORKS = /\b(?:fork|setup(?:Primary|Master))\)? is not a function$|'(?:node:)?cluster'.* export named '(?:fork|setup)/;
+const NO_FORKS = 'the workers are forked already, and this is one of them: let the app listen without node:cluster, '
+  + 'or fork where `cluster.isPrimary` is true alone, and say how many by `workers`';
+
 /**
  * What ended a start, for the one who has to mend it: a port that cannot be had in words, and no stack where nothing in it
  * is the app's, as an export that cannot be served or a listen that fails later has none.
  */
 export function clarify(error: unknown, { host, hostFromEnvironment }: Partial<BootInfo['listen']> = {}): void {
   if (!(error instanceof Error) || error.stack === undefined) return;
+  if (FORKS.test(error.message)) reword(error, `${error.message}; ${NO_FORKS}`);
   const words = listenErrorInWords(error.message);
   const isItsFault = hostFromEnvironment && host !== undefined && error.message.includes(host) && NO_ADDRESS.test(error.message);
   const from = isItsFault ? `; the environment says so: HOST=${host}` : '';

@@ -56,10 +56,13 @@ function isEsModule(file: string): boolean {
   if (!/\.[jt]s$/.test(file) && path.extname(file) !== '') return false;
   for (let dir = path.dirname(file); ; dir = path.dirname(dir)) {
     const manifest = path.join(dir, 'package.json');
-    if (existsSync(manifest)) return (JSON.parse(readFileSync(manifest, 'utf8')) as { type?: string }).type === 'module';
+    if (existsSync(manifest)) return typeIn(readFileSync(manifest, 'utf8')) === 'module';
     if (dir === path.dirname(dir)) return false;
   }
 }
+
+/** Node takes a package.json with a byte order mark, too. */
+const typeIn = (manifest: string): string | undefined => (JSON.parse(manifest.replace(/^\uFEFF/, '')) as { type?: string }).type;
 
 /** An ES module's default export, or what a CommonJS module exports; compilers to CommonJS put the default export inside. */
 function defaultOf(module: unknown): unknown {

@@ -49,6 +49,12 @@ async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Prom
   state.onChange(() => {
     if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
   });
+  // Where the app handles the error, and comes no further, this is why.
+  state.onRefused = (why) => {
+    if (runtime.ready || runtime.refused === why) return;
+    runtime.refused = why;
+    runtime.channel.send('child.failed', { phase: 'boot', error: { name: 'Error', message: why } });
+  };
   hearReady(() => readiness.said());
   await first?.();
   const started = startApp(boot, runtime, createContext(runtime, () => readiness.said()), readiness);

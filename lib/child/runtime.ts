@@ -110,6 +110,8 @@ export class ChildRuntime implements Runtime {
   readonly extras: Partial<Record<string, unknown>> = {};
   ready = false;
   printsFailure = true;
+  /** Why the last listen of the app failed, while it starts. */
+  refused: string | undefined;
   /** Set once closing has begun. */
   closing: ClosingContext | null = null;
   /** Filled in by closing.ts, which needs the runtime first. */

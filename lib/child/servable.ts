@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import { createRequire } from 'node:module';
 import { Server } from 'node:net';
 import { listen } from '../kit/sockets.js';
 import type { FetchApp } from './fetch-bridge.js';
@@ -74,9 +75,53 @@ export const mayBeNone = (value: unknown): boolean => kindOf(value) === listener
 
 /** A function of the context that gives what is to be served. A class is none: it can't be called. */
 export const isFactory = (value: unknown): value is Method =>
-  typeof value === 'function' && !kindOf(value) && !isClass(value);
+  typeof value === 'function' && !kindOf(value) && !isClass(value) && !isFastifyPlugin(value) && !isH3(value);
 
 const isClass = (value: unknown): boolean => typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
+
+/** What fastify-plugin marks a plugin with. */
+const MARKS = [Symbol.for('skip-override'), Symbol.for('fastify.display-name')];
+/** A plugin by what its author calls its parameters: `async (fastify, opts)`, as fastify-cli has it, `(app, options, done)`. */
+const PLUGIN = /^(?:async\b\s*)?(?:function\b[^(]*)?\(?\s*(?:fastify\d*\b|\w+\s*,\s*_?(?:opts|options)\b)/;
+
+export const isFastifyPlugin = (value: unknown): boolean => typeof value === 'function'
+  && (MARKS.some((mark) => mark in value) || PLUGIN.test(Function.prototype.toString.call(value)));
+
+/** An app, or a handler of events, of h3's first version; those of the second one have `fetch`. */
+const isH3 = (value: unknown): boolean => {
+  const handler: unknown = typeof value === 'object' && value !== null && has(value, 'use', 'handler')
+    ? (value as { handler: unknown }).handler : value;
+  return typeof handler === 'function' && '__is_handler__' in handler;
+};
+
+interface FastifyModule { (options: object): Fastify & { register(plugin: unknown): unknown }; default?: FastifyModule }
+interface H3Module { createApp(): { use(handler: unknown): object }; toNodeListener(app: unknown): RequestListener }
+
+/**
+ * An export that only the library it was written for can run, as that library makes it of it: a Fastify plugin becomes an app
+ * that has it, h3's app a listener. What is none, or whose library the app does not have, comes back as it is.
+ */
+export function adapted(value: unknown, file: string, certificate: () => object | undefined): unknown {
+  if (isFastifyPlugin(value)) {
+    const module = installed<FastifyModule>('fastify', file);
+    const https = certificate();
+    const app = module && (module.default ?? module)(https ? { https } : {});
+    app?.register(value);
+    return app ?? value;
+  }
+  if (!isH3(value)) return value;
+  const h3 = installed<H3Module>('h3', file);
+  return h3?.toNodeListener(typeof value === 'function' ? h3.createApp().use(value) : value) ?? value;
+}
+
+function installed<Module>(name: string, file: string): Module | undefined {
+  try {
+    return createRequire(file)(name) as Module;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
 
 /** An empty export says nothing; another object may be meant for somebody else, a test for instance. */
 export const mayListenLater = (value: unknown): boolean =>

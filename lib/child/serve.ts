@@ -7,7 +7,7 @@ import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { listen, makeDirs } from '../kit/sockets.js';
 import type { Readiness } from './readiness.js';
-import { EVERYWHERE, describe, isEmpty, isFactory, kindOf, mayBeNone, mayListenLater, type Kind } from './servable.js';
+import { EVERYWHERE, adapted, describe, isEmpty, isFactory, kindOf, mayBeNone, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf, type ListenState } from './server-tracker.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
@@ -27,11 +27,15 @@ export async function serve(exported: unknown, boot: BootInfo, context: Context,
   // An app that was told no address and listens somewhere has its own; a function that it exports is for somebody else.
   const found = state.begun && !boot.listen.named ? exported : await resolved(exported, context);
   if (state.begunAsConfigured) return;
-  const kind = kindOf(found);
-  if (kind && mayBeNone(found) && state.begun && !state.serves(found) && await ownListen(state)) return;
-  if (kind && !isLeftAlone(found, kind, boot, state)) return open(kind, found, boot, runtime);
-  if (!state.begun && !mayListenLater(found)) throw notServable(found, boot);
+  if (mayBeNone(found) && state.begun && !state.serves(found) && await ownListen(state)) return;
+  const app = adapted(found, fileOf(boot), () => certificate(boot.listen.https));
+  const kind = kindOf(app);
+  const isLeft = kind && (app === found ? isLeftAlone(found, kind, boot, state) : state.begun && !boot.listen.named);
+  if (kind && !isLeft) return open(kind, app, boot, runtime);
+  if (!state.begun && !mayListenLater(app)) throw notServable(app, boot, state);
 }
+
+const fileOf = ({ entry }: BootInfo): string => 'file' in entry ? entry.file : path.resolve('app');
 
 /** Milliseconds that an app which serves something else already may take to listen where the cluster is to be found. */
 const OWN = 1_000;
@@ -109,7 +113,7 @@ export function untilServing(exported: unknown, boot: BootInfo, runtime: Runtime
   const look = () => { if (!readiness.done) hold(state.begun); };
   let idle = () => {};
   return new Promise<void>((resolve, reject) => {
-    idle = () => { if (!state.begun) reject(notServable(exported, boot)); };
+    idle = () => { if (!state.begun) reject(notServable(exported, boot, state)); };
     process.on('beforeExit', idle);
     state.onChange(look);
     look();
@@ -120,8 +124,9 @@ export function untilServing(exported: unknown, boot: BootInfo, runtime: Runtime
   });
 }
 
-function notServable(found: unknown, boot: BootInfo): ClusterError {
+function notServable(found: unknown, boot: BootInfo, { refused }: ListenState): ClusterError {
   const file = 'file' in boot.entry ? boot.entry.file : 'the app';
+  if (refused !== undefined) return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere: ${refused}`);
   return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), `
     + 'or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), '
     + 'or a function that returns one of these; an app without a server says `server: false` in its configuration');
@@ -132,16 +137,18 @@ export async function createServer(https: BootInfo['listen']['https'], listener:
   if (!https?.key) return http.createServer(listener);
   const tls = await import('node:https');
   try {
-    return tls.createServer({
-      key: readFileSync(https.key),
-      cert: readFileSync(https.cert),
-      ca: https.ca === undefined ? undefined : readFileSync(https.ca),
-    }, listener);
+    return tls.createServer(certificate(https) ?? {}, listener);
   } catch (cause) {
     const files = Object.values(https).join(', ');
     throw new ClusterError('ERR_CLUSTER_CONFIG', `https cannot be served with ${files}: ${(cause as Error).message}`);
   }
 }
+
+const certificate = (https: BootInfo['listen']['https']): { key: Buffer; cert: Buffer; ca?: Buffer } | undefined => https?.key ? {
+  key: readFileSync(https.key),
+  cert: readFileSync(https.cert),
+  ...(https.ca === undefined ? {} : { ca: readFileSync(https.ca) }),
+} : undefined;
 
 /** The folder of a unix socket is ours to make; the system calls its absence EACCES. */
 export function makeRoom(socket: string | undefined): void {

@@ -2,6 +2,7 @@ import { errorMonitor, type EventEmitter } from 'node:events';
 import net, { type Server } from 'node:net';
 import type { Runtime } from '../api/runtime.js';
 import type { Address, Served } from '../ipc/messages.js';
+import { listenErrorInWords } from '../kit/sockets.js';
 import { askedFor, noteChosen, place, toListenOptions, type Asked } from './listen-options.js';
 import { gateRequests } from './request-hooks.js';
 
@@ -20,6 +21,10 @@ export class ListenState {
   readonly #ours = new WeakMap<Server, number>();
   readonly #watchers: (() => void)[] = [];
   #told: NodeJS.Immediate | undefined;
+  /** Why the last listen failed, in words: an app that handles the error itself may say less of it. */
+  refused: string | undefined;
+  /** Hears of each. */
+  onRefused: (why: string) => void = () => {};
 
   constructor(servers: ReadonlySet<Server>) {
     this.#servers = servers;
@@ -73,6 +78,11 @@ export class ListenState {
     this.changed();
   }
 
+  refuse(error: Error): void {
+    this.refused = listenErrorInWords(error.message) ?? error.message;
+    this.onRefused(this.refused);
+  }
+
   /** It listens on that port, or not any more, or has failed to. */
   settled(server: Server, port?: number): void {
     this.pending.delete(server);
@@ -122,7 +132,10 @@ export function trackServers(runtime: Runtime): void {
       state.settled(server);
     });
     // Not 'error': a listener there would swallow what the app does not handle.
-    (server as EventEmitter).on(errorMonitor, () => state.settled(server));
+    (server as EventEmitter).on(errorMonitor, (error: unknown) => {
+      if (state.pending.has(server) && error instanceof Error) state.refuse(error);
+      state.settled(server);
+    });
     // Innermost: what a plugin's `server` tap puts before the listeners, such as sticky-session's forwarding, comes first.
     gateRequests(server, runtime);
     const before = server.listenerCount('connection');

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { MARK } from '../ipc/messages.js';
 import { ClusterError, reason } from '../kit/errors.js';
+import { isUtf16, UTF16 } from '../kit/json-text.js';
 import { logicalCwd } from './target.js';
 
 /** Variables; of a change undefined ones go. */
@@ -59,6 +60,11 @@ export class Environment {
   /** As they were given; those of files are not among them. */
   get given(): Readonly<Record<string, string>> {
     return this.#given;
+  }
+
+  /** Where the files are that are read again at each reload, absolute. */
+  get files(): string[] {
+    return this.#files.map(({ file }) => file);
   }
 
   /**
@@ -141,12 +147,16 @@ function atStart(): Variables {
 function read(files: readonly EnvFile[]): Record<string, string> {
   const values: Record<string, string> = {};
   for (const { name, file, optional } of files) {
+    let bytes: Buffer;
     try {
-      Object.assign(values, parseEnv(readFileSync(file, 'utf8')));
+      bytes = readFileSync(file);
     } catch (error) {
       if (optional && (error as NodeJS.ErrnoException).code === 'ENOENT') continue;
       throw new ClusterError('ERR_CLUSTER_CONFIG', `--env-file: cannot read ${name}: ${reason(error)}`);
     }
+    if (isUtf16(bytes)) throw new ClusterError('ERR_CLUSTER_CONFIG', `--env-file: ${name}: ${UTF16}`);
+    // With its mark the first variable would have another name.
+    Object.assign(values, parseEnv(bytes.toString().replace(/^\uFEFF/, '')));
   }
   return values;
 }

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { PublicExplorer } from 'cosmiconfig';
 import { ClusterError, reason } from '../kit/errors.js';
-import { JsonError, parseJson } from '../kit/json-text.js';
+import { isUtf16, JsonError, parseJson, UTF16 } from '../kit/json-text.js';
 import { isObject, show } from '../kit/misuse.js';
 import { check, inFile, plainCopy } from './check.js';
 import {
@@ -104,6 +104,7 @@ async function readConfigFile(file: string, name: string): Promise<Record<string
   try {
     config = (await (await explorer()).load(file))?.config;
   } catch (error) {
+    if (isFile(file) && isUtf16(readFileSync(file))) throw refuse(`: ${UTF16}`);
     if (error instanceof JsonError) throw refuse(`:${error.line}:${error.column}: not valid JSON: ${error.message}`);
     if (error instanceof NoTypeScript) throw refuse(`: ${error.message}`);
     const { mark, reason: why } = error as { mark?: { line: number; column: number }; reason?: string };

@@ -33,7 +33,7 @@ export function packageFolder(name: string, from: string): string | undefined {
 
 export function readPackage(dir: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8'));
+    const value: unknown = JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8').replace(/^\uFEFF/, ''));
     return isObject(value) ? value : {};
   } catch {
     return {};

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, readdirSync, readFileSync, realpathSync,
 import os from 'node:os';
 import path from 'node:path';
 import { ClusterError, reason } from '../kit/errors.js';
-import { JsonError, parseJson } from '../kit/json-text.js';
+import { isUtf16, JsonError, parseJson, UTF16 } from '../kit/json-text.js';
 import { isObject, nearest } from '../kit/misuse.js';
 import { placesIn } from './files.js';
 import { folderOf, readPackage } from './modules.js';
@@ -80,7 +80,9 @@ function meant(full: string): string {
 
 function readManifest(file: string): Record<string, unknown> {
   try {
-    const value = parseJson(readFileSync(file, 'utf8'));
+    const bytes = readFileSync(file);
+    if (isUtf16(bytes)) throw new Error(UTF16);
+    const value = parseJson(bytes.toString());
     return isObject(value) ? value : {};
   } catch (error) {
     throw new ClusterError('ERR_CLUSTER_CONFIG', error instanceof JsonError

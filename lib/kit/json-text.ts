@@ -5,6 +5,14 @@ export class JsonError extends Error {
   }
 }
 
+/** What Windows' tools write that call it Unicode: with a mark at its beginning, or with a NUL in each plain letter. */
+export function isUtf16(bytes: Buffer): boolean {
+  const [first, second] = bytes;
+  return first === 0xff && second === 0xfe || first === 0xfe && second === 0xff || bytes.length > 1 && (first === 0) !== (second === 0);
+}
+
+export const UTF16 = 'it is UTF-16, which nothing here reads: save it as UTF-8 (PowerShell: Out-File -Encoding utf8)';
+
 /** @throws JsonError */
 export function parseJson(source: string): unknown {
   const text = source.replace(/^\uFEFF/, '');

@@ -40,5 +40,6 @@ function open(address: string, failed: (why: string) => void): void {
   if (program === 'none') return;
   const browser = spawn(program, [...words, address], { detached: true, stdio: 'ignore' });
   browser.once('error', (error) => failed(`no browser opens ${address}: ${error.message}`));
+  browser.once('exit', (code) => { if (code) failed(`no browser opens ${address}: ${program} exited with code ${code}`); });
   browser.unref();
 }

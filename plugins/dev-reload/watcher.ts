@@ -1,4 +1,4 @@
-import { fstatSync, realpathSync, type Stats } from 'node:fs';
+import { fstatSync, realpathSync, statSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { Contents } from './contents.js';
 import { FileEvents, type FileEventsListener } from './file-events.js';
@@ -25,6 +25,9 @@ export interface WatchEvents {
   notice(line: string): void;
 }
 
+/** How often is looked whether a folder elsewhere is another one by now, ms. */
+const AGAIN = 500;
+
 /** Tells which files of the app have changed: those below the watched directories, and those that were loaded from elsewhere. */
 export class Watcher {
   readonly #events: WatchEvents;
@@ -32,17 +35,19 @@ export class Watcher {
   readonly #ignored: (file: string, isFile?: boolean) => boolean;
   readonly #isNamed: (file: string) => boolean;
   readonly #inside: FileEvents;
-  readonly #outside: FileEvents;
+  #outside: FileEvents;
   readonly #contents = new Contents();
   /** Our own standard output and error, where they are files. */
   readonly #own = new Set([1, 2].map(openFile));
   #loaded: ReadonlySet<string> = new Set();
-  /** Where what was loaded lies that no root covers, and when that came up. */
-  readonly #dirs = new Map<string, number>();
+  /** Where what was loaded lies that no root covers: when that came up, and which folder it is. */
+  readonly #dirs = new Map<string, { since: number; identity: string }>();
   readonly #added = new Set<string>();
   readonly #noticed = new Set<string>();
   #watching = false;
   #closed = false;
+  #again: NodeJS.Timeout | undefined;
+  readonly #makeOutside: () => FileEvents;
 
   constructor({ dir, watch, ignore, files, polling }: WatchRequest, events: WatchEvents) {
     const roots = watch.map((one) => realOf(path.resolve(dir, one)));
@@ -58,8 +63,9 @@ export class Watcher {
     });
     this.#inside = new FileEvents({ polling, ignored: (file, stats) => this.#ignored(file, stats?.isFile()) },
       listener((file, stats, first) => this.#seen(file, stats, first)));
-    this.#outside = new FileEvents({ polling, depth: 0, ignored: (file, stats) => this.#isBeside(file, stats) },
+    this.#makeOutside = () => new FileEvents({ polling, depth: 0, ignored: (file, stats) => this.#isBeside(file, stats) },
       listener((file, stats) => this.#seenOutside(file, stats)));
+    this.#outside = this.#makeOutside();
   }
 
   /** Resolves with the number of files once all are watched; what is in them is read then. */
@@ -89,6 +95,7 @@ export class Watcher {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#again);
     await Promise.all([this.#inside.close(), this.#outside.close()]);
   }
 
@@ -98,8 +105,20 @@ export class Watcher {
     const dirs = new Set(fresh.map((file) => path.dirname(file)).filter((dir) => !this.#dirs.has(dir)));
     const beside = fresh.filter((file) => !dirs.has(path.dirname(file)));
     for (const file of fresh) this.#added.add(file);
-    for (const dir of dirs) this.#dirs.set(dir, now);
-    if (fresh.length > 0 && !this.#closed) await this.#outside.add([...dirs, ...beside]);
+    for (const dir of dirs) this.#dirs.set(dir, { since: now, identity: identityOf(dir) });
+    if (fresh.length === 0 || this.#closed) return;
+    this.#again ??= setInterval(() => this.#lookAgain(), AGAIN).unref();
+    await this.#outside.add([...dirs, ...beside]);
+  }
+
+  /** What watches a folder goes with it: one that was made anew (a build of a linked package, a checkout) has nobody. */
+  #lookAgain(): void {
+    const others = [...this.#dirs].filter(([dir, { identity }]) => identityOf(dir) !== identity);
+    for (const [dir, known] of others) known.identity = identityOf(dir);
+    if (!others.some(([, { identity }]) => identity !== '') || this.#closed) return;
+    void this.#outside.close();
+    this.#outside = this.#makeOutside();
+    void this.#outside.add([...this.#dirs.keys()]);
   }
 
   /** Of the directories in which loaded files lie, neither a source nor loaded. */
@@ -116,7 +135,7 @@ export class Watcher {
 
   #seenOutside(file: string, stats: Stats): void {
     if (!this.#loaded.has(file)) {
-      const isNew = stats.ctimeMs > (this.#dirs.get(path.dirname(file)) ?? Infinity);
+      const isNew = stats.ctimeMs > (this.#dirs.get(path.dirname(file))?.since ?? Infinity);
       if (isNew && this.#contents.see(file, stats) && this.#events.failing()) this.#changed(file);
       return;
     }
@@ -153,6 +172,12 @@ function openFile(fd: number): string {
   } catch {
     return '';
   }
+}
+
+/** Empty: there is none. Numbers of what was removed are given again at once. */
+function identityOf(dir: string): string {
+  const stats = statSync(dir, { throwIfNoEntry: false });
+  return stats ? `${stats.ino}:${stats.birthtimeMs}` : '';
 }
 
 function realOf(file: string): string {

@@ -3,6 +3,7 @@ import type { Sample } from './messages.js';
 import { OomKills, ownCounters } from './oom-kills.js';
 import type { Pulse } from './pulse.js';
 import type { Pulses } from './pulses.js';
+import { threadsShort } from './threads.js';
 
 /** No heap grows faster: bytes a millisecond. */
 const FASTEST_GROWTH = 2_000_000;
@@ -29,7 +30,10 @@ export function explainDeaths({ hooks, logger, config }: Master, pulses: Pulses)
     }
     if (!ABORTS.has(signal ?? code)) return null;
     // Of one that was never ready nothing is known: V8 says itself, in its output, that a heap is full.
-    if (pulse.aborted || abortsOnUncaught || pulse.readyTick === null || !couldBeFull(pulse)) return 'crash';
+    if (pulse.aborted || abortsOnUncaught) return 'crash';
+    const short = isNearlyFull(pulse) ? null : threadsShort();
+    if (short) tell(pulse, `was aborted, perhaps as it may make no more threads: ${short}`);
+    if (short || pulse.readyTick === null || !couldBeFull(pulse)) return 'crash';
     tell(pulse, 'ran out of memory: its JavaScript heap is full');
     return 'outOfMemory';
   };
@@ -54,6 +58,8 @@ export function explainDeaths({ hooks, logger, config }: Master, pulses: Pulses)
 export function couldBeFull({ last, heardAt }: Pick<Pulse, 'last' | 'heardAt'>, now = performance.now()): boolean {
   return !last || last.heapUsed + (now - heardAt) * FASTEST_GROWTH >= last.heapLimit * 0.9;
 }
+
+const isNearlyFull = ({ last }: Pulse): boolean => last !== null && last.heapUsed >= last.heapLimit * 0.8;
 
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -160,4 +160,57 @@ test('the file that --env-file names, and what is required before the app, are r
   await delay(500);
   write('etc/before.js', "globalThis.before = 'two';");
   await answers('two two');
+});
+
+test('the file of our own --env-file: a save is answered with what it says, though a process waits', { timeout: 20_000 }, async (t) => {
+  const { dir, write } = tree(t, {
+    'etc/dev.env': 'WORD=one',
+    'app/package.json': '{"name":"app"}',
+    'app/server.js': serves('process.env.WORD'),
+  });
+  const { answers, cluster } = await dev(t, path.join(dir, 'app'), { flags: ['--env-file', path.join(dir, 'etc/dev.env')] });
+  await answers('one');
+  for (const word of ['two', 'three']) {
+    await cluster.waitFor(() => cluster.processes().length > 2);
+    await delay(300);
+    write('etc/dev.env', `WORD=${word}`);
+    await answers(word);
+  }
+});
+
+test('the folder of a linked package, built anew again and again: each build is answered', { timeout: 30_000 }, async (t) => {
+  const { dir, write } = tree(t, {
+    'lib/package.json': '{"name":"lib","main":"dist/index.js"}',
+    'lib/dist/index.js': "module.exports = 'one';",
+    'app/package.json': '{"name":"app"}',
+    'app/server.js': `const word = require('lib');\n${serves('word')}`,
+  });
+  mkdirSync(path.join(dir, 'app/node_modules'), { recursive: true });
+  symlinkSync('../../lib', path.join(dir, 'app/node_modules/lib'));
+  const { answers, cluster } = await dev(t, path.join(dir, 'app'));
+  await answers('one');
+  await delay(1_000);
+  const build = (word: string) => write('lib/dist/index.js', `module.exports = '${word}';`);
+  const clean = () => rmSync(path.join(dir, 'lib/dist'), { recursive: true });
+  clean();
+  build('two');
+  await answers('two');
+  await delay(600);
+  build('three');
+  await answers('three');
+  clean();
+  await cluster.waitFor(/The app does not start/);
+  await delay(700);
+  build('four');
+  await answers('four');
+  await delay(600);
+  build('five');
+  await answers('five');
+  renameSync(path.join(dir, 'lib'), path.join(dir, 'before'));
+  cpSync(path.join(dir, 'before'), path.join(dir, 'lib'), { recursive: true });
+  build('six');
+  await answers('six');
+  await delay(600);
+  build('seven');
+  await answers('seven');
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { directory, load, refusal, type Files } from '../helpers/config-dir.js';
@@ -68,4 +68,27 @@ test('the target is not there, or nothing is in it', async (t) => {
   assert.equal(await refusal(load('/dev/null', { cwd: dir }), 'ERR_CLUSTER_APP_NOT_FOUND'), '/dev/null: neither a directory nor a file');
   assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'),
     /^nothing to run in .*: looked for main of package\.json and \{app,server,index\}\.\{ts,mts,js,mjs,cjs\}/);
+});
+
+/** As Windows' tools write what they call Unicode. */
+const encodings: Record<string, (text: string) => Buffer> = {
+  'little endian with a mark': (text) => Buffer.from(`\uFEFF${text}`, 'utf16le'),
+  'big endian with a mark': (text) => Buffer.from(`\uFEFF${text}`, 'utf16le').swap16(),
+  'little endian': (text) => Buffer.from(text, 'utf16le'),
+};
+for (const [encoding, encoded] of Object.entries(encodings)) {
+  test(`UTF-16, ${encoding}, is said`, async (t) => {
+    for (const [name, content] of [
+      ['.clusterrc', 'port: 5'], ['.clusterrc.json', '{"port":5}'], ['cluster.config.cjs', 'module.exports = {}'], ['package.json', '{}'],
+    ] as const) {
+      const dir = directory(t, { 'app.js': '' });
+      writeFileSync(path.join(dir, name), encoded(content));
+      assert.match(await refusal(load(dir)), /^[\w.]+: (?:cannot be read: )?it is UTF-16, .* save it as UTF-8/);
+    }
+  });
+}
+
+test('a mark of UTF-8 is passed over', async (t) => {
+  const { config } = await load(directory(t, { 'app.js': '', '.clusterrc': '\uFEFFport: 5', 'package.json': '\uFEFF{"name":"marked"}' }));
+  assert.deepEqual([config.port, config.title], [5, 'marked']);
 });

@@ -21,7 +21,8 @@ const healthy = (): Facts => ({
   },
   orchestrator: { name: 'Kubernetes', grace: 60, from: 'k8s/web.yml', polls: true },
   config: {
-    workers: 4, balance: 'reuse-port', plugins: { 'graceful-exit': { shutdownDelay: 5_000 }, 'health-check': { port: 9_000 } },
+    workers: 4, balance: 'reuse-port', memory: 'watch', reload: { soak: 0, batch: 1 }, execArgv: [],
+    plugins: { 'graceful-exit': { shutdownDelay: 5_000 }, 'health-check': { port: 9_000 } },
   } as unknown as Config,
   mistakes: [], unused: [], hasAgent: true,
   app: { name: 'web', version: '2.0.0', dir: '/app', engines: { range: '>=20', fits: true }, installed: '1.0.0', plugins: [] },
@@ -74,6 +75,17 @@ const PLANTED: [what: string, plant: (facts: Facts) => void, name: string, says:
   ['many workers on a quota', ({ machine }) => { machine.quota = 1.5; machine.processors = 8; }, 'processors', /4 workers on 1\.5/, 'note'],
   ['a small container', ({ machine }) => { machine.memory!.limit = 256 * MB; }, 'memory', /limit is 256 MB: 48 MB a worker/],
   ['a full container', ({ machine }) => { machine.memory!.workingSet = 1_000 * MB; }, 'memory', /98 % of it is in use/],
+  ['heaps that are larger than the container together', ({ config }) => { config!.execArgv = ['--max-old-space-size', '512']; },
+    'memory', /limit is 1024 MB, and execArgv lets the heap of each of 4 workers grow to 512 MB/],
+  ['heaps that are too small with memory "limit"', ({ config, machine }) => {
+    config!.memory = 'limit';
+    machine.memory!.limit = 600 * MB;
+  }, 'memory', /limit is 600 MB: with memory "limit" a heap has 59 MB/],
+  ['memory "off" in a container', ({ config }) => { config!.memory = 'off'; }, 'memory', /memory is "off"/, 'note'],
+  ['memory "limit" without one', ({ config, machine }) => {
+    config!.memory = 'limit';
+    machine.memory = null;
+  }, 'memory', /there is no container's limit/, 'note'],
   ['a clock that is behind', ({ machine }) => { machine.behind = 3_600_000; }, 'clock', /3600 s newer than now/],
   ['a clock that nobody keeps', ({ machine }) => { machine.synchronized = false; }, 'clock', /not synchronized/, 'note'],
   ['an open directory for sockets', ({ places }) => { places.unsafe = ['/home/u/.hatchery']; },
@@ -111,7 +123,7 @@ for (const [what, plant, name, says, level = 'bites'] of PLANTED) {
 
 test('all of them at once, of which none hides another', () => {
   const facts = healthy();
-  const others = /not allowed|of another machine|full container|nobody keeps|npm|answer|of another cert/;
+  const others = /not allowed|of another machine|full container|nobody keeps|npm|answer|of another cert|heaps that|memory "/;
   const together = PLANTED.filter(([what]) => !others.test(what));
   for (const [, plant] of together) plant(facts);
   const lines = found(facts).filter(({ level }) => level !== 'good').map(({ text }) => text).join('\n');

@@ -71,3 +71,11 @@ test('NODE_ENV: what was given, then what a file says, then what the mode has', 
     else process.env.NODE_ENV = NODE_ENV;
   }
 });
+
+test('a file that an editor has marked as UTF-8 says what it says; one in UTF-16 is refused', () => {
+  writeFileSync(file, '\uFEFFHE_FILE=1\nHE_NEW=2\n');
+  void new Environment([file]);
+  assert.deepEqual([process.env.HE_FILE, process.env.HE_NEW], ['1', '2']);
+  writeFileSync(file, Buffer.from('\uFEFFHE_FILE=1\n', 'utf16le'));
+  assert.throws(() => new Environment([file]), /^ClusterError: --env-file: .*\.env: it is UTF-16/);
+});

@@ -52,7 +52,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     get slots() { return workers.slots.map(viewOf); },
     get config() { return releases.current.loaded.config; },
     get target() { return releases.current.loaded.target; },
-    get files() { return releases.current.loaded.files; },
+    get files() { return [...releases.current.loaded.files, ...releases.environment.files]; },
     get state() { return life.state; },
     get started() { return life.started; },
     get closing() { return life.closing; },

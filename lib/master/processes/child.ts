@@ -127,7 +127,7 @@ export class Child implements ChildView {
     channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
     channel.on('child.listening', (all) => { if (this.state !== 'draining') this.addresses = plainly(all); }, valid['child.listening']);
     channel.on('child.ready', ({ addresses, missing, instead }) => {
-      Object.assign(this, { addresses: plainly(addresses), missing, instead });
+      Object.assign(this, { addresses: plainly(addresses), missing, instead, failure: null });
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
     }, valid['child.ready']);

@@ -63,7 +63,7 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
     const hangs = child.role === 'agent' ? ': its start hangs' : hintOf(child);
-    const hint = own ? '' : child.steps.length > 0 ? `: ${stepsOf(child.steps)}` : hangs;
+    const hint = own ? `: ${own.error.message}` : child.steps.length > 0 ? `: ${stepsOf(child.steps)}` : hangs;
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
       `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }

@@ -92,9 +92,12 @@ export class Spares {
 export const preloads = ({ execArgv, env }: ForkSpec): boolean =>
   [...execArgv, process.env.NODE_OPTIONS ?? '', env.NODE_OPTIONS ?? ''].some((text) => PRELOADS.test(text));
 
-/** All that a process is forked from. The directory by its inode: one that was made anew is another one. */
+/**
+ * All that a process is forked from. The directory by its inode: one that was made anew is another one. The environment is the
+ * master's own too, which a reload reads anew from its files (dev-loaded).
+ */
 function spareKey({ env, execArgv }: ForkSpec, place: ForkPlace): string {
-  return JSON.stringify([env, execArgv, place, statSync(place.cwd, { throwIfNoEntry: false })?.ino]);
+  return JSON.stringify([env, process.env, execArgv, place, statSync(place.cwd, { throwIfNoEntry: false })?.ino]);
 }
 
 const alive = ({ process: { exitCode, signalCode, connected } }: Forked): boolean => exitCode === null && signalCode === null && connected;
