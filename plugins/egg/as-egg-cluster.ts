@@ -1,7 +1,7 @@
 import os from 'node:os';
 import v8 from 'node:v8';
 import { visible, type Address, type ChildView, type ExitInfo, type ForkSpec, type Master } from '../../lib/index.js';
-import { shownAddress } from './index.js';
+import { shownAddress } from './messages.js';
 
 const NAME = 'egg';
 /** The debugger's port of the agent, as Egg's tools know it. */

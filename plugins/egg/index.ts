@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { definePlugin, type Address, type Master, type Target } from '../../lib/index.js';
+import { definePlugin, type Master } from '../../lib/index.js';
+import { tellEgg } from './messages.js';
 import { schema, type EggOptions } from './options.js';
 
 export type { EggOptions } from './options.js';
@@ -76,41 +77,6 @@ function takeTimeouts({ deadlines }: Master): void {
   const { EGG_MASTER_CLOSE_TIMEOUT: both, EGG_APP_CLOSE_TIMEOUT: app = both, EGG_AGENT_CLOSE_TIMEOUT: agent = both } = process.env;
   if (Number(app) > 0) deadlines.drain = Number(app);
   if (Number(agent) > 0) deadlines.agent = Number(agent);
-}
-
-/** Egg's names for what the master tells its children and its parent. */
-const NAMES: Readonly<Record<string, string>> = { 'cluster-ready': 'egg-ready', 'agent-pids': 'egg-pids', 'app-pids': 'egg-pids' };
-
-function tellEgg(master: Master, given: Record<string, unknown>, debugPort: number | undefined): void {
-  const { hooks, messenger } = master;
-  const dataFor = (action: string, to: string | undefined, data: unknown): unknown => {
-    if (action !== 'cluster-ready') return data;
-    return to === 'parent' ? forParent((data as { address: Address | null }).address, debugPort) : optionsNow(master, given);
-  };
-  hooks.message.tap({ name: NAME, actions: Object.keys(NAMES) }, ({ action, from, to, receiverPid, data }) => {
-    if (from !== 'master') return undefined;
-    messenger.sendTo((receiverPid ?? to) as Target, NAMES[action] as string, dataFor(action, to, data));
-    return undefined;
-  });
-}
-
-/** What Application and Agent are made with, as the master knows it. */
-function optionsNow({ config, target, clusterPort }: Master, given: Record<string, unknown>): Record<string, unknown> {
-  const { title, workers, port, https } = config;
-  return { baseDir: target.realDir, title, workers, port, https, clusterPort, ...given };
-}
-
-function forParent(address: Address | null, debugPort: number | undefined) {
-  return { port: address?.port, debugPort, address: address && shownAddress(address), protocol: address?.protocol };
-}
-
-/** As Egg shows where it listens: HOST of the environment is a name for it. */
-export function shownAddress({ protocol, host, port, path: file }: Address): string {
-  if (file !== undefined) return file;
-  const { HOST } = process.env;
-  const isAny = host === undefined || host === '::' || host === '0.0.0.0';
-  const name = !isAny ? host : HOST && HOST !== '0.0.0.0' ? HOST : '127.0.0.1';
-  return `${protocol}://${name}:${port}`;
 }
 
 function keepPid({ hooks }: Master, pidFile: string): void {

@@ -52,5 +52,5 @@ test('a framework that a key names is Egg\'s where it depends on it; another one
 test('Egg is not installed: one line says who asks for it', async (t) => {
   const dir = directory(t, { 'package.json': { egg: {} }, 'app.js': '' });
   assert.match(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'),
-    /^package\.json: egg: package "egg" cannot be found from .*: is it installed\?$/);
+    /^package\.json: egg: framework: package "egg" cannot be found from .*: is it installed\?$/);
 });
