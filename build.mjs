@@ -7,6 +7,7 @@
 //   lib/runtime.cjs, .js  `hatchery/runtime`
 //   lib/drain.cjs, .js    `hatchery/drain`, which loads nothing else of this
 //   lib/testing.cjs, .js  `hatchery/testing`, the same
+//   lib/egg.cjs, .js      `hatchery/egg`
 //   bin/                  `framework`, and `hatchery/cli`
 //   plugins/<name>/       index.cjs for the master, worker.cjs and agent.cjs for the children
 //   lib/child/            what a child process runs
@@ -160,10 +161,11 @@ function replaceIn(text, from, to) {
 /** Plugins that are on by themselves start sooner as a part of the core; and with them what shares their state. */
 const INSIDE = ['container', 'graceful-exit', 'health-check', 'metrics', 'shared-clients', 'systemd'];
 
-/** An entry of the package that is a part of a plugin. */
+/** Entries of the package that are a part of a plugin. */
 const DRAIN = 'plugins/graceful-exit/any-server.ts';
 /** An entry that runs the command line. */
 const TESTING = 'bin/testing/index.ts';
+const EGG = 'plugins/egg/start-cluster.ts';
 
 const core = (taken) => `
 const inside = { ${INSIDE.map((name) => `'${name}': () => require('./plugins/${name}/index.ts')`).join(', ')} };
@@ -240,7 +242,7 @@ const results = await Promise.all([
   build({ ...shared, entryPoints: Object.fromEntries(VENDOR.map((name) => [vendorName(name), name])), outdir: path.join(dist, 'vendor') }),
   build({
     ...shared,
-    entryPoints: plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`),
+    entryPoints: [...plugins.filter((name) => !INSIDE.includes(name)).map((name) => `plugins/${name}/index.ts`), EGG],
     plugins: [linked, vendored((file) => ({ contents: `module.exports = require('../../${file}')` })), located(() => '.')],
   }),
   build({
@@ -344,12 +346,18 @@ const names = (exported) => Object.keys(exported).filter((name) => name !== 'def
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
 const library = `${compiled('./kit/', "'library'")}.lib()`;
 writeFileSync(path.join(dist, 'lib/index.cjs'), `module.exports = ${library};\n`);
+// The library first: so the core is taken as it is kept compiled.
+writeFileSync(path.join(dist, 'lib/egg.cjs'), `require('./index.cjs');
+const { startCluster } = require('../${EGG.replace(/ts$/, 'cjs')}');
+module.exports = { startCluster };
+`);
 // The ES module beside it says the names of the same objects; so do its declarations.
 for (const [name, { source, types }] of Object.entries({
   index: { source: library, types: 'lib/index.js' },
   runtime: { source: "require('./runtime.cjs')", types: 'lib/runtime.js' },
   drain: { source: "require('./drain.cjs')", types: DRAIN.replace(/ts$/, 'js') },
   testing: { source: "require('./testing.cjs')", types: TESTING.replace(/ts$/, 'js') },
+  egg: { source: "require('./egg.cjs')", types: EGG.replace(/ts$/, 'js') },
 })) {
   const exported = names(createRequire(coreFile)(`./lib/${name}.cjs`));
   writeFileSync(path.join(dist, `lib/${name}.js`), exported === '' ? 'export {};\n' : `import { createRequire } from 'node:module';
@@ -368,7 +376,7 @@ if (!process.argv.includes('--js-only')) {
   buildTypes({
     root,
     out: path.join(dist, 'types'),
-    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, TESTING, 'bin/index.ts'],
+    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, EGG, TESTING, 'bin/index.ts'],
     loaded: present(['plugins/options.ts']),
   });
 }

@@ -16,6 +16,7 @@ const MASTER = 'lib/index.ts';
 const CHILD = 'lib/runtime.ts';
 const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'dev-reload/(?:loaded|written)',
+  'egg/(?:child-lines|framework)',
   'graceful-exit/(?:any-server|cluster-primary|connection-close|drain|drain-options|exchange|frames|http2-sessions|in-flight|moves)',
   'graceful-exit/(?:own-signals|rules|server-drain|stillness|tracked-servers|uncaught|web-sockets?)',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',

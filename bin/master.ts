@@ -64,7 +64,7 @@ export async function runMaster({ mode, load, argv, envFiles, alone = false, ...
   const loaded = await read();
   const { target, config } = loaded;
   // What is said before there is a log waits for it.
-  const early = [...loaded.unused.map((file) => `${file} is not used: ${loaded.files[0]} comes first`), ...loaded.hints];
+  const early = [...loaded.unused.map((file) => `${file} is not used: ${loaded.files[0]} comes first`)];
   let warn = (line: string): void => { early.push(line); };
   const instance = await Instance.enter({
     title: config.title,

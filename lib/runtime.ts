@@ -7,7 +7,8 @@ export { copyOf, defineShared, shareClient } from './api/messenger.js';
 export type { Answers, Messages, Messenger, SharedCall, SharedCallOptions, SharedClient, ShareClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
-  ChildHook, ClosingContext, HealthCheck, ListenOptions, RequestHook, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
+  ChildHook, ClosingContext, FrameworkApplication, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, RequestHook, Runtime,
+  RuntimeHooks, ServedRequest, ServedResponse,
 } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';

@@ -4,6 +4,7 @@
  */
 export type { ContainerOptions } from './container/options.js';
 export type { DevReloadOptions } from './dev-reload/options.js';
+export type { EggOptions } from './egg/options.js';
 export type { GracefulExitOptions } from './graceful-exit/options.js';
 export type { HealthCheckOptions } from './health-check/options.js';
 export type { MetricsOptions } from './metrics/options.js';

@@ -155,6 +155,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly startedAt: Date;
   /** `http://127.0.0.1:7001`, where the first worker really listens; null until then. */
   readonly address: string | null;
+  /** A free port on the loopback interface, for a framework's own use in all children; undefined without one, and before the start. */
+  readonly clusterPort: number | undefined;
   /** The places for workers, by index. */
   readonly slots: readonly SlotView[];
   /** Every child process that lives. */

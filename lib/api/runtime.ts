@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -27,6 +27,15 @@ export interface RuntimeHooks {
   request: RequestHook<[ServedRequest, ServedResponse, Server]>;
   /** An upgrade that the app listens for, in the same way; the arguments are those of Node's event. Without a listener it is a request. */
   upgrade: RequestHook<[ServedRequest, Duplex, Buffer, Server]>;
+  /** The framework's Application or Agent was made; it is not ready yet. Its options are `boot.entry.options`, for a tap of `boot`. */
+  frameworkMade: ChildHook<[FrameworkPart], void>;
+  /**
+   * It is ready. In a worker `serving` says how it is about to be served, and a tap may change that in place; null in the agent.
+   * Awaited, and what a tap throws fails the start.
+   */
+  frameworkReady: ChildHook<[FrameworkPart, FrameworkServing | null], Promise<void>>;
+  /** What ended the start of this child, once. */
+  startFailed: ChildHook<[unknown], void>;
   /** The child was told to close (or closes by itself); awaited, in order, before `onClose` functions run. */
   beforeClose: ChildHook<[ClosingContext], Promise<void>>;
 }
@@ -45,6 +54,32 @@ export interface ListenOptions {
   /** A plugin's own server: no hook sees it, and the plugin itself closes it. */
   internal?: boolean;
   [key: string]: unknown;
+}
+
+/** What both classes of a framework have to offer. */
+export interface FrameworkPart {
+  ready(callback: (error?: unknown) => void): unknown;
+  close?(): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  once(event: string, listener: (...args: unknown[]) => void): unknown;
+  removeListener(event: string, listener: (...args: unknown[]) => void): unknown;
+  emit(event: string, ...args: unknown[]): unknown;
+  options?: Record<string, unknown>;
+}
+
+/** A framework's Application. It emits `server` with the server before that listens. */
+export interface FrameworkApplication extends FrameworkPart {
+  callback(): RequestListener;
+}
+
+/** How a framework's application is served. */
+export interface FrameworkServing {
+  port: number;
+  host?: string;
+  /** Unix socket or pipe, in place of a port. */
+  path?: string;
+  /** PEM files, and what else `https.createServer` takes. */
+  https?: { key: string; cert: string; ca?: string; [option: string]: unknown };
 }
 
 /** What a drain knows: why, and how long it may take. */

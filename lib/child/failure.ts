@@ -55,6 +55,7 @@ export function keepLastWords(runtime: ChildRuntime): LastWords {
     tell(error, (one) => clarify(one, runtime.boot.listen));
     if (failed) return;
     failed = true;
+    seen(runtime, error);
     if (runtime.printsFailure) runtime.logger.error('failed to start', { error });
     void closeFailed(runtime);
   };
@@ -78,6 +79,15 @@ export function keepLastWords(runtime: ChildRuntime): LastWords {
     words = '';
   };
   return { fail, forget, get failed() { return failed; } };
+}
+
+/** What plugins have to say of a failure must not hide it. */
+function seen({ hooks, logger }: ChildRuntime, failure: unknown): void {
+  try {
+    hooks.startFailed.call(failure);
+  } catch (error) {
+    logger.error('a tap of startFailed failed', { error });
+  }
 }
 
 /** Our own code, seen from dist/lib/child. */

@@ -7,7 +7,7 @@ import { WARM, type BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { importModule } from '../kit/import-module.js';
 import { hasMain, isRequirable, requireAsMain, runAsMain } from '../node/modules.js';
-import { startFrameworkAgent } from './egg-framework.js';
+import { startFrameworkAgent } from './framework.js';
 import { describe, isEmpty } from './servable.js';
 
 /** Loads what there is to run and gives its export: of an app or agent module the default one, of a framework the module. */

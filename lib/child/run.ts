@@ -8,7 +8,7 @@ import { passOn } from '../node/spawns.js';
 import type { Wire } from '../node/wire.js';
 import { MASTER_GONE, Signals, closeDown, endBy, masterGone } from './closing.js';
 import { acceptHeldSockets, takeConnections, takeSlotSockets } from './connections.js';
-import { serveFramework } from './egg-framework.js';
+import { serveFramework } from './framework.js';
 import { keepLastWords } from './failure.js';
 import { loadAgent, loadApp, preload, warmUp } from './load.js';
 import { pastMaster, throughMaster, watchOutput } from './output.js';

@@ -2,7 +2,8 @@ import type { Server } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type {
-  Context, ChildHook, ClosingContext, HealthCheck, ListenOptions, Runtime, RuntimeHooks, ServedRequest, ServedResponse,
+  Context, ChildHook, ClosingContext, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, Runtime, RuntimeHooks, ServedRequest,
+  ServedResponse,
 } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
 import type { Address, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
@@ -145,6 +146,9 @@ export class ChildRuntime implements Runtime {
       listening: new SyncChildHook<[Server, Address]>(),
       request: new BailChildHook<[ServedRequest, ServedResponse, Server]>(),
       upgrade: new BailChildHook<[ServedRequest, Duplex, Buffer, Server]>(),
+      frameworkMade: new SyncChildHook<[FrameworkPart]>(),
+      frameworkReady: new SeriesChildHook<[FrameworkPart, FrameworkServing | null]>(),
+      startFailed: new SyncChildHook<[unknown]>(),
       beforeClose: new SeriesChildHook<[ClosingContext]>(this.waiting.tasks, (error, name) => {
         this.logger.error(`${name} failed while closing`, { error });
       }),
@@ -153,7 +157,7 @@ export class ChildRuntime implements Runtime {
 
   #receive(envelope: Envelope, delivery: Delivery = {}): Promise<unknown> | void {
     const unfinished = this.messenger.receive(envelope, delivery);
-    // Code written for Egg's model (its own messenger, sendmessage) listens to the process.
+    // Code with a messenger of its own (Egg's, sendmessage) listens to the process.
     if (this.#own && envelope.action !== '') process.emit('message', envelope, undefined);
     return unfinished;
   }

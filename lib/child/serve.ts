@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import path from 'node:path';
-import type { Context, ListenOptions, Runtime } from '../api/runtime.js';
+import type { Context, FrameworkServing, ListenOptions, Runtime } from '../api/runtime.js';
 import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { listen, makeDirs } from '../kit/sockets.js';
@@ -13,7 +13,7 @@ import { listenStateOf, type ListenState } from './server-tracker.js';
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
 
 /**
- * Serves what the app gave (a framework is served by egg-framework.ts), and resolves when that listens, or when there is
+ * Serves what the app gave (a framework is served by framework.ts), and resolves when that listens, or when there is
  * nothing to do. An app that listens by itself is left alone; else its export is served where the cluster was told to, also
  * beside a server of another kind (metrics); with neither, the app may still be on its way to a listen. Whether this worker is
  * ready then, Readiness decides.
@@ -133,13 +133,14 @@ function notServable(found: unknown, boot: BootInfo, { refused }: ListenState): 
 }
 
 /** The server for apps that bring none: https where a certificate is configured. */
-export async function createServer(https: BootInfo['listen']['https'], listener: RequestListener): Promise<http.Server> {
+export async function createServer(https: FrameworkServing['https'], listener: RequestListener): Promise<http.Server> {
   if (!https?.key) return http.createServer(listener);
   const tls = await import('node:https');
+  const { key, cert, ca, ...options } = https;
   try {
-    return tls.createServer(certificate(https) ?? {}, listener);
+    return tls.createServer({ ...options, ...certificate({ key, cert, ...(ca === undefined ? {} : { ca }) }) }, listener);
   } catch (cause) {
-    const files = Object.values(https).join(', ');
+    const files = [key, cert, ...ca === undefined ? [] : [ca]].join(', ');
     throw new ClusterError('ERR_CLUSTER_CONFIG', `https cannot be served with ${files}: ${(cause as Error).message}`);
   }
 }

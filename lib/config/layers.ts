@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { isObject, nearest } from '../kit/misuse.js';
 import { check, pathText, plainCopy, schemaAt, type Label, type Path } from './check.js';
 import { configOfFolder, readChain, type ConfigFile } from './files.js';
-import { folderOf, isPath, readPackage, resolveModule, resolvePath } from './modules.js';
+import { isPath, packageOf, readPackage, resolveModule, resolvePath } from './modules.js';
 import type { Place } from './place.js';
 import { separatePlugins, type PluginObjects } from './plugin-objects.js';
 import { whereWritten, type Layer, type Origin } from './provenance.js';
@@ -40,7 +40,7 @@ export function fileLayers(chain: readonly ConfigFile[], profile: string): Writt
 /** The configuration that a framework's package carries, as defaults for its applications. */
 export async function frameworkDefaults(specifier: string, place: Place, mistakes: string[]): Promise<ConfigFile[]> {
   const main = resolveModule(specifier, place.dir);
-  const folder = main && folderOf(main);
+  const folder = main && packageOf(main);
   // A framework that lies in the app itself has the app's own package.json above it, which was read already.
   if (!folder || folder === place.realDir) return [];
   const file = configOfFolder(folder, readPackage(folder));

@@ -7,12 +7,12 @@ import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
 import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
 import type { WrittenLayer } from './layers.js';
-import { findPlace } from './place.js';
+import { findPlace, type Place } from './place.js';
 import { offForNothing, type PluginObjects } from './plugin-objects.js';
-import { mergeLayers, originOf, whereWritten, type Provenance } from './provenance.js';
+import { mergeLayers, originOf, whereWritten, type Layer, type Provenance } from './provenance.js';
 import { autoWorkers, missingPreloads, resolveConfig } from './resolve-config.js';
 import type { Config, ProfileInput } from './schema.js';
-import { eggHint, findEntry, logicalCwd, type Target } from './target.js';
+import { findEntry, knownFramework, logicalCwd, type EntryKeys, type Target } from './target.js';
 
 /** What to load the configuration of, and what is said about it beside files. */
 export interface LoadRequest {
@@ -42,8 +42,6 @@ export interface LoadedConfig {
   files: string[];
   /** Configuration files of the directory that another one hides. */
   unused: string[];
-  /** What may be meant otherwise than it is written, a line each. */
-  hints: string[];
   /** Whose overlay was laid on top: `--env`, else CLUSTER_ENV, NODE_ENV, or what the command runs in. */
   profile: string;
   /** What there is to run, and where. */
@@ -115,14 +113,16 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     ...sources.map((source): WrittenLayer => ({ ...source, dir: source.typed ? cwd : place.dir })),
   ].map((layer) => settle(layer, place.dir, ownPlugins, mistakes));
 
-  const framework = mergeLayers(own).values.framework as string | undefined;
+  const ownKeys = mergeLayers(own).values;
+  const known = knownLayer(place, ownKeys);
+  const framework = (ownKeys.framework ?? known.values.framework) as string | undefined;
   const frameworkChain = framework ? await frameworkDefaults(framework, place, mistakes) : [];
   const frameworkLayers = fileLayers(frameworkChain, profile)
     .map((layer): WrittenLayer => ({ ...layer, origin: (at) => ({ ...layer.origin(at), from: 'framework' }) }))
     .map((layer) => settle(layer, place.dir, frameworkPlugins, mistakes));
   refuse(mistakes);
 
-  const { values, provenance } = mergeLayers([builtIn(place, command), ...frameworkLayers, ...own]);
+  const { values, provenance } = mergeLayers([builtIn(place, command), known, ...frameworkLayers, ...own]);
   if (values.workers === 'auto') {
     const { workers, counted } = autoWorkers(env);
     values.workers = workers;
@@ -145,10 +145,21 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
     provenance,
     files: [...frameworkChain, ...chain].map((link) => link.file),
     unused: configFlag === undefined ? [...found.filter((other) => other !== file), ...place.unread] : [],
-    hints: [eggHint(place, config) ?? []].flat(),
     profile,
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
     pluginObjects,
+  };
+}
+
+/** What the app's framework brings with it by itself: it, and the plugin that knows it, unless that is off. */
+function knownLayer(place: Place, keys: Record<string, unknown>): Layer {
+  const known = knownFramework(place, keys as EntryKeys);
+  const isOff = known !== null && (keys.plugins as Record<string, unknown> | undefined)?.[known.plugin] === false;
+  if (known === null || isOff) return { values: {}, origin: () => ({ from: 'default' }) };
+  const { plugin, defaults, framework, where } = known;
+  return {
+    values: { ...defaults, ...framework === undefined ? {} : { framework }, plugins: { [plugin]: true } },
+    origin: ([key]) => key === 'framework' ? { from: 'file', where } : { from: 'default' },
   };
 }
 

@@ -47,6 +47,13 @@ export function folderOf(file: string): string {
   return dir;
 }
 
+/** The package that a file belongs to; a package.json that a build leaves in a folder tells a `type`, and no name. */
+export function packageOf(file: string): string {
+  const folder = folderOf(file);
+  const { name, type } = readPackage(folder);
+  return name === undefined && type !== undefined && path.dirname(folder) !== folder ? packageOf(folder) : folder;
+}
+
 /**
  * The file behind a path (with or without extension, or a folder) or a package name, as a module in `dir` would get it.
  * Own walk before Node's, which remembers what it resolved: a reload has to follow a link that points elsewhere now.

@@ -227,6 +227,8 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   'shared-clients': true,
   systemd: true,
   container: true,
+  // On by itself for its apps (target.ts).
+  egg: false,
 });
 
 export const HTTPS_PORT = 8443;

@@ -1,9 +1,12 @@
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ClusterError, reason } from '../kit/errors.js';
-import { isDirectory, isPath, resolveModule, resolvePath } from './modules.js';
+import { isObject } from '../kit/misuse.js';
+import { requireBuilt } from '../kit/package.js';
+import { isDirectory, isPath, packageOf, readPackage, resolveModule, resolvePath } from './modules.js';
 import type { Place } from './place.js';
 import { asWritten, whereWritten, type Provenance } from './provenance.js';
+import { pluginDefaults } from './schema.js';
 
 /** What a cluster is started on: a directory or an entry file, and what there is to run in it. */
 export interface Target {
@@ -139,16 +142,44 @@ function findApp(place: Place): string {
   if (file) return file;
   const names = `{${APP_NAMES.join(',')}}.{${EXTENSIONS.join(',')}}`;
   const looked = `${declared ? `"${declared}" (main of package.json)` : 'main of package.json'} and ${names}`;
-  const hint = eggHint(place, {}) ?? 'name it with the key "app", or a framework with "framework"';
-  throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; ${hint}`);
+  throw notFound(`nothing to run in ${place.dir}: looked for ${looked}; name it with the key "app", or a framework with "framework"`);
 }
 
-/** The app.js and agent.js of an Egg app are nothing that serves by itself. */
-export function eggHint({ manifest, file }: Place, { app, framework }: EntryKeys): string | undefined {
-  const { egg, dependencies } = manifest as { egg?: unknown; dependencies?: Record<string, unknown> };
-  if (file !== undefined || app !== undefined || framework !== undefined) return undefined;
-  if (egg === undefined && dependencies?.egg === undefined) return undefined;
-  return 'package.json has "egg": where this is an Egg app, the key "framework": "egg" runs it as one';
+/** What a built-in plugin that is named after a framework tells of an app: that it is one of its. */
+interface Knower {
+  /** What the configuration of its apps begins with. */
+  defaults?: Record<string, unknown>;
+  /** `where`: the place in package.json that says so. Undefined: it is none. */
+  frameworkOf?(app: Pick<Place, 'manifest' | 'dir'>): { framework: string; where: string } | undefined;
+}
+
+export interface KnownFramework {
+  plugin: string;
+  defaults: Record<string, unknown>;
+  framework?: string;
+  where?: string;
+}
+
+/**
+ * The plugin that knows the app's framework, and the framework where no key names one. Asked are plugins whose name is a
+ * package's that the app, or its framework, depends on, so that others load none of it.
+ */
+export function knownFramework(place: Place, { app, framework }: EntryKeys): KnownFramework | null {
+  if (framework === undefined && (place.file !== undefined || app !== undefined)) return null;
+  const main = framework === undefined ? undefined : resolveModule(framework, place.dir);
+  const manifests = [place.manifest, ...main === undefined ? [] : [readPackage(packageOf(main))]];
+  for (const plugin of Object.keys(pluginDefaults('start'))) {
+    if (!manifests.some((manifest) => names(manifest, plugin))) continue;
+    const { frameworkOf, defaults = {} } = requireBuilt(`plugins/${plugin}/index.cjs`) as Knower;
+    const found = frameworkOf && (framework === undefined ? frameworkOf(place) : {});
+    if (found) return { plugin, defaults, ...found };
+  }
+  return null;
+}
+
+function names(manifest: Record<string, unknown>, name: string): boolean {
+  const { dependencies, peerDependencies } = manifest;
+  return manifest.name === name || [manifest, dependencies, peerDependencies].some((map) => isObject(map) && Object.hasOwn(map, name));
 }
 
 function findAgent(

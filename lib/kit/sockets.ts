@@ -125,7 +125,7 @@ export function formatAddress(
   return `${protocol === 'http2' ? 'https' : protocol}://${name}:${port}`;
 }
 
-/** A free port on the loopback interface: Egg's agent serves its workers there (`clusterPort` of a framework's options). */
+/** A free port on the loopback interface: a framework's agent may serve its workers there (`clusterPort` of its options). */
 export async function freeClusterPort(): Promise<number> {
   const server = net.createServer();
   await listen(server, { port: 0, host: '127.0.0.1' });

@@ -35,9 +35,6 @@ export interface PostNeeds {
   readonly workers: Workers;
 }
 
-/** Our names for what the master tells its children, and Egg's for the same. */
-const EGG_NAMES: Readonly<Record<string, string>> = { 'cluster-ready': 'egg-ready', 'agent-pids': 'egg-pids', 'app-pids': 'egg-pids' };
-
 /** A tap of the master's own: before those of plugins, or after them. */
 const before = { name: 'hatchery', stage: -100 };
 const after = { name: 'hatchery', stage: 100 };
@@ -109,7 +106,7 @@ export class Post {
     hooks.agentExit.tap(after, (child) => {
       if (life.closing || child.readyAt === null) return;
       this.#tell('agent-pids', 'app', []);
-      this.#tell('agent-worker-died', 'parent');
+      if (life.started) this.#tell('agent-worker-died', 'parent');
     });
     hooks.workerReady.tap(after, ({ pid }) => {
       this.#tellPids();
@@ -119,7 +116,7 @@ export class Post {
     hooks.workerExit.tap(after, (_, { cause }) => {
       if (life.closing) return;
       this.#tellPids();
-      if (cause !== 'requested') this.#tell('app-worker-died', 'parent');
+      if (cause !== 'requested' && life.started) this.#tell('app-worker-died', 'parent');
     });
     // A hand-over takes one out of charge and puts another one in: that is told once, when it is done.
     life.staffChanged = () => queueMicrotask(() => this.#tellPids());
@@ -167,9 +164,7 @@ export class Post {
   }
 
   #tell(action: string, to: string, data?: unknown, receiverPid?: number): void {
-    const isEgg = this.#needs.releases.current.loaded.target.entry.framework !== undefined;
-    const names = isEgg && EGG_NAMES[action] ? [action, EGG_NAMES[action]] : [action];
-    for (const name of names) this.#send({ action: name, to, data, ...(receiverPid === undefined ? {} : { receiverPid }) });
+    this.#send({ action, to, data, ...(receiverPid === undefined ? {} : { receiverPid }) });
   }
 
   #send(envelope: Envelope): void {

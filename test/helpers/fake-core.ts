@@ -17,7 +17,6 @@ export function loadedWith(config: Partial<Config> = {}, { agent = false }: { ag
     provenance: {},
     files: [],
     unused: [],
-    hints: [],
     profile: 'test',
     target: {
       dir: '/app', realDir: '/app', cwd: '/', name: 'unit', entry: { app: '/app/app.js', ...(agent ? { agent: true as const } : {}) },

@@ -39,6 +39,8 @@ export class Own extends Program { override get description(): string { return '
 export const start = async (): Promise<number> => (await startCluster({ target: 'app' })).exited;
 export const stop: Stop = drain({ timeout: 10_000, signals: ['SIGTERM'], exit: true, onClose: async () => {} });
 export const cut = async (): Promise<number> => (await stop()).cut + (stop.signal.aborted ? 1 : 0);
+export const egg: EggClusterOptions = { baseDir: '/srv/shop', workers: 2, sticky: true, mine: 1 };
+export const started = async (): Promise<string | null> => (await startEgg(egg, () => {})).address;
 // @ts-expect-error no such option
 export const undrained = drain({ timeuot: 10_000 });
 export const tried = async (): Promise<number | null> => {
@@ -54,6 +56,7 @@ export const isOurs = (error: unknown): boolean => error instanceof ClusterError
 const IMPORTS = `import { ClusterError, defineConfig, definePlugin, startCluster } from 'hatchery';
 import { Program } from 'hatchery/cli';
 import { drain, type Stop } from 'hatchery/drain';
+import { startCluster as startEgg, type EggClusterOptions } from 'hatchery/egg';
 import type { Runtime } from 'hatchery/runtime';
 import { createRuntime, startTestCluster, type TestCluster } from 'hatchery/testing';
 `;
@@ -122,6 +125,7 @@ test('import and require lead to the same objects', () => {
 import * as library from 'hatchery';
 import * as cli from 'hatchery/cli';
 import * as drain from 'hatchery/drain';
+import * as egg from 'hatchery/egg';
 import * as runtime from 'hatchery/runtime';
 import * as testing from 'hatchery/testing';
 const require = createRequire(import.meta.url);
@@ -129,7 +133,8 @@ const ours = (key) => !['default', 'module.exports'].includes(key);
 const differ = (all, name) => Object.keys(all).filter((key) => ours(key) && all[key] !== require(name)[key]);
 const missing = (all, name) => Object.keys(require(name)).filter((key) => !(key in all));
 const modules = {
-  hatchery: library, 'hatchery/cli': cli, 'hatchery/drain': drain, 'hatchery/runtime': runtime, 'hatchery/testing': testing,
+  hatchery: library, 'hatchery/cli': cli, 'hatchery/drain': drain, 'hatchery/egg': egg, 'hatchery/runtime': runtime,
+  'hatchery/testing': testing,
 };
 const wrong = Object.entries(modules).flatMap(([name, all]) => [...differ(all, name), ...missing(all, name)]);
 console.log(JSON.stringify(wrong), Object.keys(library).includes('ClusterError'));

@@ -92,13 +92,3 @@ test('an agent that is there and cannot be looked at is no agent that is gone', 
   });
   assert.equal(await refusal(load(dir), 'ERR_CLUSTER_APP_NOT_FOUND'), `${dir}/agent.js: cannot be looked at: permission denied`);
 });
-
-test('an Egg app without its key: one line says which', async (t) => {
-  const says = 'package.json has "egg": where this is an Egg app, the key "framework": "egg" runs it as one';
-  const manifest = { dependencies: { egg: '^3.0.0' } };
-  const app = directory(t, { 'package.json': manifest, 'app.js': '', 'agent.js': '' });
-  assert.deepEqual((await load(app)).hints, [says]);
-  assert.deepEqual((await load(app, { target: `${app}/app.js` })).hints, []);
-  assert.match(await refusal(load(directory(t, { 'package.json': manifest })), 'ERR_CLUSTER_APP_NOT_FOUND'),
-    /^nothing to run in .*; package\.json has "egg": where /);
-});

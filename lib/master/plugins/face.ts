@@ -57,6 +57,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     get started() { return life.started; },
     get closing() { return life.closing; },
     get generation() { return releases.current.generation; },
+    get clusterPort() { return releases.current.clusterPort; },
     get address() { return addressText(core); },
     origin: (...path) => originOf(releases.current.loaded.provenance, path),
     children: () => [...agent.children(), ...workers.children()],

@@ -147,7 +147,8 @@ export class Child implements ChildView {
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', this.#guard('message', (message) => this.deliver(message)));
     hearEnds(this.#forked, channel, (what, then) => this.#guard(what, then), {
-      leaves: () => { if (this.state === 'ready') this.#leave('signal'); },
+      // Libraries such as Egg's graceful do so after an uncaught exception.
+      leaves: () => { if (this.state === 'ready') this.#leave(this.failure ? 'uncaught' : 'signal'); },
       isLost: () => {
         if (this.state === 'exited' || this.state === 'killing') return;
         this.causeOfDeath ??= 'lostChannel';
