@@ -227,6 +227,7 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   'shared-clients': true,
   systemd: true,
   container: true,
+  hosts: false,
 });
 
 export const HTTPS_PORT = 8443;
