@@ -12,6 +12,7 @@ const SPREAD = { count: 2_000 };
 const MANY = 8;
 
 interface Trips { perSecond: number; p50: number }
+type Calls = Pick<Sample, 'alone' | 'crowd'>;
 interface Sample { alone: Trips; crowd: Trips; large: Trips; master: number }
 
 async function ask(port: number, what: string, wanted: object): Promise<Trips> {
@@ -29,6 +30,17 @@ async function sample(contender: Contender): Promise<Sample> {
     const crowd = await trips(CROWD);
     const used = (cpuTime([master]) ?? NaN) - before;
     return { alone, crowd, large: await trips(LARGE), master: used * 1_000 / CROWD.count };
+  } finally {
+    await kill();
+  }
+}
+
+/** Calls of a shared client, 64 under way; by cluster-client where the contender is egg-cluster. */
+async function invokes(contender: Contender): Promise<Calls> {
+  const { port, kill } = await up({ ...contender, env: { ...contender.env, BENCH_SHARES: 'yes' } }, 1);
+  try {
+    await ask(port, 'invokes', { count: 1_000, parallel: 8 });
+    return { alone: await ask(port, 'invokes', ALONE), crowd: await ask(port, 'invokes', CROWD) };
   } finally {
     await kill();
   }
@@ -59,11 +71,15 @@ const messages: Benchmark = {
       send: () => sample(withFramework),
       egg: () => sample(eggCluster),
     });
+    say(`shared clients: ${runs} rounds`);
+    const calls = await interleave(runs, { ours: () => invokes(framework('messenger')), theirs: () => invokes(eggCluster) });
     say(`broadcasts: ${runs} rounds`);
     const many = await interleave(runs, {
       ours: () => broadcasts(framework('messenger')),
       egg: () => broadcasts(eggCluster),
     });
+    const call = (what: string, unit: string, of: (calls: Calls) => number, rest: Partial<Figure>): Figure =>
+      ({ what, unit, ours: calls.ours.map(of), theirs: { name: 'cluster-client', samples: calls.theirs.map(of) }, ...rest });
     const figure = (what: string, unit: string, ours: Sample[], of: (sample: Sample) => number, rest: Partial<Figure> = {}): Figure =>
       ({ what, unit, ours: ours.map(of), theirs: { name: eggCluster.name, samples: egg.map(of) }, ...rest });
     return [
@@ -73,6 +89,8 @@ const messages: Benchmark = {
       figure('the master\'s processor time for each', 'us', request, ({ master }) => master, { bar: { of: 'value', most: 1 }, digits: 1 }),
       figure('process.send({ action }), one at a time', 'us', send, ({ alone }) => alone.p50 * 1_000),
       figure('process.send({ action }), 64 under way', '/s', send, ({ crowd }) => crowd.perSecond),
+      call('calls of a shared client, one at a time', 'us', ({ alone }) => alone.p50 * 1_000, {}),
+      call('calls of a shared client, 64 under way', '/s', ({ crowd }) => crowd.perSecond, { bar: { of: 'ratio', least: 3 } }),
       {
         what: `broadcasts to ${MANY} workers`, unit: '/s', ours: many.ours, theirs: { name: eggCluster.name, samples: many.egg },
         bar: { of: 'ratio', least: 2 },
