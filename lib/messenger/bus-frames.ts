@@ -97,8 +97,11 @@ export const unpackFrame = (frame: Buffer): unknown => unpack(frame.subarray(LEN
 export const copied = (value: unknown): unknown => (unpackFrame(pack([value])) as unknown[])[0];
 
 /** What an envelope is on its way: who sends it is known by the connection. */
-export const envelopeToList = ({ action, data, id, request, to, receiverPid, meta }: Envelope): unknown[] =>
-  [action, data, id, request ?? 0, to ?? 0, receiverPid ?? 0, ...(meta === undefined ? [] : [meta])];
+export function envelopeToList({ action, data, id, request, to, receiverPid, meta }: Envelope): unknown[] {
+  const list = [action, data, id, request ?? 0, to ?? 0, receiverPid ?? 0];
+  if (meta !== undefined) list.push(meta);
+  return list;
+}
 
 type List = [action: string, data: unknown, id: string, request: number, to: string | 0, receiverPid: string | number, meta?: object];
 
