@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
+import { joined } from './bus-frames.js';
 
 /** What becomes of what is sent to a process that reads too slowly. */
 export type OnFull = 'wait' | 'drop-oldest' | 'error';
@@ -147,7 +148,7 @@ export class Parcels {
       this.#tellRoom();
     };
     let isLate = false;
-    socket.write(frames.length === 1 ? frames[0] as Buffer : Buffer.concat(frames, bytes), () => {
+    socket.write(joined(frames, bytes), () => {
       if (!isLate) return;
       written();
       this.#flush();

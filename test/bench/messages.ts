@@ -5,7 +5,9 @@ import { cpuTime } from './process-stat.js';
 
 /** Messages of one sample, and how many are under way at a time. */
 const ALONE = { count: 3_000, parallel: 1 };
-const CROWD = { count: 10_000, parallel: 64 };
+const CROWD = { count: 20_000, parallel: 64 };
+/** Before anything is measured: what a process that has just started does besides, and code that is not compiled yet, is no part of it. */
+const WARM = { count: 10_000, parallel: 64 };
 /** 1 MiB each. */
 const LARGE = { count: 60, parallel: 4, size: 1024 * 1024 };
 const SPREAD = { count: 2_000 };
@@ -24,7 +26,7 @@ async function sample(contender: Contender): Promise<Sample> {
   const { master, port, kill } = await up(contender, 1);
   const trips = (wanted: object): Promise<Trips> => ask(port, 'round-trips', wanted);
   try {
-    await trips({ count: 1_000, parallel: 8 });
+    await trips(WARM);
     const alone = await trips(ALONE);
     const before = cpuTime([master]) ?? NaN;
     const crowd = await trips(CROWD);
@@ -39,7 +41,7 @@ async function sample(contender: Contender): Promise<Sample> {
 async function invokes(contender: Contender): Promise<Calls> {
   const { port, kill } = await up({ ...contender, env: { ...contender.env, BENCH_SHARES: 'yes' } }, 1);
   try {
-    await ask(port, 'invokes', { count: 1_000, parallel: 8 });
+    await ask(port, 'invokes', WARM);
     return { alone: await ask(port, 'invokes', ALONE), crowd: await ask(port, 'invokes', CROWD) };
   } finally {
     await kill();
@@ -50,7 +52,7 @@ async function invokes(contender: Contender): Promise<Calls> {
 async function broadcasts(contender: Contender): Promise<number> {
   const { port, kill } = await up(contender, MANY);
   try {
-    await ask(port, 'broadcasts', { count: 200 });
+    await ask(port, 'broadcasts', SPREAD);
     return (await ask(port, 'broadcasts', SPREAD)).perSecond;
   } finally {
     await kill();
