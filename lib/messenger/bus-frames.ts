@@ -96,9 +96,22 @@ export const unpackFrame = (frame: Buffer): unknown => unpack(frame.subarray(LEN
 /** What arrives of a value in another process. @throws as {@link pack} */
 export const copied = (value: unknown): unknown => (unpackFrame(pack([value])) as unknown[])[0];
 
+let last: { frames: readonly Buffer[]; bytes: Buffer } | null = null;
+
+/** Frames as the bytes of one write. What goes to several processes at once, a broadcast, is put together once for all of them. */
+export function joined(frames: readonly Buffer[], length: number): Buffer {
+  if (frames.length === 1) return frames[0] as Buffer;
+  const isLast = last?.frames.length === frames.length && last.frames.every((frame, at) => frame === frames[at]);
+  if (!last || !isLast) last = { frames, bytes: Buffer.concat(frames, length) };
+  return last.bytes;
+}
+
 /** What an envelope is on its way: who sends it is known by the connection. */
-export const envelopeToList = ({ action, data, id, request, to, receiverPid, meta }: Envelope): unknown[] =>
-  [action, data, id, request ?? 0, to ?? 0, receiverPid ?? 0, ...(meta === undefined ? [] : [meta])];
+export function envelopeToList({ action, data, id, request, to, receiverPid, meta }: Envelope): unknown[] {
+  const list = [action, data, id, request ?? 0, to ?? 0, receiverPid ?? 0];
+  if (meta !== undefined) list.push(meta);
+  return list;
+}
 
 type List = [action: string, data: unknown, id: string, request: number, to: string | 0, receiverPid: string | number, meta?: object];
 

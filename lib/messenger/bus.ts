@@ -216,7 +216,8 @@ export class Bus {
     const { members, slots, complete } = this.#roster;
     if (!isChildren(to)) return [];
     if (!complete && to !== 'agent') return null;
-    const group = members.filter(({ slot }) => to === 'agent' ? slot < 0 : to !== 'app' || slot >= 0);
+    const isAll = to === undefined || to === 'all';
+    const group = isAll ? members : members.filter(({ slot }) => to === 'agent' ? slot < 0 : slot >= 0);
     const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
     if (chosen.length > 0) return chosen;
     if (to === 'agent') return null;

@@ -123,8 +123,9 @@ export class ProcessMessenger implements Messenger {
       this.#waiting.set(request, signal ? this.#abortable(request, signal, { resolve, reject, timer }) : { resolve, reject, timer });
       try {
         const receiver = to.to === 'app' && to.receiverPid === undefined ? 'random' : to.receiverPid;
-        const receiverPid = receiver === undefined ? {} : { receiverPid: receiver };
-        this.#post({ action, data, request, to: to.to, ...receiverPid }, { meta } as MessageOptions);
+        const envelope: Envelope = { action, data, request, to: to.to };
+        if (receiver !== undefined) envelope.receiverPid = receiver;
+        this.#post(envelope, { meta } as MessageOptions);
       } catch (error) {
         this.#giveUp(request, error);
       }
@@ -188,7 +189,9 @@ export class ProcessMessenger implements Messenger {
       throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: `
         + 'set `agent: true` in the configuration, or add an agent module');
     }
-    return this.#way.send({ id: nextId(), ...envelope, ...(meta === undefined ? {} : { meta }) }) !== false;
+    envelope.id ??= nextId();
+    if (meta !== undefined) envelope.meta = meta;
+    return this.#way.send(envelope) !== false;
   }
 
   #abortable(request: number, signal: AbortSignal, { resolve, reject, timer }: Waiting): Waiting {

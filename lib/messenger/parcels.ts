@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
+import { joined } from './bus-frames.js';
 
 /** What becomes of what is sent to a process that reads too slowly. */
 export type OnFull = 'wait' | 'drop-oldest' | 'error';
@@ -25,7 +26,7 @@ export interface Parcel {
 
 /** Bytes of one write: less than a socket of Linux takes at once. */
 const SLAB = 64 * 1024;
-/** Bytes that do not wait for the end of the turn: the other side can begin with them. */
+/** Bytes that do not wait for the end of the turn: the other side can begin with them. What comes behind them goes by whole slabs. */
 const EARLY = 16 * 1024;
 /** With `wait`: who goes on sending all the same has this many outboxes. */
 const PATIENCE = 2;
@@ -46,6 +47,8 @@ export class Parcels {
   #socket: Socket | null = null;
   #writing = 0;
   #scheduled = false;
+  /** This turn's first bytes have left. */
+  #begun = false;
   #waiting: (() => void)[] = [];
 
   constructor(limit: Limit, dropped: (parcel: Parcel) => void) {
@@ -68,10 +71,13 @@ export class Parcels {
     this.size += parcel.frame.length;
     this.#queue.push(parcel);
     if (!this.#socket || this.#writing > 0) return this.hasRoom;
-    if (this.size >= EARLY) this.#flush();
-    else if (!this.#scheduled) {
+    if (!this.#scheduled) {
       this.#scheduled = true;
-      process.nextTick(this.#flush);
+      process.nextTick(this.#endTurn);
+    }
+    if (this.size >= (this.#begun ? SLAB : EARLY)) {
+      this.#begun = true;
+      this.#flush();
     }
     return this.hasRoom;
   }
@@ -98,6 +104,7 @@ export class Parcels {
     this.#socket = null;
     this.size -= this.#writing;
     this.#writing = 0;
+    this.#tellRoom();
   }
 
   /** Takes all out that has not left. */
@@ -110,9 +117,14 @@ export class Parcels {
     return rest;
   }
 
+  readonly #endTurn = (): void => {
+    this.#scheduled = false;
+    this.#begun = false;
+    this.#flush();
+  };
+
   /** Writes what this turn has sent so far. */
   readonly #flush = (): void => {
-    this.#scheduled = false;
     while (this.#socket && this.#writing === 0 && this.#head < this.#queue.length) this.#writeOn(this.#socket);
   };
 
@@ -136,7 +148,7 @@ export class Parcels {
       this.#tellRoom();
     };
     let isLate = false;
-    socket.write(frames.length === 1 ? frames[0] as Buffer : Buffer.concat(frames, bytes), () => {
+    socket.write(joined(frames, bytes), () => {
       if (!isLate) return;
       written();
       this.#flush();

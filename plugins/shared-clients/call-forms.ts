@@ -43,11 +43,18 @@ export interface CallForm {
   mayWantOne?: boolean;
 }
 
-/** Calls a method and waits for what it gives, in whichever form. */
-export async function callOf(
+/** Calls a method and waits for what it gives, in whichever form. Never throws. */
+export function callOf(
   client: object, method: (...args: unknown[]) => unknown, args: unknown[], { callback = false, mayWantOne = false }: CallForm,
 ): Promise<unknown> {
-  if (!callback && !(mayWantOne && method.length > args.length)) return awaited(Reflect.apply(method, client, args));
+  if (!callback && !(mayWantOne && method.length > args.length)) {
+    try {
+      const result: unknown = Reflect.apply(method, client, args);
+      return result instanceof Promise ? result : awaited(result);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
   return new Promise((resolve, reject) => {
     const done: Callback = (error, result) => error ? reject(error as Error) : resolve(result);
     const result: unknown = Reflect.apply(method, client, [...args, done]);

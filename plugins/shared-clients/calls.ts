@@ -93,9 +93,10 @@ export class Calls {
     if (pid === null) return;
     call.pid = pid;
     const message = this.#message(call);
+    const left = call.again ? Math.max(1, call.deadline - performance.now()) : call.given.timeout;
     call.again = true;
-    this.#post.ask(pid, message, Math.max(1, call.deadline - performance.now()) + AFTER).then((answer) => {
-      if (!answer.moved) this.#end(call, () => call.resolve(answer.value));
+    this.#post.ask(pid, message, left + AFTER).then((answer) => {
+      if (answer) this.#end(call, () => call.resolve(answer[0]));
       else this.#undone(call, pid);
     }, (error: unknown) => {
       const { code, message } = error as { code?: unknown; message?: unknown };

@@ -114,7 +114,8 @@ export class Client extends EventEmitter implements Holder {
       const callback = typeof args.at(-1) === 'function' ? args.pop() as Callback : undefined;
       const { timeout = this.#shape.timeout, idempotent = false } = call;
       const given = { timeout, idempotent, callback: callback !== undefined };
-      const done = this.#assertOpen() ?? this.#member.call(name, this.#sent(args), given).then((value) => this.#received(value));
+      const asked = this.#assertOpen() ?? this.#member.call(name, this.#sent(args), given);
+      const done = this.#shape.transcode ? asked.then((value) => this.#received(value)) : asked;
       if (call.oneway) return void done.catch((error: unknown) => this.#warn(`${this.#shape.name}.${name}`, error));
       if (callback === undefined) return done;
       // Out of the promise, so that what a callback throws is an uncaught exception and no silent rejection.

@@ -56,7 +56,7 @@ export class Clients {
 
   async asked(sender: number, message: Ask): Promise<Answer> {
     if (!isAsk(message)) throw new ClusterError('ERR_CLUSTER_USAGE', `"${ACTION}" is for shared clients alone`);
-    return await this.#members.get(message[1])?.asked(sender, message) ?? { moved: true };
+    return this.#members.get(message[1])?.asked(sender, message) ?? null;
   }
 
   told(sender: number, message: Tell): void {

@@ -38,7 +38,7 @@ export class Leader {
   readonly #topics = new Map<string, Topic>();
   readonly #publishing: Publishing;
   readonly #telling: Telling;
-  readonly #running = new Set<Promise<unknown>>();
+  #running = 0;
   #changed = () => {};
   #retired: Promise<void> | null = null;
 
@@ -72,16 +72,17 @@ export class Leader {
     return { calls: [...calls.keys()], topics: methods.subscribe !== undefined, publishes: methods.publish !== undefined };
   }
 
-  async asked(sender: number, message: Ask): Promise<Answer> {
+  /** @throws what the real client throws, and ClusterError ERR_CLUSTER_NOT_SHARED */
+  asked(sender: number, message: Ask): Answer | Promise<Answer> {
     switch (message[0]) {
-      case 'attach': return { value: this.attach(sender, message[2]) };
+      case 'attach': return [this.attach(sender, message[2])];
       case 'call': return this.call(message[2], message[3], message[4]);
       case 'publish': return this.publish(message[2]);
-      case 'subscribe': return this.subscribe(sender, message[2], message[3]), {};
-      case 'unsubscribe': return this.unsubscribe(sender, message[2]), {};
-      case 'watch': return this.watch(sender, message[2]), {};
-      case 'told': return this.#publishing.heard(sender), {};
-      case 'detach': return this.detach(sender), {};
+      case 'subscribe': return this.subscribe(sender, message[2], message[3]), [];
+      case 'unsubscribe': return this.unsubscribe(sender, message[2]), [];
+      case 'watch': return this.watch(sender, message[2]), [];
+      case 'told': return this.#publishing.heard(sender), [];
+      case 'detach': return this.detach(sender), [];
     }
   }
 
@@ -106,7 +107,7 @@ export class Leader {
   }
 
   /** @throws ClusterError ERR_CLUSTER_NOT_SHARED */
-  async call(method: string, args: unknown[], callback: boolean): Promise<Answer> {
+  call(method: string, args: unknown[], callback: boolean): Answer | Promise<Answer> {
     const call = this.#shape.calls.get(method);
     const target = this.#client[method];
     if (!call || typeof target !== 'function') {
@@ -114,9 +115,9 @@ export class Leader {
     }
     const form = { callback, mayWantOne: call.callback === true };
     const done = this.#run(() => callOf(this.#client, target as Method, this.#received(args), form));
-    if (!call.oneway) return { value: this.#sent(await done) };
+    if (!call.oneway) return done.then((value) => [this.#sent(value)]);
     done.catch((error: unknown) => this.#fault(method, error));
-    return {};
+    return [];
   }
 
   publish(published: Published): Promise<Answer> {
@@ -158,7 +159,7 @@ export class Leader {
 
   async #retire(now: boolean): Promise<void> {
     this.#publishing.open();
-    const isFree = () => this.#running.size === 0 && (now || this.#followers.size === 0);
+    const isFree = () => this.#running === 0 && (now || this.#followers.size === 0);
     if (!isFree()) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, STAYS);
@@ -180,11 +181,12 @@ export class Leader {
 
   #run<T>(task: () => Promise<T>): Promise<T> {
     const done = task();
-    const settled = done.then(() => {}, () => {}).then(() => {
-      this.#running.delete(settled);
+    this.#running++;
+    const settled = (): void => {
+      this.#running--;
       this.#changed();
-    });
-    this.#running.add(settled);
+    };
+    done.then(settled, settled);
     return done;
   }
 
@@ -192,7 +194,7 @@ export class Leader {
     const { methods: { publish }, name } = this.#shape;
     if (publish === undefined) throw new ClusterError('ERR_CLUSTER_NOT_SHARED', `the shared client "${name}" publishes nothing`);
     const method = this.#client[publish] as Method;
-    return this.#run(async () => ({ value: this.#sent(await callOf(this.#client, method, this.#received(args), {})) }));
+    return this.#run(async () => [this.#sent(await callOf(this.#client, method, this.#received(args), {}))]);
   }
 
   #received(args: unknown[]): unknown[] {

@@ -198,8 +198,8 @@ export class Member {
     for (const holder of [...this.#holders]) holder.value(key, value);
   }
 
-  async asked(sender: number, message: Ask): Promise<Answer> {
-    return this.leader?.asked(sender, message) ?? { moved: true };
+  asked(sender: number, message: Ask): Answer | Promise<Answer> {
+    return this.leader?.asked(sender, message) ?? null;
   }
 
   /** What is under way is answered first; whoever leads hands over before it goes. */

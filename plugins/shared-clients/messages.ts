@@ -74,8 +74,8 @@ export type Ask =
   | [kind: 'told', name: string]
   | [kind: 'detach', name: string];
 
-/** `moved`: it does not lead any more, and nothing was done. */
-export type Answer = { moved: true } | { moved?: undefined; value?: unknown };
+/** Null: it does not lead any more, and nothing was done. A list, which costs less on its way than an object. */
+export type Answer = readonly [value?: unknown] | null;
 
 /** From a leader. */
 export type Tell =

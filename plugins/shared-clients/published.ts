@@ -71,14 +71,14 @@ export class Publishing {
     const last = new Map(gathered.map((one) => [one.published.key, one]));
     for (const one of gathered) {
       const isNews = !one.published.again || last.get(one.published.key) === one;
-      one.done(isNews ? this.#publish(one.published) : {});
+      one.done(isNews ? this.#publish(one.published) : []);
     }
   }
 
   async #publish(published: Published): Promise<Answer> {
     const { key, at, again, args } = published;
     const known = this.#words.get(key);
-    if (again && known && known.at >= at) return {};
+    if (again && known && known.at >= at) return [];
     // A key may have its value in it, so that no other one is the same: what is newer is said again, and stays the last word.
     const since = again && args.length === 1 ? this.#words.all().filter((one) => one.at > at) : [];
     this.#words.keep(published);

@@ -22,10 +22,10 @@ export async function turnTo(pid: number, { name, wanted, post, warn }: TurningN
       if (!isUseless(error)) throw error;
       warn(`"${name}" cannot be subscribed to ${key}`, error);
       if (isUnsendable(error)) wanted.remove(key);
-      return {};
+      return [];
     })),
   ]);
-  return first.moved || others.some(({ moved }) => moved) ? null : first.value as Offers;
+  return first === null || others.includes(null) ? null : first[0] as Offers;
 }
 
 /** Says once more what was published last here, as fast as it is read. What is newer by then stays the newest: see Publishing. */

@@ -5,13 +5,16 @@ import { cpuTime } from './process-stat.js';
 
 /** Messages of one sample, and how many are under way at a time. */
 const ALONE = { count: 3_000, parallel: 1 };
-const CROWD = { count: 10_000, parallel: 64 };
+const CROWD = { count: 20_000, parallel: 64 };
+/** Before anything is measured: what a process that has just started does besides, and code that is not compiled yet, is no part of it. */
+const WARM = { count: 10_000, parallel: 64 };
 /** 1 MiB each. */
 const LARGE = { count: 60, parallel: 4, size: 1024 * 1024 };
 const SPREAD = { count: 2_000 };
 const MANY = 8;
 
 interface Trips { perSecond: number; p50: number }
+type Calls = Pick<Sample, 'alone' | 'crowd'>;
 interface Sample { alone: Trips; crowd: Trips; large: Trips; master: number }
 
 async function ask(port: number, what: string, wanted: object): Promise<Trips> {
@@ -23,7 +26,7 @@ async function sample(contender: Contender): Promise<Sample> {
   const { master, port, kill } = await up(contender, 1);
   const trips = (wanted: object): Promise<Trips> => ask(port, 'round-trips', wanted);
   try {
-    await trips({ count: 1_000, parallel: 8 });
+    await trips(WARM);
     const alone = await trips(ALONE);
     const before = cpuTime([master]) ?? NaN;
     const crowd = await trips(CROWD);
@@ -34,11 +37,22 @@ async function sample(contender: Contender): Promise<Sample> {
   }
 }
 
+/** Calls of a shared client, 64 under way; by cluster-client where the contender is egg-cluster. */
+async function invokes(contender: Contender): Promise<Calls> {
+  const { port, kill } = await up({ ...contender, env: { ...contender.env, BENCH_SHARES: 'yes' } }, 1);
+  try {
+    await ask(port, 'invokes', WARM);
+    return { alone: await ask(port, 'invokes', ALONE), crowd: await ask(port, 'invokes', CROWD) };
+  } finally {
+    await kill();
+  }
+}
+
 /** Broadcasts of the agent a second, until eight workers have heard them all. */
 async function broadcasts(contender: Contender): Promise<number> {
   const { port, kill } = await up(contender, MANY);
   try {
-    await ask(port, 'broadcasts', { count: 200 });
+    await ask(port, 'broadcasts', SPREAD);
     return (await ask(port, 'broadcasts', SPREAD)).perSecond;
   } finally {
     await kill();
@@ -59,11 +73,15 @@ const messages: Benchmark = {
       send: () => sample(withFramework),
       egg: () => sample(eggCluster),
     });
+    say(`shared clients: ${runs} rounds`);
+    const calls = await interleave(runs, { ours: () => invokes(framework('messenger')), theirs: () => invokes(eggCluster) });
     say(`broadcasts: ${runs} rounds`);
     const many = await interleave(runs, {
       ours: () => broadcasts(framework('messenger')),
       egg: () => broadcasts(eggCluster),
     });
+    const call = (what: string, unit: string, of: (calls: Calls) => number, rest: Partial<Figure>): Figure =>
+      ({ what, unit, ours: calls.ours.map(of), theirs: { name: 'cluster-client', samples: calls.theirs.map(of) }, ...rest });
     const figure = (what: string, unit: string, ours: Sample[], of: (sample: Sample) => number, rest: Partial<Figure> = {}): Figure =>
       ({ what, unit, ours: ours.map(of), theirs: { name: eggCluster.name, samples: egg.map(of) }, ...rest });
     return [
@@ -73,6 +91,8 @@ const messages: Benchmark = {
       figure('the master\'s processor time for each', 'us', request, ({ master }) => master, { bar: { of: 'value', most: 1 }, digits: 1 }),
       figure('process.send({ action }), one at a time', 'us', send, ({ alone }) => alone.p50 * 1_000),
       figure('process.send({ action }), 64 under way', '/s', send, ({ crowd }) => crowd.perSecond),
+      call('calls of a shared client, one at a time', 'us', ({ alone }) => alone.p50 * 1_000, {}),
+      call('calls of a shared client, 64 under way', '/s', ({ crowd }) => crowd.perSecond, { bar: { of: 'ratio', least: 3 } }),
       {
         what: `broadcasts to ${MANY} workers`, unit: '/s', ours: many.ours, theirs: { name: eggCluster.name, samples: many.egg },
         bar: { of: 'ratio', least: 2 },

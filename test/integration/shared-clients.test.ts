@@ -36,6 +36,14 @@ test('an error has its name, message and code; what is not shared is not there',
   for (const name of ['_secret', 'none']) assert.match((await on<Failed>(1, name)).result.error.message, /is not a function/);
 });
 
+test('an error has the name of its class, its cause and its own fields, and a BigInt arrives as one', async () => {
+  for (const slot of [0, 1]) {
+    assert.deepEqual((await on(slot, 'refused')).result,
+      [true, 'Refused', 'not today', 'RangeError', 'too many', String(2n ** 70n), [['user', [1, 2]]]]);
+    assert.equal((await on(slot, 'big')).result, String(-(2n ** 70n)));
+  }
+});
+
 test('an event of the real client is heard in a worker', async () => {
   await on(1, 'hear', 'moved');
   await on(0, 'shout', 'moved', 'north', 3);
