@@ -247,7 +247,7 @@ const results = await Promise.all([
     ...shared,
     entryPoints: present([
       'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/messenger/bus.ts',
-      'lib/node/probes.ts', 'plugins/shared-clients/clients.ts',
+      'lib/node/probes.ts', 'plugins/shared-clients/clients.ts', 'bin/dry-parts.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
@@ -340,6 +340,11 @@ for (const name of INSIDE) {
   mkdirSync(path.join(dist, 'plugins', name), { recursive: true });
   writeFileSync(path.join(dist, 'plugins', name, 'index.cjs'), `module.exports = require('../../core.cjs').plugin('${name}');\n`);
 }
+// Each is an entry of the package as well, for presets.
+for (const name of plugins) {
+  writeFileSync(path.join(dist, 'plugins', name, 'index.js'), "import plugin from './index.cjs';\nexport default plugin.default;\n");
+  writeFileSync(path.join(dist, 'plugins', name, 'index.d.ts'), `export { default } from '../../types/plugins/${name}/index.js';\n`);
+}
 const names = (exported) => Object.keys(exported).filter((name) => name !== 'default').join(', ');
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
 const library = `${compiled('./kit/', "'library'")}.lib()`;
@@ -368,7 +373,7 @@ if (!process.argv.includes('--js-only')) {
   buildTypes({
     root,
     out: path.join(dist, 'types'),
-    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, TESTING, 'bin/index.ts'],
+    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, TESTING, 'bin/index.ts', ...plugins.map((name) => `plugins/${name}/index.ts`)],
     loaded: present(['plugins/options.ts']),
   });
 }
