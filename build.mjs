@@ -380,10 +380,19 @@ if (!process.argv.includes('--js-only')) {
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
 const { outputFiles } = await build({
-  ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false,
+  ...shared,
+  entryPoints: undefined,
+  stdin: {
+    contents: `export { jsonSchema } from './lib/config/schema-renderings.ts';
+      ${plugins.map((name, at) => `import { schema as s${at} } from './plugins/${name}/options.ts';`).join('\n')}
+      export const options = { ${plugins.map((name, at) => `'${name}': s${at}`).join(', ')} };`,
+    resolveDir: root,
+    loader: 'ts',
+  },
+  outdir: undefined, outfile: path.join(dist, 'schema.mjs'), format: 'esm', define: {}, write: false,
 });
-const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
-writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
+const { jsonSchema, options } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(options), null, 2)}\n`);
 
 function rewrite(file, change) {
   writeFileSync(file, change(readFileSync(file, 'utf8')));

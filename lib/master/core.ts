@@ -196,6 +196,10 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start 
   };
   const core: Core = { ...staffed, post: new Post(staffed) };
   hooks.workerExit.tap({ name: 'hatchery', stage: -100 }, (_, { cut = 0 }) => { core.cut += cut; });
+  hooks.beforeDrain.tap({ name: 'hatchery', stage: -100 }, (child) => { (child as Child).operation = base.tasks.operation; });
+  hooks.workerExit.tap({ name: 'hatchery', stage: 100 }, (child, exit) => {
+    if (child.intent !== null && exit.cause === 'requested') hooks.drained.call(child, exit, child.operation);
+  });
   faults.after = lookAfter(core);
   return core;
 }
