@@ -249,7 +249,7 @@ const results = await Promise.all([
     ...shared,
     entryPoints: present([
       'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/messenger/bus.ts',
-      'lib/node/probes.ts', 'plugins/shared-clients/clients.ts',
+      'lib/node/probes.ts', 'plugins/shared-clients/clients.ts', 'bin/dry-parts.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
@@ -342,6 +342,11 @@ for (const name of INSIDE) {
   mkdirSync(path.join(dist, 'plugins', name), { recursive: true });
   writeFileSync(path.join(dist, 'plugins', name, 'index.cjs'), `module.exports = require('../../core.cjs').plugin('${name}');\n`);
 }
+// Each is an entry of the package as well, for presets.
+for (const name of plugins) {
+  writeFileSync(path.join(dist, 'plugins', name, 'index.js'), "import plugin from './index.cjs';\nexport default plugin.default;\n");
+  writeFileSync(path.join(dist, 'plugins', name, 'index.d.ts'), `export { default } from '../../types/plugins/${name}/index.js';\n`);
+}
 const names = (exported) => Object.keys(exported).filter((name) => name !== 'default').join(', ');
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;
 const library = `${compiled('./kit/', "'library'")}.lib()`;
@@ -376,17 +381,28 @@ if (!process.argv.includes('--js-only')) {
   buildTypes({
     root,
     out: path.join(dist, 'types'),
-    entries: ['lib/index.ts', 'lib/runtime.ts', DRAIN, EGG, TESTING, 'bin/index.ts'],
+    entries: [
+      'lib/index.ts', 'lib/runtime.ts', DRAIN, EGG, TESTING, 'bin/index.ts', ...plugins.map((name) => `plugins/${name}/index.ts`),
+    ],
     loaded: present(['plugins/options.ts']),
   });
 }
 
 // The JSON Schema for editors. Its generator runs here alone and is not part of dist.
 const { outputFiles } = await build({
-  ...shared, entryPoints: ['lib/config/schema-renderings.ts'], format: 'esm', define: {}, write: false,
+  ...shared,
+  entryPoints: undefined,
+  stdin: {
+    contents: `export { jsonSchema } from './lib/config/schema-renderings.ts';
+      ${plugins.map((name, at) => `import { schema as s${at} } from './plugins/${name}/options.ts';`).join('\n')}
+      export const options = { ${plugins.map((name, at) => `'${name}': s${at}`).join(', ')} };`,
+    resolveDir: root,
+    loader: 'ts',
+  },
+  outdir: undefined, outfile: path.join(dist, 'schema.mjs'), format: 'esm', define: {}, write: false,
 });
-const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
-writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
+const { jsonSchema, options } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+writeFileSync(path.join(dist, 'schema.json'), `${JSON.stringify(jsonSchema(options), null, 2)}\n`);
 
 function rewrite(file, change) {
   writeFileSync(file, change(readFileSync(file, 'utf8')));

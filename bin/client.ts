@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Launch, Progress, ReloadResult, Status } from '../lib/api/control.js';
+import type { Launch, Progress, ReloadResult, Route, Status } from '../lib/api/control.js';
 import { MARK } from '../lib/ipc/messages.js';
 import { ClusterError, fromWire } from '../lib/kit/errors.js';
 import type { InstanceRecord } from '../lib/control/registry.js';
@@ -9,6 +9,21 @@ import { CALLER, type Line } from '../lib/control/server.js';
 const ANSWER = 5_000;
 /** How long an answer in lines may be silent, ms; the server sends a sign of life every 2 s. */
 const SILENCE = 15_000;
+
+/** What is asked. */
+interface RequestOptions {
+  /** Sent as JSON. */
+  body?: unknown;
+  /** Milliseconds for the whole answer. */
+  timeout?: number;
+}
+
+/** What was answered, whole; of 500 and above it is an error instead. */
+interface Answer {
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: string;
+}
 
 /** Told of each step, in words for a person. */
 type OnProgress = (progress: Progress) => void;
@@ -33,15 +48,20 @@ export class ControlClient {
   }
 
   /** A plain answer, whole, within `timeout` ms. */
-  async get(path: string, timeout = ANSWER): Promise<{ status: number; body: string }> {
+  get(path: string, timeout = ANSWER): Promise<Answer> {
+    return this.request('GET', path, { timeout });
+  }
+
+  /** The same with another method, and `body` as JSON. */
+  async request(method: Route['method'], path: string, { body, timeout = ANSWER }: RequestOptions = {}): Promise<Answer> {
     const signal = AbortSignal.timeout(timeout);
     try {
-      const response = await this.#send('GET', path, signal);
-      let body = '';
-      for await (const chunk of response.setEncoding('utf8')) body += chunk as string;
+      const response = await this.#send(method, path, signal, body);
+      let text = '';
+      for await (const chunk of response.setEncoding('utf8')) text += chunk as string;
       const status = response.statusCode ?? 0;
-      if (status >= 500) throw this.#refused(body, path);
-      return { status, body };
+      if (status >= 500) throw this.#refused(text, path);
+      return { status, headers: response.headers, body: text };
     } catch (error) {
       if (error instanceof ClusterError) throw error;
       throw this.#failed(error, signal.aborted ? `did not answer within ${timeout} ms` : undefined);
@@ -59,12 +79,13 @@ export class ControlClient {
   }
 
   /** Something that takes time, with `body` as JSON; resolves with its result. Rejects when the master goes away before it is done. */
-  async run<Result>(path: string, onProgress: OnProgress = () => {}, body?: object): Promise<Result> {
+  async run<Result>(path: string, onProgress: OnProgress = () => {}, body?: unknown): Promise<Result> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), SILENCE);
     let answer: Error | undefined;
     try {
       const response = await this.#send('POST', path, silence.signal, body);
+      if (isPlain(response)) return await this.#whole<Result>(response, path);
       for await (const text of lines(response)) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), SILENCE);
@@ -82,12 +103,21 @@ export class ControlClient {
     }
   }
 
-  #send(method: string, path: string, signal: AbortSignal, body?: object): Promise<IncomingMessage> {
+  #send(method: string, path: string, signal: AbortSignal, body?: unknown): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const to = { socketPath: this.#record.socket, method, path, signal, agent: false, headers: fromWithin() };
+      const headers = { ...fromWithin(), ...body === undefined ? {} : { 'content-type': 'application/json' } };
+      const to = { socketPath: this.#record.socket, method, path, signal, agent: false, headers };
       const request = httpRequest(to, resolve).on('error', reject);
-      request.end(body && JSON.stringify(body));
+      request.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  }
+
+  /** Of a route that had no progress to tell. */
+  async #whole<Result>(response: IncomingMessage, path: string): Promise<Result> {
+    let text = '';
+    for await (const chunk of response.setEncoding('utf8')) text += chunk as string;
+    if ((response.statusCode ?? 0) >= 400) throw this.#refused(text, path);
+    return (/json/.test(response.headers['content-type'] ?? '') ? JSON.parse(text) : text) as Result;
   }
 
   #failed(cause: unknown, what?: string): ClusterError {
@@ -117,6 +147,10 @@ export async function connect(target?: string, { title }: { title?: string } = {
   const { locate } = await import('./locate.js');
   return new ControlClient(await locate({ target, title }));
 }
+
+/** Of a route, all at once: masters of 0.1.0 and others say nothing of lines. */
+const isPlain = ({ headers, statusCode }: IncomingMessage): boolean =>
+  (statusCode ?? 0) >= 400 || /^(?:application\/json|text\/)/.test(headers['content-type'] ?? '');
 
 /** Tells a master that it is one of its children who runs this command. */
 const fromWithin = (): Record<string, string> => process.env[MARK] === undefined ? {} : { [CALLER]: String(process.pid) };

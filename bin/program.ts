@@ -71,14 +71,45 @@ export class Program extends Command {
   override async start(): Promise<void> {
     const at = this.#commandAt();
     const target = at === -1 ? undefined : this.#commands.get(this.rawArgv[at] as string);
-    if (target) {
-      const command = new target(this.rawArgv.toSpliced(at, 1));
-      if (command instanceof Command) Object.assign(command, { owner: this, commandName: this.rawArgv[at], siblings: this.#commands });
-      return command.start();
+    if (target) return this.#start(target, at);
+    const first = this.rawArgv.findIndex((word, index) => !word.startsWith('-') && !this.rawArgv[index - 1]?.startsWith('-'));
+    const unknown = this.rawArgv[first];
+    try {
+      if (unknown !== undefined) return await this.#start(await this.#brought(unknown), first);
+    } catch (error) {
+      return this.errorHandler(error as Error);
     }
-    const unknown = this.rawArgv.find((word, index) => !word.startsWith('-') && !this.rawArgv[index - 1]?.startsWith('-'));
-    if (unknown !== undefined) return this.errorHandler(this.#unknownCommand(unknown));
+    if (this.rawArgv.every((word) => word === '--help' || word === '-h')) await this.#showBrought();
     return super.start();
+  }
+
+  #start(target: CommandClass, at: number): Promise<void> {
+    const command = new target(this.rawArgv.toSpliced(at, 1));
+    if (command instanceof Command) Object.assign(command, { owner: this, commandName: this.rawArgv[at], siblings: this.#commands });
+    return command.start();
+  }
+
+  /** The command of a plugin of the app. */
+  async #brought(word: string): Promise<CommandClass> {
+    const { classOf, commandsOfPlugins, unreadable } = await import('./plugin-commands.js');
+    let all: Awaited<ReturnType<typeof commandsOfPlugins>>;
+    try {
+      all = await commandsOfPlugins(this.rawArgv.filter((one) => one !== word), new Set(this.#commands.keys()));
+    } catch (error) {
+      throw this.#near(word) ?? unreadable(error) ?? this.#unknownCommand(word, []);
+    }
+    const found = all.get(word);
+    if (found) return classOf(word, found);
+    throw this.#unknownCommand(word, [...all.keys()]);
+  }
+
+  /** For the list of commands. An app whose configuration cannot be read has none to show. */
+  async #showBrought(): Promise<void> {
+    const { commandsOfPlugins } = await import('./plugin-commands.js');
+    const all = await commandsOfPlugins([], new Set(this.#commands.keys())).catch(() => new Map<string, { description: string }>());
+    for (const [name, { description }] of all) {
+      super.add(name, class extends Command { override get description(): string { return description; } });
+    }
   }
 
   override run(): void {
@@ -95,11 +126,16 @@ export class Program extends Command {
     return -1;
   }
 
-  #unknownCommand(word: string): Error {
-    const near = nearest(word, this.#commands.keys());
-    if (near) return usageError(`unknown command "${word}", did you mean "${near}"?`);
+  #near(word: string, brought: readonly string[] = []): Error | undefined {
+    const near = nearest(word, [...this.#commands.keys(), ...brought]);
+    return near === undefined ? undefined : usageError(`unknown command "${word}", did you mean "${near}"?`);
+  }
+
+  #unknownCommand(word: string, brought: readonly string[]): Error {
+    const near = this.#near(word, brought);
+    if (near) return near;
     if (existsSync(word)) return usageError(`unknown command "${word}", did you mean "${this.program} start ${word}"?`);
-    return usageError(`unknown command "${word}"; known are ${[...this.#commands.keys()].join(', ')}`);
+    return usageError(`unknown command "${word}"; known are ${[...this.#commands.keys(), ...brought].join(', ')}`);
   }
 }
 

@@ -50,7 +50,7 @@ const FLAGS_TAKE = 10_000;
  */
 export async function rehearse(load: LoadRequest, wishes: LogWishes, fd: number): Promise<number> {
   const loaded = await loadConfig(load);
-  const bootstrap = new Bootstrap(loaded);
+  const bootstrap = new Bootstrap(loaded, { dry: true });
   bootstrap.logger.level = 'silent';
   await bootstrap.prepare().catch((error: unknown) => {
     if (!isInUse(error)) throw error;

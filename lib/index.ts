@@ -8,7 +8,7 @@ import { bootstrapOptions } from './master/checked-calls.js';
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
 export { defineConfig, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
-export { definePlugin, type Plugin, type StandardSchema } from './api/plugin.js';
+export { definePlugin, type Plugin, type PluginCommand, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
 export { autoWorkers } from './config/resolve-config.js';
 export { cpuQuota, memoryLimit, processors, type MemoryLimit } from './kit/cgroup.js';
@@ -19,7 +19,7 @@ export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, Unrespon
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
 export type { Status, ChildStatus, ReloadResult } from './api/control.js';
-export type { Progress, Route, RouteAnswer } from './api/control.js';
+export type { Progress, Route, RouteAnswer, RouteRequest } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { PartSpec, RequestInFlight, Role, Waiting } from './ipc/messages.js';
 export { detach, isMovable, type HttpConnection } from './node/http-connections.js';

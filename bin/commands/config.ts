@@ -30,7 +30,7 @@ export function readRequest(argv: Argv): LoadRequest {
 export async function prepared(request: LoadRequest): Promise<LoadedConfig> {
   const { loadConfig } = await import('../../lib/config/load.js');
   const { Bootstrap } = await import('../../lib/master/bootstrap.js');
-  const bootstrap = new Bootstrap(await loadConfig(request));
+  const bootstrap = new Bootstrap(await loadConfig(request), { dry: true });
   bootstrap.logger.level = 'silent';
   await bootstrap.prepare();
   return bootstrap.loaded;

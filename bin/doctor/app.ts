@@ -27,7 +27,7 @@ export async function read(request: LoadRequest): Promise<{ loaded: LoadedConfig
   let loaded: LoadedConfig | null = null;
   try {
     loaded = await loadConfig(request);
-    const bootstrap = new Bootstrap(loaded);
+    const bootstrap = new Bootstrap(loaded, { dry: true });
     bootstrap.logger.level = 'silent';
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

@@ -189,7 +189,8 @@ export function fakeChild(given: Partial<ChildView> = {}): FakeChild {
   const now = Date.now();
   return {
     role, id: ++serial, slot: role === 'agent' ? -1 : 0, pid: NOBODY + serial, state: 'ready', generation: 1, startedAt: now,
-    readyAt: now, addresses: [], intent: null, failure: null, waiting: null, onlyStreams: false, killAt: null, cut: null, explain: null,
+    readyAt: now, addresses: [], intent: null, operation: null, failure: null, waiting: null,
+    onlyStreams: false, killAt: null, cut: null, explain: null,
     channel: new Channel<'master', ChildRole>(ours),
     peer: new Channel<ChildRole, 'master'>(theirs),
     ...given,

@@ -71,6 +71,8 @@ export interface ChildView {
   readonly addresses: readonly Address[];
   /** Why it was asked to close or killed; null while nobody has. */
   readonly intent: CloseReason | null;
+  /** In which operation it was told to close, `reload-3`; null: in none, or nobody has. */
+  readonly operation: string | null;
   /** Its own failure, as it told before it exited. */
   readonly failure: { error: ErrorData; output?: string } | null;
   /** What it last said it waits for while it closes; a plugin that looks into one that cannot say so sets it. */

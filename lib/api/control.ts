@@ -4,7 +4,7 @@ import type { ChildState, LastExit } from './child.js';
 /** One step of something that takes time, for a person who waits. */
 export interface Progress {
   /** What is under way. */
-  task: 'start' | 'reload' | 'scale' | 'close';
+  task: 'start' | 'reload' | 'scale' | 'close' | 'route';
   /** One line, without a newline. */
   text: string;
   slot?: number;
@@ -20,13 +20,30 @@ export interface RouteAnswer {
   body: string | object;
 }
 
+/** A request to a route. */
+export interface RouteRequest {
+  readonly method: Route['method'];
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Its body, parsed where it is JSON, else its text; undefined where there is none. On the health port there never is. */
+  readonly body: unknown;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /**
+   * Tells a person who waits of a step. From the first one on the answer is lines of JSON, as those of `/reload` are: `{ progress }`
+   * for each step, and at the end `{ result }`, the body, or `{ error }`; on the health port there is only the end.
+   */
+  progress(text: string): void;
+}
+
 /** A path that the control server answers; see `Master.route`. */
 export interface Route {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   /** Also answered on the health port; the others only on the private control socket. */
   open: boolean;
-  handler(query: URLSearchParams): RouteAnswer | Promise<RouteAnswer>;
+  /** What its JSON has, in one line: `framework hooks` shows it. */
+  tells?: string;
+  handler(query: URLSearchParams, request: RouteRequest): RouteAnswer | Promise<RouteAnswer>;
 }
 
 /** What the control server needs of a Bootstrap. */

@@ -31,6 +31,14 @@ export type StandardResult<Output> =
     }[];
   };
 
+/** A command that a plugin adds to `framework`, in the directory of an app that has the plugin on. */
+export interface PluginCommand {
+  /** One line for the list of commands; no capital, no full stop. */
+  description: string;
+  /** Loads its class, which extends `Command` of `hatchery/cli`, or the module whose default export that is; called when it is typed. */
+  load(): unknown;
+}
+
 /**
  * A plugin. `apply` runs once in the master, before anything is forked; it taps hooks there and never later
  * (ERR_CLUSTER_TAP_LATE). Its parts for the other processes are given to `master.inject`.
@@ -42,6 +50,14 @@ export interface Plugin<Options = unknown> {
   schema?: StandardSchema<Options>;
   /** semver ranges; outside of them the start fails with ERR_CLUSTER_ENGINE. */
   engines?: { node?: string; hatchery?: string };
+  /** Plugins, by name, that have to be on, and are applied before this one. */
+  needs?: readonly string[];
+  /** Plugins that are applied, and so tap, after this one where they are on; else the configuration's order holds. */
+  before?: readonly string[];
+  /** The same for those that are applied before it. */
+  after?: readonly string[];
+  /** Commands, by the word that is typed. */
+  commands?: Readonly<Record<string, PluginCommand>>;
   /**
    * Awaited, 30 s at most (ERR_CLUSTER_HOOK_TIMEOUT). What it throws fails the start with ERR_CLUSTER_PLUGIN, one line that
    * names the plugin.
@@ -129,6 +145,10 @@ export interface Shared {
  * ERR_CLUSTER_TAP_LATE. Everything else may be used as long as the master lives.
  */
 export interface Master extends Omit<Controllable, 'onProgress'> {
+  /** Of this plugin; an instance that is named in the configuration, `limiter#api`, has that name. */
+  readonly name: string;
+  /** Nothing is going to be started, as `framework config`, `hooks` and others only look: what `apply` would open can be left. */
+  readonly dry: boolean;
   readonly hooks: Hooks;
   /** As it is now: a reload may change it. */
   readonly config: Config;
@@ -233,10 +253,11 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   fillsLeftSlots: boolean;
 
   /**
-   * Applies another plugin with these options, as if it stood in the configuration behind this one.
+   * Applies another plugin with these options, checked and filled in, as if it stood in the configuration behind this one.
+   * Built-in ones are `hatchery/plugins/NAME`.
    * @throws ClusterError ERR_CLUSTER_PLUGIN, ERR_CLUSTER_HOOK_TIMEOUT
    */
-  applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void>;
+  applyPlugin<Options>(plugin: Plugin<Options>, options?: Partial<Options>): Promise<void>;
   /** Gives other plugins something under a name. @throws ClusterError ERR_CLUSTER_PLUGIN where the name is taken */
   share<Name extends keyof Shared & string>(name: Name, value: Shared[Name]): void;
   /** What another plugin has shared; undefined when none has. */

@@ -28,7 +28,7 @@ interface Tap<Args extends unknown[]> {
 
 /** tapable's `tap` and `tapPromise` without tapable, which would cost every worker's start 5 ms. Taps run in order. */
 class Taps<Args extends unknown[]> {
-  protected readonly taps: Tap<Args>[] = [];
+  readonly taps: Tap<Args>[] = [];
 
   tap(name: string, fn: (...args: Args) => unknown): void {
     this.taps.push({ name, fn });

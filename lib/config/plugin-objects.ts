@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { messageOf } from '../kit/errors.js';
-import { nearest, show } from '../kit/misuse.js';
+import { isObject, nearest, show } from '../kit/misuse.js';
 import type { Path } from './check.js';
 import type { ConfigFile } from './files.js';
 import { isPath, resolveModule } from './modules.js';
@@ -10,7 +10,7 @@ import { isPlugin, pluginDefaults, type AnyPlugin, type PluginObject } from './s
 export type PluginObjects = Record<string, PluginObject>;
 
 /** What a plugin object may have. A class may have whatever it needs. */
-export const PLUGIN_KEYS: readonly string[] = ['name', 'schema', 'engines', 'apply'];
+export const PLUGIN_KEYS: readonly string[] = ['name', 'schema', 'engines', 'needs', 'before', 'after', 'commands', 'apply'];
 
 /** The plugins of this name come with us, on or off. */
 export const isBuiltIn = (name: string): boolean => Object.hasOwn(pluginDefaults('start'), name);
@@ -20,6 +20,8 @@ export function pluginFault(plugin: object): string | undefined {
   const { name } = plugin as { name?: unknown };
   if (name === undefined || name === '') return 'expected a plugin with a name, found one without';
   if (typeof name !== 'string') return `expected a text as the plugin's name, found ${show(name)}`;
+  const wrong = relationFault(plugin) ?? commandFault(plugin);
+  if (wrong !== undefined) return `plugin "${name}": ${wrong}`;
   // What a module exports beside its plugin is its own business.
   const prototype: unknown = Object.getPrototypeOf(plugin);
   const isLiteral = prototype === Object.prototype || prototype === null;
@@ -28,6 +30,36 @@ export function pluginFault(plugin: object): string | undefined {
   if (unknown === undefined) return undefined;
   const near = nearest(unknown, PLUGIN_KEYS);
   return `plugin "${name}" has an unknown key "${unknown}"${near ? `, did you mean "${near}"?` : `; known are ${PLUGIN_KEYS.join(', ')}`}`;
+}
+
+function relationFault(plugin: object): string | undefined {
+  for (const key of ['needs', 'before', 'after'] as const) {
+    const given = (plugin as Record<string, unknown>)[key];
+    if (given === undefined || (Array.isArray(given) && given.every((one) => typeof one === 'string' && one !== ''))) continue;
+    return `expected a list of plugins' names as \`${key}\`, found ${show(given)}`;
+  }
+  return undefined;
+}
+
+/** As it is typed. */
+const WORD = /^[a-z][a-z0-9]*(?:[-:][a-z0-9]+)*$/;
+
+function commandFault({ commands }: { commands?: unknown }): string | undefined {
+  if (commands === undefined) return undefined;
+  if (!isObject(commands)) return `expected an object of commands, found ${show(commands)}`;
+  for (const [name, command] of Object.entries(commands)) {
+    if (!WORD.test(name)) return `expected a command such as "migrate", found ${show(name)}`;
+    const { description, load } = (command ?? {}) as Record<string, unknown>;
+    if (typeof description === 'string' && typeof load === 'function') continue;
+    return `expected { description, load } as the command "${name}", found ${show(command)}`;
+  }
+  return undefined;
+}
+
+/** The instance that a key names: `./limiter.js#api` is the plugin of `./limiter.js` under the name `limiter#api`. */
+export function instanceIn(key: string): { specifier: string; instance: string } | undefined {
+  const [, specifier, instance] = /^(.+)#([\w.-]+)$/.exec(key) ?? [];
+  return specifier === undefined || instance === undefined ? undefined : { specifier, instance };
 }
 
 /** How a message names a place in the layer that is read. */
@@ -92,7 +124,8 @@ export function offForNothing(
   const off = Object.keys(plugins).filter((key) => plugins[key] === false && !isBuiltIn(key) && !Object.hasOwn(objects, key));
   if (off.length === 0) return [];
   const known = new Set(files.flatMap(namedIn));
-  return off.filter((key) => !known.has(key) && resolveModule(key, dir) === undefined).map((key) => {
+  const isThere = (key: string) => [key, instanceIn(key)?.specifier ?? key].some((one) => resolveModule(one, dir) !== undefined);
+  return off.filter((key) => !known.has(key) && !isThere(key)).map((key) => {
     const near = nearest(key, [...Object.keys(pluginDefaults('start')), ...Object.keys(objects), ...known]);
     return `${where(['plugins', key])}: no plugin has this name, so there is none to switch off${near ? `; did you mean "${near}"?` : ''}`;
   });

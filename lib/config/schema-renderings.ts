@@ -5,8 +5,9 @@ import { configSchema, pluginDefaults } from './schema.js';
 
 /** What else is made of the schema, at build time. Nothing at run time loads this module. */
 
-/** The JSON Schema of a configuration file, for editors. */
-export function jsonSchema(): JsonSchema {
+/** The JSON Schema of a configuration file, for editors; `options`: the schemas of plugins' options, by name. */
+export function jsonSchema(options: Readonly<Record<string, v.GenericSchema>> = {}): JsonSchema {
+  const plugins = pluginsSchema(options);
   const { $schema, ...schema } = toJsonSchema(configSchema, {
     typeMode: 'input',
     // A plugin object cannot be written in JSON, an object of options can.
@@ -25,10 +26,30 @@ export function jsonSchema(): JsonSchema {
   return { $schema, title: 'hatchery', description: 'Configuration of a hatchery cluster (.clusterrc)', ...schema };
 }
 
-const plugins: JsonSchema = {
-  type: 'object',
-  additionalProperties: { anyOf: [{ type: 'boolean' }, { type: 'object' }] },
-};
+function pluginsSchema(options: Readonly<Record<string, v.GenericSchema>>): JsonSchema {
+  const boolean: JsonSchema = { type: 'boolean' };
+  const known = Object.entries(options).map(([name, schema]): [string, JsonSchema] => [name, { anyOf: [boolean, optionsSchema(schema)] }]);
+  return {
+    type: 'object',
+    properties: Object.fromEntries(known),
+    additionalProperties: { anyOf: [{ type: 'boolean' }, { type: 'object' }] },
+  };
+}
+
+/** What is checked by code, and not by a form, may be anything. */
+function optionsSchema(schema: v.GenericSchema): JsonSchema {
+  const written = toJsonSchema(schema, {
+    typeMode: 'input',
+    errorMode: 'ignore',
+    overrideSchema: ({ valibotSchema, jsonSchema }) => {
+      if (valibotSchema.type === 'custom' || valibotSchema.type === 'lazy') return {};
+      return valibotSchema.type === 'union' ? withoutRepeats(jsonSchema) : undefined;
+    },
+  });
+  delete written.$schema;
+  delete written.$defs;
+  return written;
+}
 
 function withoutRepeats(schema: JsonSchema): JsonSchema {
   const seen = new Set<string>();

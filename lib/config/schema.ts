@@ -31,12 +31,14 @@ export interface PluginOptions {}
 
 type PluginInput<Options> = boolean | { [Option in keyof Options]: Options[Option] } | AnyPlugin;
 type DeclaredPlugins = { [Name in keyof PluginOptions]?: PluginInput<PluginOptions[Name]> };
+/** One of several of the same plugin, such as `limiter#api`. */
+type DeclaredInstances = { [Name in keyof PluginOptions & string as `${Name}#${string}`]?: PluginInput<PluginOptions[Name]> };
 
 /**
  * An interface, so that a declared name has its own options, and them alone: intersected with the options of an undeclared
  * one they would take any key (test/types/plugin-options.test.ts). `undefined` is not for use: an optional key brings it.
  */
-interface PluginMap extends DeclaredPlugins {
+interface PluginMap extends DeclaredPlugins, DeclaredInstances {
   [name: string]: PluginInput<Record<string, unknown>> | undefined;
 }
 type PluginsInput = PluginMap | (AnyPlugin | [AnyPlugin, Record<string, unknown>])[];

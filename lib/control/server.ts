@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Controllable, Launch, Progress, RouteAnswer } from '../api/control.js';
+import type { Controllable, Launch, Progress, Route, RouteAnswer } from '../api/control.js';
 import { descriptorLimit } from '../kit/processes.js';
 import { ClusterError, wire, type ErrorData } from '../kit/errors.js';
 import { createDebug } from '../kit/logger.js';
@@ -179,7 +179,9 @@ export class ControlServer {
       // A restart asks for what it needs to know before it gives its order.
       if (caller > 1 && (pathname === '/launch' || command)) await this.#master.spare(caller);
       if (command && request.method === 'POST') return await this.#stream(request, response, command, searchParams);
-      send(response, await this.#plain(request.method ?? 'GET', pathname, searchParams, command !== undefined));
+      const route = this.#master.routes.find((one) => one.path === pathname && one.method === request.method);
+      if (route && !OWN.has(pathname)) return await this.#routed(request, response, route, searchParams);
+      send(response, await this.#plain(request.method ?? 'GET', pathname, command !== undefined));
     } catch (error) {
       debug('%o', error);
       if (response.headersSent) response.end();
@@ -189,43 +191,91 @@ export class ControlServer {
     }
   }
 
-  async #plain(method: string, pathname: string, query: URLSearchParams, isCommand: boolean): Promise<RouteAnswer> {
+  async #plain(method: string, pathname: string, isCommand: boolean): Promise<RouteAnswer> {
     if (pathname === '/status' && method === 'GET') return { body: await this.#master.status() };
     if (pathname === '/launch' && method === 'GET') return { body: this.#master.launch() };
-    if (isCommand || pathname === '/status' || pathname === '/launch') {
+    if (isCommand || OWN.has(pathname)) {
       return { status: 405, body: { error: { name: 'Error', message: `${pathname} wants ${isCommand ? 'POST' : 'GET'}` } } };
     }
-    const route = this.#master.routes.find((one) => one.path === pathname && one.method === method);
-    return route ? route.handler(query) : { status: 404, body: { error: { name: 'Error', message: `there is no ${method} ${pathname}` } } };
+    return { status: 404, body: { error: { name: 'Error', message: `there is no ${method} ${pathname}` } } };
   }
 
   /** Goes on when the client has gone: what was asked for is done. */
   async #stream(request: IncomingMessage, response: ServerResponse, command: Command, query: URLSearchParams): Promise<void> {
-    response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
-    response.flushHeaders();
-    const line = (content: Line) => { if (response.writable) response.write(`${JSON.stringify(content)}\n`); };
-    const lineIfRead = (content: Line) => { if (response.writableLength < UNREAD) line(content); };
-    const forget = this.#master.onProgress((progress) => { if (progress.task === command.task) lineIfRead({ progress }); });
-    const heartbeat = setInterval(() => lineIfRead({ alive: true }), HEARTBEAT).unref();
+    const lines = new Lines(response);
+    const forget = this.#master.onProgress((progress) => { if (progress.task === command.task) lines.tell(progress); });
     try {
-      line({ result: await command.run(this.#master, query, await bodyOf(request)) ?? null });
+      lines.end({ result: await command.run(this.#master, query, await bodyOf(request, true)) ?? null });
     } catch (error) {
-      line({ error: wire(error) });
+      lines.end({ error: wire(error) });
     } finally {
-      clearInterval(heartbeat);
       forget();
-      response.end();
+    }
+  }
+
+  /** A plugin's: a plain answer, unless it tells of its progress. */
+  async #routed(request: IncomingMessage, response: ServerResponse, route: Route, query: URLSearchParams): Promise<void> {
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    let lines: Lines | undefined;
+    try {
+      const body = await bodyOf(request, false);
+      const answer = await route.handler(query, {
+        method: route.method, headers: request.headers, body, signal: gone.signal,
+        progress: (text) => { (lines ??= new Lines(response)).tell({ task: 'route', text: String(text) }); },
+      });
+      if (lines) lines.end({ result: answer.body });
+      else send(response, answer);
+    } catch (error) {
+      if (!lines) throw error;
+      lines.end({ error: wire(error) });
     }
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
+/** Answered by the server itself. */
+const OWN: ReadonlySet<string> = new Set([...Object.keys(commands), '/status', '/launch']);
+
+/** An answer in lines, with a sign of life in the pauses. */
+class Lines {
+  readonly #response: ServerResponse;
+  readonly #heartbeat = setInterval(() => this.#add({ alive: true }), HEARTBEAT).unref();
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+    response.flushHeaders();
+  }
+
+  tell(progress: Progress): void {
+    this.#add({ progress });
+  }
+
+  end(last: Line): void {
+    clearInterval(this.#heartbeat);
+    this.#add(last, true);
+    this.#response.end();
+  }
+
+  #add(line: Line, always = this.#response.writableLength < UNREAD): void {
+    if (always && this.#response.writable) this.#response.write(`${JSON.stringify(line)}\n`);
+  }
+}
+
+/** `strictly`: it has to be JSON. Else a text that says it is, or looks like it and is, is parsed. */
+async function bodyOf(request: IncomingMessage, strictly: boolean): Promise<unknown> {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) {
     text += chunk as string;
     if (text.length > LONGEST_BODY) throw new ClusterError('ERR_CLUSTER_USAGE', `expected at most ${LONGEST_BODY} bytes`);
   }
-  return text === '' ? undefined : JSON.parse(text) as unknown;
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (strictly || /json/.test(request.headers['content-type'] ?? '')) throw error;
+    return text;
+  }
 }
 
 function send(response: ServerResponse, { status = 200, headers = {}, body }: RouteAnswer): void {

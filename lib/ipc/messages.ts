@@ -162,6 +162,8 @@ export interface BootInfo {
   config: Record<string, unknown>;
   /** An agent is configured, so messages to it have somewhere to go. */
   hasAgent: boolean;
+  /** No app follows: `framework hooks` looks at what parts tap. */
+  dry?: boolean;
 }
 
 /** Where each listens, as its pid, to be spoken to past the master (docs/decisions/bus.md); without `dir`, why none can. */

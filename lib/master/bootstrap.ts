@@ -5,10 +5,11 @@ import type { Messenger } from '../api/messenger.js';
 import type { Deadlines, ServiceState, Plugin } from '../api/plugin.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import type { CloseReason } from '../ipc/messages.js';
+import type { ChildRole, CloseReason, PartSpec } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { isObject, misuse } from '../kit/misuse.js';
+import { packageRoot } from '../kit/package.js';
 import { aFunction, bootstrapOptions, closeOptions, ownChild, reloadOptions } from './checked-calls.js';
 import { createCore, type BootstrapOptions, type Core } from './core.js';
 import { orderReload, reload, type ReloadOptions } from './operations/reload.js';
@@ -84,6 +85,22 @@ export class Bootstrap implements Controllable {
     return this.#core.life.state;
   }
 
+  /** It is only looked at, and not started: a plugin's `apply` runs all the same, and is told as `master.dry`. */
+  get dry(): boolean {
+    return this.#core.options.dry;
+  }
+
+  /** Names of the plugins that were applied, in that order. */
+  get plugins(): readonly string[] {
+    return [...this.#core.plugins.keys()];
+  }
+
+  /** The plugins' parts for the children of a role, in the order in which they run. */
+  parts(role: ChildRole): readonly PartSpec[] {
+    const { realDir } = this.loaded.target;
+    return this.#core.parts.of(role, realDir, packageRoot);
+  }
+
   /** All were ready once: from here on the dead are replaced. */
   get started(): boolean {
     return this.#core.life.started;
@@ -133,7 +150,7 @@ export class Bootstrap implements Controllable {
   }
 
   /** Applies one more plugin, before the start. @throws ClusterError ERR_CLUSTER_PLUGIN, ERR_CLUSTER_HOOK_TIMEOUT */
-  applyPlugin<Options>(plugin: Plugin<Options>, options: Options): Promise<void> {
+  applyPlugin<Options>(plugin: Plugin<Options>, options?: Partial<Options>): Promise<void> {
     return applyPlugin(this.#core, plugin, options);
   }
 

@@ -74,6 +74,7 @@ const OPTIONS: Readonly<Record<keyof BootstrapOptions, Field>> = {
   ownsProcess: ['true or false', (value) => typeof value === 'boolean'],
   alone: ['a function', (value) => typeof value === 'function'],
   catchUncaught: ['true or false', (value) => typeof value === 'boolean'],
+  dry: ['true or false', (value) => typeof value === 'boolean'],
 };
 
 /** @throws ClusterError ERR_CLUSTER_USAGE */

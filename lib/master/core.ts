@@ -58,11 +58,13 @@ export interface BootstrapOptions {
   catchUncaught?: boolean;
   /** Starts the app in this very process, and no other is forked. */
   alone?: StartProcess;
+  /** It is only looked at, and not started: plugins are told so (`master.dry`), as they are applied all the same. */
+  dry?: boolean;
 }
 
 /** What a master is made of, in order of need. Operations are functions of it; Bootstrap and the plugins' faces show parts of it. */
 export interface Core {
-  readonly options: Required<Pick<BootstrapOptions, 'hookTimeout' | 'checkInterval' | 'ownsProcess'>> & BootstrapOptions;
+  readonly options: Required<Pick<BootstrapOptions, 'hookTimeout' | 'checkInterval' | 'ownsProcess' | 'dry'>> & BootstrapOptions;
   readonly version: string;
   readonly life: Life;
   readonly logFiles: LogFiles;
@@ -126,7 +128,7 @@ export function openLogs(logFiles: LogFiles, logger: Logger): void {
 /** `start`: how processes come to be, where they are no real ones. */
 export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start = given.alone): Core {
   const { config } = loaded;
-  const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, ...given };
+  const options = { hookTimeout: 30_000, checkInterval: 10_000, ownsProcess: true, dry: false, ...given };
   const life = new Life();
   const logFiles = new LogFiles(options.logFiles, config.log.rotate);
   const { level, format } = config.log;
@@ -194,6 +196,10 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start 
   };
   const core: Core = { ...staffed, post: new Post(staffed) };
   hooks.workerExit.tap({ name: 'hatchery', stage: -100 }, (_, { cut = 0 }) => { core.cut += cut; });
+  hooks.beforeDrain.tap({ name: 'hatchery', stage: -100 }, (child) => { (child as Child).operation = base.tasks.operation; });
+  hooks.workerExit.tap({ name: 'hatchery', stage: 100 }, (child, exit) => {
+    if (child.intent !== null && exit.cause === 'requested') hooks.drained.call(child, exit, child.operation);
+  });
   faults.after = lookAfter(core);
   return core;
 }

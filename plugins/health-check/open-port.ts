@@ -106,7 +106,8 @@ async function answer(
   const route = here.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
   if (route) {
     try {
-      return await route.handler(searchParams);
+      const { signal } = new AbortController();
+      return await route.handler(searchParams, { method: route.method, headers, body: undefined, signal, progress: () => {} });
     } catch (error) {
       logger.error(`${method} ${pathname} failed`, { error });
       return { status: 500, body: { error: `${pathname} failed; the log tells why` } };

@@ -18,8 +18,8 @@ const parseSize = (text: string): number => {
 const bytes = (description: string) => v.optional(v.pipe(
   v.custom<number | string>((value) => (typeof value === 'string' ? parseSize(value) : typeof value === 'number' ? value : NaN) > 0,
     expected('a number of bytes or a text such as "512MB"')),
-  v.transform((value) => typeof value === 'string' ? parseSize(value) : value),
   v.description(description),
+  v.transform((value) => typeof value === 'string' ? parseSize(value) : value),
 ));
 
 const ms = (min: number) => whole(min, `a number of milliseconds from ${min} up`);

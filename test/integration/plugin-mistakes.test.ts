@@ -150,7 +150,8 @@ test('a route that is malformed, given twice or somebody else\'s: both names, ex
     /^plugin "y", route: GET \/mine belongs to plugin "x" already\n$/);
   assert.match(await refused(t, { [route(mine + mine)]: true }), /^plugin "x", route: GET \/mine is given twice\n$/);
   const says = {
-    '{ method: "get", path: "/a", open: true, handler() {} }': 'expected "GET" or "POST" as the method, found "get"',
+    '{ method: "get", path: "/a", open: true, handler() {} }':
+      'expected one of "GET", "POST", "PUT", "PATCH", "DELETE" as the method, found "get"',
     '{ method: "GET", path: "a", open: true, handler() {} }': 'expected a path such as "/mine", found "a"',
     '{ method: "GET", path: "/a?b", open: true, handler() {} }': 'expected a path such as "/mine", found "/a?b"',
     '{ method: "GET", path: "/a", handler() {} }': '/a: expected true or false as `open`, found nothing',

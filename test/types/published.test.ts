@@ -49,6 +49,15 @@ export const tried = async (): Promise<number | null> => {
   part(worker.runtime);
   return cluster.stop();
 };
+export const preset = definePlugin({
+  name: 'preset', needs: ['mine'], commands: { 'preset:show': { description: 'show it', load: () => Own } },
+  apply: (master) => master.dry ? undefined : master.applyPlugin(metrics, { port: 9100 }),
+});
+export const twice = defineConfig({ plugins: { 'mine#api': { limit: 1 }, 'health-check#two': false } });
+// @ts-expect-error an instance has the options of its plugin
+export const wrongTwice = defineConfig({ plugins: { 'mine#api': { limits: 1 } } });
+// @ts-expect-error metrics has no such option
+export const wrongPreset = definePlugin({ name: 'preset', apply: (master) => master.applyPlugin(metrics, { prot: 9100 }) });
 // @ts-expect-error no such option
 export const untried = startTestCluster({ worker: 2 });
 export const isOurs = (error: unknown): boolean => error instanceof ClusterError && error.code === 'ERR_CLUSTER_CONFIG';
@@ -57,6 +66,7 @@ const IMPORTS = `import { ClusterError, defineConfig, definePlugin, startCluster
 import { Program } from 'hatchery/cli';
 import { drain, type Stop } from 'hatchery/drain';
 import { startCluster as startEgg, type EggClusterOptions } from 'hatchery/egg';
+import metrics from 'hatchery/plugins/metrics';
 import type { Runtime } from 'hatchery/runtime';
 import { createRuntime, startTestCluster, type TestCluster } from 'hatchery/testing';
 `;

@@ -36,7 +36,7 @@ export function orderScale(core: Core, by: 1 | -1): void {
 export async function replaceWorker(
   core: Core, child: ChildView, reason: CloseReason, { leavesFirst }: { leavesFirst?: number } = {},
 ): Promise<boolean> {
-  const { tasks, life, workers, ducks, releases } = core;
+  const { tasks, life, hooks, workers, ducks, releases } = core;
   const duck = ducks.children().find((one) => one === child);
   if (duck) {
     ducks.move(duck);
@@ -47,14 +47,17 @@ export async function replaceWorker(
   if (tasks.busy || life.closing || slot?.current !== child) return false;
   // Whoever wants to reload or scale need not wait until the old one has answered.
   const drained = await tasks.run('recycling', async () => {
+    let gone: Promise<void>;
     if (leavesFirst !== undefined) {
-      const gone = slot.vacate(reason);
+      gone = slot.vacate(reason);
       await tasks.orClosed(atMost(leavesFirst, gone));
       await tasks.orClosed(slot.start(releases.current, { retry: true }));
-      return { gone };
+    } else {
+      const successor = await tasks.orClosed(slot.succeed(releases.current));
+      gone = slot.handOver(successor, reason);
     }
-    const successor = await tasks.orClosed(slot.succeed(releases.current));
-    return { gone: slot.handOver(successor, reason) };
+    if (slot.current) hooks.recycled.call(child, slot.current, tasks.operation);
+    return { gone };
   });
   await tasks.orClosed(drained.gone);
   return true;
@@ -79,6 +82,7 @@ async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change:
     }
   }
   releases.workers(to);
+  hooks.scaled.call(from, to, tasks.operation);
   return { from, to };
 }
 

@@ -24,6 +24,8 @@ export class Tasks {
   #open = false;
   #closed: ClusterError | null = null;
   #current: string | null = null;
+  /** How many have begun. */
+  #begun = 0;
   readonly #queue: Waiting[] = [];
   /**
    * Not a promise to race with: each race leaves its result behind on a promise that never settles, and a master that
@@ -42,6 +44,13 @@ export class Tasks {
   /** The name of what is under way. */
   get current(): string | null {
     return this.#current;
+  }
+
+  /** `reload-3`: what is under way, the third that was begun; a close is `close`, and before any `start`. Null: nothing is. */
+  get operation(): string | null {
+    if (this.#closed) return 'close';
+    if (!this.#open) return 'start';
+    return this.#current === null ? null : `${this.#current}-${this.#begun}`;
   }
 
   /** Something is under way, the start among others, or waits for its turn. */
@@ -126,6 +135,7 @@ export class Tasks {
 
   async #perform<T>(name: string, task: () => Promise<T>): Promise<T> {
     this.#current = name;
+    this.#begun++;
     try {
       return await task();
     } finally {

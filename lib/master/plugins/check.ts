@@ -3,7 +3,7 @@ import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js
 import type { Path } from '../../config/check.js';
 import { sameValue } from '../../config/check.js';
 import type { LoadedConfig } from '../../config/load.js';
-import { isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
+import { instanceIn, isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
 import { isPlugin, pluginDefaults, type Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
@@ -48,7 +48,10 @@ export async function enter(names: Map<string, string>, { key, plugin: { name } 
   const refused = (what: string) => new ClusterError('ERR_CLUSTER_PLUGIN', `${place}: ${what}`);
   if (!ours && isBuiltIn(name)) throw refused(`a plugin of one's own cannot have the name of the built-in plugin "${name}"`);
   const first = names.get(name);
-  if (first !== undefined) throw refused(`a second plugin with the name "${name}", which ${first} has: one of them needs another`);
+  if (first !== undefined) {
+    const hint = ours ? '' : `, by the key "${key}#two" perhaps`;
+    throw refused(`a second plugin with the name "${name}", which ${first} has: one of them needs another${hint}`);
+  }
   names.set(name, place);
 }
 
@@ -67,8 +70,11 @@ export interface Given {
 
 /** A plugin as it is to be applied: its options validated and filled in, within `limit` ms. */
 export async function checked({ key, value, options }: Given, limit: number, where: Where): Promise<Found & { options: never }> {
-  const plugin = await instantiate(key, value, where);
-  const found = { key, plugin, options };
+  return whole({ key, plugin: await instantiate(key, value, where), options }, limit, where);
+}
+
+/** The same of one that is a plugin. */
+export async function whole(found: Found, limit: number, where: Where): Promise<Found & { options: never }> {
   await checkEngines(found);
   return { ...found, options: await validate(found, limit, where) };
 }
@@ -80,7 +86,8 @@ const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plug
 export async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
   if (isBuiltIn(key)) return exported(core().plugin(key));
   const { resolveModule, isPath } = await import('../../config/modules.js');
-  const file = resolveModule(key, dir);
+  const inner = instanceIn(key)?.specifier;
+  const file = resolveModule(key, dir) ?? (inner === undefined ? undefined : resolveModule(inner, dir));
   if (!file) {
     const { nearest } = await import('../../kit/misuse.js');
     const near = nearest(key, Object.keys(pluginDefaults('start')));
@@ -97,6 +104,14 @@ export async function importPlugin(key: string, dir: string, where: Where): Prom
   }
 }
 
+/** The one that comes with us where a preset gives it: what it has imported may be another copy of the same. */
+export function ourOwn(plugin: unknown): Plugin<never> | undefined {
+  const { name, apply } = (plugin ?? {}) as { name?: unknown; apply?: unknown };
+  if (typeof name !== 'string' || !isBuiltIn(name)) return undefined;
+  const ours = exported(core().plugin(name)) as Plugin<never>;
+  return ours === plugin || String(ours.apply) === String(apply) ? ours : undefined;
+}
+
 const exported = (namespace: { default?: unknown }): unknown => namespace.default ?? namespace;
 
 async function instantiate(key: string, value: unknown, where: Where): Promise<Plugin<never>> {
@@ -108,12 +123,69 @@ async function instantiate(key: string, value: unknown, where: Where): Promise<P
   try {
     const plugin = typeof value === 'function' ? new (value as new () => Plugin<never>)() : value as Plugin<never>;
     fault = pluginFault(plugin);
-    if (fault === undefined) return plugin;
+    if (fault === undefined) return asInstance(plugin, instanceIn(key)?.instance, typeof value === 'function');
   } catch (error) {
     const { failure } = await import('./mistakes.js');
     throw failure(`${await where(key)}: cannot be made`, error);
   }
   throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: ${fault}`);
+}
+
+/** One of several of the same plugin; `fresh`: it is nobody else's. */
+function asInstance(plugin: Plugin<never>, instance: string | undefined, fresh: boolean): Plugin<never> {
+  if (instance === undefined) return plugin;
+  const name = { value: `${plugin.name}#${instance}`, enumerable: true };
+  return fresh ? Object.defineProperty(plugin, 'name', name) : Object.create(plugin, { name }) as Plugin<never>;
+}
+
+/** Plugins of a configuration that are on, in its order, none applied. @throws ClusterError ERR_CLUSTER_PLUGIN: no plugin, or not found */
+export async function instances(
+  { config, pluginObjects, target, provenance }: Pick<LoadedConfig, 'config' | 'pluginObjects' | 'target' | 'provenance'>,
+  wanted: (key: string) => boolean = () => true,
+): Promise<Found[]> {
+  const where = whereIn({ provenance });
+  const found: Found[] = [];
+  for (const [key, value] of Object.entries(config.plugins)) {
+    if (value === false || !wanted(key)) continue;
+    const given = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
+    found.push({ key, plugin: await instantiate(key, given, where), options: value === true ? undefined : value });
+  }
+  return found;
+}
+
+/**
+ * In the configuration's order, but for what they say of each other. @throws ClusterError ERR_CLUSTER_PLUGIN: one needs another
+ * that is not on, or they want to be before each other
+ */
+export async function inOrder<One extends Found>(all: readonly One[], where: Where): Promise<One[]> {
+  // What few plugins say costs no start anything.
+  if (!all.some(({ plugin: { needs, before, after } }) => needs ?? before ?? after)) return [...all];
+  const named = (name: string) => all.find(({ key, plugin }) => plugin.name === name || key === name);
+  const first = new Map(all.map((one) => [one, new Set<One>()]));
+  for (const one of all) {
+    for (const name of one.plugin.needs ?? []) {
+      const { nearest } = await import('../../kit/misuse.js');
+      const near = nearest(name, all.map(({ plugin }) => plugin.name));
+      if (!named(name)) {
+        throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(one.key)}: plugin "${one.plugin.name}" needs plugin "${name}", `
+          + `which is not on${near ? `; did it mean "${near}"?` : ''}`);
+      }
+    }
+    for (const name of [...one.plugin.needs ?? [], ...one.plugin.after ?? []]) first.get(one)?.add(named(name) as One);
+    for (const name of one.plugin.before ?? []) first.get(named(name) as One)?.add(one);
+  }
+  const done: One[] = [];
+  const visit = async (one: One | undefined, path: readonly One[]): Promise<void> => {
+    if (one === undefined || done.includes(one)) return;
+    if (path.includes(one)) {
+      const round = [...path.slice(path.indexOf(one)), one].map(({ plugin }) => `"${plugin.name}"`).join(' after ');
+      throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(one.key)}: plugins that want to be applied before each other: ${round}`);
+    }
+    for (const other of all) if (first.get(one)?.has(other)) await visit(other, [...path, one]);
+    done.push(one);
+  };
+  for (const one of all) await visit(one, []);
+  return done;
 }
 
 async function checkEngines({ key, plugin }: Found): Promise<void> {

@@ -42,7 +42,9 @@ export function makeFace(core: Core, name: string, apply: Apply): { face: Master
 function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
   const { life, releases, workers, agent, listeners, spares, shared } = core;
   return {
+    name,
     hooks,
+    dry: core.options.dry,
     logger: core.logger,
     messenger: core.post.messenger,
     deadlines: core.deadlines,

@@ -3,7 +3,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { contained, runOwned } from '../../kit/faults.js';
 import { inTime } from '../../kit/time.js';
 import type { Core } from '../core.js';
-import { checked, enter, importPlugin, whereIn, type Given, type Where } from './check.js';
+import { checked, enter, inOrder, instances, ourOwn, whereIn, whole, type Found, type Where } from './check.js';
 import { makeFace } from './face.js';
 
 /** Applies the plugins, once, and lets them see the configuration; `framework config` wants no more. */
@@ -17,17 +17,15 @@ export function prepare(core: Core): Promise<void> {
 }
 
 /**
- * Applies the plugins of the `plugins` map, in its order; built-in ones, packages, files and objects alike.
+ * Applies the plugins of the `plugins` map; built-in ones, packages, files and objects alike.
  * @throws ClusterError ERR_CLUSTER_PLUGIN (not found, no plugin, wrong options, failed in `apply`), ERR_CLUSTER_ENGINE
  */
 async function loadPlugins(core: Core): Promise<void> {
-  const { config, pluginObjects, target } = core.releases.current.loaded;
-  const where = whereIn(core.releases.current.loaded);
-  for (const [key, value] of Object.entries(config.plugins)) {
-    if (value === false) continue;
-    const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
-    await applied(core, { key, value: plugin, options: value === true ? undefined : value, ours: isBuiltIn(key) }, where);
-  }
+  const { loaded } = core.releases.current;
+  const where = whereIn(loaded);
+  const found = [];
+  for (const one of await instances(loaded)) found.push(await whole(one, core.options.hookTimeout, where));
+  for (const one of await inOrder(found, where)) await applied(core, one, isBuiltIn(one.key), where);
 }
 
 /**
@@ -37,13 +35,19 @@ async function loadPlugins(core: Core): Promise<void> {
 export async function applyPlugin(core: Core, plugin: unknown, options: unknown, ours = false): Promise<void> {
   const { name } = (plugin ?? {}) as { name?: unknown };
   const key = typeof name === 'string' ? name : 'a plugin without a name';
-  await applied(core, { key, value: plugin, options, ours }, async (_, path = []) => ['applyPlugin', key, ...path].join(': '));
+  const where: Where = async (_, path = []) => ['applyPlugin', key, ...path].join(': ');
+  const own = ourOwn(plugin);
+  const found = await checked({ key, value: own ?? plugin, options }, core.options.hookTimeout, where);
+  const missing = found.plugin.needs?.find((one) => !core.plugins.has(one));
+  if (missing !== undefined) {
+    throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: it needs plugin "${missing}", which has not been applied`);
+  }
+  await applied(core, found, ours || own !== undefined, where);
 }
 
 /** `ours`: a built-in one, or one that a built-in one applies. */
-async function applied(core: Core, { ours, ...given }: Given & { ours: boolean }, where: Where): Promise<void> {
+async function applied(core: Core, found: Found & { options: never }, ours: boolean, where: Where): Promise<void> {
   const { hookTimeout } = core.options;
-  const found = await checked(given, hookTimeout, where);
   const { plugin, options } = found;
   await enter(core.plugins, found, ours, where);
   const { face, missed, close } = makeFace(core, plugin.name, (other, its) => applyPlugin(core, other, its, ours));

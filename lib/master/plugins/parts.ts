@@ -88,7 +88,7 @@ const below = (file: string, dir: string): string | null =>
 
 /** Answered on the control socket before any plugin is asked (control/server.ts). */
 const OWN = ['/reload', '/scale', '/stop'];
-const METHODS: readonly unknown[] = ['GET', 'POST'];
+const METHODS: readonly unknown[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Paths that plugins answer; each belongs to one of them. */
 export class Routes {
@@ -106,8 +106,8 @@ export class Routes {
     if (owner === plugin) throw refused(`${name} is given twice`);
     if (owner !== undefined) throw refused(`${name} belongs to ${OWN.includes(route.path) ? owner : `plugin "${owner}"`} already`);
     this.#owners.set(name, plugin);
-    const { method, path, open, handler } = route;
-    this.list.push({ method, path, open, handler: owned(handler) });
+    const { method, path, open, tells, handler } = route;
+    this.list.push({ method, path, open, tells, handler: owned(handler) });
   }
 }
 
@@ -128,11 +128,12 @@ function decoded(path: string): string {
 
 function faultOf(route: unknown): string | undefined {
   if (!isObject(route)) return `expected { method, path, open, handler }, found ${show(route)}`;
-  const { method, path, open, handler } = route;
-  if (!METHODS.includes(method)) return `expected "GET" or "POST" as the method, found ${show(method)}`;
+  const { method, path, open, tells, handler } = route;
+  if (!METHODS.includes(method)) return `expected one of ${METHODS.map(show).join(', ')} as the method, found ${show(method)}`;
   if (typeof path !== 'string' || !/^\/[\w\-.~%!$&'()*+,;=:@/]*$/.test(path)) return `expected a path such as "/mine", found ${show(path)}`;
   if (!isReached(path)) return `expected a path as clients send it, found ${show(path)}: no request ever has it`;
   if (typeof open !== 'boolean') return `${path}: expected true or false as \`open\`, found ${show(open)}`;
+  if (tells !== undefined && typeof tells !== 'string') return `${path}: expected a text as \`tells\`, found ${show(tells)}`;
   if (typeof handler !== 'function') return `${path}: expected a function as the handler, found ${show(handler)}`;
   return undefined;
 }

@@ -68,6 +68,7 @@ export class Child implements ChildView {
   waiting: Waiting | null = null;
   /** Nothing but streams is left of it: it is out of its slot. */
   onlyStreams = false;
+  operation: string | null = null;
   /** What its start waits for, beside the app. */
   steps: StartStep[] = [];
   cut: CutRequests | null = null;

@@ -142,7 +142,7 @@ export class Ducks {
       : `it takes its leave of ${sockets} client${sockets === 1 ? '' : 's'}`;
     const until = Math.round(((child.killAt ?? 0) - performance.now()) / 1_000);
     logger.info(`${processName(child)} is out of its slot: ${what}, within ${until} s`);
-    hooks.duckBorn.call(child);
+    hooks.duckBorn.call(child, child.operation);
     const same = this.children().filter(({ slot }) => slot === child.slot);
     if (same.length > MOST) this.move(same[0]!);
   }
@@ -150,7 +150,7 @@ export class Ducks {
   /** It has ended; false where it was none. */
   gone(child: Child, exit: ExitInfo): boolean {
     const was = this.#all.delete(child);
-    if (was) this.#needs.hooks.duckGone.call(child, exit);
+    if (was) this.#needs.hooks.duckGone.call(child, exit, child.operation);
     return was;
   }
 

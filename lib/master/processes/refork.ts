@@ -124,7 +124,10 @@ export class Refork {
     if (this.#needs.life.closing) return;
     this.delay = Math.max(floor, wanted);
     this.#due = performance.now() + this.delay;
-    if (this.delay > floor) logger.warn(`${slotName(role, this.#slot)} is forked again in ${this.delay}ms (${this.#why()})`);
+    if (this.delay > floor) {
+      logger.warn(`${slotName(role, this.#slot)} is forked again in ${this.delay}ms (${this.#why()})`);
+      this.#needs.hooks.reforkDelayed.call(this.#slot, this.delay, this.inRow);
+    }
     this.#timer = setTimeout(this.#needs.faults.guard(slotName(role, this.#slot), () => this.#again()), this.delay);
   }
 
