@@ -4,7 +4,7 @@ import type { Context } from '../common-bin.js';
 import { configFlags, jsonFlag, type Flags } from '../flags.js';
 import { answer } from '../output.js';
 import { typedFlags } from '../recipe.js';
-import { prepared, readRequest } from './config.js';
+import { isAlone, prepared, readRequest } from './config.js';
 
 export class SystemdCommand extends Command {
   override get description(): string { return 'print a systemd unit for the app'; }
@@ -33,6 +33,7 @@ export class SystemdCommand extends Command {
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
       flags: [...typedFlags(argv), ...this.ending],
+      isAlone: isAlone(argv),
       user: this.text(argv, 'user') ?? os.userInfo().username,
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     });
