@@ -2,14 +2,14 @@ import type { ChildProcess } from 'node:child_process';
 import cluster from 'node:cluster';
 import { EventEmitter } from 'node:events';
 import { syncBuiltinESMExports } from 'node:module';
-import type { Config } from '../lib/config/schema.js';
+import type { LoadedConfig } from '../lib/config/load.js';
 import { CHANNEL_FD } from '../lib/ipc/channel.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { requireBuilt } from '../lib/kit/package.js';
 import { grantAccess, socketAccess } from '../lib/kit/sockets.js';
-import { outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
+import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
 import type { Bootstrap, BootstrapOptions } from '../lib/master/bootstrap.js';
-import type { Forked } from '../lib/master/processes/forked.js';
+import type { ForkPlace, Forked } from '../lib/master/processes/forked.js';
 import type { StartProcess } from '../lib/master/processes/forker.js';
 import type { Wire } from '../lib/node/wire.js';
 import { OwnSignals } from '../plugins/graceful-exit/own-signals.js';
@@ -17,7 +17,12 @@ import { usageError } from './command.js';
 
 /** What lib/child/run.ts exports, in a bundle of its own. */
 interface Child {
-  here(wire: Wire, host: { leave(reason: string, code: number): void; exit(code: number): void; release(): Promise<void> }): void;
+  here(wire: Wire, host: {
+    leave(reason: string, code: number): void;
+    exit(code: number): void;
+    release(): Promise<void>;
+    print: ForkPlace['print'];
+  }): void;
 }
 
 /** Milliseconds for what the app's signal handlers begin, at most: by then it is drained, and its `onClose` functions have run. */
@@ -38,8 +43,10 @@ export class Alone {
     if (process.platform !== 'win32') ending.push('SIGQUIT', ...(startedAtTerminal ? ['SIGHUP'] as const : []));
     this.#signals.listen(ending, (name) => this.#end(name, 0), () => void this.#bootstrap?.close('hurry', { force: true }));
     if (process.platform === 'win32') return;
-    // Who moves log files away sends these, and each would end a process that does not listen.
-    for (const signal of startedAtTerminal ? ['SIGUSR2'] as const : ['SIGUSR2', 'SIGHUP'] as const) process.on(signal, () => {});
+    // Before the master listens, and after: SIGUSR1 would open a debugger, the others end the process, or stop it.
+    const ignored: NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', ...(startedAtTerminal ? [] : ['SIGHUP'] as const)];
+    if (!hasControllingTerminal()) ignored.push('SIGTTIN', 'SIGTTOU');
+    for (const signal of ignored) process.on(signal, () => {});
   }
 
   get options(): Pick<BootstrapOptions, 'alone' | 'ownsProcess'> {
@@ -60,12 +67,14 @@ export class Alone {
   }
 
   /** What a process that runs already cannot be given. */
-  check(config: Config): void {
+  check({ config, target: { entry } }: LoadedConfig): void {
     const refuse = (what: string, instead: string): never => { throw usageError(`--workers 0: ${what} ${instead}`); };
     const toNode = 'is for a process that is yet to be started: give Node\'s own flags in NODE_OPTIONS';
     if (config.inspect !== false) refuse('--inspect', toNode);
     if (config.inspectBrk !== false) refuse('--inspect-brk', toNode);
     if (config.execArgv.length > 0) refuse('`execArgv`', toNode);
+    if (entry.agent !== undefined) refuse('an agent', 'would be another process: --no-agent leaves it away');
+    if (entry.framework !== undefined) refuse('a framework', 'has an agent, which would be another process');
     if (config.plugins['sticky-session']) refuse('sticky-session', 'has nothing to choose from: leave it away');
   }
 
@@ -75,7 +84,7 @@ export class Alone {
     void this.#bootstrap.close(reason, { code });
   }
 
-  readonly #start: StartProcess = ({ env }, { cwd, environment }) => {
+  readonly #start: StartProcess = ({ env }, { cwd, environment, print }) => {
     for (const [name, value] of Object.entries({ ...environment, ...env })) {
       if (value === undefined) delete process.env[name];
       else process.env[name] = String(value);
@@ -86,10 +95,12 @@ export class Alone {
     const app = new InnerProcess(ours);
     (requireBuilt('lib/child/alone.cjs') as Child).here(theirs, {
       leave: (reason, code) => this.#end(reason, code),
-      exit: (code) => app.exits(code, null),
+      exit: (code) => app.exits(code),
       release: () => this.#signals.release(performance.now() + HANDLERS),
+      print,
     });
-    return { process: app as unknown as ChildProcess, worker: null, kill: () => app.exits(null, 'SIGKILL') } satisfies Forked;
+    // Nobody is killed: the process ends a moment later.
+    return { process: app as unknown as ChildProcess, worker: null, kill: () => app.exits(1) } satisfies Forked;
   };
 }
 
@@ -107,7 +118,7 @@ class InnerProcess extends EventEmitter {
   readonly pid = process.pid;
   readonly connected = false;
   exitCode: number | null = null;
-  signalCode: NodeJS.Signals | null = null;
+  readonly signalCode = null;
   readonly stdio: unknown[] = [];
   readonly #wire: InnerWire;
 
@@ -121,13 +132,12 @@ class InnerProcess extends EventEmitter {
     return false;
   }
 
-  exits(code: number | null, signal: NodeJS.Signals | null): void {
-    if (this.exitCode !== null || this.signalCode !== null) return;
+  exits(code: number): void {
+    if (this.exitCode !== null) return;
     this.exitCode = code;
-    this.signalCode = signal;
     // What it has said before is heard first.
     setImmediate(() => {
-      this.emit('exit', code, signal);
+      this.emit('exit', code, null);
       this.#wire.destroy();
       this.emit('disconnect');
     });

@@ -6,6 +6,8 @@ export interface Recipe {
   config: Config;
   /** The number of workers is counted where the app runs. */
   isAuto: boolean;
+  /** The app runs in the command's process, and there is no other. */
+  isAlone: boolean;
   /** There will be an agent, as far as its module or framework tells. */
   hasAgent: boolean;
   /** The command in the image, a word each: from the app's directory. */
@@ -46,16 +48,16 @@ interface Figures {
 }
 
 /** `isShared`: others than this container ask its probes, and endpoints are slow to go. */
-function figuresOf({ config, isAuto, memory, hasAgent, ...given }: Recipe, { isShared }: { isShared: boolean }): Figures {
+function figuresOf({ config, isAuto, isAlone, memory, hasAgent, ...given }: Recipe, { isShared }: { isShared: boolean }): Figures {
   const { reload, host, path, server, port } = config;
   const health = healthOf(config);
   const healthPort = health.port || (port === HEALTH_PORTS[0] ? HEALTH_PORTS[1] : HEALTH_PORTS[0]);
-  const own = graceOf(config);
+  const own = { ...graceOf(config), ...(isAlone ? { agentTimeout: 0 } : {}) };
   const waits = isShared && config.plugins['graceful-exit'] !== false;
   const grace = { ...own, shutdownDelay: waits ? own.shutdownDelay || SHUTDOWN_DELAY : own.shutdownDelay };
   const cpus = given.cpus ?? (isAuto ? PROCESSORS : config.workers);
   const workers = isAuto ? Math.ceil(cpus) : config.workers;
-  const processes = workers + Math.min(reload.batch, workers) + (hasAgent ? 1 : 0);
+  const processes = isAlone ? 1 : workers + Math.min(reload.batch, workers) + (hasAgent ? 1 : 0);
   return {
     variables: {
       NODE_ENV: 'production',
@@ -67,7 +69,7 @@ function figuresOf({ config, isAuto, memory, hasAgent, ...given }: Recipe, { isS
     healthPort,
     port: server && path === undefined ? port : null,
     stop: stopSeconds(grace),
-    start: startSeconds(config),
+    start: startSeconds(config, isAlone ? 1 : 2),
     probe: Math.ceil(health.checkTimeout / 1000) + 1,
     cpus,
     memory: memory ?? Math.ceil((MASTER + processes * PROCESS) / 64) * 64,
@@ -81,7 +83,7 @@ const seconds = (ms: number): string => `${Number((ms / 1000).toFixed(3))} s`;
 const stopInWords = ({ grace: { timeout, agentTimeout, shutdownDelay } }: Figures): string => [
   ...(shutdownDelay > 0 ? [`${seconds(shutdownDelay)} until nobody sends requests any more`] : []),
   `${seconds(timeout)} for what is in flight`,
-  `${seconds(agentTimeout)} for the agent`,
+  ...(agentTimeout > 0 ? [`${seconds(agentTimeout)} for the agent`] : []),
 ].join(', ');
 
 /** How dependencies are installed, by the file that pins them. */
@@ -104,7 +106,7 @@ export function nameOf(title: string): string {
 const oneLine = (text: string): string => JSON.stringify(text.replace(/\s+/g, ' '));
 
 export function dockerfile(recipe: Recipe): string {
-  const { config, command, files, image } = recipe;
+  const { config, command, files, image, isAlone } = recipe;
   const figures = figuresOf(recipe, { isShared: false });
   const { port, stop, start, probe, cpus, memory, healthPort } = figures;
   const [, install] = INSTALLS.find(([file]) => files.has(file)) ?? [null, 'npm install --omit=dev'];
@@ -127,8 +129,8 @@ COPY . .
 USER node
 ${port === null ? '' : `EXPOSE ${port}\n`}HEALTHCHECK --interval=10s --timeout=${probe}s --start-period=${start}s --retries=3 \\
   CMD ["node", "-e", "fetch('http://127.0.0.1:${healthPort}/readyz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# The master is PID 1 and gets the signals itself: no shell and no npm stands in front of it. It reaps no processes that others
-# have orphaned; an app that starts daemons wants docker run --init.
+# ${isAlone ? 'The app' : 'The master'} is PID 1 and gets the signals itself: no shell and no npm stands in front of it. It reaps no
+# processes that others have orphaned; an app that starts daemons wants docker run --init.
 CMD ${JSON.stringify(command)}
 `;
 }
@@ -157,7 +159,7 @@ ${port === null ? '' : `    ports:\n      - "${port}:${port}"\n`}${config.balanc
 }
 
 export function kubernetesManifest(recipe: Recipe): string {
-  const { config, command, image, replicas, isAuto } = recipe;
+  const { config, command, image, replicas, isAuto, isAlone } = recipe;
   const figures = figuresOf(recipe, { isShared: true });
   const { port, healthPort, stop, start, probe, cpus, memory, variables } = figures;
   const name = nameOf(config.title);
@@ -166,7 +168,8 @@ export function kubernetesManifest(recipe: Recipe): string {
             timeoutSeconds: ${probe}
             ${rest}`;
   const size = `{ cpu: "${cpus}", memory: ${memory}Mi }`;
-  const counted = isAuto ? 'The number of workers is what the CPU limit is, rounded up' : `Workers, as configured: ${config.workers}`;
+  const given = isAlone ? 'One process' : `Workers, as configured: ${config.workers}`;
+  const counted = isAuto && !isAlone ? 'The number of workers is what the CPU limit is, rounded up' : given;
   const scheme = config.https ? 'https' : 'http';
   const ports = [...(port === null ? [] : [[scheme, port]]), ['health', healthPort]];
   return `# ${oneLine(config.title)} on Kubernetes
@@ -187,7 +190,7 @@ spec:
     spec:
       # A stop may take ${stop - MARGIN} s: ${stopInWords(figures)}.
       terminationGracePeriodSeconds: ${stop}
-      # PID 1 is the master. Where the app starts daemons, this has the pod's own init reap them:
+      # PID 1 is ${isAlone ? 'the app' : 'the master'}. Where the app starts daemons, this has the pod's own init reap them:
       # shareProcessNamespace: true
 ${config.balance === 'reuse-port' ? `      # For balance: "reuse-port", on nodes whose kubelet has --allowed-unsafe-sysctls=${SYSCTL.name}:
       # securityContext:
@@ -211,7 +214,8 @@ ${ports.map(([key, value]) => `            - { name: ${key}, containerPort: ${va
             failureThreshold: ${Math.ceil(start / 2)}`)}
           readinessProbe:${probeOf('/readyz', `periodSeconds: 5
             failureThreshold: 2`)}
-          # The master alone answers: a worker that hangs is its to replace, and no reason to kill the pod.
+          # ${isAlone ? 'The app itself answers: where it hangs, nobody else replaces it'
+    : 'The master alone answers: a worker that hangs is its to replace, and no reason to kill the pod'}.
           livenessProbe:${probeOf('/livez', `periodSeconds: 10
             failureThreshold: 3`)}
 ${port === null ? '' : `---

@@ -93,6 +93,9 @@ export function configFrom(flags: Flags, argv: Argv): Record<string, unknown> {
   return config;
 }
 
+/** What `--workers 0` says of the configuration: the app has the part of one worker, and nobody else ends what it has started. */
+export const aloneFlags = (flags: Record<string, unknown>): Record<string, unknown> => ({ ...flags, workers: '1', leaveChildren: true });
+
 /** Of a text given several times the last one counts: a shell alias may say the first. */
 function valueOf(flag: Flag, given: readonly unknown[]): unknown {
   if (flag.kind === 'list') return given;

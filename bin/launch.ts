@@ -59,7 +59,8 @@ export async function startDaemon({ title, argv, execArgv, cwd, log, env }: Daem
       pipe.destroy();
       child.unref();
       const { pid, address, workers } = outcome.ready;
-      const words = `${title} started on ${address ?? 'no address'} (pid ${pid}, ${workers} worker${workers === 1 ? '' : 's'}), ${where}`;
+      const many = workers === 0 ? 'in one process' : `${workers} worker${workers === 1 ? '' : 's'}`;
+      const words = `${title} started on ${address ?? 'no address'} (pid ${pid}, ${many}), ${where}`;
       answer({ title, pid, address, workers, log }, words);
       return 0;
     }

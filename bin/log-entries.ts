@@ -122,8 +122,11 @@ export function matches({ lines, time, level, process, message }: LogEntry, filt
   return filter.grep === undefined || filter.grep.test(lines.join('\n'));
 }
 
-const isAbout = (message: string, process: string): boolean => process === 'agent'
-  ? /\bagent\b/.test(message) : new RegExp(`\\b${process}\\b|\\bslot ${process.slice('worker#'.length)}\\b`).test(message);
+function isAbout(message: string, process: string): boolean {
+  if (process === 'agent') return /\bagent\b/.test(message);
+  if (process === 'app') return /\bthe app\b/.test(message);
+  return new RegExp(`\\b${process}\\b|\\bslot ${process.slice('worker#'.length)}\\b`).test(message);
+}
 
 /** One object, for programs. */
 export function entryJson({ lines, time, level, pid, process, message, fields }: LogEntry): string {

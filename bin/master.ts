@@ -58,7 +58,7 @@ export async function runMaster({ mode, load, argv, envFiles, alone = false, ...
   const read = async (): Promise<LoadedConfig> => {
     const loaded = await loadConfig(load);
     await prepare?.(loaded);
-    here?.check(loaded.config);
+    here?.check(loaded);
     return loaded;
   };
   const loaded = await read();

@@ -25,8 +25,8 @@ export function stopSeconds({ timeout, agentTimeout, shutdownDelay }: typeof GRA
   return secondsAbove(timeout + agentTimeout + shutdownDelay);
 }
 
-/** How long a start may take, s: the agent's, then the workers'. */
-export const startSeconds = ({ startTimeout }: Config): number => secondsAbove(startTimeout * 2);
+/** How long a start may take, s: the agent's, then the workers'; of one process that alone. */
+export const startSeconds = ({ startTimeout }: Config, steps = 2): number => secondsAbove(startTimeout * steps);
 
 /** The flags of `start` among those that were typed, as words again; `change` is asked for each value. */
 export function typedFlags(argv: Argv, change: (name: string, value: string) => string = (_, value) => value): string[] {

@@ -67,11 +67,11 @@ async function goneWithin(record: InstanceRecord, limit: number): Promise<boolea
 }
 
 /** `waiting for worker#0 (pid 12): 3 requests, 1 socket, onClose "db"`. */
-function waitingFor({ agent, workers }: Status): string {
-  const children = agent ? [agent, ...workers] : workers;
+function waitingFor({ agent, workers, app }: Status): string {
+  const children = [...agent ? [agent] : [], ...workers, ...app ? [app] : []];
   const lines = children.flatMap(({ slot, pid, state, waiting }) => {
     if (state === 'exited') return [];
-    const name = slot < 0 ? 'agent' : `worker#${slot}`;
+    const name = app ? 'the app' : slot < 0 ? 'agent' : `worker#${slot}`;
     const { requests = 0, sockets = 0, tasks = [] } = waiting ?? {};
     const what = [count(requests, 'request'), count(sockets, 'socket'), ...tasks].filter(Boolean).join(', ');
     return [`waiting for ${name} (pid ${pid})${what ? `: ${what}` : ''}`];

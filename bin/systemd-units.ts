@@ -10,6 +10,8 @@ export interface UnitRequest {
   /** Flags of `start` that the unit keeps. */
   flags: readonly string[];
   user: string;
+  /** The app runs in the command's process: there is nobody to reload. */
+  isAlone: boolean;
   /** The command line's own file. */
   bin: string;
 }
@@ -20,7 +22,7 @@ const quote = (word: string): string => {
   return /[\s"'\\;]/.test(escaped) || escaped === '' ? `"${escaped}"` : escaped;
 };
 
-export function serviceUnit({ config, cwd, target, flags, user, bin }: UnitRequest): string {
+export function serviceUnit({ config, cwd, target, flags, user, bin, isAlone }: UnitRequest): string {
   const { title } = config;
   return `# /etc/systemd/system/${fileName(title)}.service
 [Unit]
@@ -36,9 +38,9 @@ User=${user}
 WorkingDirectory=${cwd.replaceAll('%', '%%')}
 Environment=NODE_ENV=production
 ExecStart=${[process.execPath, bin, 'start', target, ...flags].map(quote).join(' ')}
-# A rolling reload: no request is lost.
+${isAlone ? '' : `# A rolling reload: no request is lost.
 ExecReload=/bin/kill -HUP $MAINPID
-# The master stops its children itself; what is left is killed.
+`}# ${isAlone ? 'It drains' : 'The master stops its children'} itself; what is left is killed.
 KillMode=mixed
 TimeoutStartSec=${startSeconds(config)}
 TimeoutStopSec=${stopSeconds(graceOf(config))}

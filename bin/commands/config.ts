@@ -3,7 +3,7 @@ import type { LoadedConfig, LoadRequest } from '../../lib/config/load.js';
 import type { Config } from '../../lib/config/schema.js';
 import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
+import { aloneFlags, configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
 import { answer, print, style } from '../output.js';
 import { masked } from '../secrets.js';
 import { table } from '../table.js';
@@ -20,8 +20,12 @@ export function readRequest(argv: Argv): LoadRequest {
   const command = argv.dev ? 'dev' : 'start';
   // The environment of the children decides the profile, as it would at a start.
   void new Environment(envFilesIn(argv), command);
-  return { target: argv._[0], command, flags: configFrom(readFlags, argv) };
+  const flags = configFrom(readFlags, argv);
+  return { target: argv._[0], command, flags: isAlone(argv) ? aloneFlags(flags) : flags };
 }
+
+/** As `start --workers 0` has it. */
+export const isAlone = (argv: Argv): boolean => !argv.dev && argv.workers === '0';
 
 /**
  * The configuration as a start would have it: plugins may change it, and have looked at their options. What they say while they
@@ -66,6 +70,7 @@ export class ConfigCommand extends Command {
     print([
       `directory  ${loaded.target.dir}`,
       `profile    ${loaded.profile}`,
+      ...(isAlone(argv) ? ['process    one, the command\'s own, which has the part of one worker (--workers 0)'] : []),
       ...modules.map(([name, file]) => `${name.padEnd(10)} ${file === true ? 'without a module' : file}`),
       ...loaded.files.map((file) => `file       ${file}`),
       ...loaded.unused.map((file) => `unused     ${file}`),

@@ -6,7 +6,7 @@ import { configFlags, jsonFlag, type Flags } from '../flags.js';
 import { answer } from '../output.js';
 import type { Recipe } from '../container-recipes.js';
 import { typedFlags } from '../recipe.js';
-import { prepared, readRequest } from './config.js';
+import { isAlone, prepared, readRequest } from './config.js';
 
 /** Flags whose value is a file: in the image it is where the app's directory has it. */
 const FILES: ReadonlySet<string> = new Set(['config', 'env-file', 'https.key', 'https.cert', 'https.ca']);
@@ -53,6 +53,7 @@ abstract class RecipeCommand extends Command {
     return {
       config,
       isAuto: provenance.workers?.counted !== undefined,
+      isAlone: isAlone(argv),
       hasAgent: target.entry.agent !== undefined || target.entry.framework !== undefined,
       command: [`node_modules/.bin/${this.program}`, 'start', ...given, ...flags, ...this.ending],
       files: new Set(readdirSync(target.dir)),

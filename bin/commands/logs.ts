@@ -17,7 +17,7 @@ export class LogsCommand extends Command {
       ...instanceFlags,
       follow: { kind: 'switch', alias: 'f', description: 'go on with what comes, until Ctrl-C', standard: 'off' },
       lines: { kind: 'text', alias: 'n', description: 'how many of the last lines', standard: 'all of them' },
-      slot: { kind: 'text', description: 'of this worker\'s slot, "agent" or "master", and what the master says of it', standard: 'any' },
+      slot: { kind: 'text', description: 'of this slot, "agent", "app" or "master", and what the master says of it', standard: 'any' },
       level: { kind: 'text', description: 'least important level: debug, info, warn or error', standard: 'all' },
       since: { kind: 'text', description: 'not older: 10m, 2h, 1d, 14:30, 2026-11-27 or with a time', standard: 'the beginning' },
       grep: { kind: 'text', description: 'what matches this regular expression', standard: 'all' },
@@ -35,8 +35,8 @@ export class LogsCommand extends Command {
 
   #filter(argv: Argv): LogFilter {
     const [slot, level, since, grep] = ['slot', 'level', 'since', 'grep'].map((name) => this.text(argv, name));
-    if (slot !== undefined && !/^(?:\d+|agent|master)$/.test(slot)) {
-      throw usageError(`--slot: expected the number of a slot, "agent" or "master", found "${slot}"`);
+    if (slot !== undefined && !/^(?:\d+|agent|app|master)$/.test(slot)) {
+      throw usageError(`--slot: expected the number of a slot, "agent", "app" or "master", found "${slot}"`);
     }
     const levels = LOG_LEVELS.filter((one) => one !== 'silent');
     const least = levels.find((one) => one === level);

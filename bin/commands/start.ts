@@ -1,6 +1,6 @@
 import { Command, usageError } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
-import { configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
+import { aloneFlags, configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
 import type { MasterRequest } from '../master.js';
 
 export class StartCommand extends Command {
@@ -27,13 +27,12 @@ export class StartCommand extends Command {
   request(argv: Argv): MasterRequest {
     const flags = configFrom(this.flags, argv);
     const alone = this.mode === 'start' && flags.workers === '0';
-    const wanted = alone ? { ...flags, workers: '1', leaveChildren: true } : flags;
+    const wanted = alone ? aloneFlags(flags) : flags;
     // Of a daemon the launcher answers.
     const words = argv.daemon ? this.rawArgv.filter((word) => word !== '--json') : this.rawArgv;
     return {
       mode: this.mode,
       alone,
-      // Nobody else ends what the app has started: its process is the master's.
       load: { target: argv._[0], command: this.mode, flags: argv.json && !argv.daemon ? inJson(wanted) : wanted },
       envFiles: envFilesIn(argv),
       argv: [process.argv[1] ?? '', this.commandName || this.mode, ...words, ...this.ending],

@@ -5,7 +5,7 @@ import type { Context } from '../common-bin.js';
 import { configFlags, jsonFlag, type Flags } from '../flags.js';
 import { answer } from '../output.js';
 import { typedFlags } from '../recipe.js';
-import { prepared, readRequest } from './config.js';
+import { isAlone, prepared, readRequest } from './config.js';
 
 /** Of one whom the system knows by number alone (in a container, for instance) that: a unit takes it too. */
 function userName(os: typeof Os): string {
@@ -43,6 +43,7 @@ export class SystemdCommand extends Command {
       cwd,
       target: path.resolve(cwd, argv._[0] ?? '.'),
       flags: [...typedFlags(argv), ...this.ending],
+      isAlone: isAlone(argv),
       user: this.text(argv, 'user') ?? userName(os),
       bin: throughLinks(process.argv[1] ?? 'framework', [cwd, target.dir]),
     });

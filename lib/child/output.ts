@@ -26,11 +26,15 @@ export function watchOutput(): void {
     whenMade(NAMES[fd], (stream) => {
       made.set(fd, stream);
       stream.on('error', () => {});
-      if (pipes) writeBy(stream, pipes[fd]);
+      if (writers) writeBy(stream, writers[fd]);
     });
   }
 }
 
+interface Writer { write(bytes: Buffer): void }
+
+/** Where what is printed goes, if not to the descriptors. */
+let writers: Readonly<Record<1 | 2, Writer>> | null = null;
 let pipes: Readonly<Record<1 | 2, Pipe>> | null = null;
 
 /**
@@ -41,9 +45,19 @@ export function throughMaster(files: LogPaths): void {
   const err = new Pipe(2, files.err);
   // One file: what is printed on both keeps its order.
   pipes = { 1: files.out === files.err ? err : new Pipe(1, files.out), 2: err };
-  for (const [fd, stream] of made) writeBy(stream, pipes[fd]);
-  writeSyncBy(pipes);
+  writeAllBy(pipes);
   process.on('exit', () => { for (const pipe of new Set(Object.values(pipes ?? {}))) pipe.end(); });
+}
+
+/** The same where the master is this very process: it knows the log files that are open, and writes to their descriptors. */
+export function printBy(print: (which: 'out' | 'err', bytes: Buffer) => void): void {
+  writeAllBy({ 1: { write: (bytes) => print('out', bytes) }, 2: { write: (bytes) => print('err', bytes) } });
+}
+
+function writeAllBy(all: Readonly<Record<1 | 2, Writer>>): void {
+  writers = all;
+  for (const [fd, stream] of made) writeBy(stream, all[fd]);
+  writeSyncBy(all);
 }
 
 /** The master is gone, or just going: its channel may be closed a moment before its end of the pipes, which nobody reads then. */
@@ -51,21 +65,28 @@ export function pastMaster(): void {
   for (const pipe of new Set(Object.values(pipes ?? {}))) pipe.leave();
 }
 
-function writeBy(stream: NodeJS.WriteStream, pipe: Pipe): void {
+function writeBy(stream: NodeJS.WriteStream, writer: Writer): void {
   stream._write = (chunk: string | Buffer, encoding, done) => {
-    pipe.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
+    writer.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
     done();
   };
   Reflect.set(stream, '_writev', null);
 }
 
 /** Loggers (pino's, for one) write so, and try again for ever where a pipe is full: a worker would hang with its master. */
-function writeSyncBy(to: Readonly<Record<1 | 2, Pipe>>): void {
+function writeSyncBy(to: Readonly<Record<1 | 2, Writer>>): void {
   const original = fs.writeSync;
+  // A writer may have no other descriptor than these.
+  let inside = false;
   const own = function writeSync(fd: number, data: unknown, ...rest: unknown[]): number {
-    const bytes = fd === 1 || fd === 2 ? bytesOf(data, rest) : null;
+    const bytes = !inside && (fd === 1 || fd === 2) ? bytesOf(data, rest) : null;
     if (bytes === null) return Reflect.apply(original as (...args: unknown[]) => number, fs, [fd, data, ...rest]);
-    to[fd as 1 | 2].write(bytes);
+    inside = true;
+    try {
+      to[fd as 1 | 2].write(bytes);
+    } finally {
+      inside = false;
+    }
     return bytes.length;
   };
   fs.writeSync = own as typeof original;
@@ -86,8 +107,8 @@ function bytesOf(data: unknown, [first, second, third]: readonly unknown[]): Buf
 export const logOutput: LogOutput = {
   write(line, urgent, lost) {
     const fd = urgent ? 2 : 1;
-    if (pipes) {
-      pipes[fd].write(Buffer.from(line));
+    if (writers) {
+      writers[fd].write(Buffer.from(line));
       return;
     }
     const busy = waiting(fd) > 0 ? fd : waiting(OTHER[fd]) > 0 && samePipe() ? OTHER[fd] : null;

@@ -6,12 +6,12 @@ import { ClusterError, wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
 import { passOn } from '../node/spawns.js';
 import type { Wire } from '../node/wire.js';
-import { MASTER_GONE, Signals, closeDown, endBy, masterGone } from './closing.js';
+import { MASTER_GONE, Signals, closeDown, endBy, hurry, masterGone } from './closing.js';
 import { acceptHeldSockets, takeConnections, takeSlotSockets } from './connections.js';
 import { serveFramework } from './framework.js';
 import { keepLastWords } from './failure.js';
 import { loadAgent, loadApp, preload, warmUp } from './load.js';
-import { pastMaster, throughMaster, watchOutput } from './output.js';
+import { pastMaster, printBy, throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
 import { Readiness, type Reached } from './readiness.js';
 import { ChildRuntime, createContext, openChannel } from './runtime.js';
@@ -115,6 +115,7 @@ function run(load: Load): void {
     closing.movedAt = performance.now();
     closing.streamDeadline = Math.min(closing.streamDeadline, closing.movedAt + timeout);
   });
+  channel.on('child.hurry', () => hurry(runtime?.closing ?? null));
   masterGone(channel, () => {
     pastMaster();
     runtime?.logger.error(`the master is gone, exiting with code:${MASTER_GONE}`);
@@ -141,6 +142,8 @@ export interface Host {
   exit(code: number): void;
   /** Runs the app's own signal handlers. */
   release(): Promise<void>;
+  /** Of a daemon: to its log files. */
+  print?(which: 'out' | 'err', bytes: Buffer): void;
 }
 
 /** The same in the master's process: its signals and its end are the master's business. */
@@ -149,13 +152,15 @@ function runHere(load: Load, wire: Wire, host: Host): void {
   const channel = new Channel<ChildRole, 'master'>(wire, { declaring: true });
   let runtime: ChildRuntime | null = null;
   endBy((code) => host.exit(code));
+  if (host.print) printBy(host.print);
   channel.on('child.close', ({ reason, timeout, streamTimeout }) => {
     if (!runtime) host.exit(0);
     else void closeDown(runtime, host, { reason, timeout, streamTimeout, code: 0 });
   });
   channel.on('child.move', () => {});
+  channel.on('child.hurry', () => hurry(runtime?.closing ?? null));
   channel.on('child.boot', (boot) => {
-    runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, { own: false });
+    runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, { own: false, name: 'app' });
     runtime.leave = (reason, { code }) => {
       host.leave(reason, code);
       return new Promise<never>(() => {});

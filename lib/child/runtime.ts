@@ -84,6 +84,8 @@ export const openChannel = (): Channel<ChildRole, 'master'> => new Channel(openW
 interface Surroundings {
   /** This process is no other's; where it is the master's, what that hears of its parent is told on the process as well. */
   own?: boolean;
+  /** In the log; by itself `worker#0`, `agent`. */
+  name?: string;
   /** Where its log goes. */
   output?: LogOutput;
   load?: PlanesNeeds['load'];
@@ -120,15 +122,14 @@ export class ChildRuntime implements Runtime {
   leave: Runtime['leave'] = () => Promise.reject(new Error('not booted yet'));
 
   constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>, around: Surroundings = {}) {
-    const { own = true, output = logOutput, load = loadBus } = around;
+    const { own = true, output = logOutput, load = loadBus, name = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}` } = around;
     this.#own = own;
     this.boot = boot;
     this.role = boot.role;
     this.slot = boot.slot;
     this.config = boot.config;
     this.channel = channel;
-    const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
-    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output });
+    this.logger = new Logger({ label: name, level: boot.log.level as LogLevel, format: boot.log.format, output });
     const drops = new Drops((text) => this.logger.warn(text));
     this.planes = new Planes({
       channel, logger: this.logger, drops, load, self: { pid: process.pid, slot: boot.slot },

@@ -237,6 +237,8 @@ export interface InternalMessages {
   'child.onlyStreams': { from: 'worker'; to: 'master'; data: null };
   /** End what streams are left within `timeout` ms: they have had their time. */
   'child.move': { from: 'master'; to: 'worker'; data: { timeout: number } };
+  /** SIGKILL is about to come: what is in flight is cut now, so that it shows. */
+  'child.hurry': { from: 'master'; to: 'worker'; data: null };
   /** The child drains by itself (a signal, an uncaught exception, a disconnect): fork its replacement now. */
   'child.leaving': { from: 'agent' | 'worker'; to: 'master'; data: { reason: CloseReason } };
   /** Accept from the socket of this path, which comes over Node's own channel; the answer says that it does. */

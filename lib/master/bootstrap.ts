@@ -16,7 +16,7 @@ import { orderReload, reload, type ReloadOptions } from './operations/reload.js'
 import { restart, type RestartOptions } from './operations/restart.js';
 import { replaceWorker, scale } from './operations/scale.js';
 import { close, closeAndExit, ownProcess, type CloseOptions } from './operations/shutdown.js';
-import { listenToSignals } from './operations/signals.js';
+import { listenToRotation, listenToSignals } from './operations/signals.js';
 import { start } from './operations/start.js';
 import { catchUncaught } from './operations/after-faults.js';
 import { addressText, status } from './plugins/face.js';
@@ -163,6 +163,7 @@ export class Bootstrap implements Controllable {
     if (this.#starts && !life.closing) throw new ClusterError('ERR_CLUSTER_USAGE', 'start: this cluster has been started already');
     this.#starts = true;
     if (options.ownsProcess) cleanup.push(listenToSignals(this.#core), ownProcess(this.#core));
+    if (options.alone) cleanup.push(listenToRotation(this.#core));
     if (options.catchUncaught) cleanup.push(catchUncaught(this.#core));
     try {
       await prepare(this.#core);

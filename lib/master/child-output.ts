@@ -32,7 +32,7 @@ export class ChildOutput {
   take(process: ChildProcess): void {
     for (const [stream, which] of [[process.stdout, 'out'], [process.stderr, 'err']] as const) {
       if (!stream) continue;
-      const lines = new Lines(stream as Socket, (bytes) => this.#write(which, bytes));
+      const lines = new Lines(stream as Socket, (bytes) => this.write(which, bytes));
       this.#open.add(lines);
       stream.once('close', () => this.#open.delete(lines));
       process.once('exit', () => lines.drain());
@@ -45,7 +45,8 @@ export class ChildOutput {
     this.#open.clear();
   }
 
-  #write(which: Which, bytes: Buffer): void {
+  /** Whole lines, as a rule. */
+  write(which: Which, bytes: Buffer): void {
     const files = this.#files;
     for (let rest = bytes; rest.length > 0;) {
       const length = files.room(which, rest);

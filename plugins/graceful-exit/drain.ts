@@ -27,6 +27,7 @@ type Reason = ClosingContext['reason'];
 const FINAL = new Set<Reason>(['stop', 'masterGone', 'abort']);
 /** Another worker has the place, and nothing is wrong with this one: its streams may go on. */
 const REPLACED = new Set<Reason>(['reload', 'scale', 'recycle', 'signal']);
+export const isReplaced = (reason: Reason): boolean => REPLACED.has(reason);
 
 export interface DrainReport {
   waiting: Runtime['waiting'];

@@ -38,6 +38,11 @@ export class Frames {
     this.#head = answered ? null : '';
   }
 
+  /** The handshake has not been answered yet. */
+  get asking(): boolean {
+    return this.#head !== null && !this.other;
+  }
+
   /** Nothing is begun: a frame that comes now cuts no message in two. */
   get whole(): boolean {
     return this.#head === null && this.#left === 0 && this.#come === 0 && !this.#fragmented && !this.other;

@@ -64,6 +64,11 @@ export class WebSocketEnd {
     return this.#frames.other;
   }
 
+  /** It is a request still, as the app has not answered the handshake. */
+  get asking(): boolean {
+    return this.#frames.asking;
+  }
+
   /** Closes it between two messages, now or when the one that is being sent is whole; false: it is, or will be, closed already. */
   goodbye(code: number, now: number): boolean {
     if (this.#frames.closed || this.socket.writableEnded) {

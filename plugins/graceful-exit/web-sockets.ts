@@ -54,13 +54,18 @@ export class WebSockets {
   look(rules: Rules): Progress {
     const progress = NO_PROGRESS();
     const { now, goodbye } = rules;
-    const fresh = this.#all().filter(({ toldAt }) => toldAt === null);
+    const fresh = this.#all().filter(({ toldAt, asking }) => toldAt === null && !asking);
     if (goodbye !== null) {
       const due = this.#moves.due(fresh, now, rules.cutStreams ? 0 : rules.moveWithin);
       for (const one of due) if (one.goodbye(goodbye, now)) progress.goodbyes.push(told(one, now));
     }
     for (const one of this.#all()) this.#end(one, rules, progress);
-    progress.moving = progress.sockets = this.#all().length;
+    const left = this.#all();
+    const asking = left.filter((one) => one.asking);
+    progress.sockets = left.length;
+    progress.moving = left.length - asking.length;
+    progress.requests = asking.length;
+    progress.inFlight.push(...asking.map((one) => told(one, now)));
     return progress;
   }
 
@@ -72,10 +77,10 @@ export class WebSockets {
     if (/^websocket$/i.test(headers.upgrade ?? '')) this.add(socket, url);
   }
 
-  #end(one: WebSocketEnd, { now, upgradeTimeout, cutStreams }: Rules, progress: Progress): void {
+  #end(one: WebSocketEnd, { now, upgradeTimeout, cut: cutRequests, cutStreams }: Rules, progress: Progress): void {
     const { socket, toldAt, answeredAt } = one;
     if (toldAt === null) {
-      if (!cutStreams) return;
+      if (!(one.asking ? cutRequests : cutStreams)) return;
       progress.cut.push(told(one, now));
       return cut(socket);
     }

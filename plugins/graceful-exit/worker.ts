@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 import type { RequestInFlight, Runtime } from '../../lib/runtime.js';
-import { drain } from './drain.js';
+import { drain, isReplaced } from './drain.js';
 import { oldest, told } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
 import { ServerDrain } from './server-drain.js';
@@ -52,6 +52,8 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
       onlyStreams: () => channel.send('child.onlyStreams', null),
     });
     const what = Object.entries(count).filter(([, many]) => many > 0).map(([name, many]) => `${many} ${name}${many === 1 ? '' : 's'}`);
-    if (what.length > 0) logger.info(`moved ${what.join(' and ')} to other workers; the oldest: ${told(moved[0]!)}`);
+    if (what.length === 0) return;
+    const fate = isReplaced(context.reason) ? ['moved', ' to other workers'] : ['ended', ', to be opened again'];
+    logger.info(`${fate.join(` ${what.join(' and ')}`)}; the oldest: ${told(moved[0]!)}`);
   });
 }

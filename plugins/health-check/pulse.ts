@@ -31,9 +31,10 @@ export class Pulse {
     return this.samples.at(-1) ?? null;
   }
 
-  /** `worker#2 (pid 4711)`. */
+  /** `worker#2 (pid 4711)`; of `--workers 0` it is this very process. */
   get name(): string {
-    return `${this.child.role === 'agent' ? 'agent' : `worker#${this.child.slot}`} (pid ${this.child.pid})`;
+    const { role, slot, pid } = this.child;
+    return pid === process.pid ? 'the app' : `${role === 'agent' ? 'agent' : `worker#${slot}`} (pid ${pid})`;
   }
 
   hear(sample: Sample): void {

@@ -82,7 +82,8 @@ test('kubernetes: probes, time to stop and limits are those of the configuration
 
 test('the kernel\'s setting that lets a queue survive its worker goes with balance: "reuse-port"', () => {
   const recipe: Recipe = {
-    config: { ...loadedWith().config, balance: 'reuse-port' }, isAuto: false, hasAgent: true, command: ['framework', 'start'],
+    config: { ...loadedWith().config, balance: 'reuse-port' }, isAuto: false, isAlone: false, hasAgent: true,
+    command: ['framework', 'start'],
     files: new Set(), image: 'shop', replicas: 1, cpus: null, memory: null,
   };
   assert.match(dockerfile(recipe), /docker run .* --sysctl net\.ipv4\.tcp_migrate_req=1 /);
@@ -90,6 +91,23 @@ test('the kernel\'s setting that lets a queue survive its worker goes with balan
   // On Kubernetes a pod that asks for it is refused where the node does not allow it.
   assert.match(kubernetesManifest(recipe), /^ +# +sysctls: \[\{ name: net\.ipv4\.tcp_migrate_req, value: "1" \}\]$/m);
   assert.equal(parsed(kubernetesManifest(recipe))[0].spec.template.spec.containers[0].resources.limits.memory, '704Mi');
+});
+
+test('of one process: no agent to wait for, the room of one, and the flag is kept', async (t) => {
+  const { stdout } = await printed(t, ['kubernetes', '--workers', '0']);
+  const { spec } = parsed(stdout)[0].spec.template;
+  const [container] = spec.containers;
+  assert.equal(spec.terminationGracePeriodSeconds, 30);
+  assert.equal(container.startupProbe.failureThreshold, 9);
+  assert.deepEqual(container.command, ['node_modules/.bin/framework', 'start', '--workers', '0']);
+  assert.deepEqual(container.resources.limits, { cpu: '1', memory: '256Mi' });
+  const docker = await printed(t, ['docker', '--workers', '0']);
+  assert.match(docker.stdout, /^# +docker run --stop-timeout 25 --cpus 1 --memory 256m -p 7001:7001 my-shop$/m);
+  const unit = await printed(t, ['systemd', '--workers', '0']);
+  assert.match(unit.stdout, /^ExecStart=.* --workers 0$/m);
+  assert.doesNotMatch(unit.stdout, /^ExecReload/m);
+  const config = await printed(t, ['config', '--workers', '0']);
+  assert.match(config.stdout, /^process +one, the command's own/m);
 });
 
 test('what the configuration says itself is not said again', async (t) => {

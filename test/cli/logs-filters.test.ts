@@ -88,7 +88,7 @@ test('logs -f with a filter follows, a stack comes with its line', async (t) => 
 });
 
 for (const [words, said] of [
-  [['--slot', 'web'], '--slot: expected the number of a slot, "agent" or "master", found "web"'],
+  [['--slot', 'web'], '--slot: expected the number of a slot, "agent", "app" or "master", found "web"'],
   [['--level', 'eror'], '--level: expected debug, info, warn, error, found "eror", did you mean "error"?'],
   [['--since', 'noon'], '--since: expected a span such as 10m, 2h or 1d, a time such as 14:30, or a date, found "noon"'],
   [['--grep', '('], '--grep: Invalid regular expression: /(/: Unterminated group'],

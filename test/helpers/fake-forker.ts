@@ -91,6 +91,8 @@ export class FakeChild {
   readonly envelopes: Envelope[] = [];
   /** How often it was told to end its streams. */
   moves = 0;
+  /** It was told that it is about to be killed. */
+  hurried = false;
   kills = 0;
   readonly channel: Channel<'worker', 'master'>;
 
@@ -107,6 +109,7 @@ export class FakeChild {
     this.channel.on('child.boot', (boot) => { this.boot = boot; });
     this.channel.on('messenger.envelope', (envelope) => { this.envelopes.push(envelope); });
     this.channel.on('child.move', () => { this.moves++; });
+    this.channel.on('child.hurry', () => { this.hurried = true; });
     this.channel.on('child.close', ({ reason }) => {
       this.closes.push(reason);
       if (this.manners.obeys) this.#soon(() => this.exits(0));

@@ -36,7 +36,8 @@ for (const [reason, code] of [['reload', 1012], ['stop', 1001]] as const) {
     assert.equal(exit, 0);
     assert.ok(took < 5_000, `${took} ms`);
     assert.equal(app.messages.some(({ type }) => type === 'child.cut'), false);
-    assert.ok(app.messages.some(({ told }) => /^moved 30 WebSockets to other workers/.test(told ?? '')));
+    const fate = reason === 'stop' ? /^ended 30 WebSockets, to be opened again/ : /^moved 30 WebSockets to other workers/;
+    assert.ok(app.messages.some(({ told }) => fate.test(told ?? '')));
   });
 }
 
@@ -129,4 +130,19 @@ test('through nginx', { skip: withoutNginx }, async (t) => {
   const results = await Promise.all(clients.map((client) => client.ended));
   assert.deepEqual(results.map(({ code, broken }) => [code, broken]), results.map(() => [1012, 0]));
   assert.equal((await ended).code, 0);
+});
+
+test('a handshake that the app does not answer has the time of a request, and is none that moves', async (t) => {
+  const app = await alone(t, APP);
+  const client = new Client(app.port, '/forgets');
+  const whole = new Client(app.port, '/quiet');
+  await whole.opened;
+  const ended = app.close('reload', 2_000, 60_000);
+  assert.equal((await client.ended).code, 1006);
+  const { code, took } = await ended;
+  assert.equal(code, 0);
+  assert.ok(took < 3_000, `${took} ms`);
+  assert.equal(app.messages.some(({ type }) => type === 'child.onlyStreams'), false);
+  const cut = app.messages.filter(({ type }) => type === 'child.cut').at(-1)?.data as unknown as CutRequests;
+  assert.deepEqual(cut.oldest.map(({ path }) => path), ['/forgets']);
 });

@@ -161,7 +161,10 @@ test('after random deaths and reloads, once forks succeed: every slot serves, an
     if (fake.core.lastReload?.ok) {
       assert.deepEqual([...generations], [fake.core.releases.current.generation], `${where}: old code after a reload`);
     }
-    await close(fake.core, 'end', { force: true });
+    const closed = close(fake.core, 'end', { force: true });
+    await turns();
+    t.mock.timers.tick(500);
+    await closed;
     for (const one of undo) one();
   }
 });

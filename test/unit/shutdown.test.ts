@@ -85,6 +85,13 @@ for (const when of ['during the shutdownDelay', 'while workers drain', 'while th
       assert.equal(forks.in(-1).asked, 'stop');
     }
     void close(core, 'again', { force: true });
+    await turns();
+    if (when !== 'while the agent closes') {
+      // A worker has a moment to cut what it answers so that it shows.
+      for (const slot of [0, 1]) assert.deepEqual([forks.in(slot).asked, forks.in(slot).hurried], ['stop', true]);
+      assert.equal(seen.outcome.state, 'pending');
+      t.mock.timers.tick(500);
+    }
     await turns(10);
     assert.equal(seen.outcome.state, 'done');
     assert.equal(forks.alive.length, 0);

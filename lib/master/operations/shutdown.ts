@@ -3,9 +3,13 @@ import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { outletsSettled } from '../outlet.js';
+import { fullName } from '../processes/exit-report.js';
 
 /** What the taps of a gate still get when somebody is in a hurry, ms. */
 const GATE_IN_A_HURRY = 1_000;
+
+/** What workers get to cut visibly what they answer, ms: the connections of a process that is killed end in order. */
+const CUT = 500;
 
 export interface CloseOptions {
   /** Hurries: everything is killed. */
@@ -65,7 +69,7 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
   void life.hurried.then(() => { hurries = true; });
   for (const slot of [agent, ...workers.slots]) slot.refork.cancel();
   const step = (passed: Promise<unknown>) => passed.catch((error: unknown) => faults.caught(`close (${reason})`, error));
-  const killed = step(life.hurried.then(() => kill(core)));
+  const killed = step(life.hurried.then(() => hurry(core)));
   await step(gate(hooks.beforeClose.promise(reason)));
   await Promise.race([step(drain(core)), killed]);
   // A fork that was under way when the close came.
@@ -85,12 +89,20 @@ async function closeNow(core: Core, reason: string, code: number): Promise<numbe
 
 const kill = ({ workers, agent }: Core) => Promise.all([...workers.children(), ...agent.children()].map((child) => child.kill('stop')));
 
+async function hurry(core: Core): Promise<void> {
+  for (const worker of core.workers.ready()) void worker.close('stop', 0);
+  const draining = core.workers.children().filter(({ state }) => state === 'draining');
+  for (const { channel } of draining) channel.send('child.hurry', null);
+  await atMost(CUT, Promise.all(draining.map(({ exited }) => exited)));
+  await kill(core);
+}
+
 /**
  * Readiness is off already. Then: `shutdownDelay`, so that a load balancer sees it; no new connections; workers drain, all
  * at once; the agent closes last, as workers may still need it. Nothing here waits longer than the deadlines together; each
  * child has its own SIGKILL timer.
  */
-async function drain({ life, tasks, deadlines, listeners, workers, ducks, agent }: Core): Promise<void> {
+async function drain({ options, life, tasks, deadlines, listeners, workers, ducks, agent }: Core): Promise<void> {
   // Of a start that has failed no load balancer knows.
   if (deadlines.shutdownDelay > 0 && life.announced) {
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
@@ -98,11 +110,12 @@ async function drain({ life, tasks, deadlines, listeners, workers, ducks, agent 
   }
   await listeners.stop(1_000);
   const count = workers.children().length;
-  if (count > 0) tasks.step('close', `closing ${count} worker${count === 1 ? '' : 's'}, within ${deadlines.drain}ms`);
+  const what = options.alone ? 'the app' : `${count} worker${count === 1 ? '' : 's'}`;
+  if (count > 0) tasks.step('close', `closing ${what}, within ${deadlines.drain}ms`);
   await Promise.all([ducks.end(), ...workers.all.flatMap((slot) => slot.children().map(async (child) => {
     await slot.departures.drain(child, 'stop');
     await child.exited;
-    tasks.tell('close', `worker#${child.slot} (pid ${child.pid}) is gone`, { slot: child.slot, pid: child.pid });
+    tasks.tell('close', `${fullName(child)} is gone`, { slot: child.slot, pid: child.pid });
   }))]);
   await Promise.all(workers.children().map((child) => child.kill('stop')));
   if (agent.children().length > 0) tasks.step('close', `closing the agent, within ${deadlines.agent}ms`);

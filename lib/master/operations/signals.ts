@@ -17,6 +17,7 @@ function rotated(core: Core, signal: NodeJS.Signals): void {
   const said = `receive signal ${signal}`;
   if (!logFiles.any) logger.info(`${said}: lines go to the output of the start, so there is no log file to open anew`);
   else if (logFiles.failure !== null) logger.info(`${said}: lines go on to the log files that are open`);
+  else if (core.options.alone) logger.info(`${said}: log files are opened anew`);
   else if (logFiles.throughMaster) logger.info(`${said}: log files are opened anew, for what agent and workers print too`);
   else logger.info(`${said}: log files are opened anew; agent and workers hold theirs open themselves, and follow at the next reload`);
 }
@@ -46,7 +47,7 @@ export function listenToSignals(core: Core): () => void {
     }
   };
   const scaled = (signal: NodeJS.Signals): void => orderScale(core, signal === 'SIGTTIN' ? 1 : -1);
-  const handlers: Partial<Record<NodeJS.Signals, (signal: NodeJS.Signals) => void>> = {
+  const handlers: Handlers = {
     SIGTERM: end,
     SIGINT: end,
     SIGQUIT: end,
@@ -67,6 +68,26 @@ export function listenToSignals(core: Core): () => void {
     const handler = signalledByTerminal() ? ignored : scaled;
     mindTerminal(core.faults.guard('SIGTTIN, SIGTTOU', handler));
   }
+  return listen(core, handlers);
+}
+
+/** Of `--workers 0`, whose end is another's business: there is nobody to reload, and one process more or fewer cannot be. */
+export function listenToRotation(core: Core): () => void {
+  const reopens = (signal: NodeJS.Signals): void => rotated(core, signal);
+  const scaled = (signal: NodeJS.Signals): void => core.logger.warn(
+    `receive signal ${signal}: the app runs in the master's own process (--workers 0), whose number stays`);
+  return listen(core, {
+    SIGUSR1: reopens,
+    SIGUSR2: reopens,
+    ...(startedAtTerminal ? {} : { SIGHUP: reopens }),
+    // A terminal's own do to it what they do to any job: the app may read and write there itself.
+    ...(hasControllingTerminal() ? {} : { SIGTTIN: scaled, SIGTTOU: scaled }),
+  });
+}
+
+type Handlers = Partial<Record<NodeJS.Signals, (signal: NodeJS.Signals) => void>>;
+
+function listen(core: Core, handlers: Handlers): () => void {
   const known = (Object.entries(handlers) as [NodeJS.Signals, NodeJS.SignalsListener][])
     .filter(([name]) => process.platform !== 'win32' || ON_WINDOWS.includes(name))
     .map(([name, handler]) => [name, core.faults.guard(name, handler)] as const);

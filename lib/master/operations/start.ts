@@ -25,7 +25,8 @@ export async function start(core: Core): Promise<void> {
   const count = options.alone ? 'in this one process' : `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
   logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
-    takeBalance(core);
+    // node:cluster is the app's there.
+    if (!options.alone) takeBalance(core);
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });

@@ -1,4 +1,4 @@
-import type { ExitInfo, LastExit } from '../../api/child.js';
+import type { ChildView, ExitInfo, LastExit } from '../../api/child.js';
 import type { ChildRole, CutRequests, StartStep } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import type { Logger } from '../../kit/logger.js';
@@ -47,32 +47,38 @@ function lost(cut: CutRequests | null, tasks: readonly string[]): string {
   return [', in flight were:', ...lines, ...(more > 0 ? [`    and ${more} more`] : [])].join('\n');
 }
 
-/** A process in the log: `app_worker#3:61380 (slot 0)`. */
-export const processName = ({ role, id, pid, slot }: Child): string =>
-  role === 'agent' ? `agent_worker#${id}:${pid}` : `app_worker#${id}:${pid} (slot ${slot})`;
+/** A process in the log: `app_worker#3:61380 (slot 0)`; `the app` where that is this very process (`--workers 0`). */
+export function processName({ role, id, pid, slot }: Child): string {
+  if (role === 'agent') return `agent_worker#${id}:${pid}`;
+  return pid === process.pid ? 'the app' : `app_worker#${id}:${pid} (slot ${slot})`;
+}
 
 /** A place in the log. */
 export const slotName = (role: ChildRole, index: number): string => role === 'agent' ? 'the agent' : `slot ${index}`;
 
-const nameOf = (child: Pick<Child, 'role' | 'slot'>): string => child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
+/** `worker#0 (pid 4711)`. */
+export function fullName({ role, slot, pid }: Pick<ChildView, 'role' | 'slot' | 'pid'>): string {
+  if (role === 'agent') return `agent (pid ${pid})`;
+  return pid === process.pid ? 'the app' : `worker#${slot} (pid ${pid})`;
+}
 
 /** Why a child did not become ready, with its own error whole in `detail`. */
 export function startFailure(child: Child, startTimeout: number): ClusterError {
-  const name = nameOf(child);
+  const name = fullName(child);
   const own = child.failure;
   const detail = [own?.output?.trimEnd(), own?.error.stack ?? own?.error.message].filter(Boolean).join('\n');
   if (child.exit?.cause === 'startTimeout') {
     const hangs = child.role === 'agent' ? ': its start hangs' : hintOf(child);
     const hint = own ? `: ${own.error.message}` : child.steps.length > 0 ? `: ${stepsOf(child.steps)}` : hangs;
     return new ClusterError('ERR_CLUSTER_START_TIMEOUT',
-      `${name} (pid ${child.pid}) was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
+      `${name} was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
   // A mistake of the user's, which shows in a child alone: no output of its own says more.
   if (own?.error.code === 'ERR_CLUSTER_PLUGIN') return new ClusterError('ERR_CLUSTER_PLUGIN', `${name}: ${own.error.message}`);
   const { code, signal } = child.exit ?? { code: null, signal: null };
   const how = own?.error.message ? `failed: ${own.error.message}`
     : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
-  return new ClusterError('ERR_CLUSTER_START', `${name} (pid ${child.pid}) ${how}`, { detail });
+  return new ClusterError('ERR_CLUSTER_START', `${name} ${how}`, { detail });
 }
 
 /** `the step "db" does not finish (29.9 s)`. */
@@ -97,5 +103,5 @@ function hintOf({ addresses, listen: { port, path, hasServer } }: Child): string
 export function lostSuccessor(child: Child, when: string): ClusterError {
   const what = child.failure?.error.message ?? (child.exit ? describeExit(child.exit) : 'it leaves');
   return new ClusterError('ERR_CLUSTER_START',
-    `${nameOf(child)} (pid ${child.pid}) did not stay up ${when}: ${what}`, { detail: child.failure?.error.stack });
+    `${fullName(child)} did not stay up ${when}: ${what}`, { detail: child.failure?.error.stack });
 }

@@ -19,6 +19,8 @@ export interface ForkPlace {
   stdio: { out: number | 'pipe'; err: number | 'pipe' };
   /** What it has otherwise than the master's environment. */
   environment?: Variables;
+  /** Of a daemon: writes what it prints to the log files that are open now, where it is this very process. */
+  print?(which: 'out' | 'err', bytes: Buffer): void;
 }
 
 /** A process that has just been started. */

@@ -155,9 +155,10 @@ export class Forker {
 
   /** An entry file runs where it was started, as long as that is there. */
   #place({ loaded: { target }, environment }: Release): ForkPlace {
-    const { installation, logFiles } = this.#needs;
+    const { installation, logFiles, childOutput } = this.#needs;
     const cwd = target.cwd === target.realDir || existsSync(target.cwd) ? target.cwd : target.realDir;
-    return { cwd, root: installation.root(target.realDir), stdio: logFiles.stdio(), environment };
+    const print = logFiles.any ? childOutput.write.bind(childOutput) : undefined;
+    return { cwd, root: installation.root(target.realDir), stdio: logFiles.stdio(), environment, print };
   }
 
   /** All that a child is told. */
