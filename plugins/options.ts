@@ -9,5 +9,6 @@ export type { GracefulExitOptions } from './graceful-exit/options.js';
 export type { HealthCheckOptions } from './health-check/options.js';
 export type { MetricsOptions } from './metrics/options.js';
 export type { SharedClientsOptions } from './shared-clients/options.js';
+export type { StandbyOptions } from './standby/options.js';
 export type { StickyOptions } from './sticky-session/options.js';
 export type { SystemdOptions } from './systemd/options.js';

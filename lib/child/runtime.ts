@@ -6,11 +6,11 @@ import type {
   ServedResponse,
 } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
-import type { Address, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
+import type { Address, Adoption, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
 import { StartSteps } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
 import { Drops, Logger, type LogLevel, type LogOutput } from '../kit/logger.js';
-import { ProcessMessenger, type Delivery } from '../messenger/messenger.js';
+import { messageSlot, ProcessMessenger, type Delivery } from '../messenger/messenger.js';
 import type { Limit } from '../messenger/parcels.js';
 import { Planes, type PlanesNeeds } from '../messenger/planes.js';
 import { requireFile } from '../node/modules.js';
@@ -91,7 +91,7 @@ interface Surroundings {
 /** The runtime of this process, as parts of plugins get it. */
 export class ChildRuntime implements Runtime {
   readonly role: ChildRole;
-  readonly slot: number;
+  slot: number;
   readonly boot: BootInfo;
   readonly config: Record<string, unknown>;
   readonly logger: Logger;
@@ -126,11 +126,10 @@ export class ChildRuntime implements Runtime {
     this.slot = boot.slot;
     this.config = boot.config;
     this.channel = channel;
-    const label = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}`;
-    this.logger = new Logger({ label, level: boot.log.level as LogLevel, format: boot.log.format, output });
+    this.logger = new Logger({ label: labelOf(boot), level: boot.log.level as LogLevel, format: boot.log.format, output });
     const drops = new Drops((text) => this.logger.warn(text));
     this.planes = new Planes({
-      channel, logger: this.logger, drops, load, self: { pid: process.pid, slot: boot.slot },
+      channel, logger: this.logger, drops, load, self: { pid: process.pid, slot: messageSlot(boot) },
       limit: boot.config.messages as Limit,
       receive: (envelope, bytes, answer) => this.#receive(envelope, { bytes, answer }),
     });
@@ -153,6 +152,16 @@ export class ChildRuntime implements Runtime {
         this.logger.error(`${name} failed while closing`, { error });
       }),
     };
+  }
+
+  /** It has stood by, and has a slot from now on. */
+  adopt({ slot, processTitle, expected }: Adoption): void {
+    const { boot } = this;
+    this.slot = slot;
+    Object.assign(boot, { slot, processTitle, standby: false, listen: { ...boot.listen, expected } });
+    process.env.CLUSTER_SLOT = String(slot);
+    process.title = processTitle;
+    this.logger.label = labelOf(boot);
   }
 
   #receive(envelope: Envelope, delivery: Delivery = {}): Promise<unknown> | void {
@@ -186,6 +195,8 @@ export class ChildRuntime implements Runtime {
   }
 }
 
+const labelOf = ({ role, slot, standby }: BootInfo): string => role === 'agent' ? 'agent' : standby ? 'standby' : `worker#${slot}`;
+
 /** What the context has of itself. */
 const OWN: ReadonlySet<string> = new Set(['role', 'slot', 'config', 'logger', 'messenger', 'signal', 'onClose', 'ready', 'step', 'health']);
 
@@ -199,7 +210,7 @@ export function createContext(runtime: ChildRuntime, ready: () => void = () => {
     shareClient: noClients,
     ...runtime.extras,
     role: runtime.role,
-    slot: runtime.slot,
+    get slot() { return runtime.slot; },
     config: runtime.config,
     logger: runtime.logger,
     messenger: runtime.messenger,

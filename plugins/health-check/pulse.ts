@@ -33,7 +33,8 @@ export class Pulse {
 
   /** `worker#2 (pid 4711)`. */
   get name(): string {
-    return `${this.child.role === 'agent' ? 'agent' : `worker#${this.child.slot}`} (pid ${this.child.pid})`;
+    const { role, slot, standsBy, pid } = this.child;
+    return `${role === 'agent' ? 'agent' : standsBy ? 'standby' : `worker#${slot}`} (pid ${pid})`;
   }
 
   hear(sample: Sample): void {

@@ -48,13 +48,14 @@ function lost(cut: CutRequests | null, tasks: readonly string[]): string {
 }
 
 /** A process in the log: `app_worker#3:61380 (slot 0)`. */
-export const processName = ({ role, id, pid, slot }: Child): string =>
-  role === 'agent' ? `agent_worker#${id}:${pid}` : `app_worker#${id}:${pid} (slot ${slot})`;
+export const processName = ({ role, id, pid, slot, standsBy }: Child): string =>
+  role === 'agent' ? `agent_worker#${id}:${pid}` : `app_worker#${id}:${pid} (${standsBy ? 'standby' : `slot ${slot}`})`;
 
 /** A place in the log. */
 export const slotName = (role: ChildRole, index: number): string => role === 'agent' ? 'the agent' : `slot ${index}`;
 
-const nameOf = (child: Pick<Child, 'role' | 'slot'>): string => child.role === 'agent' ? 'agent' : `worker#${child.slot}`;
+const nameOf = ({ role, slot, standsBy }: Pick<Child, 'role' | 'slot' | 'standsBy'>): string =>
+  role === 'agent' ? 'agent' : standsBy ? 'standby' : `worker#${slot}`;
 
 /** Why a child did not become ready, with its own error whole in `detail`. */
 export function startFailure(child: Child, startTimeout: number): ClusterError {
