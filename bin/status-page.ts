@@ -1,4 +1,4 @@
-import type { ChildStatus, DuckStatus, ReloadResult, Status } from '../lib/api/control.js';
+import type { ChildStatus, DuckStatus, ReloadResult, StandbyStatus, Status } from '../lib/api/control.js';
 import type { LastExit } from '../lib/api/child.js';
 import { style, type Style } from './output.js';
 import { knowWidths, table, width, wrapped } from './table.js';
@@ -120,7 +120,7 @@ function headOf(status: ToldStatus, now: number): string[] {
 }
 
 function notesOf(status: ToldStatus, now: number): string[] {
-  const { container, agent, workers, ducks = [], slowPaths = [], cut = 0, faults = 0, lastReload } = status;
+  const { container, agent, workers, ducks = [], standby = [], slowPaths = [], cut = 0, faults = 0, lastReload } = status;
   const { balance, balanceWhy = AS_CONFIGURED } = status;
   return [
     // Two processes of a slot have their predecessor in common.
@@ -130,6 +130,7 @@ function notesOf(status: ToldStatus, now: number): string[] {
     ...(balanceWhy.startsWith(AS_CONFIGURED) ? [] : [`balance ${balance}: ${balanceWhy}`]),
     ...slowPaths.map((what) => `slow path: ${what}`),
     ...ducks.map((duck) => duckOf(duck, now)),
+    ...standby.map((one) => standbyOf(one, now)),
     ...contained(container),
     ...(cut > 0 ? [`requests cut as workers ended: ${cut}`] : []),
     ...(faults > 0 ? [`faults in the master: ${faults}; the log tells each, nothing more came of them`] : []),
@@ -141,6 +142,11 @@ function duckOf({ pid, slot, generation, streams, until }: DuckStatus, now: numb
   const left = Math.max(0, Date.parse(until) - now);
   return `duck pid ${pid} (was worker#${slot}, generation ${generation}) finishes ${streams} stream${streams === 1 ? '' : 's'}, `
     + `for ${duration(left)} at most`;
+}
+
+function standbyOf({ pid, slot, state, generation, startedAt, rss }: StandbyStatus, now: number): string {
+  const whose = slot === null ? '' : ` for worker#${slot}`;
+  return `standby pid ${pid}${whose}, ${colored(state)}, generation ${generation}, up ${age(startedAt, now)}, rss ${sized(rss)}`;
 }
 
 function lastError(child: ChildStatus): string[] {

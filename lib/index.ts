@@ -6,7 +6,7 @@ import { bootstrapOptions } from './master/checked-calls.js';
 
 /** The public API, and nothing else. */
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
-export { defineConfig, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
+export { defineConfig, standbys, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type PluginCommand, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
@@ -15,10 +15,11 @@ export { cpuQuota, memoryLimit, processors, type MemoryLimit } from './kit/cgrou
 export { descriptorLimit } from './kit/processes.js';
 export { listen, listenErrorInWords } from './kit/sockets.js';
 export { visible } from './kit/misuse.js';
-export type { Hooks, HookName, ForkSpec, ReforkDecision, LimitDecision, UnresponsiveDecision, TapRecord } from './api/hooks.js';
+export type { FillDecision, LimitDecision, ReforkDecision, UnresponsiveDecision } from './api/hooks.js';
+export type { Hooks, HookName, ForkSpec, TapRecord } from './api/hooks.js';
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
-export type { Status, ChildStatus, ReloadResult } from './api/control.js';
+export type { Status, ChildStatus, StandbyStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer, RouteRequest } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { PartSpec, RequestInFlight, Role, Waiting } from './ipc/messages.js';

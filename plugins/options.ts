@@ -10,5 +10,6 @@ export type { HealthCheckOptions } from './health-check/options.js';
 export type { HostsOptions } from './hosts/options.js';
 export type { MetricsOptions } from './metrics/options.js';
 export type { SharedClientsOptions } from './shared-clients/options.js';
+export type { StandbyOptions } from './standby/options.js';
 export type { StickyOptions } from './sticky-session/options.js';
 export type { SystemdOptions } from './systemd/options.js';

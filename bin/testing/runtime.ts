@@ -166,7 +166,7 @@ export class TestRuntime<R extends ChildRole = ChildRole> {
 export const createRuntime = <R extends ChildRole = 'worker'>(setup: RuntimeSetup<R> = {}): TestRuntime<R> => new TestRuntime<R>(setup);
 
 const bootOf = (role: ChildRole, slot: number, config: Record<string, unknown>): BootInfo => ({
-  role, slot, id: 1, generation: 1, processTitle: 'test', timeout: 5_000, streamTimeout: 5_000, baseDir: process.cwd(),
+  role, slot, standby: false, id: 1, generation: 1, processTitle: 'test', timeout: 5_000, streamTimeout: 5_000, baseDir: process.cwd(),
   entry: { kind: 'none' }, words: { argv: [], execArgv: [] }, parts: [],
   listen: { port: 0, hasServer: true, named: false, expected: null },
   log: { level: 'debug', format: 'json', files: null },
@@ -188,9 +188,9 @@ export function fakeChild(given: Partial<ChildView> = {}): FakeChild {
   const role = given.role ?? 'worker';
   const now = Date.now();
   return {
-    role, id: ++serial, slot: role === 'agent' ? -1 : 0, pid: NOBODY + serial, state: 'ready', generation: 1, startedAt: now,
-    readyAt: now, addresses: [], intent: null, operation: null, failure: null, waiting: null,
-    onlyStreams: false, killAt: null, cut: null, explain: null,
+    role, id: ++serial, slot: role === 'agent' ? -1 : 0, standsBy: null, pid: NOBODY + serial, state: 'ready', generation: 1,
+    startedAt: now, readyAt: now, addresses: [], intent: null, operation: null, failure: null, waiting: null, onlyStreams: false,
+    killAt: null, cut: null, explain: null,
     channel: new Channel<'master', ChildRole>(ours),
     peer: new Channel<ChildRole, 'master'>(theirs),
     ...given,

@@ -32,7 +32,7 @@ export interface ExitInfo {
   /** Exit code; null when a signal ended it. */
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** Milliseconds from fork to exit. */
+  /** Milliseconds from its fork, or from when a slot has adopted it, to its exit. */
   uptime: number;
   /** It was killed at its deadline, so many ms after it was told to close. */
   overdue?: number;
@@ -56,14 +56,16 @@ export interface ChildView {
   readonly role: ChildRole;
   /** Number of the process, counted from 1 for each role. */
   readonly id: number;
-  /** Stable index of a worker; -1 for the agent. */
+  /** Stable index of a worker; -1 for the agent, and for a worker that stands by for any slot, until one adopts it. */
   readonly slot: number;
+  /** A worker that is in no slot yet: it loads the app, or has loaded it and waits. Null: it is none, or was adopted. */
+  readonly standsBy: 'loading' | 'loaded' | null;
   readonly pid: number;
   /** As it is now; a view goes on telling. */
   readonly state: ChildState;
   /** Of the configuration and code that it runs: 1 at the start, one more with each reload. */
   readonly generation: number;
-  /** When it was forked, milliseconds since the epoch. */
+  /** When it was forked, or adopted by its slot, milliseconds since the epoch. */
   readonly startedAt: number;
   /** When it became ready; null until then. */
   readonly readyAt: number | null;

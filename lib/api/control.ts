@@ -174,6 +174,23 @@ export interface DuckStatus {
   until: string;
 }
 
+/** A worker that stands by: it is in no slot, and listens nowhere until one adopts it. */
+export interface StandbyStatus {
+  /** Number of the process, counted from 1 for each role. */
+  id: number;
+  pid: number;
+  /** The only one that may adopt it (`standby.perSlot`); null: any. */
+  slot: number | null;
+  /** `loaded`: it waits. */
+  state: 'loading' | 'loaded' | 'draining' | 'killing';
+  /** Of its configuration and code. */
+  generation: number;
+  /** When it was forked, ISO 8601. */
+  startedAt: string;
+  /** Resident memory, bytes, beside that of the workers; null until its first sample. */
+  rss: number | null;
+}
+
 /** How connections reach workers. */
 export interface Balance {
   configured: 'round-robin' | 'os' | 'reuse-port' | 'auto';
@@ -211,6 +228,8 @@ export interface Status {
   app?: ChildStatus | null;
   /** Workers that were replaced and only finish their streams; they are in no slot. */
   ducks: DuckStatus[];
+  /** Workers that have loaded the app, or do, and wait until a slot adopts them; they are in none. */
+  standby: StandbyStatus[];
   /** Deaths within `refork.duration`, how many are the limit, and slot -> ms of those that wait to be forked again. */
   refork: { inWindow: number; limit: number; delays: Record<string, number> };
   lastReload: ReloadResult | null;

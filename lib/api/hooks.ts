@@ -7,8 +7,12 @@ import type { ReloadResult, Status } from './control.js';
 /** How a child is about to be forked; a tap may change `env` and `execArgv` in place. */
 export interface ForkSpec {
   role: 'agent' | 'worker';
-  /** Stable index of a worker; -1 for the agent. */
+  /** Stable index of a worker; -1 for the agent, and for a worker that stands by for any slot. */
   slot: number;
+  /** It loads the app and stands by, before a slot adopts it. */
+  readonly standby: boolean;
+  /** What it loads: the app's module, the framework or the agent's module, an absolute path; null: nothing. */
+  readonly entry: string | null;
   /** Of the configuration and code that it will run. */
   generation: number;
   /** What the child's environment has beside the master's own. */
@@ -17,6 +21,11 @@ export interface ForkSpec {
   execArgv: string[];
 }
 
+/**
+ * What fills a slot that is about to fork: a worker that stands by, of the same generation, for this slot or for any. One that is
+ * still loading, or a promise of one, is waited for. Undefined: a process is forked.
+ */
+export type FillDecision = { child: ChildView | Promise<ChildView> } | undefined;
 /** When a dead worker is forked again, `delay` in ms; `leave`: not at all; undefined: as the configuration says. */
 export type ReforkDecision = { delay: number } | 'leave' | undefined;
 /** At the limit of deaths: keep the survivors, or close with exit code 1; undefined: as the configuration says. */
@@ -73,8 +82,12 @@ export const createHooks = () => ({
   beforeStart: gate<[Config]>(['config'], 'before anything is forked; an error aborts the start'),
   beforeForkAgent: gate<[ForkSpec]>(['spec'], 'each fork of the agent; `env` and `execArgv` of the spec may be changed'),
   beforeForkWorker: gate<[ForkSpec]>(['spec'], 'each fork of a worker'),
+  fillSlot: decide<[Readonly<ForkSpec>], FillDecision>(['spec'],
+    'a slot is about to fork a worker: `{ child }`, one that stands by (`master.standBy`), is adopted in place of that'),
   agentForked: observe<[ChildView]>(['child'], 'the pid is known'),
   workerForked: observe<[ChildView]>(['child'], 'the pid is known'),
+  standbyReady: observe<[ChildView]>(['child'], 'a worker that stands by has loaded the app, and what that listens on is held back'),
+  adopted: observe<[ChildView, number]>(['child', 'slot'], 'a slot has taken a worker that stood by; `workerReady` follows'),
   agentReady: observe<[ChildView]>(['child'], '`ready` entered'),
   workerReady: observe<[ChildView]>(['child'], '`ready` entered'),
   clusterReady: gate<[Address | null, ChildView[]]>(['address', 'children'], 'all ready for the first time'),

@@ -191,11 +191,20 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   restart(reason: string, options?: { agent?: boolean; signal?: AbortSignal }): ReturnType<Controllable['reload']>;
   /**
    * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not
-   * in charge any more. `leavesFirst`: where there is no room for both, it has so many ms to go before its successor is forked;
+   * in charge any more. One that stands by is ended, as nothing depends on it. `leavesFirst`: where there is no room for both, it
+   * has so many ms to go before its successor is forked;
    * the other workers serve meanwhile, or connections wait in the master.
    * @throws ClusterError ERR_CLUSTER_USAGE, _CLOSING, _START, _START_TIMEOUT
    */
   replace(child: ChildView, reason: CloseReason, how?: { leavesFirst?: number }): Promise<boolean>;
+  /**
+   * Starts a worker that is in no slot: it loads the app, and what that listens on is held back until a slot adopts it, as a tap of
+   * `fillSlot` says. `slot`: the only one that may, and its `CLUSTER_SLOT` from the start; else that is unset until then.
+   * `generation`: of a release that is coming, in a reload; the current one by default. Resolves when it is forked; that it has loaded
+   * tells `standbyReady`. One that is not wanted any more is ended by `replace`.
+   * @throws ClusterError ERR_CLUSTER_USAGE, _CLOSING, _ALONE; what a tap of `beforeForkWorker` says
+   */
+  standBy(how?: { slot?: number; generation?: number }): Promise<ChildView>;
   /** Kills a child with everything it has started; it is replaced like any other that dies. Resolves when it is gone. */
   kill(child: ChildView, reason: CloseReason): Promise<void>;
 

@@ -116,7 +116,7 @@ export interface RequestHook<Args extends unknown[]> {
 /** What a plugin's part gets in a child. */
 export interface Runtime<R extends ChildRole = ChildRole> {
   readonly role: R;
-  /** Stable index of a worker, 0..N-1; -1 in the agent. */
+  /** Stable index of a worker, 0..N-1; -1 in the agent, and while it stands by for any slot. */
   readonly slot: number;
   /** All that the master has told this process. */
   readonly boot: BootInfo;
@@ -199,7 +199,10 @@ export type Lead = (name: string, options?: { signal?: AbortSignal }) => Promise
 /** What an app, an agent module or a framework gets of the cluster it runs in. */
 export interface Context {
   readonly role: ChildRole;
-  /** Stable index of a worker, 0..N-1, also `process.env.CLUSTER_SLOT`; -1 in the agent. */
+  /**
+   * Stable index of a worker, 0..N-1, also `process.env.CLUSTER_SLOT`; -1 in the agent, and in a worker that stands by, until a slot
+   * adopts it.
+   */
   readonly slot: number;
   /** The resolved configuration as plain data. */
   readonly config: Readonly<Record<string, unknown>>;

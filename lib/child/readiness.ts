@@ -7,9 +7,10 @@ const INSTEAD = 5_000;
 const QUIET = 300;
 /**
  * Milliseconds that all that is wanted has to be there: who opened a server to see whether its port is free closes it in its
- * callback, or in a timer from there. A timer of ours comes after that one; longer where somebody relies on it, or has closed one.
+ * callback, or in a timer from there. A timer of ours comes after that one; longer where somebody relies on it, or has closed one. Of a
+ * worker that has stood by such servers have listened before.
  */
-const STILL = { first: 1, quick: 25, usual: 60 };
+const STILL = { first: 1, adopted: 5, quick: 25, usual: 60 };
 
 /** How a worker became ready. */
 export interface Reached {
@@ -33,7 +34,7 @@ export class Readiness {
   readonly reached: Promise<Reached>;
   /** It is reached; what happens later does not change it. */
   done = false;
-  readonly #wanted: Wanted;
+  #wanted: Wanted;
   readonly #state: Pick<ListenState, 'served' | 'pending'>;
   #resolve!: (reached: Reached) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -47,8 +48,11 @@ export class Readiness {
   #names = '';
   #saidAt: number | null = null;
   #loaded = false;
+  #waits: boolean;
 
-  constructor(wanted: Wanted, state: Pick<ListenState, 'served' | 'pending' | 'onChange'>) {
+  /** `waits`: nothing is judged before `begin`. */
+  constructor(wanted: Wanted, state: Pick<ListenState, 'served' | 'pending' | 'onChange'>, waits = false) {
+    this.#waits = waits;
     this.#wanted = wanted;
     this.#still = !wanted.expected ? STILL.first : wanted.expected.quick ? STILL.quick : STILL.usual;
     this.#state = state;
@@ -68,8 +72,17 @@ export class Readiness {
     this.#look();
   }
 
+  /** It has stood by, and is to serve this from now on. */
+  begin(wanted: Wanted): void {
+    this.#wanted = wanted;
+    this.#still = STILL.adopted;
+    if (this.#saidAt !== null) this.#saidAt = performance.now();
+    this.#waits = false;
+    this.#look();
+  }
+
   #look(): void {
-    if (this.done) return;
+    if (this.done || this.#waits) return;
     clearTimeout(this.#timer);
     const verdict = this.#judge(this.#state.served());
     if (verdict === null) return;

@@ -16,7 +16,7 @@ import { runParts } from './parts.js';
 import { Readiness, type Reached } from './readiness.js';
 import { ChildRuntime, createContext, openChannel } from './runtime.js';
 import { resolved, serve, untilServing } from './serve.js';
-import { listenStateOf, trackServers } from './server-tracker.js';
+import { listenStateOf, trackServers, type ListenState } from './server-tracker.js';
 import { takeWords } from './words.js';
 
 /** What a worker's process does; each role is a bundle of its own (build.mjs), so that an agent loads nothing that serves. */
@@ -44,7 +44,12 @@ export function agent(): void {
 async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Promise<void>): Promise<DataOf<'child.ready'>> {
   trackServers(runtime);
   const state = listenStateOf(runtime);
-  const readiness = new Readiness(boot.listen, state);
+  const readiness = new Readiness(boot.listen, state, boot.standby);
+  const loading = boot.standby ? standBy(runtime, state, readiness) : null;
+  const said = () => {
+    readiness.said();
+    loading?.said();
+  };
   // What becomes ready in this moment says it with that.
   state.onChange(() => {
     if (runtime.closing === null && readiness.done === runtime.ready) runtime.channel.send('child.listening', state.served());
@@ -55,15 +60,49 @@ async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Prom
     runtime.refused = why;
     runtime.channel.send('child.failed', { phase: 'boot', error: { name: 'Error', message: why } });
   };
-  hearReady(() => readiness.said());
+  hearReady(said);
   await first?.();
-  const started = startApp(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
+  const started = startApp(boot, runtime, createContext(runtime, said), readiness, () => loading?.loaded());
   const reached = await firstOf(readiness, started);
   return { addresses: state.served(), ...reached };
 }
 
-async function startApp(boot: BootInfo, runtime: ChildRuntime, context: Context, readiness: Readiness): Promise<void> {
+/** Milliseconds that a module which waits for its own listen has for others, before it counts as loaded. */
+const WAITS_FOR_LISTEN = 300;
+
+/**
+ * It loads the app, and what listens is held back until a slot adopts it. It has loaded when it would be ready if all that served:
+ * the master hears of it, and what others send is taken in from then on.
+ */
+function standBy(runtime: ChildRuntime, state: ListenState, readiness: Readiness): Readiness {
+  const { boot, channel } = runtime;
+  state.standBy();
+  // A master that is itself a worker of another cluster has one.
+  if (boot.slot < 0) delete process.env.CLUSTER_SLOT;
+  const loading = new Readiness(boot.listen, state.asIfServed());
+  let waiting: NodeJS.Timeout | undefined;
+  state.onChange(() => { if (state.begun) waiting ??= setTimeout(() => loading.loaded(), WAITS_FOR_LISTEN); });
+  void loading.reached.then(async () => {
+    await runtime.steps.idle();
+    if (runtime.closing) return;
+    channel.hold(true);
+    runtime.messenger.started();
+    channel.send('child.standby', null);
+  });
+  channel.on('child.adopt', (adoption) => {
+    runtime.adopt(adoption);
+    channel.send('child.adopted', null);
+    // Who has said that it is ready is not before that serves.
+    void state.release().then(() => readiness.begin(boot.listen));
+  });
+  return loading;
+}
+
+async function startApp(
+  boot: BootInfo, runtime: ChildRuntime, context: Context, readiness: Readiness, loaded: () => void,
+): Promise<void> {
   const exported = await loadApp(boot);
+  loaded();
   if (boot.entry.kind === 'framework') {
     await serveFramework(exported, boot, boot.entry, runtime);
     readiness.said();

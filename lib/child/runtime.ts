@@ -7,11 +7,11 @@ import type {
   ServedResponse,
 } from '../api/runtime.js';
 import { CHANNEL_FD, Channel } from '../ipc/channel.js';
-import type { Address, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
+import type { Address, Adoption, BootInfo, ChildRole, Envelope } from '../ipc/messages.js';
 import { StartSteps } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
 import { Drops, Logger, type LogLevel, type LogOutput } from '../kit/logger.js';
-import { ProcessMessenger, type Delivery } from '../messenger/messenger.js';
+import { messageSlot, ProcessMessenger, type Delivery } from '../messenger/messenger.js';
 import type { Limit } from '../messenger/parcels.js';
 import { Planes, type PlanesNeeds } from '../messenger/planes.js';
 import { requireFile } from '../node/modules.js';
@@ -94,7 +94,7 @@ interface Surroundings {
 /** The runtime of this process, as parts of plugins get it. */
 export class ChildRuntime implements Runtime {
   readonly role: ChildRole;
-  readonly slot: number;
+  slot: number;
   readonly boot: BootInfo;
   readonly config: Record<string, unknown>;
   readonly logger: Logger;
@@ -122,7 +122,7 @@ export class ChildRuntime implements Runtime {
   leave: Runtime['leave'] = () => Promise.reject(new Error('not booted yet'));
 
   constructor(boot: BootInfo, channel: Channel<ChildRole, 'master'>, around: Surroundings = {}) {
-    const { own = true, output = logOutput, load = loadBus, name = boot.role === 'agent' ? 'agent' : `worker#${boot.slot}` } = around;
+    const { own = true, output = logOutput, load = loadBus, name = labelOf(boot) } = around;
     this.#own = own;
     this.boot = boot;
     this.role = boot.role;
@@ -132,7 +132,7 @@ export class ChildRuntime implements Runtime {
     this.logger = new Logger({ label: name, level: boot.log.level as LogLevel, format: boot.log.format, output });
     const drops = new Drops((text) => this.logger.warn(text));
     this.planes = new Planes({
-      channel, logger: this.logger, drops, load, self: { pid: process.pid, slot: boot.slot },
+      channel, logger: this.logger, drops, load, self: { pid: process.pid, slot: messageSlot(boot) },
       limit: boot.config.messages as Limit,
       receive: (envelope, bytes, answer) => this.#receive(envelope, { bytes, answer }),
     });
@@ -155,6 +155,16 @@ export class ChildRuntime implements Runtime {
         this.logger.error(`${name} failed while closing`, { error });
       }),
     };
+  }
+
+  /** It has stood by, and has a slot from now on. */
+  adopt({ slot, processTitle, expected }: Adoption): void {
+    const { boot } = this;
+    this.slot = slot;
+    Object.assign(boot, { slot, processTitle, standby: false, listen: { ...boot.listen, expected } });
+    process.env.CLUSTER_SLOT = String(slot);
+    process.title = processTitle;
+    this.logger.label = labelOf(boot);
   }
 
   #receive(envelope: Envelope, delivery: Delivery = {}): Promise<unknown> | void {
@@ -202,6 +212,8 @@ export class ChildRuntime implements Runtime {
   }
 }
 
+const labelOf = ({ role, slot, standby }: BootInfo): string => role === 'agent' ? 'agent' : standby ? 'standby' : `worker#${slot}`;
+
 /** What the context has of itself. */
 const OWN: ReadonlySet<string> = new Set(['role', 'slot', 'config', 'logger', 'messenger', 'signal', 'onClose', 'ready', 'step', 'health']);
 
@@ -216,7 +228,7 @@ export function createContext(runtime: ChildRuntime, ready: () => void = () => {
     lead: isOff('lead', 'hosts'),
     ...runtime.extras,
     role: runtime.role,
-    slot: runtime.slot,
+    get slot() { return runtime.slot; },
     config: runtime.config,
     logger: runtime.logger,
     messenger: runtime.messenger,

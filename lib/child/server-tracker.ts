@@ -5,11 +5,32 @@ import type { Address, Served } from '../ipc/messages.js';
 import { listenErrorInWords } from '../kit/sockets.js';
 import { askedFor, noteChosen, place, toListenOptions, type Asked } from './listen-options.js';
 import { gateRequests } from './request-hooks.js';
+import { atMost } from '../kit/time.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
 
 /** More addresses of one worker are not told: an app may open them without end. */
 const MOST_TOLD = 100;
+
+/** Milliseconds that a listen may take before the next one begins that was held back with it. */
+const IN_TURN = 1_000;
+
+interface Held {
+  server: Server;
+  asked: Asked;
+  listen(): void;
+}
+
+/** What happens to a listen, in one way or the other. */
+async function settles(server: EventEmitter, begin: () => void): Promise<void> {
+  const events = ['listening', 'close', errorMonitor];
+  let done = () => {};
+  const settled = new Promise<void>((resolve) => { done = resolve; });
+  for (const event of events) server.once(event, done);
+  begin();
+  await atMost(IN_TURN, settled);
+  for (const event of events) server.off(event, done);
+}
 
 /** How far the servers of this process are; beyond `runtime.servers`, which has those that listen. */
 export class ListenState {
@@ -25,6 +46,8 @@ export class ListenState {
   refused: string | undefined;
   /** Hears of each. */
   onRefused: (why: string) => void = () => {};
+  /** What listens when this worker is adopted, in order; null: it does not stand by. */
+  #held: Held[] | null = null;
 
   constructor(servers: ReadonlySet<Server>) {
     this.#servers = servers;
@@ -54,6 +77,44 @@ export class ListenState {
   served(): Served[] {
     return [...this.#servers].filter((server) => server.listening && !this.#isProbe(server)).slice(0, MOST_TOLD)
       .map((server) => ({ ...addressOf(server), ...this.#asked.get(server) as Asked }));
+  }
+
+  /** From now on who listens is held back. */
+  standBy(): void {
+    this.#held = [];
+  }
+
+  /** The same as if what is held back were served. */
+  asIfServed(): Pick<ListenState, 'served' | 'pending' | 'onChange'> {
+    return {
+      served: () => (this.#held ?? []).map(({ server, asked }) => ({ protocol: protocolOf(server), ...asked })),
+      pending: new Set<Server>(),
+      onChange: (then) => this.onChange(then),
+    };
+  }
+
+  /** Whether this listen waits for the adoption; who only looks whether a port is free may know at once. */
+  holds(server: Server, asked: Asked, listen: () => void): boolean {
+    if (!this.#held || this.#isProbe(server)) return false;
+    this.#held.push({ server, asked, listen });
+    this.asks(server, asked);
+    return true;
+  }
+
+  /** It is adopted: what was held back listens now, one after the other, as one may close another of the same port. */
+  async release(): Promise<void> {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const { server, listen } of held) {
+      if (!this.pending.has(server)) continue;
+      await settles(server, () => {
+        try {
+          listen();
+        } catch (error) {
+          process.nextTick(() => server.emit('error', error));
+        }
+      });
+    }
   }
 
   /** A turn of the event loop after each change: who closes a server as soon as it listens has only tried. */
@@ -86,6 +147,7 @@ export class ListenState {
   /** It listens on that port, or not any more, or has failed to. */
   settled(server: Server, port?: number): void {
     this.pending.delete(server);
+    if (this.#held) this.#held = this.#held.filter((one) => one.server !== server);
     this.changed();
     noteChosen(port, this.#asked.get(server) as Asked);
     // It may get its listener when it listens already.
@@ -151,6 +213,7 @@ export function trackServers(runtime: Runtime): void {
     if (!known.has(this)) meet(this);
     const asked = askedFor(options, runtime.boot.listen);
     place(options, asked, runtime.boot.listen, protocolOf(this) !== 'tcp');
+    if (state.holds(this, asked, () => { listen.apply(this, args); })) return this;
     runtime.hooks.listen.call(this, options);
     state.asks(this, asked);
     try {

@@ -85,11 +85,20 @@ function mistakes(schema: v.GenericSchema, value: unknown): Mistake[] {
     const name = pathText(path);
     if (seen.has(name) || (issue.type === 'strict_object' && issue.expected === 'never')) continue;
     seen.add(name);
+    const shape = issue.type === 'union' && isObject(issue.input) ? shapeAt(schema, path) : undefined;
+    if (shape) {
+      found.push(...mistakes(shape, issue.input).map((one) => ({ ...one, path: [...path, ...one.path] })));
+      continue;
+    }
     const meant = issue.type === 'picklist' && typeof issue.input === 'string' ? nearest(issue.input, choices(schema, path)) : undefined;
     found.push({ path, text: `expected ${issue.message}, found ${shown(path, issue.input)}${meant ? `, did you mean "${meant}"?` : ''}` });
   }
   return found;
 }
+
+/** What an object is to be, where something else is allowed as well. */
+const shapeAt = (schema: v.GenericSchema, path: Path): v.GenericSchema | undefined =>
+  (schemaAt(schema, path) as { options?: readonly v.GenericSchema[] } | undefined)?.options?.find(({ type }) => type === 'strict_object');
 
 const choices = (schema: v.GenericSchema, path: Path): readonly string[] =>
   (schemaAt(schema, path) as { options?: readonly string[] } | undefined)?.options ?? [];
@@ -186,9 +195,11 @@ export interface Renewed {
  * are named, so that none is ignored without a word. `workers`: how many there are, as that is scale's matter.
  */
 export function renewed(read: Config, inForce: Config, workers: number): Renewed {
-  const keys = ONCE.filter((key) => !sameValue(read[key], inForce[key]));
-  const options = Object.keys({ ...inForce.plugins, ...read.plugins })
+  const keys: (keyof Config)[] = ONCE.filter((key) => !sameValue(read[key], inForce[key]));
+  const options = Object.keys({ ...inForce.plugins, ...read.plugins }).filter((name) => name !== 'standby')
     .flatMap((name) => differing(optionsOf(inForce.plugins[name]), optionsOf(read.plugins[name]), ['plugins', name]));
+  // With none before there is nobody to make them; how many is asked each time.
+  if (!inForce.plugins.standby && read.plugins.standby) keys.push('standby');
   const waiting = [...keys.map((key) => pathText([key])), ...options].map((key) => `${key}: takes effect at a restart`);
   if (read.workers !== inForce.workers && read.workers !== workers) {
     waiting.push(`workers: takes effect at a restart; "scale ${read.workers}" does it now`);

@@ -9,7 +9,7 @@ import { groupId, localGroups, mayGive, socketPathFault } from '../kit/sockets.j
 import { check, type Path, pathText, refuse } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
 import { asWritten, mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
-import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema } from './schema.js';
+import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema, standbys } from './schema.js';
 
 /**
  * Merged layers as the cluster runs with them.
@@ -30,6 +30,8 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
     ...(https ? { https: https as HttpsFiles } : {}),
     plugins: plugins as Config['plugins'],
   };
+  const isSaid = originOf(provenance, ['plugins', 'standby']).from !== 'default';
+  if (!isSaid && standbys(config).count > 0) config.plugins = { ...config.plugins, standby: true };
   refuse(contradictions(config, source, (at, full) => asWritten(provenance, at, full)));
   return config;
 }
@@ -44,6 +46,10 @@ function contradictions(config: Config, source: (at: Path) => string, typed: (at
   if (config.group !== undefined && groupId(config.group) === undefined) {
     const near = nearest(String(config.group), localGroups().keys());
     lines.push(`${source(['group'])}: there is no group "${config.group}"${near ? `, did you mean "${near}"?` : ''}`);
+  }
+  if (!config.server && standbys(config).count > 0) {
+    lines.push(`${source(['standby'])}: expected 0 with \`server: false\`, found ${JSON.stringify(config.standby)}: an app without `
+      + 'a server does its work as soon as it is loaded, so one that waits would do it as well');
   }
   const fault = socket === undefined ? undefined : socketPathFault(socket);
   if (fault) lines.push(`${source(['path'])}: ${fault}`);

@@ -13,6 +13,9 @@ const LONGEST = 2 ** 31 - 1;
 /** More is a slip of the keyboard, and a master that forks for ever answers no signal. */
 export const MOST_WORKERS = 1024;
 
+/** Booted workers that wait; more than a slot each are of no use. */
+const MOST_STANDBYS = 64;
+
 /** A plugin object. What is in it beside the name is said where plugins are (api/plugin.ts), by declaration merging. */
 export interface PluginObject {
   name: string;
@@ -77,6 +80,7 @@ function bytesIn(size: number | string): number {
 }
 const bytes = (description: string) => v.pipe(v.union([v.number(), v.string()], A_SIZE),
   v.check((size) => bytesIn(size) >= 1024, A_SIZE), v.description(description), v.transform(bytesIn));
+const STANDBYS = `a whole number from 0 to ${MOST_STANDBYS}, or { count, perSlot }`;
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';
 
@@ -104,6 +108,12 @@ const entries = {
   workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS),
     v.description('How many workers; `auto`: what WEB_CONCURRENCY says, else one for each processor that the machine '
       + 'and the container\'s quota leave; 1 in `dev`.')), 'auto'),
+  standby: v.optional(v.pipe(v.union([whole(0, MOST_STANDBYS), v.strictObject({
+    count: v.optional(whole(1, MOST_STANDBYS), 1),
+    perSlot: v.optional(v.boolean('true or false'), false),
+  }, object)], STANDBYS), v.description('So many workers that have loaded the app wait, and listen nowhere: a dead slot, a reload, a '
+    + 'scale-up has one at once. `CLUSTER_SLOT` is unset until then; `perSlot`: so many for each slot, which know theirs as they load.')),
+  0),
   port: v.optional(v.pipe(whole(0, 65535), v.description('TCP port, 0 for a free one; 8443 with `https`.')), 7001),
   host: v.optional(v.pipe(text('a host name or an address'), v.description('Address to listen on; all of them when not set.'))),
   server: v.optional(v.pipe(v.boolean('true or false'), v.description('`false`: the app has no server (a queue consumer, UDP, a bot); '
@@ -232,7 +242,13 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   // On by itself for its apps (target.ts).
   egg: false,
   hosts: false,
+  // On where the key `standby` says how many.
+  standby: false,
 });
+
+/** How many workers wait, of all together or for each slot. */
+export const standbys = ({ standby }: Pick<Config, 'standby'>): { count: number; perSlot: boolean } =>
+  typeof standby === 'number' ? { count: standby, perSlot: false } : standby;
 
 export const HTTPS_PORT = 8443;
 

@@ -94,6 +94,8 @@ export const valid = {
   'child.hello': (value: unknown) => isData(value) && isText(value.node, LINE),
   'child.ready': (value: unknown) => isData(value) && isListOf(value.addresses, MOST_ADDRESSES, isServed)
     && isListOf(value.missing, MOST_ADDRESSES, (name) => isText(name, LINE)) && typeof value.instead === 'boolean',
+  'child.standby': (value: unknown) => value === null,
+  'child.adopted': (value: unknown) => value === null,
   'child.listening': (value: unknown) => isListOf(value, MOST_ADDRESSES, isServed),
   'child.failed': (value: unknown) => isData(value) && isIn(PHASES, value.phase) && isErrorData(value.error)
     && isMaybe(value.error.stack, TEXT) && isText(value.error.message, TEXT) && isText(value.error.name, LINE)

@@ -123,8 +123,10 @@ export interface BootInfo {
   role: ChildRole;
   /** Number of the process, counted from 1 for each role. */
   id: number;
-  /** Stable place of a worker, 0..N-1; -1 for the agent. */
+  /** Stable place of a worker, 0..N-1; -1 for the agent, and for a worker that stands by for any slot. */
   slot: number;
+  /** It is to load the app and to hold back what that listens on, until `child.adopt`. */
+  standby: boolean;
   /** Of its configuration and code: 1 at the start, one more with each reload. */
   generation: number;
   processTitle: string;
@@ -164,6 +166,11 @@ export interface BootInfo {
   hasAgent: boolean;
   /** No app follows: `framework hooks` looks at what parts tap. */
   dry?: boolean;
+}
+
+/** What a worker that has stood by learns of its slot. */
+export interface Adoption extends Pick<BootInfo, 'slot' | 'processTitle'> {
+  expected: Expected | null;
 }
 
 /** Where each listens, as its pid, to be spoken to past the master (docs/decisions/bus.md); without `dir`, why none can. */
@@ -229,6 +236,12 @@ export interface InternalMessages {
   'child.ready': { from: 'agent' | 'worker'; to: 'master'; data: { addresses: Served[]; missing: string[]; instead: boolean } };
   /** All that it serves, each time that changes. */
   'child.listening': { from: 'worker'; to: 'master'; data: Served[] };
+  /** It stands by: the app is loaded, and what that listens on is held back. */
+  'child.standby': { from: 'worker'; to: 'master'; data: null };
+  /** It has a slot from now on: what was held back listens. */
+  'child.adopt': { from: 'master'; to: 'worker'; data: Adoption };
+  /** It has heard that. */
+  'child.adopted': { from: 'worker'; to: 'master'; data: null };
   /** The child's own failure, sent before it exits. */
   'child.failed': { from: 'agent' | 'worker'; to: 'master'; data: { phase: 'boot' | 'run'; error: ErrorData; output?: string } };
   /** Drain and exit 0 within `timeout` ms; streams have `streamTimeout` ms where another worker takes the place. */

@@ -169,9 +169,14 @@ export class StartSteps {
     };
   }
 
+  /** Resolves when all are done that have begun, or one has failed; the start goes on. */
+  async idle(): Promise<void> {
+    while (this.#steps.size > 0 && !this.#failure) await new Promise<void>((resolve) => { this.#changed = resolve; });
+  }
+
   /** Resolves when all are done, those too that begin meanwhile; rejects with the first failure. */
   async settled(): Promise<void> {
-    while (this.#steps.size > 0 && !this.#failure) await new Promise<void>((resolve) => { this.#changed = resolve; });
+    if (this.#steps.size > 0) await this.idle();
     this.over = true;
     for (const { settle } of this.#steps) settle();
     if (this.#failure) throw this.#failure.error;

@@ -68,6 +68,11 @@ export class Logger {
     this.#options.format = format;
   }
 
+  /** What lines are labelled with from now on. */
+  set label(label: string) {
+    this.#options.label = label;
+  }
+
   /** The line that stands where lines were dropped. */
   lost(words: string): string {
     return this.#line(WARN, words);

@@ -85,6 +85,17 @@ export function replaceOptions(options: { leavesFirst?: number } = {}): { leaves
   throw refused('replace', `${milliseconds[0]} as leavesFirst`, leavesFirst);
 }
 
+const index = (value: unknown): boolean => value === undefined || (Number.isSafeInteger(value) && (value as number) >= 0);
+
+/** @throws ClusterError ERR_CLUSTER_USAGE */
+export function standByOptions(options: { slot?: number; generation?: number } = {}): { slot?: number; generation?: number } {
+  if (!isObject(options)) throw refused('standBy', 'an object of options', options);
+  for (const key of ['slot', 'generation'] as const) {
+    if (!index(options[key])) throw refused('standBy', `a whole number from 0 up as ${key}`, options[key]);
+  }
+  return options;
+}
+
 /** A misspelt `ownsProcess` would end the caller's process. @throws ClusterError ERR_CLUSTER_USAGE */
 export function bootstrapOptions(call: string, options: BootstrapOptions): BootstrapOptions {
   if (!isObject(options)) throw refused(call, 'an object as its second argument', options);

@@ -29,7 +29,7 @@ import { Reaper } from './processes/reaper.js';
 import { Deaths } from './processes/policies.js';
 import { ServedBefore } from './processes/served-before.js';
 import { Slot } from './processes/slot.js';
-import { Spares } from './processes/spares.js';
+import { Spares, Standbys } from './processes/spares.js';
 import { Workers } from './processes/workers.js';
 import { Releases } from './releases.js';
 
@@ -103,6 +103,8 @@ export interface Core {
   /** What workers have to serve to be ready. */
   readonly served: ServedBefore;
   readonly forker: Forker;
+  /** Workers that have loaded the app, or do, and are in no slot yet. */
+  readonly standbys: Standbys;
   readonly agent: Slot;
   readonly workers: Workers;
   readonly post: Post;
@@ -184,8 +186,9 @@ export function createCore(loaded: LoadedConfig, given: BootstrapOptions, start 
     prepared: null,
   };
   const forking = { ...base, forker: new Forker(base, start) };
-  const workers: Workers = new Workers(forking);
-  const staffed = { ...forking, agent: new Slot(forking, 'agent', -1), workers };
+  const manned = { ...forking, standbys: new Standbys(forking) };
+  const workers: Workers = new Workers(manned);
+  const staffed = { ...manned, agent: new Slot(manned, 'agent', -1), workers };
   hooks.workerReady.tap({ name: 'hatchery', stage: -100 }, (child) => served.ready(child as Child));
   // Who was missing may have been the last to want another address.
   hooks.workerReady.tap({ name: 'hatchery', stage: 100 }, () => { if (life.started && workers.complete) base.listeners.release(); });

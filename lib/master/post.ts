@@ -9,7 +9,7 @@ import type { Faults } from '../kit/faults.js';
 import { Drops, type Logger } from '../kit/logger.js';
 import { show } from '../kit/misuse.js';
 import type { ProcessDir } from '../kit/own-places.js';
-import { ProcessMessenger } from '../messenger/messenger.js';
+import { messageSlot, ProcessMessenger } from '../messenger/messenger.js';
 import { Introductions, Router, type Recipient } from '../messenger/router.js';
 import { isInternal } from '../node/cluster.js';
 import { awaitsHandle, guardIpc, unreadOn } from '../node/ipc-reader.js';
@@ -120,6 +120,7 @@ export class Post {
     });
     // A hand-over takes one out of charge and puts another one in: that is told once, when it is done.
     life.staffChanged = () => queueMicrotask(() => this.#tellPids());
+    hooks.adopted.tap(before, () => this.#introductions.changed());
     hooks.clusterReady.tap(before, () => {
       for (const to of ['parent', 'app', 'agent']) this.#tell('cluster-ready', to, this.#ready());
     });
@@ -142,8 +143,8 @@ export class Post {
     const { slots } = workers;
     const wanted = releases.current.loaded.config.workers;
     return {
-      colleagues: all.map(({ channel, pid, slot, state }) => ({
-        pid, slot, ready: state === 'ready',
+      colleagues: all.map(({ channel, pid, role, slot, state }) => ({
+        pid, slot: messageSlot({ role, slot }), ready: state === 'ready',
         start: (place: BusPlace) => { channel.send('bus.start', place); },
         tell: (roster: Roster) => { channel.send('bus.roster', roster); },
       })),

@@ -1,4 +1,4 @@
-import type { ChildStatus, Launch, ReloadResult, Status } from '../api/control.js';
+import type { ChildStatus, Launch, ReloadResult, StandbyStatus, Status } from '../api/control.js';
 import type { Deadlines, ServiceState } from '../api/plugin.js';
 import { LAST_LINES, type Address, type Served } from '../ipc/messages.js';
 import type { Faults } from '../kit/faults.js';
@@ -12,6 +12,7 @@ import type { Ducks } from './processes/departures.js';
 import { inspectors } from './processes/exec-argv.js';
 import { inWindow, type Deaths } from './processes/policies.js';
 import type { Slot } from './processes/slot.js';
+import { NO_SLOT, type Standbys } from './processes/spares.js';
 import type { Workers } from './processes/workers.js';
 import type { Releases } from './releases.js';
 
@@ -23,6 +24,7 @@ export interface Reported {
   readonly workers: Workers;
   readonly deaths: Deaths;
   readonly ducks: Ducks;
+  readonly standbys: Standbys;
   readonly lastReload: ReloadResult | null;
   readonly cut: number;
   readonly version: string;
@@ -68,7 +70,7 @@ export function launch(
 }
 
 export function buildStatus({
-  life, releases, agent, workers, deaths, ducks, lastReload, cut, version, faults, routing,
+  life, releases, agent, workers, deaths, ducks, standbys, lastReload, cut, version, faults, routing,
 }: Reported): Status {
   const { config } = releases.current.loaded;
   const addresses = addressesOf(workers).map(formatAddress);
@@ -90,6 +92,7 @@ export function buildStatus({
       ...(isEmpty(slot) && workers.slots.includes(slot) && !life.closing ? [emptyStatus(slot)] : []),
     ]),
     ducks: ducks.status(),
+    standby: standbys.children().map(standbyStatus),
     refork: {
       inWindow: inWindow(deaths.times, Date.now(), config.refork).length,
       limit: config.refork.limit,
@@ -121,6 +124,12 @@ function emptyStatus({ index, refork, pending, restarts, lastExit }: Slot): Chil
     forkIn: refork.forkIn ?? (pending ? 0 : null), endsInRow: refork.inRow, restarts, ...UNMEASURED, lastExit,
   };
 }
+
+const standbyStatus = ({ id, pid, slot, state, standsBy, generation, startedAt }: Child): StandbyStatus => ({
+  id, pid, slot: slot === NO_SLOT ? null : slot,
+  state: state === 'draining' || state === 'killing' ? state : standsBy ?? 'loading',
+  generation, startedAt: new Date(startedAt).toISOString(), rss: null,
+});
 
 const stepsStatus = ({ steps }: Child) => steps.map(({ name, since }) => ({ name, age: Math.max(0, Date.now() - since) }));
 

@@ -1,4 +1,4 @@
-import type { ChildView, ForkSpec, Master, MemoryLimit } from '../../lib/index.js';
+import { standbys, type ChildView, type ForkSpec, type Master, type MemoryLimit } from '../../lib/index.js';
 
 const MB = 2 ** 20;
 /** Share of the limit that is for processes: the rest is the kernel's (sockets, page tables), and what nobody foresees. */
@@ -49,7 +49,9 @@ export class Heaps {
     const limit = config.memory === 'limit' ? this.#limit() : null;
     if (limit === null) return null;
     const workers = slots.length || config.workers;
-    return heapFor(limit.limit, workers + Math.min(config.reload.batch, workers) + (this.#hasAgent ? 1 : 0));
+    const { count, perSlot } = standbys(config);
+    const waiting = config.plugins.standby ? count * (perSlot ? workers : 1) : 0;
+    return heapFor(limit.limit, workers + waiting + Math.min(config.reload.batch, workers) + (this.#hasAgent ? 1 : 0));
   }
 
   /** A child that serves has another heap than it should have. */

@@ -33,7 +33,7 @@ const fromProc: OwnMemory = (pid) => {
 
 /**
  * Looks at how much of the container's memory is in use, and makes room before the kernel does, which kills: over nine tenths
- * workers that were replaced, and only finish streams, are ended; where that is not enough the largest worker is recycled, its
+ * workers that stand by, or were replaced, and only finish streams, are ended; where that is not enough the largest worker is recycled, its
  * successor ready first. Not one that was too large for the container when it became ready: its successor would be as large.
  */
 export class Pressure {
@@ -48,6 +48,8 @@ export class Pressure {
   /** The last looks, the latest at the end. */
   readonly #looks: { at: number; workingSet: number }[] = [];
   #recycledAt = -Infinity;
+  /** When those that stood by were ended. */
+  #roomAt = -Infinity;
   #busy = false;
 
   constructor(name: string, master: Master, own: OwnMemory = fromProc) {
@@ -63,7 +65,10 @@ export class Pressure {
     if (workingSet <= limit * HIGH || this.#busy || this.#master.closing) return;
     this.#warn('high', `${megabytes(workingSet)} of the ${megabytes(limit)} that this container may have are in use; `
       + 'at the limit the kernel kills a process');
-    if (this.#endDucks(now) || now - this.#recycledAt < PAUSE) return;
+    const madeRoom = this.#master.shared('standby')?.makeRoom() ?? false;
+    if (madeRoom) this.#roomAt = now;
+    // What nothing depends on goes first, and needs a moment to be gone.
+    if (this.#endDucks(now) || now - this.#roomAt < FOR_DUCKS || now - this.#recycledAt < PAUSE) return;
     const share = this.#shareOf(limit, workingSet);
     const largest = this.#largest(share);
     if (largest) void this.#recycle(largest, limit - workingSet, now);

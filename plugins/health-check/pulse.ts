@@ -33,8 +33,8 @@ export class Pulse {
 
   /** `worker#2 (pid 4711)`; of `--workers 0` it is this very process. */
   get name(): string {
-    const { role, slot, pid } = this.child;
-    return pid === process.pid ? 'the app' : `${role === 'agent' ? 'agent' : `worker#${slot}`} (pid ${pid})`;
+    const { role, slot, standsBy, pid } = this.child;
+    return pid === process.pid ? 'the app' : `${role === 'agent' ? 'agent' : standsBy ? 'standby' : `worker#${slot}`} (pid ${pid})`;
   }
 
   hear(sample: Sample): void {

@@ -36,6 +36,10 @@ export class Pulses {
       if (master.started) begin(child);
     };
     const exited = (child: ChildView, exit: ExitInfo) => {
+      if (child.standsBy) {
+        this.#all.delete(child);
+        return;
+      }
       const totals = this.#pastOf(child.slot);
       totals.exits[exit.cause] = (totals.exits[exit.cause] ?? 0) + 1;
       add(totals, this.#all.get(child));
@@ -45,6 +49,7 @@ export class Pulses {
     hooks.agentForked.tap(NAME, forked);
     hooks.clusterReady.tap(NAME, () => { for (const { child } of this.ready()) begin(child); });
     hooks.workerReady.tap(NAME, ready);
+    hooks.standbyReady.tap(NAME, begin);
     hooks.agentReady.tap(NAME, ready);
     hooks.workerExit.tap(NAME, exited);
     hooks.agentExit.tap(NAME, exited);
@@ -70,6 +75,11 @@ export class Pulses {
     return [...this.#all.values()].filter(({ child }) => child.state === 'ready');
   }
 
+  /** Of workers that stand by. */
+  standbys(): Pulse[] {
+    return [...this.#all.values()].filter(({ child }) => child.standsBy === 'loaded');
+  }
+
   draining(): Pulse[] {
     return [...this.#all.values()].filter(({ child }) => child.state === 'draining');
   }
@@ -78,7 +88,8 @@ export class Pulses {
   totals(): SlotTotals[] {
     const sums = new Map([...this.#past].map(([slot, totals]) => [slot, { ...totals, exits: { ...totals.exits } }]));
     for (const pulse of this.#all.values()) {
-      const { slot } = pulse.child;
+      const { slot, standsBy } = pulse.child;
+      if (standsBy) continue;
       const totals = sums.get(slot) ?? nothing(slot);
       sums.set(slot, totals);
       add(totals, pulse);
@@ -109,6 +120,7 @@ export class Pulses {
       ...status,
       agent: status.agent && fill(status.agent),
       workers: status.workers.map(fill),
+      standby: status.standby.map((one) => ({ ...one, rss: byPid.get(one.pid)?.last?.rss ?? null })),
       exits: sumOfExits(totals),
       slots: totals.filter(({ slot }) => slot >= 0),
     };

@@ -70,7 +70,7 @@ export class Recycler {
 
   #next(): void {
     if (this.#busy || performance.now() < this.#notBefore || this.#master.closing) return;
-    const all = [...this.#pulses.ready(), ...this.#pulses.ducks()];
+    const all = [...this.#pulses.ready(), ...this.#pulses.ducks(), ...this.#pulses.standbys()];
     const [due] = all.flatMap((pulse) => this.#dueOf(pulse) ?? []).sort((a, b) => b.excess - a.excess);
     if (due) void this.#recycle(due);
   }
@@ -84,8 +84,8 @@ export class Recycler {
     let due: Due | null = isScheduled ? { pulse, excess: 1, why: `schedule ${this.#options.cron}` } : null;
     for (const { key, what, value, tell } of LIMITS) {
       const limit = this.#options[key];
-      // One that was replaced has only its memory to answer for.
-      if (limit === undefined || (child.onlyStreams && key !== 'maxRss' && key !== 'maxHeapUsed')) continue;
+      // One that serves nobody has only its memory to answer for.
+      if (limit === undefined || ((child.onlyStreams || child.standsBy) && key !== 'maxRss' && key !== 'maxHeapUsed')) continue;
       const own = limit * share;
       const now = value(pulse);
       const excess = now / own;

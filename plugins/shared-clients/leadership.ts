@@ -3,6 +3,9 @@ import type { Failure, Leading } from './messages.js';
 
 /** Milliseconds that a real client may take until it is ready. */
 const READY = 60_000;
+/** One that stands by is in no slot, and the last that may lead. */
+const placeOf = ({ slot }: Pick<ChildView, 'slot'>): number => slot < 0 ? Infinity : slot;
+
 /** Milliseconds that the first leader is waited for while workers of lower slots are still starting. */
 const LOWER = 1_000;
 /** Milliseconds after a real client that could not be made: the first time, and at most. */
@@ -192,7 +195,7 @@ export class Leadership {
     if (agent && (agent.child.state === 'ready' || !leader)) return agent;
     if (stays) return stays;
     const inOrder = able.filter(({ child }) => child.role === 'worker')
-      .sort((a, b) => a.failed - b.failed || a.child.slot - b.child.slot || b.child.generation - a.child.generation);
+      .sort((a, b) => a.failed - b.failed || placeOf(a.child) - placeOf(b.child) || b.child.generation - a.child.generation);
     const ready = inOrder.find(({ child }) => child.state === 'ready');
     if (ready) return ready;
     const [first] = inOrder;
@@ -202,8 +205,8 @@ export class Leadership {
   /** At the start nobody is ready, and the workers come in any order. */
   #waits(group: Group, first: Member): boolean {
     const left = group.since + LOWER - performance.now();
-    const lower = this.#needs.children().some(({ pid, role, slot, state }) =>
-      role === 'worker' && slot < first.child.slot && !group.members.has(pid) && (state === 'forked' || state === 'booting'));
+    const lower = this.#needs.children().some((one) => one.role === 'worker' && placeOf(one) < placeOf(first.child)
+      && !group.members.has(one.pid) && (one.state === 'forked' || one.state === 'booting'));
     if (left <= 0 || !lower) return false;
     this.#later(group, left);
     return true;

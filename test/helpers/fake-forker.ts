@@ -3,7 +3,7 @@ import type { Worker } from 'node:cluster';
 import { EventEmitter } from 'node:events';
 import type { ForkSpec } from '../../lib/api/hooks.js';
 import { CHANNEL_FD, Channel } from '../../lib/ipc/channel.js';
-import type { BootInfo, CloseReason, Envelope, Served } from '../../lib/ipc/messages.js';
+import type { Adoption, BootInfo, CloseReason, Envelope, Served } from '../../lib/ipc/messages.js';
 import type { Forked } from '../../lib/master/processes/forked.js';
 import type { Wire } from '../../lib/node/wire.js';
 import { setImmediate as immediate } from 'node:timers/promises';
@@ -89,6 +89,8 @@ export class FakeChild {
   /** Reasons of the closes that it was told, in order. */
   readonly closes: CloseReason[] = [];
   readonly envelopes: Envelope[] = [];
+  /** As which worker it was adopted. */
+  adoption: Adoption | null = null;
   /** How often it was told to end its streams. */
   moves = 0;
   /** It was told that it is about to be killed. */
@@ -108,13 +110,14 @@ export class FakeChild {
     this.channel = new Channel<'worker', 'master'>(theirs);
     this.channel.on('child.boot', (boot) => { this.boot = boot; });
     this.channel.on('messenger.envelope', (envelope) => { this.envelopes.push(envelope); });
+    this.channel.on('child.adopt', (adoption) => { this.adoption = adoption; });
     this.channel.on('child.move', () => { this.moves++; });
     this.channel.on('child.hurry', () => { this.hurried = true; });
     this.channel.on('child.close', ({ reason }) => {
       this.closes.push(reason);
       if (this.manners.obeys) this.#soon(() => this.exits(0));
     });
-    if (manners.boots) setImmediate(() => this.ready());
+    if (manners.boots) setImmediate(() => { if (!spec.standby) this.ready(); });
   }
 
   get forked(): Forked {
@@ -154,6 +157,17 @@ export class FakeChild {
     const served = { protocol: 'http', port: 7001, configured: true, own: false, ...address } as const;
     const addresses = address ? [{ name: address.path ?? `*:${served.port}`, ...served }] : [];
     this.channel.send('child.ready', { addresses, missing: [], instead: false, ...how });
+  }
+
+  /** It stands by, and has loaded the app. */
+  loads(): void {
+    this.hello();
+    this.channel.send('child.standby', null);
+  }
+
+  /** It has heard of its adoption. */
+  hears(): void {
+    this.channel.send('child.adopted', null);
   }
 
   fails(error: Error): void {

@@ -11,9 +11,9 @@ test('a life in hooks: their order, and no code of the app in the master', async
   assert.equal((await cluster.stop()).code, 0);
   const hooks = [...cluster.output.matchAll(/HOOK (\w+)/g)].map((match) => match[1]);
   assert.deepEqual(hooks, [
-    'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'beforeForkWorker', 'workerForked', 'workerReady',
-    'clusterReady',
-    'beforeReload', 'configResolved', 'beforeForkWorker', 'workerForked', 'workerReady', 'beforeDrain', 'workerExit',
+    'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'fillSlot', 'beforeForkWorker', 'workerForked',
+    'workerReady', 'clusterReady',
+    'beforeReload', 'configResolved', 'fillSlot', 'beforeForkWorker', 'workerForked', 'workerReady', 'beforeDrain', 'workerExit',
     'agentExit', 'beforeForkAgent', 'agentForked', 'agentReady', 'reloaded',
     'beforeClose', 'beforeDrain', 'workerExit', 'agentExit', 'closed',
   ]);

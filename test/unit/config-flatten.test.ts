@@ -13,5 +13,5 @@ test('every value has its path and its source, in the order of the schema', asyn
   assert.deepEqual(byPath['env.A'], { path: 'env.A', value: 'x', from: 'file', where: '.clusterrc' });
   assert.deepEqual(byPath['plugins.metrics.port'], { path: 'plugins.metrics.port', value: 1, from: 'file', where: '.clusterrc' });
   assert.deepEqual(byPath.execArgv, { path: 'execArgv', value: [], from: 'default' });
-  assert.deepEqual(values.slice(0, 3).map(({ path }) => path), ['title', 'workers', 'port']);
+  assert.deepEqual(values.slice(0, 3).map(({ path }) => path), ['title', 'workers', 'standby']);
 });

@@ -5,6 +5,7 @@ import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
 const fromOne = 'a whole number from 1 up';
 const workers = 'a whole number from 1 to 1024 or "auto"';
+const standby = 'a whole number from 0 to 64, or { count, perSlot }';
 const port = 'a whole number from 0 to 65535';
 const texts = 'a list of texts';
 
@@ -19,6 +20,11 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['workers', 'four', `expected ${workers}, found "four"`],
   ['workers', 0, `expected ${workers}, found 0`],
   ['workers', 1.5, `expected ${workers}, found 1.5`],
+  ['standby', 'one', `expected ${standby}, found "one"`],
+  ['standby', -1, 'expected a whole number from 0 to 64, found -1'],
+  ['standby.count', 0, 'expected a whole number from 1 to 64, found 0'],
+  ['standby.perSlot', 'yes', 'expected true or false, found "yes"'],
+  ['standby.perslot', true, 'unknown key, did you mean "perSlot"?'],
   ['port', '80', `expected ${port}, found "80"`],
   ['port', 65536, `expected ${port}, found 65536`],
   ['host', 127, 'expected a host name or an address, found 127'],

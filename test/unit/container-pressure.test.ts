@@ -130,3 +130,16 @@ test('where there is no room for a successor beside it the worker leaves first',
   await look(MINUTE, 490 * MB);
   assert.deepEqual([forks.of(0)[0]!.asked, forked()], ['recycle', [2, 2]]);
 });
+
+test('what stands by is ended before anything else, and has a moment to be gone', async (t) => {
+  const { sizes, look, forked, core } = await pressed(t);
+  let waiting = 1;
+  core.shared.set('standby', { plugin: 'standby', value: { makeRoom: () => waiting-- > 0 } });
+  Object.assign(sizes, [150, 215]);
+  await look(0);
+  assert.deepEqual(forked(), [1, 1]);
+  await look(4_999);
+  assert.deepEqual(forked(), [1, 1]);
+  await look(5_000);
+  assert.deepEqual(forked(), [1, 2], 'it was not enough');
+});

@@ -21,6 +21,13 @@ test('workers: what the file says otherwise than at the start is named, unless s
   assert.equal(renewed(config({ workers: 4 }), config({ workers: 2 }), 3).config.workers, 3);
 });
 
+test('standby: how many may change where there are some; the first ones come with a restart', () => {
+  const some = { standby: 1, plugins: { standby: true } };
+  assert.deepEqual(waiting({ standby: 0, plugins: { standby: false } }, some), ['standby: takes effect at a restart']);
+  assert.deepEqual(waiting(some, { ...some, standby: 2 }), []);
+  assert.deepEqual(waiting(some, { standby: 0, plugins: { standby: false } }), []);
+});
+
 test('plugins: each option by its path; true and no options are the same', () => {
   const at = (path: string) => `${path}: takes effect at a restart`;
   assert.deepEqual(waiting({ plugins: { one: true } }, { plugins: { one: {} } }), []);

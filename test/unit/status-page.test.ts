@@ -17,7 +17,7 @@ test('an error that two processes of a slot have before them is told once', asyn
     addresses: [], balance: 'os', balanceWhy: 'as configured', version: '1.0.0', node: '20.0.0', startedAt: at, master: { pid: 1, rss: 0 },
     agent: null,
     workers: [child(2, 'ready'), child(3, 'draining')], refork: { inWindow: 0, limit: 60, delays: {} }, lastReload: null,
-    cut: 0, faults: 0, ducks: [], slowPaths: [],
+    cut: 0, faults: 0, ducks: [], standby: [], slowPaths: [],
   };
   assert.equal((await statusPage(status)).match(/last error of worker#0: oh no$/gm)?.length, 1);
 });

@@ -5,6 +5,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { show } from '../../kit/misuse.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
+import { alone } from './tasks.js';
 
 /** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */
 export async function scale(core: Core, change: number | string): Promise<{ from: number; to: number }> {
@@ -30,17 +31,23 @@ export function orderScale(core: Core, by: 1 | -1): void {
 
 /**
  * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not in
- * charge any more. Of one that was replaced and only finishes its streams, these are ended. `leavesFirst`: where there is no room
- * for both, it has so many ms to go before its successor is forked; others serve meanwhile, or connections wait in the master.
+ * charge any more. Of one that was replaced and only finishes its streams, these are ended; one that stands by is ended.
+ * `leavesFirst`: where there is no room for both, it has so many ms to go before its successor is forked; others serve meanwhile,
+ * or connections wait in the master.
  */
 export async function replaceWorker(
   core: Core, child: ChildView, reason: CloseReason, { leavesFirst }: { leavesFirst?: number } = {},
 ): Promise<boolean> {
-  const { tasks, life, hooks, workers, ducks, releases } = core;
+  const { tasks, life, hooks, workers, ducks, standbys, releases } = core;
   const duck = ducks.children().find((one) => one === child);
   if (duck) {
     ducks.move(duck);
     await tasks.orClosed(duck.exited);
+    return true;
+  }
+  const waiting = standbys.children().find((one) => one === child);
+  if (waiting) {
+    await tasks.orClosed(standbys.end(waiting, reason));
     return true;
   }
   const slot = workers.slots[child.slot];
@@ -61,6 +68,15 @@ export async function replaceWorker(
   });
   await tasks.orClosed(drained.gone);
   return true;
+}
+
+/** Starts a worker that is in no slot. @throws ClusterError ERR_CLUSTER_ALONE, _CLOSING, _USAGE; what a gate says */
+export async function standBy(core: Core, { slot, generation }: { slot?: number; generation?: number } = {}): Promise<ChildView> {
+  const { options, releases, standbys } = core;
+  if (options.alone) throw alone('a worker that stands by would be another process');
+  const release = [releases.current, releases.coming].find((one) => one?.generation === (generation ?? releases.current.generation));
+  if (release) return standbys.fork(release, slot);
+  throw new ClusterError('ERR_CLUSTER_USAGE', `standBy: generation ${generation} is neither the current one nor coming`);
 }
 
 async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change: number | string): Promise<{ from: number; to: number }> {

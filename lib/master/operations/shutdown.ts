@@ -102,17 +102,19 @@ async function hurry(core: Core): Promise<void> {
  * at once; the agent closes last, as workers may still need it. Nothing here waits longer than the deadlines together; each
  * child has its own SIGKILL timer.
  */
-async function drain({ options, life, tasks, deadlines, listeners, workers, ducks, agent }: Core): Promise<void> {
+async function drain({ options, life, tasks, deadlines, listeners, workers, ducks, standbys, agent }: Core): Promise<void> {
   // Of a start that has failed no load balancer knows.
   if (deadlines.shutdownDelay > 0 && life.announced) {
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
     await atMost(deadlines.shutdownDelay, life.hurried);
   }
   await listeners.stop(1_000);
-  const count = workers.children().length;
+  const waiting = standbys.children();
+  const count = workers.children().length - waiting.length;
   const what = options.alone ? 'the app' : `${count} worker${count === 1 ? '' : 's'}`;
   if (count > 0) tasks.step('close', `closing ${what}, within ${deadlines.drain}ms`);
-  await Promise.all([ducks.end(), ...workers.all.flatMap((slot) => slot.children().map(async (child) => {
+  const waited = waiting.map((child) => standbys.end(child, 'stop'));
+  await Promise.all([ducks.end(), ...waited, ...workers.all.flatMap((slot) => slot.children().map(async (child) => {
     await slot.departures.drain(child, 'stop');
     await child.exited;
     tasks.tell('close', `${fullName(child)} is gone`, { slot: child.slot, pid: child.pid });

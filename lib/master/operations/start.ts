@@ -7,6 +7,7 @@ import { threeStrikes } from '../life.js';
 import { openInspector } from '../processes/exec-argv.js';
 import { addressOf } from '../status-report.js';
 import { close, closeFailedStart } from './shutdown.js';
+import { alone } from './tasks.js';
 
 /**
  * With its plugins applied. Agent, then workers; resolves when all are ready. On a failure everything is stopped and the error
@@ -52,8 +53,6 @@ export async function start(core: Core): Promise<void> {
     throw wasClosing ? new ClusterError('ERR_CLUSTER_CLOSING', 'closed while it was starting') : error;
   }
 }
-
-const alone = (what: string) => new ClusterError('ERR_CLUSTER_ALONE', `the app runs in the master's own process (--workers 0); ${what}`);
 
 /** What several clusters of one process cannot have at the same time (test/integration/two-clusters.test.ts). */
 function takeBalance({ routing, listeners, logger }: Core): void {

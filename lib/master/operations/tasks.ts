@@ -152,3 +152,7 @@ export class Tasks {
 }
 
 const refusal = (name: string, { code, message }: ClusterError) => new ClusterError(code, `${name} refused: ${message}`);
+
+/** What cannot be done to the one process of `--workers 0`. */
+export const alone = (what: string) =>
+  new ClusterError('ERR_CLUSTER_ALONE', `the app runs in the master's own process (--workers 0); ${what}`);

@@ -8,11 +8,11 @@ import { isObject, show } from '../../kit/misuse.js';
 import { onLine } from '../terminal.js';
 import { formatAddress, socketAccess } from '../../kit/sockets.js';
 import { HeldSocket } from '../connections/held-socket.js';
-import { aFunction, closeOptions, ownChild, reloadOptions, replaceOptions } from '../checked-calls.js';
+import { aFunction, closeOptions, ownChild, reloadOptions, replaceOptions, standByOptions } from '../checked-calls.js';
 import type { Core } from '../core.js';
 import { reload } from '../operations/reload.js';
 import { restart } from '../operations/restart.js';
-import { replaceWorker, scale } from '../operations/scale.js';
+import { replaceWorker, scale, standBy } from '../operations/scale.js';
 import { close } from '../operations/shutdown.js';
 import type { Slot } from '../processes/slot.js';
 import { addressOf, buildStatus } from '../status-report.js';
@@ -69,6 +69,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     scale: (change) => scale(core, change),
     close: async (reason, options) => close(core, reason, closeOptions(options)),
     replace: async (child, reason, how) => replaceWorker(core, ownChild('replace', child), reason, replaceOptions(how)),
+    standBy: async (how) => standBy(core, standByOptions(how)),
     kill: async (child, reason) => { await ownChild('kill', child).kill(reason); },
     inject: (role, url, options = {}, { passive = false } = {}) =>
       core.parts.add({ plugin: name, url: String(url), options, passive }, role, releases.current.loaded.target.realDir),

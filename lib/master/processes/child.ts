@@ -11,7 +11,7 @@ import type { ErrorData } from '../../kit/errors.js';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 import { Handover } from '../connections/handover.js';
-import { causeOf, cutAtEnd, explanation, hearEnds, type Forked } from './forked.js';
+import { causeOf, cutAtEnd, explanation, hearEnds, hearFacts, type Forked } from './forked.js';
 import { guardNode } from './node-messages.js';
 import { TimeLimit } from './time-limit.js';
 
@@ -26,12 +26,15 @@ export interface ChildListener {
   onlyStreams(child: Child): void;
 }
 
+export interface ForkListener extends ChildListener {
+  /** The gates are through, which may have taken their time. @throws when the process is not wanted any more */
+  starts(): void;
+}
+
 /** How long a child that is not ready yet gets to close: it has nothing in flight. ms. */
 const CLOSE_BEFORE_READY = 1_000;
 /** What it may take longer than that, ms. */
 const MARGIN_UNREADY = 500;
-/** Lines; there are fewer things that Node may not have. */
-const MOST_SLOW_PATHS = 100;
 
 /**
  * The master's view of one process: raw Node events go through the table, states come out. It decides nothing about
@@ -40,11 +43,16 @@ const MOST_SLOW_PATHS = 100;
 export class Child implements ChildView {
   readonly role: ChildRole;
   readonly id: number;
-  readonly slot: number;
+  slot: number;
   readonly pid: number;
   readonly generation: number;
-  readonly listen: BootInfo['listen'];
-  readonly startedAt = Date.now();
+  listen: BootInfo['listen'];
+  startedAt = Date.now();
+  startedTick = performance.now();
+  standsBy: ChildView['standsBy'];
+  /** Whose it is: its slot's, or of those that stand by. */
+  listener: ChildListener;
+  readonly time: TimeLimit;
   readonly channel: Channel<'master', ChildRole>;
   readonly process: ChildProcess;
   /** How a worker gets its connections, where the master accepts them. */
@@ -80,13 +88,10 @@ export class Child implements ChildView {
   deliver: (message: unknown) => void = () => {};
 
   readonly #forked: Forked;
-  readonly #listener: ChildListener;
   readonly #faults: Faults;
-  readonly #startedTick = performance.now();
   /** Milliseconds of a drain, as it was told at its boot. */
   readonly #longest: number;
   #explain: ChildView['explain'] = null;
-  readonly #time: TimeLimit;
   #resolveExit!: (exit: ExitInfo) => void;
   #resolveReady!: () => void;
   #resolveLeft!: () => void;
@@ -97,15 +102,16 @@ export class Child implements ChildView {
     this.#faults = faults;
     this.process = forked.process;
     this.handover = forked.worker && new Handover(forked.process, faults, (reason) => this.cutOff(reason));
-    this.#time = new TimeLimit((then) => this.#guard('time limit', then), () => void this.kill(this.intent ?? 'signal'));
+    this.time = new TimeLimit((then) => this.#guard('time limit', then), () => void this.kill(this.intent ?? 'signal'));
     this.role = boot.role;
     this.id = boot.id;
     this.slot = boot.slot;
+    this.standsBy = boot.standby ? 'loading' : null;
     this.generation = boot.generation;
     this.#longest = boot.timeout;
     this.listen = boot.listen;
     this.pid = forked.process.pid ?? -1;
-    this.#listener = listener;
+    this.listener = listener;
     this.exited = new Promise((resolve) => { this.#resolveExit = resolve; });
     this.becameReady = new Promise((resolve) => { this.#resolveReady = resolve; });
     this.leftReady = new Promise((resolve) => { this.#resolveLeft = resolve; });
@@ -120,7 +126,7 @@ export class Child implements ChildView {
     guardNode(forked.process, intake, misused);
     this.#listen();
     this.channel.send('child.boot', boot);
-    this.#time.arm(startTimeout, () => void this.kill('startTimeout'));
+    this.time.arm(startTimeout, () => void this.kill('startTimeout'));
   }
 
   #listen(): void {
@@ -132,19 +138,10 @@ export class Child implements ChildView {
       if (this.state === 'forked') this.#apply('hello');
       this.#apply('ready');
     }, valid['child.ready']);
-    channel.on('child.failed', (failure) => { this.failure = failure; }, valid['child.failed']);
     channel.on('child.leaving', ({ reason }) => { this.#leave(reason); }, valid['child.leaving']);
-    channel.on('child.slowPath', (what) => {
-      if (this.slowPaths.size < MOST_SLOW_PATHS) this.slowPaths.add(what);
-    }, valid['child.slowPath']);
-    channel.on('child.steps', (steps) => { this.steps = steps; }, valid['child.steps']);
-    channel.on('child.lastLines', () => { if (this.state === 'draining') this.#time.forReader(); }, valid['child.lastLines']);
-    channel.on('child.waiting', (waiting) => { this.waiting = waiting; }, valid['child.waiting']);
+    channel.on('child.lastLines', () => { if (this.state === 'draining') this.time.forReader(); }, valid['child.lastLines']);
     channel.on('child.onlyStreams', () => this.#leaveStreams(), valid['child.onlyStreams']);
-    channel.on('child.cut', (cut) => {
-      this.cut = cut;
-      this.waiting = null;
-    }, valid['child.cut']);
+    hearFacts(this, channel);
     channel.on('messenger.envelope', (envelope) => this.deliver(envelope));
     this.process.on('message', this.#guard('message', (message) => this.deliver(message)));
     hearEnds(this.#forked, channel, (what, then) => this.#guard(what, then), {
@@ -163,11 +160,11 @@ export class Child implements ChildView {
     });
   }
 
-  get killAt(): number | null { return this.#time.killAt; }
+  get killAt(): number | null { return this.time.killAt; }
   get explain(): ChildView['explain'] { return this.#explain; }
   set explain(explain) { this.#explain = explanation(explain); }
 
-  get #name(): string { return this.role === 'agent' ? 'agent' : `worker#${this.slot}`; }
+  get #name(): string { return this.role === 'agent' ? 'agent' : this.standsBy ? 'standby' : `worker#${this.slot}`; }
 
   #guard<Args extends unknown[]>(what: string, then: (...args: Args) => unknown): (...args: Args) => void {
     return this.#faults.guard(`${this.#name}: ${what}`, then);
@@ -184,14 +181,14 @@ export class Child implements ChildView {
       const limit = wasReady ? timeout : Math.min(timeout, CLOSE_BEFORE_READY);
       this.#apply('close');
       this.channel.send('child.close', { reason, timeout: limit, streamTimeout });
-      if (wasReady) this.#time.drain(limit, streamTimeout);
-      else this.#time.arm(limit + MARGIN_UNREADY, () => void this.kill(reason));
+      if (wasReady) this.time.drain(limit, streamTimeout);
+      else this.time.arm(limit + MARGIN_UNREADY, () => void this.kill(reason));
     } else if (this.state === 'draining') {
-      const isAnew = !this.#time.armed || (this.onlyStreams && reason === 'stop');
-      const left = isAnew ? timeout : this.#time.left;
+      const isAnew = !this.time.armed || (this.onlyStreams && reason === 'stop');
+      const left = isAnew ? timeout : this.time.left;
       this.channel.send('child.close', { reason, timeout: left, streamTimeout: left });
-      if (isAnew) this.#time.drain(left);
-      else if (reason === 'stop') this.#time.hasten();
+      if (isAnew) this.time.drain(left);
+      else if (reason === 'stop') this.time.hasten();
     }
     return this.exited;
   }
@@ -208,21 +205,21 @@ export class Child implements ChildView {
 
   /** Time limits (ms) for a child that leaves by itself. */
   limit(timeout: number, streamTimeout = timeout): void {
-    if (this.state === 'draining') this.#time.drain(timeout, streamTimeout);
+    if (this.state === 'draining') this.time.drain(timeout, streamTimeout);
   }
 
   /** Ends what streams it still has within `timeout` ms. */
   move(timeout: number): void {
-    if (!this.onlyStreams || this.state !== 'draining' || this.#time.left <= timeout) return;
+    if (!this.onlyStreams || this.state !== 'draining' || this.time.left <= timeout) return;
     this.channel.send('child.move', { timeout });
-    this.#time.drain(timeout);
+    this.time.drain(timeout);
   }
 
   /** What a child says is believed where its streams may take longer, and only then. */
   #leaveStreams(): void {
-    if (this.state !== 'draining' || this.onlyStreams || !this.#time.forStreams()) return;
+    if (this.state !== 'draining' || this.onlyStreams || !this.time.forStreams()) return;
     this.onlyStreams = true;
-    this.#listener.onlyStreams(this);
+    this.listener.onlyStreams(this);
     this.#resolveReplaced();
   }
 
@@ -231,7 +228,7 @@ export class Child implements ChildView {
     const { exitCode, signalCode } = this.process;
     if (this.pid > 0 && (exitCode !== null || signalCode !== null)) this.#gone(exitCode, signalCode);
     else if (this.state === 'killing') void this.#faults.run(`${this.#name}: kill`, () => this.#forked.kill());
-    else if (this.state === 'draining' && !this.#time.armed) this.limit(this.#longest);
+    else if (this.state === 'draining' && !this.time.armed) this.limit(this.#longest);
   }
 
   /** Resolves when it is ready or gone. */
@@ -252,15 +249,15 @@ export class Child implements ChildView {
     if (!childTable[this.state].close) return;
     this.intent = reason;
     this.#apply('close');
-    this.#faults.run(`${this.#name}: leaving`, () => this.#listener.leaving(this, reason));
+    this.#faults.run(`${this.#name}: leaving`, () => this.listener.leaving(this, reason));
   }
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.state === 'exited') return;
     const cause = this.causeOfDeath ?? causeOf(this, { code, signal }, this.#faults);
     this.#faults.run(`${this.#name}: exit`, () => { this.cut = cutAtEnd(this); });
-    const uptime = Math.round(performance.now() - this.#startedTick);
-    this.exit = { cause, code, signal, uptime, overdue: this.#time.overdue, cut: this.cut?.count };
+    const uptime = Math.round(performance.now() - this.startedTick);
+    this.exit = { cause, code, signal, uptime, overdue: this.time.overdue, cut: this.cut?.count };
     this.#apply('exit');
     this.channel.end();
     this.#resolveExit(this.exit);
@@ -275,12 +272,12 @@ export class Child implements ChildView {
       return false;
     }
     // A timer belongs to its state: the start's limit ends with ready, a drain's with the exit. hello starts no new state of waiting.
-    if (event !== 'hello') this.#time.disarm();
+    if (event !== 'hello') this.time.disarm();
     this.state = to;
     if (to === 'ready') this.readyAt = Date.now();
     debug('%s#%d:%d %s -> %s', this.role, this.id, this.pid, from, to);
     if (to === 'ready') {
-      this.#faults.run(`${this.#name}: ready`, () => this.#listener.ready(this));
+      this.#faults.run(`${this.#name}: ready`, () => this.listener.ready(this));
       this.#resolveReady();
     }
     if (from === 'ready') this.#resolveLeft();

@@ -48,18 +48,18 @@ function lost(cut: CutRequests | null, tasks: readonly string[]): string {
 }
 
 /** A process in the log: `app_worker#3:61380 (slot 0)`; `the app` where that is this very process (`--workers 0`). */
-export function processName({ role, id, pid, slot }: Child): string {
+export function processName({ role, id, pid, slot, standsBy }: Child): string {
   if (role === 'agent') return `agent_worker#${id}:${pid}`;
-  return pid === process.pid ? 'the app' : `app_worker#${id}:${pid} (slot ${slot})`;
+  return pid === process.pid ? 'the app' : `app_worker#${id}:${pid} (${standsBy ? 'standby' : `slot ${slot}`})`;
 }
 
 /** A place in the log. */
 export const slotName = (role: ChildRole, index: number): string => role === 'agent' ? 'the agent' : `slot ${index}`;
 
 /** `worker#0 (pid 4711)`. */
-export function fullName({ role, slot, pid }: Pick<ChildView, 'role' | 'slot' | 'pid'>): string {
+export function fullName({ role, slot, standsBy, pid }: Pick<ChildView, 'role' | 'slot' | 'standsBy' | 'pid'>): string {
   if (role === 'agent') return `agent (pid ${pid})`;
-  return pid === process.pid ? 'the app' : `worker#${slot} (pid ${pid})`;
+  return pid === process.pid ? 'the app' : `${standsBy ? 'standby' : `worker#${slot}`} (pid ${pid})`;
 }
 
 /** Why a child did not become ready, with its own error whole in `detail`. */

@@ -6,7 +6,9 @@ import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
 import type { ChildView, ExitCause, ExitInfo } from '../../api/child.js';
 import type { Channel } from '../../ipc/channel.js';
-import type { ChildRole, CloseReason, CutRequests } from '../../ipc/messages.js';
+import { valid } from '../../ipc/intake.js';
+import type { ChildRole, CloseReason, CutRequests, StartStep, Waiting } from '../../ipc/messages.js';
+import type { ErrorData } from '../../kit/errors.js';
 import { owned, type Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 
@@ -54,6 +56,28 @@ export function checkSpec({ execArgv, env }: ForkSpec, hook: string, plugins: re
 }
 
 const debug = createDebug('hatchery:child');
+
+/** Lines; there are fewer things that Node may not have. */
+const MOST_SLOW_PATHS = 100;
+
+/** What it tells of itself, and nothing is decided by. */
+interface Facts {
+  failure: { error: ErrorData; output?: string } | null;
+  steps: StartStep[];
+  waiting: Waiting | null;
+  cut: CutRequests | null;
+  readonly slowPaths: Set<string>;
+}
+
+export function hearFacts(child: Facts, channel: Channel<'master', ChildRole>): void {
+  channel.on('child.failed', (failure) => { child.failure = failure; }, valid['child.failed']);
+  channel.on('child.slowPath', (what) => {
+    if (child.slowPaths.size < MOST_SLOW_PATHS) child.slowPaths.add(what);
+  }, valid['child.slowPath']);
+  channel.on('child.steps', (steps) => { child.steps = steps; }, valid['child.steps']);
+  channel.on('child.waiting', (waiting) => { child.waiting = waiting; }, valid['child.waiting']);
+  channel.on('child.cut', (cut) => { Object.assign(child, { cut, waiting: null }); }, valid['child.cut']);
+}
 
 /** How far apart the ends of Node's channel and ours may be when a process dies, ms. */
 const SETTLE = 50;

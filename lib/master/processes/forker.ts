@@ -6,7 +6,7 @@ import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { isNamed, originOf } from '../../config/provenance.js';
 import { HTTPS_PORT, defaults } from '../../config/schema.js';
-import { MARK, WARM, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
+import { MARK, WARM, type Adoption, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 import type { LogFiles } from '../../kit/log-files.js';
 import { killTree } from '../../kit/processes.js';
@@ -17,13 +17,13 @@ import type { ChildOutput } from '../child-output.js';
 import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import type { Release } from '../releases.js';
-import { Child, type ChildListener } from './child.js';
+import { Child, type ForkListener } from './child.js';
 import { checkSpec, type ForkPlace, type Forked } from './forked.js';
 import { childWords, early, holdsPort, inspectArgv, inheritedExecArgv, portIn } from './exec-argv.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
 import type { ServedBefore } from './served-before.js';
-import { preloads, type Spares } from './spares.js';
+import { NO_SLOT, preloads, type Spares } from './spares.js';
 
 /** What a fork needs of the master; the same objects as in the core. */
 export interface ForkerNeeds {
@@ -43,11 +43,6 @@ export interface ForkerNeeds {
   readonly faults: Faults;
 }
 
-export interface ForkListener extends ChildListener {
-  /** The gates are through, which may have taken their time. @throws when the process is not wanted any more */
-  starts(): void;
-}
-
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
 
@@ -65,17 +60,17 @@ export class Forker {
     this.#start = start;
   }
 
-  /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. */
-  async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> {
+  /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. `standby`: it is to wait. */
+  async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener, standby = false): Promise<Child> {
     const { hooks, spares } = this.#needs;
-    const spec = specOf(role, slot, release);
+    const spec = specOf(role, slot, release, standby);
     const hook = role === 'agent' ? 'beforeForkAgent' : 'beforeForkWorker';
     await hooks[hook].promise(spec);
     checkSpec(spec, hook, hooks[hook].taps.map(({ name }) => name));
     listener.starts();
     const place = this.#place(release);
     const boot = this.#boot(spec, release, place.root);
-    const key = role === 'worker' ? spares.keyFor(spec, place) : null;
+    const key = role === 'worker' && !standby ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, release);
     try {
       const child = this.#childOf(forked, boot, spec, release, listener);
@@ -87,6 +82,15 @@ export class Forker {
       void forked.kill();
       throw error;
     }
+  }
+
+  specOf(role: ChildRole, slot: number, release: Release): ForkSpec {
+    return specOf(role, slot, release);
+  }
+
+  placeIn(slot: number, release: Release): { adoption: Adoption; listen: BootInfo['listen'] } {
+    const listen = this.#listen('worker', slot, release);
+    return { adoption: { slot, processTitle: titleOf(release, 'worker', slot), expected: listen.expected }, listen };
   }
 
   #childOf(forked: Forked, boot: BootInfo, spec: ForkSpec, { loaded: { config } }: Release, listener: ForkListener): Child {
@@ -139,7 +143,7 @@ export class Forker {
     const { leftovers, room } = this.#needs;
     const spec = preloads(given) ? { ...given, env: { ...given.env, ...early(given, place, loaded) } } : given;
     if (loaded.config.leaveChildren) return this.#heard(room.fork(() => this.#start(spec, place, () => true)));
-    const mark = leftovers.mark(spec.role === 'agent' ? 'agent' : `worker#${spec.slot}`);
+    const mark = leftovers.mark(placeName(spec));
     const forked = this.#heard(room.fork(() => this.#start({ ...spec, env: { ...spec.env, [MARK]: mark } }, place, leftovers.isSpared)));
     const { process } = forked;
     process.once('exit', () => leftovers.ended(mark));
@@ -164,41 +168,57 @@ export class Forker {
   /** All that a child is told. */
   #boot(spec: ForkSpec, release: Release, root: string): BootInfo {
     const { role, slot } = spec;
-    const { deadlines, inheritedSockets, logFiles, parts, served } = this.#needs;
+    const { deadlines, logFiles, parts } = this.#needs;
     const { generation, loaded: { config, target } } = release;
-    const { title, port, host, path: file, https, log: { level, format } } = config;
+    const { log: { level, format } } = config;
     return {
       role,
       id: ++this.#counters[role],
       slot,
+      standby: spec.standby,
       generation,
-      processTitle: role === 'agent' ? `${title}: agent` : `${title}: worker#${slot}`,
+      processTitle: titleOf(release, role, spec.standby ? NO_SLOT : slot),
       timeout: role === 'agent' ? deadlines.agent : deadlines.drain,
       streamTimeout: role === 'agent' ? deadlines.agent : deadlines.streams,
       baseDir: target.realDir,
       entry: entryOf(role, release),
       words: childWords(spec, release.loaded),
       parts: parts.of(role, target.realDir, root),
-      listen: {
-        port, host, path: file, https,
-        hostFromEnvironment: originOf(release.loaded.provenance, ['host']).from === 'env',
-        hasServer: config.server,
-        named: file !== undefined || isNamed(release.loaded, ['port']),
-        expected: role === 'worker' ? served.expected(slot, release) : null,
-        inherited: inheritedSockets,
-      },
+      listen: this.#listen(role, slot, release),
       log: { level, format, files: logFiles.throughMaster },
       config: { ...config },
       hasAgent: this.wantsAgent(release),
     };
   }
+
+  #listen(role: ChildRole, slot: number, release: Release): BootInfo['listen'] {
+    const { inheritedSockets, served } = this.#needs;
+    const { loaded, loaded: { config: { port, host, path: file, https, server } } } = release;
+    return {
+      port, host, path: file, https,
+      hostFromEnvironment: originOf(loaded.provenance, ['host']).from === 'env',
+      hasServer: server,
+      named: file !== undefined || isNamed(loaded, ['port']),
+      expected: role === 'worker' ? served.expected(slot, release) : null,
+      inherited: inheritedSockets,
+    };
+  }
 }
 
-function specOf(role: ChildRole, slot: number, { generation, loaded: { config } }: Release): ForkSpec {
+const placeName = ({ role, slot }: Pick<ForkSpec, 'role' | 'slot'>): string =>
+  role === 'agent' ? 'agent' : slot === NO_SLOT ? 'standby' : `worker#${slot}`;
+
+const titleOf = ({ loaded: { config } }: Release, role: ChildRole, slot: number): string => `${config.title}: ${placeName({ role, slot })}`;
+
+function specOf(role: ChildRole, slot: number, release: Release, standby = false): ForkSpec {
+  const { generation, loaded: { config } } = release;
+  const entry = entryOf(role, release);
   const preloads = [...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])];
   return {
     role,
     slot,
+    standby,
+    entry: entry.kind === 'none' ? null : entry.file,
     generation,
     env: {
       PORT: config.path ?? String(config.port),

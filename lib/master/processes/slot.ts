@@ -2,16 +2,17 @@ import type { ExitInfo, LastExit, SlotView } from '../../api/child.js';
 import type { ChildRole, CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import type { Release } from '../releases.js';
-import type { Child } from './child.js';
+import type { Child, ForkListener } from './child.js';
 import { Departures, type DeparturesNeeds } from './departures.js';
 import { lastExitOf, logExit, lostSuccessor, processName, slotName, startFailure } from './exit-report.js';
-import type { ForkListener } from './forker.js';
 import { policies, type SlotPolicy } from './policies.js';
 import { Refork, type ReforkNeeds } from './refork.js';
+import type { Standbys } from './spares.js';
 
 /** What a slot works with; the same objects as in the core. */
 export interface SlotNeeds extends ReforkNeeds, DeparturesNeeds {
   readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> };
+  readonly standbys: Pick<Standbys, 'children' | 'fill'>;
 }
 
 /**
@@ -98,7 +99,7 @@ export class Slot implements SlotView {
       // While its gates took their time: it never takes over.
       if (abandoned !== this.#abandoned) this.#goOn(this.departures.end(child, 'abort'));
       else this.successor = child;
-    }), release);
+    }, true), release);
   }
 
   /**
@@ -149,17 +150,23 @@ export class Slot implements SlotView {
     await this.departures.drain(this.current, reason);
   }
 
-  /** `take` gives it its place, in the turn in which the slot hears of it: nobody may look in between. */
-  async #fork(release: Release, take: (child: Child) => void): Promise<Child> {
-    const { forker, faults, life } = this.#needs;
+  /**
+   * A process that has stood by, or a new one. `take` gives it its place, in the turn in which the slot hears of it: nobody may look in
+   * between. `strict`: one that was waited for in vain is as a new one that fails.
+   */
+  async #fork(release: Release, take: (child: Child) => void, strict = false): Promise<Child> {
+    const { forker, faults, life, standbys } = this.#needs;
+    const { policy: { role, overlaps }, index } = this;
+    const listener: ForkListener = {
+      starts: () => this.#assertOpen(),
+      ready: (ready) => this.#ready(ready),
+      leaving: (leaving, reason) => this.#leaving(leaving, reason),
+      onlyStreams: (duck) => this.#release(duck),
+    };
     this.#forking++;
     try {
-      const child = await forker.fork(this.policy.role, this.index, release, {
-        starts: () => this.#assertOpen(),
-        ready: (ready) => this.#ready(ready),
-        leaving: (leaving, reason) => this.#leaving(leaving, reason),
-        onlyStreams: (duck) => this.#release(duck),
-      });
+      const filled = overlaps ? standbys.fill(index, release, listener, strict) : null;
+      const child = (filled && await filled) ?? await forker.fork(role, index, release, listener);
       faults.watch(processName(child), child.exited.then((exit) => this.#gone(child, exit)));
       if (life.closing || this.#removed) this.#goOn(this.departures.end(child, 'stop'));
       this.#assertOpen();

@@ -22,9 +22,9 @@ export class Workers {
     return [...this.slots, ...this.#leaving];
   }
 
-  /** Every worker process that is not gone, those that only finish streams among them. */
+  /** Every worker process that is not gone, those that only finish streams, or stand by, among them. */
   children(): Child[] {
-    return [...this.all.flatMap((slot) => slot.children()), ...this.#needs.ducks.children()];
+    return [...this.all.flatMap((slot) => slot.children()), ...this.#needs.ducks.children(), ...this.#needs.standbys.children()];
   }
 
   ready(): Child[] {
