@@ -1,6 +1,7 @@
-import { linkSync, lstatSync, lutimesSync, promises, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, lstat, lstatSync, lutimesSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { ClusterError } from '../kit/errors.js';
 import { makeOwnDirectory, noPlace, placesToWrite } from '../kit/own-places.js';
 import { ownIdentity } from '../kit/processes.js';
@@ -220,10 +221,13 @@ function removeUnreadable(file: string): boolean {
   return true;
 }
 
+/** Not fs.promises: to load that costs a start two milliseconds. */
+const lookAt = promisify(lstat);
+
 /** Null where one is gone, or has changed after `before` (ms since 1970). */
 async function stampOf(files: readonly string[], before = Infinity): Promise<string | null> {
   try {
-    const all = await Promise.all(files.map((file) => promises.lstat(file)));
+    const all = await Promise.all(files.map((file) => lookAt(file)));
     if (all.some(({ ctimeMs }) => ctimeMs >= before)) return null;
     return all.map(({ dev, ino, mode, uid, ctimeMs }) => [dev, ino, mode, uid, ctimeMs].join(' ')).join('; ');
   } catch {

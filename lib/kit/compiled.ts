@@ -1,6 +1,7 @@
+import { isAscii } from 'node:buffer';
 import {
-  closeSync, constants, fstatSync, futimesSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync,
-  rmdirSync, writeFileSync, type Stats,
+  closeSync, constants, fstatSync, futimesSync, lstatSync, mkdirSync, openSync, readSync, readdirSync, renameSync, rmSync, rmdirSync,
+  writeFileSync, type Stats,
 } from 'node:fs';
 import Module from 'node:module';
 import os from 'node:os';
@@ -16,6 +17,8 @@ const UNUSED = 30 * DAY;
 const ABANDONED = 3_600_000;
 /** Bytes of a kept file: what it is, its length and its checksum, and then what V8 made; a file that is longer is none of ours. */
 const HEADER = 16;
+/** Characters in which the name of a bundle's content is found. */
+const FIRST_LINE = 40;
 const MAGIC = 0x48_54_43_31;
 const LONGEST = 64 * 1024 * 1024;
 /** Names of ours, as the directory may be shared with Node's own cache. */
@@ -42,12 +45,11 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   const loader = Module as unknown as Loader;
   const loaded = loader._cache[file];
   if (loaded) return loaded.exports;
-  const source = readFileSync(file, 'utf8');
-  const dir = codeDirectory();
-  const place = dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
-  const kept = place === null ? null : path.join(place, `${/\w+/.exec(source)?.[0]}-${hash(file)}-${use}.bin`);
+  const { name, source } = readWrapped(file, loader);
+  const place = placeOfKept();
+  const kept = place === null ? null : path.join(place, `${name}-${hash(file)}-${use}.bin`);
   const cachedData = kept === null ? undefined : readKept(kept);
-  const script = new vm.Script(loader.wrap(source), {
+  const script = new vm.Script(source, {
     filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const module = new Module(file);
@@ -57,12 +59,43 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   run(module.exports, Module.createRequire(file), module, file, path.dirname(file));
   module.loaded = true;
   if (kept !== null && keeps) {
+    const isNew = !cachedData || script.cachedDataRejected;
     afterStart(() => {
-      if (!cachedData || script.cachedDataRejected) keep(kept, script);
+      if (isNew) keep(kept, script.createCachedData());
       sweep(path.dirname(path.dirname(kept)));
     });
   }
   return module.exports;
+}
+
+/** Made one text at once: of a megabyte each copy costs, and what is given to V8 stays. */
+function readWrapped(file: string, loader: Loader): { name: string | undefined; source: string } {
+  const [head = '', tail = ''] = loader.wrap('\0').split('\0');
+  const descriptor = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(descriptor);
+    const all = Buffer.allocUnsafeSlow(head.length + size + tail.length);
+    all.write(head, 'latin1');
+    if (readSync(descriptor, all, head.length, size, 0) !== size) throw new Error(`${file} changes while it is read`);
+    all.write(tail, head.length + size, 'latin1');
+    const name = /\w+/.exec(all.toString('latin1', head.length, head.length + FIRST_LINE))?.[0];
+    return { name, source: all.toString(isAscii(all) ? 'latin1' : 'utf8') };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** A text that is kept as compiled code is, under a name of 16 letters, and what it is about; null: nothing can be kept. */
+export function keptText(name: string, about: string): { text: string | undefined; write(text: string): void } | null {
+  const place = placeOfKept();
+  if (place === null) return null;
+  const file = path.join(place, `${name}-${hash(about)}-.bin`);
+  return { text: readKept(file)?.toString(), write: (text) => keep(file, Buffer.from(text)) };
+}
+
+function placeOfKept(): string | null {
+  const dir = codeDirectory();
+  return dir === null ? null : path.join(dir, `${process.version}-${process.arch}`);
 }
 
 /** The user's directory for compiled code; null where none is wanted. It may be missing yet. */
@@ -89,7 +122,7 @@ function hash(text: string): string {
 }
 
 /** While what the start needed is still there: V8 drops code that is not used any more. At the latest at a good end. */
-function afterStart(run: () => void): void {
+export function afterStart(run: () => void): void {
   const once = () => {
     clearTimeout(timer);
     process.off('exit', atExit);
@@ -142,7 +175,7 @@ function touch(descriptor: number): void {
   }
 }
 
-function keep(file: string, script: vm.Script): void {
+function keep(file: string, made: Buffer): void {
   const place = path.dirname(file);
   const dir = path.dirname(place);
   const draft = `${file}.${process.pid}`;
@@ -151,7 +184,6 @@ function keep(file: string, script: vm.Script): void {
     if (!isOwnDirectory(dir)) return;
     make(place);
     if (!isOwnDirectory(place)) return;
-    const made = script.createCachedData();
     const all = Buffer.allocUnsafeSlow(HEADER + made.length);
     made.copy(all, HEADER);
     for (const [at, word] of [MAGIC, made.length, crc32(all.subarray(HEADER)), 0].entries()) all.writeUInt32LE(word, at * 4);
