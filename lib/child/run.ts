@@ -16,7 +16,7 @@ import { runParts } from './parts.js';
 import { Readiness, type Reached } from './readiness.js';
 import { ChildRuntime, createContext, openChannel } from './runtime.js';
 import { resolved, serve, untilServing } from './serve.js';
-import { listenStateOf, trackServers } from './server-tracker.js';
+import { listenStateOf, refuseProbes, trackServers } from './server-tracker.js';
 import { takeWords } from './words.js';
 
 /** What a worker's process does; each role is a bundle of its own (build.mjs), so that an agent loads nothing that serves. */
@@ -56,9 +56,11 @@ async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Prom
     runtime.channel.send('child.failed', { phase: 'boot', error: { name: 'Error', message: why } });
   };
   hearReady(() => readiness.said());
+  // In the one process of `--workers 0` there are no siblings.
+  const admitProbes = first ? () => {} : refuseProbes(runtime, state);
   await first?.();
   const started = startApp(boot, runtime, createContext(runtime, () => readiness.said()), readiness);
-  const reached = await firstOf(readiness, started);
+  const reached = await firstOf(readiness, started).finally(admitProbes);
   return { addresses: state.served(), ...reached };
 }
 
