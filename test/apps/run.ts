@@ -43,6 +43,7 @@ process.exit(failed.length > 0 ? 1 : 0);
 
 function page(rows: readonly Result[]): string {
   const ms = (value: number | undefined): string => value === undefined ? '-' : String(value);
+  const where = `${os.availableParallelism()} processors, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`;
   const lines = rows.map(({ name, version, steps, failed: fault }) =>
     `| ${name} | ${version} | ${STEPS.map((step) => step === fault?.step ? 'fails' : ms(steps[step])).join(' | ')} |`);
   return `# Published apps
@@ -51,9 +52,9 @@ Applications and frameworks as the registry has them: those with a few lines of 
 as they are. \`npm run apps\` installs each, starts it with two workers, asks it, reloads it, asks it again and stops it; then it
 is developed: a file of it is saved, and the answer has to be the new one. Nothing in any of them knows of Hatchery.
 
-The figures are milliseconds of one run on a shared machine (${os.availableParallelism()} processors, Node ${process.versions.node}), on
-${new Date().toISOString().slice(0, 10)}: how long \`start --daemon\` took, the first answer, \`reload\` of both workers, \`stop\`; until
-\`dev\` answered, until it answered by the saved code, and until it had ended.
+The figures are milliseconds of one run on a machine that others work on too, so they say that it works, not how fast
+(${where}): how long \`start --daemon\` took, the first answer, \`reload\` of both workers, \`stop\`;
+until \`dev\` answered, until it answered by the saved code, and until it had ended.
 
 | app | version | ${STEPS.join(' | ')} |
 |---|---|${STEPS.map(() => '---').join('|')}|
