@@ -78,7 +78,7 @@ async function runningFacts(record: InstanceRecord): Promise<RunningFacts | stri
 }
 
 /** Of a `start`: dev has its own. */
-const nodeEnvOf = ({ command }: InstanceRecord, given: string | undefined): string | null => command === 'dev' ? null : given ?? null;
+const nodeEnvOf = ({ command }: InstanceRecord, given: string | undefined): string | null => command === 'dev' ? null : given || null;
 
 /** Ports that the running instance has, or may have. */
 async function portsOf(record: InstanceRecord): Promise<number[]> {

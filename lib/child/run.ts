@@ -13,6 +13,7 @@ import { keepLastWords } from './failure.js';
 import { loadAgent, loadApp, preload, warmUp } from './load.js';
 import { pastMaster, printBy, throughMaster, watchOutput } from './output.js';
 import { runParts } from './parts.js';
+import { refuseProbes } from './port-probes.js';
 import { Readiness, type Reached } from './readiness.js';
 import { ChildRuntime, createContext, openChannel } from './runtime.js';
 import { resolved, serve, untilServing } from './serve.js';
@@ -61,9 +62,11 @@ async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Prom
     runtime.channel.send('child.failed', { phase: 'boot', error: { name: 'Error', message: why } });
   };
   hearReady(said);
+  // In the one process of `--workers 0` there are no siblings.
+  const admitProbes = first ? () => {} : refuseProbes(runtime, state);
   await first?.();
   const started = startApp(boot, runtime, createContext(runtime, said), readiness, () => loading?.loaded());
-  const reached = await firstOf(readiness, started);
+  const reached = await firstOf(readiness, started).finally(admitProbes);
   return { addresses: state.served(), ...reached };
 }
 

@@ -73,6 +73,11 @@ export class ListenState {
     return [...this.pending, ...this.#servers].some((server) => server.listeners('request').includes(listener as () => void));
   }
 
+  /** Somebody listens on this port, or is about to. */
+  asksFor(port: number): boolean {
+    return [...this.pending, ...this.#servers].some((server) => this.#asked.get(server)?.name.endsWith(`:${port}`));
+  }
+
   /** Where this process serves; a server that nobody takes connections of was opened to see whether its port is free. */
   served(): Served[] {
     return [...this.#servers].filter((server) => server.listening && !this.#isProbe(server)).slice(0, MOST_TOLD)

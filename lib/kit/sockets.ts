@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import net, { type AddressInfo, type ListenOptions, type Server } from 'node:net';
 import path from 'node:path';
 import { show } from './misuse.js';
@@ -149,3 +149,19 @@ function answers(file: string): Promise<boolean> {
     socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
   });
 }
+
+/** Whether that process listens on the TCP port; where the system does not tell (not Linux), false. Reads files, and blocks for it. */
+export function listensOn(pid: number, port: number): boolean {
+  try {
+    const lines = ['tcp', 'tcp6'].flatMap((name) => readFileSync(`/proc/${pid}/net/${name}`, 'latin1').split('\n'));
+    const sockets = new Set(lines.map((line) => line.trim().split(/\s+/))
+      .filter(([, local = '', , state]) => state === LISTENING && Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16) === port)
+      .map((fields) => `socket:[${fields[9]}]`));
+    return sockets.size > 0 && readdirSync(`/proc/${pid}/fd`).some((fd) => sockets.has(readlinkSync(`/proc/${pid}/fd/${fd}`)));
+  } catch {
+    return false;
+  }
+}
+
+/** As the kernel writes it. */
+const LISTENING = '0A';

@@ -67,8 +67,9 @@ async function replaceAll(core: Core, { agent: withAgent = false, signal }: Rest
       return release;
     });
     reading.catch(() => {});
-    // Two processes cannot have the same inspector port.
-    await atMost(inspectPort(releases.current.loaded.config, 'master', -1) === null ? OVERLAP : deadlines.drain + 1_000, gone);
+    // Two processes cannot have the same inspector port; and where no server is, nobody waits for an answer.
+    const apart = !before.server || inspectPort(before, 'master', -1) !== null;
+    await atMost(apart ? deadlines.drain + 1_000 : OVERLAP, gone);
     const release = releases.coming = await reading;
     await replaced?.replace(release, 'reload');
     const { workers: count } = release.loaded.config;
