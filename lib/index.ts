@@ -27,12 +27,13 @@ export { INSPECTOR_HOST, startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export { defineShared } from './api/messenger.js';
-export type { Answers, MessageOptions, Messages, Messenger, RequestOptions, Target } from './api/messenger.js';
+export type { Answers, BroadcastOptions, CarryBroadcasts, MessageOptions, Messages, Messenger } from './api/messenger.js';
+export type { RequestOptions, Target } from './api/messenger.js';
 export type { SharedCall, SharedCallOptions, SharedClient, ShareClient, SharedDefinition, SharedOptions } from './api/messenger.js';
 export type { SharedTopicKind } from './api/messenger.js';
 export type { Logger, LogLevel } from './kit/logger.js';
 export type { Runtime, RuntimeHooks, ClosingContext, ListenOptions, HealthCheck } from './api/runtime.js';
-export type { Context } from './api/runtime.js';
+export type { Context, Lead, Lease } from './api/runtime.js';
 export type { StepDone, StepOptions } from './ipc/ready.js';
 export { Application, Agent } from './child/application.js';
 

@@ -2,18 +2,20 @@
  * `hatchery/runtime`: for code that runs in the children, a plugin's parts above all. It loads nothing of the master, and
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
-export type { Context } from './api/runtime.js';
+export type { Context, Lead, Lease } from './api/runtime.js';
 export { copyOf, defineShared, shareClient } from './api/messenger.js';
-export type { Answers, Messages, Messenger, SharedCall, SharedCallOptions, SharedClient, ShareClient } from './api/messenger.js';
+export type { Answers, BroadcastOptions, CarryBroadcasts, Messages, Messenger, ShareClient } from './api/messenger.js';
+export type { SharedCall, SharedCallOptions, SharedClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
   ChildHook, ClosingContext, FrameworkApplication, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, RequestHook, Runtime,
   RuntimeHooks, ServedRequest, ServedResponse,
 } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
-export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
+export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
+export type { RequestInFlight, Waiting } from './ipc/messages.js';
 export { ready, startWaits, type StepDone, type StepOptions } from './ipc/ready.js';
-export { ClusterError, describeError, fromWire, wire, wireWhole } from './kit/errors.js';
+export { ClusterError, describeError, fromWire, isErrorData, messageOf, wire, wireWhole, type ErrorData } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';
 export { ownRss } from './kit/processes.js';

@@ -7,6 +7,7 @@ export type { DevReloadOptions } from './dev-reload/options.js';
 export type { EggOptions } from './egg/options.js';
 export type { GracefulExitOptions } from './graceful-exit/options.js';
 export type { HealthCheckOptions } from './health-check/options.js';
+export type { HostsOptions } from './hosts/options.js';
 export type { MetricsOptions } from './metrics/options.js';
 export type { SharedClientsOptions } from './shared-clients/options.js';
 export type { StickyOptions } from './sticky-session/options.js';

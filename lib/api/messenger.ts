@@ -44,6 +44,14 @@ export interface MessageOptions {
   meta?: Record<string, unknown>;
 }
 
+export interface BroadcastOptions extends MessageOptions {
+  /**
+   * `all`: to those of all hosts, by the plugin `hosts`; there `envelope.meta.host` names the one that it comes from, and its id is the
+   * same everywhere. Other hosts get it once, later than this one, or not at all where they are away for long.
+   */
+  scope?: 'all';
+}
+
 export interface RequestOptions extends MessageOptions {
   /** Milliseconds to wait for the answer; 5,000 by default. */
   timeout?: number;
@@ -67,8 +75,11 @@ export type Listener<Action extends string> = (data: MessageData<Action>, envelo
  * what becomes of more all the same is said by `messages.onFull`.
  */
 export interface Messenger {
-  /** To all workers, this one too, and the agent if there is one. */
-  broadcast<A extends string>(action: A, ...sent: Sent<A>): boolean;
+  /**
+   * To all workers, this one too, and the agent if there is one. @throws ClusterError ERR_CLUSTER_USAGE for a scope where no plugin
+   * carries it
+   */
+  broadcast<A extends string>(action: A, ...sent: Sent<A, BroadcastOptions>): boolean;
   /**
    * To one process, by its pid or slot, or to a group. All that sends throws ERR_CLUSTER_NOT_READING with
    * `messages.onFull: "error"`, and ERR_CLUSTER_MESSAGE_TOO_LONG.
@@ -95,6 +106,12 @@ export interface Messenger {
   once<A extends string>(action: A, listener: Listener<A>): this;
   off<A extends string>(action: A, listener: Listener<A>): this;
 }
+
+/**
+ * Takes a broadcast with `scope: "all"` on to other hosts; those here get it by themselves. False: who sends should wait. Throws
+ * what cannot be sent.
+ */
+export type CarryBroadcasts = (envelope: Envelope) => boolean;
 
 type Method = (...args: never[]) => unknown;
 type Class<Client> = new (...args: never[]) => Client;

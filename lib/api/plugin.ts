@@ -10,7 +10,7 @@ import type { RawHandle } from '../node/raw-sockets.js';
 import type { ChildView, SlotView } from './child.js';
 import type { Controllable, Route } from './control.js';
 import type { Hooks } from './hooks.js';
-import type { Messenger } from './messenger.js';
+import type { CarryBroadcasts, Messenger } from './messenger.js';
 
 /** A schema library's common interface (https://standardschema.dev): valibot, zod, arktype and others have it. */
 export interface StandardSchema<Output = unknown> {
@@ -185,6 +185,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
    * @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE: `options` cannot be sent; ERR_CLUSTER_PLUGIN: no such role or file
    */
   inject(role: ChildRole, url: string | URL, options?: unknown, how?: { passive?: boolean }): void;
+  /** Has broadcasts with `scope: "all"` of the master's own messenger carried to other hosts; as `runtime.carryBroadcasts` in a child. */
+  carryBroadcasts(carry: CarryBroadcasts): void;
   /**
    * Adds a path to the control socket and, when `open`, to the health port.
    * @throws ClusterError ERR_CLUSTER_PLUGIN: malformed, or another plugin's

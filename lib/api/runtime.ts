@@ -3,10 +3,10 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Channel } from '../ipc/channel.js';
-import type { Address, BootInfo, ChildRole, CloseReason, RequestInFlight } from '../ipc/messages.js';
+import type { Address, BootInfo, ChildRole, CloseReason, Envelope, RequestInFlight } from '../ipc/messages.js';
 import type { StepDone, StepOptions } from '../ipc/ready.js';
 import type { Logger } from '../kit/logger.js';
-import type { Messenger, ShareClient } from './messenger.js';
+import type { CarryBroadcasts, Messenger, ShareClient } from './messenger.js';
 
 /** Hooks inside a child. tapable's interface; the child has its own small ones, as loading tapable costs every worker 5 ms. */
 export interface RuntimeHooks {
@@ -147,6 +147,10 @@ export interface Runtime<R extends ChildRole = ChildRole> {
    * (`interface Context`). @throws ClusterError ERR_CLUSTER_PLUGIN where the name is taken
    */
   extendContext<Name extends keyof Context & string>(name: Name, value: Context[Name]): void;
+  /** Has broadcasts with `scope: "all"` carried to other hosts. @throws ClusterError ERR_CLUSTER_PLUGIN where another plugin does */
+  carryBroadcasts(carry: CarryBroadcasts): void;
+  /** Gives this process's listeners a message from elsewhere, another host, as if one of its own cluster had sent it. */
+  deliver(envelope: Envelope): void;
   /** Readiness checks of the app (`context.health`). */
   readonly healthChecks: ReadonlyMap<string, HealthCheck>;
   /**
@@ -170,6 +174,28 @@ export interface Runtime<R extends ChildRole = ChildRole> {
 /** A readiness check: not ready while it returns false, throws or rejects, or takes longer than health-check's `checkTimeout`. */
 export type HealthCheck = () => unknown;
 
+/** What one process of all hosts has under a name, for as long as it renews it; given by {@link Lead}. */
+export interface Lease {
+  readonly name: string;
+  /**
+   * Fencing token, higher than that of each lease of this name before it: what is written to keeps the highest that it has seen, and
+   * refuses those below.
+   */
+  readonly token: number;
+  /** Whether it is held, by the clock of this moment; to be asked before each step that nobody else may take meanwhile. */
+  readonly valid: boolean;
+  /** Aborted once it is lost (ERR_CLUSTER_LEASE_LOST), at the latest as the event loop runs again after a pause. */
+  readonly signal: AbortSignal;
+  /** Lets it go: the next one has it at once. Idempotent, never rejects. */
+  release(): Promise<void>;
+}
+
+/**
+ * Waits until this process is the one of all hosts that leads under a name; by the plugin `hosts`. Rejects with the signal's reason,
+ * or ERR_CLUSTER_CLOSING where this process has closed. @throws ClusterError ERR_CLUSTER_USAGE
+ */
+export type Lead = (name: string, options?: { signal?: AbortSignal }) => Promise<Lease>;
+
 /** What an app, an agent module or a framework gets of the cluster it runs in. */
 export interface Context {
   readonly role: ChildRole;
@@ -183,6 +209,8 @@ export interface Context {
   readonly messenger: Messenger;
   /** One real client for all processes, called in the one that leads: see {@link ShareClient}. */
   readonly shareClient: ShareClient;
+  /** One process of all hosts leads under a name: see {@link Lead}. */
+  readonly lead: Lead;
   /** Aborted when draining starts. */
   readonly signal: AbortSignal;
   /** Run when the process closes, last registered first, each awaited. `name` is shown while it hangs. */

@@ -1,6 +1,7 @@
 import type { Server } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { CarryBroadcasts } from '../api/messenger.js';
 import type {
   Context, ChildHook, ClosingContext, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, Runtime, RuntimeHooks, ServedRequest,
   ServedResponse,
@@ -181,6 +182,20 @@ export class ChildRuntime implements Runtime {
     this.extras[name] = value;
   }
 
+  carryBroadcasts(carry: CarryBroadcasts): void {
+    if (this.messenger.carry) throw new ClusterError('ERR_CLUSTER_PLUGIN', 'another plugin carries broadcasts to other hosts already');
+    this.messenger.carry = carry;
+  }
+
+  deliver(envelope: Envelope): void {
+    try {
+      void this.#receive(envelope);
+    } catch (error) {
+      // A listener's own, as from any other process.
+      process.nextTick(() => { throw error; });
+    }
+  }
+
   onClose(fn: () => unknown, name?: string): void {
     this.closers.push({ fn, name: (name || fn.name || `onClose #${this.closers.length + 1}`).slice(0, LINE) });
   }
@@ -189,14 +204,15 @@ export class ChildRuntime implements Runtime {
 /** What the context has of itself. */
 const OWN: ReadonlySet<string> = new Set(['role', 'slot', 'config', 'logger', 'messenger', 'signal', 'onClose', 'ready', 'step', 'health']);
 
-const noClients: Context['shareClient'] = () => {
-  throw new ClusterError('ERR_CLUSTER_USAGE', 'context.shareClient: the plugin "shared-clients" is switched off');
+const isOff = (call: string, plugin: string) => (): never => {
+  throw new ClusterError('ERR_CLUSTER_USAGE', `context.${call}: the plugin "${plugin}" is switched off`);
 };
 
 /** What the app gets of it. `ready`: it says that it is. */
 export function createContext(runtime: ChildRuntime, ready: () => void = () => {}): Context {
   return {
-    shareClient: noClients,
+    shareClient: isOff('shareClient', 'shared-clients'),
+    lead: isOff('lead', 'hosts'),
     ...runtime.extras,
     role: runtime.role,
     slot: runtime.slot,

@@ -38,6 +38,8 @@ export const ERRORS = {
   ERR_CLUSTER_LEADER_LOST: { exit: 1, means: 'the process that held the real client has ended, and may have done the call or not' },
   ERR_CLUSTER_NOT_SHARED: { exit: 1, means: 'a shared client has no such call or topic' },
   ERR_CLUSTER_CLIENT_CLOSED: { exit: 1, means: 'a shared client is used that was closed in this process' },
+  ERR_CLUSTER_HOSTS: { exit: 1, means: 'Redis, by which hosts speak to each other, cannot be reached' },
+  ERR_CLUSTER_LEASE_LOST: { exit: 1, means: 'a lease (`context.lead`) is held no more: it ran out, or was let go' },
   ERR_CLUSTER_NOT_SERVABLE: { exit: 1, means: 'what the app exports can be neither called nor listened on, and it listens nowhere itself' },
   ERR_CLUSTER_TYPESCRIPT: { exit: 1, means: 'a TypeScript entry, and neither this Node.js nor an installed tsx can run it' },
   ERR_CLUSTER_CONTROL: { exit: 1, means: 'the control socket could not be made or did not answer' },

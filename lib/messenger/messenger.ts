@@ -1,8 +1,10 @@
-import type { AnswerOf, Listener, MessageData, MessageOptions, Messenger, RequestOptions, Target } from '../api/messenger.js';
+import type {
+  AnswerOf, BroadcastOptions, CarryBroadcasts, Listener, MessageData, MessageOptions, Messenger, RequestOptions, Target,
+} from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire, wire, wireWhole } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
-import { address, checkMessage, nextId, refused, replyTo } from './router.js';
+import { address, carried, checkMessage, nextId, refused, replyTo } from './router.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
 export const REQUEST_TIMEOUT = 5_000;
@@ -54,6 +56,8 @@ export class ProcessMessenger implements Messenger {
   readonly #listeners = new Map<string, readonly Registered[]>();
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
+  /** Takes broadcasts with a scope on to other hosts. */
+  carry: CarryBroadcasts | null = null;
   /** What came before there was anybody to hear it; null once this process is ready. */
   #early: [Envelope, Delivery][] | null = null;
   #earlyBytes = 0;
@@ -76,8 +80,11 @@ export class ProcessMessenger implements Messenger {
     for (const [envelope, delivery] of early) void this.receive(envelope, delivery);
   }
 
-  broadcast<A extends string>(action: A, data?: MessageData<A>, options?: MessageOptions): boolean {
-    return this.#post({ action, data, to: this.#hasAgent() ? 'all' : 'app' }, options);
+  broadcast<A extends string>(action: A, data?: MessageData<A>, options?: BroadcastOptions): boolean {
+    const envelope: Envelope = { action, data, id: nextId(), to: this.#hasAgent() ? 'all' : 'app' };
+    // First, as it throws what cannot be sent.
+    const goesOn = options?.scope === undefined || carried(envelope, options, this.carry);
+    return this.#post(envelope, options) && goesOn;
   }
 
   sendTo<A extends string>(target: Target, action: A, data?: MessageData<A>, options?: MessageOptions): boolean {
@@ -181,7 +188,7 @@ export class ProcessMessenger implements Messenger {
       throw new ClusterError('ERR_CLUSTER_NO_AGENT', `"${envelope.action}" is for the agent, and there is none: `
         + 'set `agent: true` in the configuration, or add an agent module');
     }
-    return this.#way.send({ ...envelope, id: nextId(), ...(meta === undefined ? {} : { meta }) }) !== false;
+    return this.#way.send({ id: nextId(), ...envelope, ...(meta === undefined ? {} : { meta }) }) !== false;
   }
 
   #abortable(request: number, signal: AbortSignal, { resolve, reject, timer }: Waiting): Waiting {

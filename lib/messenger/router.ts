@@ -1,7 +1,7 @@
 import { unlink } from 'node:fs';
 import path from 'node:path';
 import { inspect } from 'node:util';
-import type { Target } from '../api/messenger.js';
+import type { BroadcastOptions, CarryBroadcasts, Target } from '../api/messenger.js';
 import type { BusPlace, Envelope, Member, Roster } from '../ipc/messages.js';
 import { ClusterError, isErrorData, wire } from '../kit/errors.js';
 import { isObject, show } from '../kit/misuse.js';
@@ -35,6 +35,14 @@ export const refused = (call: string, expected: string, found: unknown): Cluster
 export function checkMessage(action: unknown, meta: unknown): void {
   if (!isName(action)) throw refused('', `a text of at most ${LONGEST} characters as the action`, action);
   if (meta !== undefined && !isObject(meta)) throw refused(`("${action as string}")`, 'an object as its `meta`', meta);
+}
+
+/** Whether who sends may go on, once a broadcast with a scope is on its way to other hosts. @throws ClusterError */
+export function carried(envelope: Envelope, { scope, meta }: BroadcastOptions, carry: CarryBroadcasts | null): boolean {
+  checkMessage(envelope.action, meta);
+  if (scope !== 'all') throw refused('broadcast', '"all" as its scope', scope);
+  if (!carry) throw refused('broadcast', 'the plugin "hosts" to be on for this scope', scope);
+  return carry(meta === undefined ? envelope : { ...envelope, meta });
 }
 
 /** A process that messages can be delivered to. */

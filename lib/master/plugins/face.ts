@@ -70,6 +70,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     kill: async (child, reason) => { await ownChild('kill', child).kill(reason); },
     inject: (role, url, options = {}, { passive = false } = {}) =>
       core.parts.add({ plugin: name, url: String(url), options, passive }, role, releases.current.loaded.target.realDir),
+    carryBroadcasts: (carry) => { core.post.messenger.carry = carry; },
     route: (route) => core.routes.add(name, route),
     routeConnections: (routing) => core.routing.add(name, routing),
     privateDir: () => core.dir.folder(name.replaceAll(/[^\w.@-]+/g, '-')),

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { before, after, test } from 'node:test';
+import type { Hosts } from '../../plugins/hosts/messages.js';
+import { eventually } from '../helpers/eventually.js';
+import { argumentsOf, noRedis, startHost, TestRedis, type Host } from '../helpers/hosts.js';
+
+const cleanups: (() => unknown)[] = [];
+const scope = { after: (fn: () => unknown) => cleanups.unshift(fn) };
+let redis: TestRedis;
+let a: Host;
+let b: Host;
+
+before(async () => {
+  if (noRedis) return;
+  redis = await TestRedis.start(scope, { password: 'quiet please' });
+  const url = `redis://:quiet%20please@127.0.0.1:${redis.port}`;
+  [a, b] = await Promise.all([
+    startHost(scope, { name: 'a', url }),
+    startHost(scope, { name: 'b', url, config: { agent: true } }),
+  ]);
+});
+after(async () => {
+  for (const cleanup of cleanups) await cleanup();
+});
+
+test('a broadcast reaches each process of each host once, with one id, and says where it comes from', { skip: noRedis }, async () => {
+  await a.on(1, 'tell', { n: 1 });
+  const all = [[a, 0], [a, 1], [b, 0], [b, 1]] as const;
+  for (const [host, slot] of all) await eventually(async () => (await host.heard(slot)).length > 0);
+  const heard = await Promise.all(all.map(([host, slot]) => host.heard(slot)));
+  assert.deepEqual(heard.map((list) => list.map(({ data, host, trace }) => ({ data, host, trace }))), [
+    [{ data: { n: 1 }, host: undefined, trace: 't1' }], [{ data: { n: 1 }, host: undefined, trace: 't1' }],
+    [{ data: { n: 1 }, host: 'a', trace: 't1' }], [{ data: { n: 1 }, host: 'a', trace: 't1' }],
+  ]);
+  assert.equal(new Set(heard.flat().map(({ id }) => id)).size, 1);
+});
+
+test('what one process says comes in its order, and once, while hosts reload', { skip: noRedis }, async () => {
+  const reloads = Promise.all([a.cluster.run('reload'), b.cluster.run('reload')]);
+  let over = false;
+  void reloads.finally(() => { over = true; });
+  let told = 0;
+  while (!over || told < 200) await a.on(0, 'tell', { count: told++ });
+  assert.deepEqual((await reloads).map(({ code }) => code), [0, 0]);
+  const last = told - 1;
+  await eventually(async () => (await b.heard(1)).some(({ data }) => (data as { count?: number }).count === last));
+  for (const slot of [0, 1]) {
+    const heard = await b.heard(slot);
+    const counts = heard.flatMap(({ data }) => (data as { count?: number }).count ?? []);
+    assert.deepEqual(counts, [...new Set(counts)].sort((x, y) => x - y), `worker ${slot}`);
+    // From the first one on that it has heard, all.
+    assert.equal(counts.length, last - counts[0]! + 1);
+  }
+});
+
+test('one process of each instance is connected to Redis, by two connections', { skip: noRedis }, async () => {
+  await eventually(() => redis.ask('CLIENT', 'LIST').split('\n').filter((line) => !line.includes('cmd=client|list')).length === 4);
+});
+
+test('each instance knows of all others', { skip: noRedis }, async () => {
+  const { stdout } = await b.cluster.run('status', ['--all', '--json']);
+  const { instances, leases, unreachable } = JSON.parse(stdout) as Hosts;
+  assert.deepEqual(instances.map(({ host, pid, state, workers }) => ({ host, pid, state, workers })).sort((x, y) => x.pid - y.pid), [
+    { host: 'a', pid: a.cluster.pid, state: 'running', workers: { ready: 2, all: 2 } },
+    { host: 'b', pid: b.cluster.pid, state: 'running', workers: { ready: 2, all: 2 } },
+  ].sort((x, y) => x.pid - y.pid));
+  assert.deepEqual([leases, unreachable], [[], null]);
+});
+
+test('the password stands in no argument and no line of the log', { skip: noRedis }, () => {
+  for (const { cluster } of [a, b]) assert.doesNotMatch(argumentsOf(cluster) + cluster.output, /quiet/);
+});
+
+test('an instance that stops is no longer among the others', { skip: noRedis }, async () => {
+  assert.equal((await a.cluster.stop()).code, 0);
+  await a.cluster.assertNothingLeft();
+  const { stdout } = await b.cluster.run('status', ['--all']);
+  assert.match(stdout, /^b +hosts-b/m);
+  assert.doesNotMatch(stdout, /^a +hosts-a/m);
+});
