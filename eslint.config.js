@@ -18,7 +18,7 @@ const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'dev-reload/(?:loaded|written)',
   'egg/(?:child-lines|framework)',
   'graceful-exit/(?:any-server|cluster-primary|connection-close|drain|drain-options|exchange|frames|http2-sessions|in-flight|moves)',
-  'hosts/(?:leases|link|packing|receiving|recent|redis-connection|scripts|sending)',
+  'hosts/(?:held-lease|leases|link|packing|receiving|recent|redis-connection|scripts|sending)',
   'graceful-exit/(?:own-signals|rules|server-drain|stillness|tracked-servers|uncaught|web-sockets?)',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
   'shared-clients/(?:call-forms|calls|client|clients|cluster-client|forms|leader|member|published|shape|telling|turning|wants)',

@@ -1,5 +1,6 @@
 import { atMost, ClusterError, messageOf, type Lease, type Logger } from '../../lib/runtime.js';
-import { beatOf, type Granted } from './link.js';
+import { clock, HeldLease, timeLeft, type Moment } from './held-lease.js';
+import type { Granted } from './link.js';
 
 /** How leases are had of Redis; calls reject with ERR_CLUSTER_..., or with Redis's own error. */
 export interface Registry {
@@ -8,12 +9,6 @@ export interface Registry {
   release(name: string, token: number, holder: string): Promise<unknown>;
 }
 
-/** A moment by both clocks, ms: the steady one stands still while the machine sleeps, the other one may be set. */
-export interface Moment { steady: number; wall: number }
-const clock = (): Moment => ({ steady: performance.now(), wall: Date.now() });
-
-/** How much of its time a lease counts for its holder: the rest is for clocks that do not run alike. */
-const SHARE = 0.9;
 /** Milliseconds after a failure, and by chance beside those that are told. */
 const RETRY = 500;
 const CHANCE = 100;
@@ -34,6 +29,9 @@ export interface LeasesNeeds {
   now?: () => Moment;
 }
 
+/** What came of asking once; `late`: it was had, and its time was over. */
+interface Asked { lease?: Lease; late?: boolean; wait: number }
+
 const usage = (text: string) => new ClusterError('ERR_CLUSTER_USAGE', `context.lead: ${text}`);
 
 /** The leases of one process, and those that it waits for. */
@@ -52,16 +50,19 @@ export class Leases {
 
   /** As `context.lead`. */
   readonly lead = async (name: string, options: { signal?: AbortSignal } = {}): Promise<Lease> => {
+    if (typeof options !== 'object' || options === null) throw usage('expected an object of options');
     if (typeof name !== 'string' || name === '' || name.length > LONGEST) throw usage(`expected a name of 1 to ${LONGEST} characters`);
     const { signal } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw usage('expected an AbortSignal as `signal`');
     const over = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
     const registry = await unlessOver(over, this.#needs.registry);
-    const holder = `${this.#needs.holder}/${++this.#serial}`;
+    let holder = this.#newHolder();
     for (;;) {
       over.throwIfAborted();
-      const { lease, wait } = await this.#ask(registry, name, holder, over);
+      const { lease, late, wait } = await this.#ask(registry, name, holder, over);
       if (lease) return lease;
+      // What lets that one go must never meet the next one.
+      if (late) holder = this.#newHolder();
       await this.#pause(name, Math.min(wait, this.#needs.ttl) + Math.random() * CHANCE, over);
     }
   };
@@ -77,7 +78,11 @@ export class Leases {
     await atMost(LAST, Promise.all([...this.#held].map((lease) => lease.release())));
   }
 
-  async #ask(registry: Registry, name: string, holder: string, over: AbortSignal): Promise<{ lease?: Lease; wait: number }> {
+  #newHolder(): string {
+    return `${this.#needs.holder}/${++this.#serial}`;
+  }
+
+  async #ask(registry: Registry, name: string, holder: string, over: AbortSignal): Promise<Asked> {
     const now = this.#needs.now ?? clock;
     // Counted from before it was asked for: in Redis it lasts longer than here, never the other way round.
     const asked = now();
@@ -86,8 +91,9 @@ export class Leases {
       const { token, wait, highest } = await unlessOver(over, asking);
       this.#note(name, highest);
       if (token === 0) return { wait };
-      const lease = this.#hold(registry, name, token, holder, asked);
-      return lease.valid ? { lease, wait: 0 } : { wait: 0 };
+      if (timeLeft(this.#needs.ttl, asked, now()) > 0) return { lease: this.#hold(registry, name, token, holder, asked), wait: 0 };
+      void registry.release(name, token, holder).catch(() => {});
+      return { late: true, wait: 0 };
     } catch (error) {
       if (over.aborted) {
         void asking.then(({ token }) => token > 0 && registry.release(name, token, holder)).catch(() => {});
@@ -105,7 +111,7 @@ export class Leases {
       release: () => registry.release(name, token, holder),
       ended: () => this.#held.delete(lease),
     });
-    if (lease.valid) this.#held.add(lease);
+    this.#held.add(lease);
     return lease;
   }
 
@@ -138,96 +144,6 @@ export class Leases {
       all.add(wake);
       over.addEventListener('abort', wake);
     });
-  }
-}
-
-interface HeldNeeds extends Pick<LeasesNeeds, 'ttl' | 'logger'> {
-  name: string;
-  token: number;
-  asked: Moment;
-  now: () => Moment;
-  renew(): Promise<boolean>;
-  release(): Promise<unknown>;
-  ended(): void;
-}
-
-/** One that is held: renewed until it is let go, or its time is over before it could be. */
-class HeldLease implements Lease {
-  readonly #needs: HeldNeeds;
-  readonly #lost = new AbortController();
-  #asked: Moment;
-  #ends: NodeJS.Timeout | undefined;
-  #renews: NodeJS.Timeout | undefined;
-  #released: Promise<void> | null = null;
-
-  constructor(needs: HeldNeeds) {
-    this.#needs = needs;
-    this.#asked = needs.asked;
-    this.#count();
-    if (this.valid) this.#renewIn(beatOf(needs.ttl));
-  }
-
-  get name(): string { return this.#needs.name; }
-  get token(): number { return this.#needs.token; }
-  get signal(): AbortSignal { return this.#lost.signal; }
-
-  get valid(): boolean {
-    if (this.#lost.signal.aborted) return false;
-    if (this.#left > 0) return true;
-    this.#lose('it was not renewed in time');
-    return false;
-  }
-
-  release(): Promise<void> {
-    if (!this.#lost.signal.aborted) this.#end('it was let go');
-    return this.#released ??= this.#needs.release().then(() => {}, () => {});
-  }
-
-  /** Milliseconds by the clock that has run further. */
-  get #left(): number {
-    const { steady, wall } = this.#needs.now();
-    return this.#needs.ttl * SHARE - Math.max(steady - this.#asked.steady, wall - this.#asked.wall);
-  }
-
-  #count(): void {
-    clearTimeout(this.#ends);
-    this.#ends = setTimeout(() => { if (this.valid) this.#count(); }, Math.max(1, this.#left));
-  }
-
-  #renewIn(ms: number): void {
-    this.#renews = setTimeout(() => void this.#renew(), ms);
-  }
-
-  async #renew(): Promise<void> {
-    if (!this.valid) return;
-    const asked = this.#needs.now();
-    try {
-      const goesOn = await this.#needs.renew();
-      // Whatever the answer is, it comes too late.
-      if (!this.valid) return;
-      if (!goesOn) return this.#lose('Redis does not know it any more');
-      this.#asked = asked;
-      this.#count();
-      this.#renewIn(beatOf(this.#needs.ttl));
-    } catch (error) {
-      if (!this.valid) return;
-      this.#needs.logger.debug(`the lease "${this.name}" is not renewed: ${messageOf(error)}`);
-      this.#renewIn(Math.min(RETRY, this.#left / 2));
-    }
-  }
-
-  #lose(why: string): void {
-    this.#needs.logger.warn(`the lease "${this.name}" (token ${this.token}) is lost: ${why}`);
-    this.#end(why);
-    // Redis may have it for a while yet, for nobody.
-    void this.release();
-  }
-
-  #end(why: string): void {
-    clearTimeout(this.#ends);
-    clearTimeout(this.#renews);
-    this.#lost.abort(new ClusterError('ERR_CLUSTER_LEASE_LOST', `the lease "${this.name}" is held no more: ${why}`));
-    this.#needs.ended();
   }
 }
 

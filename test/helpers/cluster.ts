@@ -39,6 +39,8 @@ export interface ClusterOptions {
   descriptors?: number;
   /** Control groups that the master, and so each of its children, runs in: their directories. */
   groups?: readonly string[];
+  /** A command that runs the rest of its line, before node. */
+  within?: readonly string[];
   /** Flags for node itself. */
   execArgv?: string[];
   /** Deadline for ready in ms. */
@@ -119,7 +121,8 @@ export class TestCluster {
       HOME: this.tmp, XDG_RUNTIME_DIR: this.tmp, TMPDIR: this.tmp, HATCHERY_TEST: this.marker, ...options.env,
     };
     const flags = [...(port ? ['--port', String(port)] : []), ...(this.title ? ['--title', this.title] : []), ...(options.flags ?? [])];
-    const words = [options.node ?? node, ...(options.execArgv ?? []), bin, options.command ?? 'start', this.target, ...flags];
+    const runtime = [...options.within ?? [], options.node ?? node, ...(options.execArgv ?? [])];
+    const words = [...runtime, bin, options.command ?? 'start', this.target, ...flags];
     const limits = [
       ...(options.descriptors === undefined ? [] : [`ulimit -n ${options.descriptors}`]),
       ...(options.groups ?? []).map((dir) => `echo $$ > ${dir}/cgroup.procs`),

@@ -185,12 +185,17 @@ export interface Heard { data: unknown; id: string; host?: string; trace?: strin
 
 /** One "host": an instance with a home of its own, of fixtures/hosts. */
 export class Host {
-  constructor(readonly name: string, readonly cluster: TestCluster) {}
+  /** Where its site is asked. */
+  readonly url: string;
+
+  constructor(readonly name: string, readonly cluster: TestCluster, address = '127.0.0.1') {
+    this.url = `http://${address}:${cluster.port}`;
+  }
 
   /** Asks the worker of a slot; connections reach any. */
   async on<Result>(slot: number, verb: string, ...args: unknown[]): Promise<Result> {
     for (const began = performance.now(); performance.now() - began < 10_000;) {
-      const { json } = await get(this.cluster.url, { method: 'POST', body: JSON.stringify({ slot, verb, args }) });
+      const { json } = await get(this.url, { method: 'POST', body: JSON.stringify({ slot, verb, args }) });
       if (json.slot !== slot) continue;
       if (json.error) throw Object.assign(new Error(), json.error);
       return json.result as Result;
@@ -207,18 +212,20 @@ export interface HostOptions extends ClusterOptions {
   name: string;
   url: string;
   ttl?: number;
+  /** Its own, where it has one. */
+  address?: string;
   /** Further keys of the configuration. */
   config?: object;
 }
 
-export async function startHost(scope: Scope, { name, url, ttl = 1_500, config = {}, ...options }: HostOptions): Promise<Host> {
+export async function startHost(scope: Scope, { name, url, ttl = 1_500, address, config = {}, ...options }: HostOptions): Promise<Host> {
   const file = withConfig(scope, { plugins: { hosts: { url: { env: 'MY_REDIS' }, name, ttl, prefix: 'test' } }, ...config });
   const cluster = await startCluster(scope, 'hosts', {
     title: `hosts-${name}`, ...options,
     flags: ['-w', '2', '--config', file, ...options.flags ?? []],
     env: { MY_REDIS: url, ...options.env },
   });
-  return new Host(name, cluster);
+  return new Host(name, cluster, address);
 }
 
 /** All text that belongs to the processes of a cluster, as `ps` shows it. */

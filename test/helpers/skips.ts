@@ -7,6 +7,7 @@ export const unsuited = {
   root: 'needs root, to be another user',
   reusePort: 'this Node has no reusePort',
   cgroup: 'needs control groups of version 1 that can be written',
+  namespaces: 'no network namespaces can be made',
   registerHooks: 'this Node has no module.registerHooks',
   typeScript: 'this Node runs no TypeScript itself',
   noTypeScript: 'this Node runs TypeScript itself',
