@@ -8,6 +8,7 @@ import { killWorkers, scaleDown, slotSockets, stopInFlight, termWorkers } from '
 import { eventSources, socketIo, tokenStreams, webSockets } from './deploys.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
+import { hostsSoak } from './hosts.js';
 import { mutatedFrames } from './hostile.js';
 import { oneProcess } from './one-process.js';
 import { readySoak } from './ready.js';
@@ -45,6 +46,7 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'hostile-frames': (scope) => mutatedFrames(scope, { frames: values.short ? 10_000 : 100_000, perLife: 400, seed: Date.now() % 1e6 }),
   messages: (scope) => messagesUnderKills(scope, { workers: 8, kills: 2, reloads: 3, messages: times(100_000) }),
   'slow-receivers': (scope) => slowReceivers(scope, { duration: values.short ? 5_000 : 60_000 }),
+  hosts: (scope) => hostsSoak(scope, values.short ? { rounds: 1, pause: 5_000 } : { rounds: 3, pause: 30_000 }),
   ready: (scope) => readySoak(scope, { reloads: times(50) }),
   'token-streams': (scope) => tokenStreams(scope, { streams: values.short ? 50 : 500, reloads: times(20), pause: 52_000 }),
   'web-sockets': (scope) => webSockets(scope, { sockets: 500, reloads: times(20), pause: 12_000 }),
