@@ -53,6 +53,20 @@ test('what one process says comes in its order, and once, while hosts reload', {
   }
 });
 
+test('nothing is lost or doubled where the process dies that reads for its host', { skip: noRedis }, async () => {
+  const [x, y] = ['before', 'after'].map((when) => Array.from({ length: 20 }, (_, n) => `${when} ${n}`));
+  for (const text of x!) await a.on(0, 'tell', text);
+  const { agent } = await b.cluster.status();
+  process.kill(agent!.pid, 'SIGKILL');
+  for (const text of y!) await a.on(0, 'tell', text);
+  for (const slot of [0, 1]) {
+    await eventually(async () => (await b.heard(slot)).at(-1)?.data === 'after 19');
+    const heard = (await b.heard(slot)).map(({ data }) => data).filter((data) => typeof data === 'string');
+    assert.deepEqual(heard, [...x!, ...y!], `worker ${slot}`);
+  }
+  await eventually(async () => (await b.cluster.status()).agent?.state === 'ready');
+});
+
 test('one process of each instance is connected to Redis, by two connections', { skip: noRedis }, async () => {
   await eventually(() => redis.ask('CLIENT', 'LIST').split('\n').filter((line) => !line.includes('cmd=client|list')).length === 4);
 });

@@ -121,14 +121,14 @@ test('Redis is killed and comes back with nothing: nobody leads beside one whose
   }
 });
 
-test('a reload hands it on at once, as it is let go', { skip: noRedis }, async () => {
+test('a reload hands it on: it is let go, and not lost', { skip: noRedis }, async () => {
   const { token, at } = await leader();
-  const reload = await hosts[at]!.host.cluster.run('reload');
+  const { cluster } = hosts[at]!.host;
+  const from = cluster.output.length;
+  const reload = await cluster.run('reload');
   assert.equal(reload.code, 0);
   await successorOf(token);
-  const [before, next] = store.reigns.slice(-2);
-  // Microseconds.
-  assert.ok(next!.from - before!.to < 600_000, `${(next!.from - before!.to) / 1_000} ms`);
+  assert.doesNotMatch(cluster.output.slice(from), /lease .* is lost/);
 });
 
 test('messages reach the other host all the same', { skip: noRedis }, async () => {
