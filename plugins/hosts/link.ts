@@ -41,6 +41,9 @@ const NAMES = 1_000;
 /** How often a lease and the presence of an instance are renewed, of `ttl`. */
 export const beatOf = (ttl: number): number => Math.round(ttl / 3);
 
+/** How long an instance counts that nothing is heard of, ms: one that is only busy for a moment is not gone. */
+const presenceOf = (ttl: number): number => Math.max(ttl, 10_000);
+
 /**
  * What an instance has to do with Redis, for all its processes: made in one of them, as any shared client
  * (docs/decisions/hosts.md). Its topic `head` is how far messages go; its events are hints: `free` (a lease, by its name), `up`.
@@ -133,7 +136,7 @@ export class Link extends EventEmitter {
 
   async list(): Promise<Omit<Hosts, 'unreachable'>> {
     const { ttl } = this.#options;
-    const answer = await this.#writer.command(this.#commands.list(ttl));
+    const answer = await this.#writer.command(this.#commands.list(presenceOf(ttl)));
     const [instances, leases] = answer as [[string, number, string][], [string, string, number][]];
     return {
       instances: instances.map(([id, seen, report]): Instance => ({ id, seen, ...JSON.parse(report) as Report })),
@@ -172,7 +175,7 @@ export class Link extends EventEmitter {
     const { report, instance, ttl } = this.#options;
     try {
       const text = JSON.stringify(await report());
-      if (!this.#closed) await this.#writer.command(this.#commands.beat(instance, text, ttl));
+      if (!this.#closed) await this.#writer.command(this.#commands.beat(instance, text, presenceOf(ttl)));
     } catch {
       // The next one comes soon, and the connection tells for itself.
     }

@@ -24,7 +24,8 @@ export const schema = v.strictObject({
     v.description('Begins all keys in Redis: instances with the same one are one group. By itself `hatchery:` and the title.'))),
   ttl: v.optional(v.pipe(v.number('expected milliseconds'), v.integer('expected whole milliseconds'),
     v.minValue(1_000, 'expected 1000 ms or more'), v.maxValue(600_000, 'expected 600000 ms or less'),
-    v.description('How long a lease, and the presence of an instance, lasts unless it is renewed, ms; the same on all hosts.')), 10_000),
+    v.description('How long a lease lasts unless it is renewed, ms; the same on all hosts. An instance that is not heard of is gone '
+      + 'after as long, 10000 ms at least.')), 10_000),
 }, 'expected an object of options');
 
 export type HostsOptions = v.InferOutput<typeof schema>;
