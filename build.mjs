@@ -345,7 +345,10 @@ for (const name of INSIDE) {
 // Each is an entry of the package as well, for presets.
 for (const name of plugins) {
   writeFileSync(path.join(dist, 'plugins', name, 'index.js'), "import plugin from './index.cjs';\nexport default plugin.default;\n");
-  writeFileSync(path.join(dist, 'plugins', name, 'index.d.ts'), `export { default } from '../../types/plugins/${name}/index.js';\n`);
+  writeFileSync(path.join(dist, 'plugins', name, 'index.d.ts'), `import type { Plugin, PluginOptions } from '../../types/lib/index.js';
+declare const plugin: Plugin<PluginOptions['${name}']>;
+export default plugin;
+`);
 }
 const names = (exported) => Object.keys(exported).filter((name) => name !== 'default').join(', ');
 const compiled = (from, use) => `require('${from}compiled.cjs').loadCompiled(require.resolve('../core.cjs'), ${use})`;

@@ -162,5 +162,5 @@ test('every file that package.json exports is there', () => {
   const place = path.join(consumer, 'node_modules/hatchery');
   const { exports } = manifest(place);
   const files = (value: unknown): string[] => typeof value === 'string' ? [value] : Object.values(value as object).flatMap(files);
-  for (const file of files(exports)) assert.ok(existsSync(path.join(place, file)), file);
+  for (const file of files(exports)) assert.ok(existsSync(path.join(place, file.replaceAll('*', 'metrics'))), file);
 });
