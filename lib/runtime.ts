@@ -26,6 +26,6 @@ export { openServers, openSockets } from './node/process.js';
 export { sayFarewell } from './node/cluster-ends.js';
 export { gateSignals, seeEmitters } from './node/events.js';
 export {
-  cutAnswer, headOf, httpConnections, isLastOnConnection, isUpgraded, streamBytes, type HttpConnection,
+  askForNoMore, cutAnswer, headOf, httpConnections, isLastOnConnection, isUpgraded, streamBytes, type HttpConnection,
 } from './node/http-connections.js';
 export { belowTls, connectionsOf, handleOf, reset, transferred, type RawHandle } from './node/raw-sockets.js';

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2';
+import type { Http2ServerResponse, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { listen } from '../kit/sockets.js';
 import { handleOf, letGo, reset, type RawHandle } from './raw-sockets.js';
@@ -110,22 +110,48 @@ export function streamBytes(stream: ServerHttp2Stream): number {
   return bytesRead + bytesWritten;
 }
 
+/** GOAWAY with the highest number that a stream can have: "no new streams, please" (RFC 9113, 6.8). */
+const ANY_STREAM = 2 ** 31 - 1;
+const NO_NEW_STREAMS = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+
+/**
+ * Asks the client of a session, which has sent its settings by now, for no new streams. Node's own `goaway` is deaf from then on to
+ * those that are on their way, which the client is told at the end (REFUSED_STREAM). So the frame is put between two of the
+ * session's where that can be: below TLS Node aborts when two write at once.
+ */
+export function askForNoMore(session: ServerHttp2Session, socket: Socket | null): void {
+  const isPlain = socket && !socket.destroyed && !('encrypted' in socket) && 'writeBuffer' in (handleOf(socket) ?? {});
+  if (isPlain) socket.write(NO_NEW_STREAMS);
+  else session.goaway(0, ANY_STREAM);
+}
+
 export async function probe(): Promise<string | null> {
   return await probeConnections() ?? probeStream();
 }
 
-/** An HTTP/2 answer is begun, and cut. */
+/** An HTTP/2 answer is begun, and cut; another stream is on its way as its client is asked for no more. */
 async function probeStream(): Promise<string | null> {
   const { default: http2 } = await import('node:http2');
   const server = http2.createServer();
   await listen(server, { port: 0, host: '127.0.0.1' });
   const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   session.on('error', () => {});
+  let socket: Socket | null = null;
+  server.prependOnceListener('connection', (came: Socket) => { socket = came; });
   try {
+    let late: Promise<string> | undefined;
     const written = new Promise<number>((resolve) => server.once('stream', (stream) => {
+      server.on('stream', (other) => {
+        other.respond();
+        other.end('late');
+      });
       stream.respond();
       stream.write('some', () => {
         resolve(streamBytes(stream));
+        askForNoMore(stream.session as ServerHttp2Session, socket);
+        late = new Promise((answered) => {
+          session.request().on('data', (data) => answered(String(data))).on('error', (error) => answered(error.message));
+        });
         cutAnswer(stream);
       });
     }));
@@ -133,7 +159,8 @@ async function probeStream(): Promise<string | null> {
       session.request().on('error', () => resolve('error')).on('end', () => resolve('end')).resume();
     });
     if (await written < 4) return 'an HTTP/2 stream does not tell its bytes (`kHandle`)';
-    return await how === 'error' ? null : 'an HTTP/2 answer that is cut looks whole to its client';
+    if (await how !== 'error') return 'an HTTP/2 answer that is cut looks whole to its client';
+    return await late === 'late' ? null : 'an HTTP/2 stream that was on its way as its client was asked for no more is not served';
   } finally {
     session.destroy();
     server.close();
