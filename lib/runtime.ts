@@ -12,7 +12,7 @@ export type {
 } from './api/runtime.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, InternalMessages, RequestInFlight, Waiting } from './ipc/messages.js';
-export { ready, startWaits, type StepDone, type StepOptions } from './ipc/ready.js';
+export { ready, stepOf, startWaits, type StepDone, type StepOptions } from './ipc/ready.js';
 export { ClusterError, describeError, fromWire, wire, wireWhole } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';

@@ -8,6 +8,7 @@ export type { EggOptions } from './egg/options.js';
 export type { GracefulExitOptions } from './graceful-exit/options.js';
 export type { HealthCheckOptions } from './health-check/options.js';
 export type { MetricsOptions } from './metrics/options.js';
+export type { Pm2Options } from './pm2/options.js';
 export type { SharedClientsOptions } from './shared-clients/options.js';
 export type { StickyOptions } from './sticky-session/options.js';
 export type { SystemdOptions } from './systemd/options.js';

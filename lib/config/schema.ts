@@ -229,6 +229,7 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   container: true,
   // On by itself for its apps (target.ts).
   egg: false,
+  pm2: false,
 });
 
 export const HTTPS_PORT = 8443;
