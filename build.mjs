@@ -249,7 +249,7 @@ const results = await Promise.all([
     ...shared,
     entryPoints: present([
       'lib/kit/compiled.ts', 'lib/kit/import-module.ts', 'lib/runtime.ts', 'lib/child/fetch-bridge.ts', 'lib/messenger/bus.ts',
-      'lib/node/probes.ts', 'plugins/shared-clients/clients.ts', 'bin/dry-parts.ts',
+      'lib/node/probes.ts', 'plugins/egg/ask.ts', 'plugins/shared-clients/clients.ts', 'bin/dry-parts.ts',
       ...plugins.flatMap((name) => [`plugins/${name}/worker.ts`, `plugins/${name}/agent.ts`]),
     ]),
     ...native,
@@ -303,7 +303,7 @@ const results = await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['bin/framework.ts'],
+    entryPoints: ['bin/framework.ts', 'bin/hatchery-scripts.ts'],
     outExtension: {},
     plugins: [{
       name: 'core',

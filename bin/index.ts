@@ -9,6 +9,7 @@ export { DockerCommand, KubernetesCommand } from './commands/containers.js';
 export { DevCommand } from './commands/dev.js';
 export { DoctorCommand } from './commands/doctor.js';
 export { HooksCommand } from './commands/hooks.js';
+export { ImportCommand } from './commands/import.js';
 export { LogsCommand } from './commands/logs.js';
 export { McpCommand } from './commands/mcp.js';
 export { PluginCommand } from './commands/plugin.js';
@@ -20,3 +21,6 @@ export { StartCommand } from './commands/start.js';
 export { StatusCommand } from './commands/status.js';
 export { StopCommand } from './commands/stop.js';
 export { SystemdCommand } from './commands/systemd.js';
+
+/** The program of the second bin, `hatchery-scripts`, loaded when it is asked for. */
+export const scriptsProgram = async () => (await import('./scripts/program.js')).ScriptsProgram;

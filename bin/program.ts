@@ -6,6 +6,7 @@ import { DockerCommand, KubernetesCommand } from './commands/containers.js';
 import { DevCommand } from './commands/dev.js';
 import { DoctorCommand } from './commands/doctor.js';
 import { HooksCommand } from './commands/hooks.js';
+import { ImportCommand } from './commands/import.js';
 import { LogsCommand } from './commands/logs.js';
 import { McpCommand } from './commands/mcp.js';
 import { PluginCommand } from './commands/plugin.js';
@@ -37,6 +38,7 @@ export class Program extends Command {
     this.add('hooks', HooksCommand);
     this.add('doctor', DoctorCommand);
     this.add('mcp', McpCommand);
+    this.add('import', ImportCommand);
     this.add('plugin', PluginCommand);
     this.add('systemd', SystemdCommand);
     this.add('proxy-config', ProxyConfigCommand);

@@ -14,7 +14,7 @@ export type {
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { RequestInFlight, Waiting } from './ipc/messages.js';
-export { ready, startWaits, type StepDone, type StepOptions } from './ipc/ready.js';
+export { ready, startWaits, stepOf, type StepDone, type StepOptions } from './ipc/ready.js';
 export { ClusterError, describeError, fromWire, isErrorData, messageOf, wire, wireWhole, type ErrorData } from './kit/errors.js';
 export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';

@@ -244,6 +244,7 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   hosts: false,
   // On where the key `standby` says how many.
   standby: false,
+  pm2: false,
 });
 
 /** How many workers wait, of all together or for each slot. */

@@ -38,7 +38,7 @@ export class EggProgram {
 
   /** Waits for a message to the parent. */
   async told(action: string): Promise<Message> {
-    await eventually(() => this.messages.some((one) => one.action === action), 40_000);
+    await eventually(() => this.messages.some((one) => one.action === action), 60_000);
     return this.messages.find((one) => one.action === action) as Message;
   }
 

@@ -13,18 +13,18 @@ async function schedulesGoOn(cluster: TestCluster): Promise<void> {
   await eventually(() => {
     const text = cluster.output.slice(from);
     return /schedule one \d+/.test(text) && workers.every(({ pid }) => text.includes(`schedule all ${pid}`));
-  }, 20_000);
+  }, 60_000);
 }
 
 for (const name of ['egg3', 'egg4']) {
   test(`${name}: its schedules go on after reloads, and after the deaths of the agent and of a worker`, async (t) => {
     const home = mkdtempSync(path.join(os.tmpdir(), 'ht-egg-'));
     t.after(() => rmSync(home, { recursive: true, force: true }));
-    const cluster = await startCluster(t, name, { flags: ['-w', '2'], env: { HOME: home }, deadline: 40_000 });
+    const cluster = await startCluster(t, name, { flags: ['-w', '2'], env: { HOME: home }, deadline: 60_000 });
     await schedulesGoOn(cluster);
     for (let i = 0; i < 2; i++) {
       const before = (await cluster.status()).agent?.pid;
-      assert.equal((await cluster.run('reload')).code, 0);
+      assert.equal((await cluster.run('reload', [], 90_000)).code, 0);
       assert.notEqual((await cluster.status()).agent?.pid, before);
       await schedulesGoOn(cluster);
     }
@@ -34,9 +34,9 @@ for (const name of ['egg3', 'egg4']) {
         const { agent, workers } = await cluster.status();
         const all = [agent, ...workers];
         return all.every((one) => one?.state === 'ready') && !all.some((one) => one?.pid === pid);
-      }, 20_000);
+      }, 60_000);
       await schedulesGoOn(cluster);
     }
-    assert.equal((await cluster.stop()).code, 0);
+    assert.equal((await cluster.stop(40_000)).code, 0);
   });
 }

@@ -68,7 +68,7 @@ test('in env local a worker that died stays dead, as with egg-cluster, until som
   assert.match(program.stdout, /app_worker#1:\d+ disconnect/);
   await assert.rejects(get(`http://127.0.0.1:${port}`, { deadline: 500 }));
   program.child.send({ action: 'reload-worker', to: 'master' });
-  await eventually(async () => (await get(`http://127.0.0.1:${port}`)).status === 200);
+  await eventually(async () => (await get(`http://127.0.0.1:${port}`)).status === 200, 40_000);
   assert.equal(await program.stop(), 0);
 });
 
@@ -77,7 +77,7 @@ test('an exception that nobody catches, which Egg itself answers by closing, is 
   const program = new EggProgram(t, { port });
   await program.told('egg-ready');
   assert.equal((await get(`http://127.0.0.1:${port}/throw`)).text, 'soon');
-  await eventually(() => /app_worker#2:\d+ started at/.test(program.stdout), 20_000);
+  await eventually(() => /app_worker#2:\d+ started at/.test(program.stdout), 40_000);
   assert.match(program.stdout, /app_worker#1:\d+ \(slot 0\) leaves \(uncaught\)/);
   assert.equal((await get(`http://127.0.0.1:${port}`)).status, 200);
   assert.equal(await program.stop(), 0);

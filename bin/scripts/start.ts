@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { requestOf } from '../../plugins/egg/egg-options.js';
+import { ownStart } from '../../plugins/egg/own-start.js';
+import type { Argv, Context } from '../common-bin.js';
+import type { MasterRequest } from '../master.js';
+import { print } from '../output.js';
+import { StartCommand } from '../commands/start.js';
+import { settingsOf, startFlags, wordsOf, type Settings, type Words } from './settings.js';
+import type { Flags } from '../flags.js';
+
+/** `start` with the flags and habits of egg-scripts. */
+export class ScriptsStartCommand extends StartCommand {
+  readonly #line: readonly string[];
+  readonly #words: Words;
+
+  constructor(rawArgv: string[] = process.argv.slice(2)) {
+    const words = wordsOf(rawArgv);
+    super(words.known);
+    this.#line = rawArgv;
+    this.#words = words;
+  }
+
+  override get description(): string { return 'start an Egg application'; }
+
+  override get takesArguments(): boolean { return false; }
+
+  override get flags(): Flags { return startFlags; }
+
+  override async start(): Promise<void> {
+    if (this.#words.wrong) return this.errorHandler(this.#words.wrong);
+    await super.start();
+  }
+
+  override async run({ argv }: Context): Promise<void> {
+    const settings = settingsOf(argv, this.#words);
+    const isDaemonItself = Boolean(process.env.HATCHERY_DAEMON);
+    if (settings.node !== undefined && !isDaemonItself) return this.#runWith(settings.node);
+    prepareEnvironment(settings);
+    const given = await ownStart(settings.framework, optionsOf(settings), settings.frameworkName);
+    const request = this.#requestFor(settings, given);
+    if (isDaemonItself || !settings.daemon) {
+      if (!isDaemonItself) this.#say(settings, given);
+      const { runMaster } = await import('../master.js');
+      process.exit(await runMaster(request));
+    }
+    this.#say(settings, given);
+    const { launchAsScripts } = await import('./daemon.js');
+    process.exitCode = await launchAsScripts(request, settings, this.program);
+  }
+
+  override request(argv: Argv): MasterRequest {
+    const settings = settingsOf(argv, this.#words);
+    return this.#requestFor(settings, optionsOf(settings));
+  }
+
+  #requestFor(settings: Settings, given: Record<string, unknown>): MasterRequest {
+    const load = requestOf(given);
+    const { execArgv, require, stdout, stderr } = settings;
+    return {
+      mode: 'start',
+      load: { ...load, inline: { ...load.inline, execArgv, ...require.length > 0 && { require } } },
+      envFiles: [],
+      argv: [process.argv[1] ?? '', this.commandName || 'start', ...this.#line],
+      ...settings.daemon && { stdout, stderr },
+    };
+  }
+
+  #say({ frameworkName, baseDir, execArgv, title, daemon, stdout }: Settings, given: object): void {
+    print(`[${this.program}] Starting ${frameworkName} application at ${baseDir}`);
+    print(`[${this.program}] Run node ${[...execArgv, JSON.stringify(given), `--title=${title}`].join(' ')}`);
+    if (daemon) print(`[${this.program}] Save log file to ${path.dirname(stdout)}`);
+  }
+
+  /** The same line under another Node, whose end is this one's. */
+  #runWith(node: string): Promise<void> {
+    const words = this.#line.filter((word, at) => !/^--node(?:=|$)/.test(word) && this.#line[at - 1] !== '--node');
+    const child = spawn(node, [process.argv[1] ?? '', this.commandName || 'start', ...words], { stdio: 'inherit' });
+    const pass = (signal: NodeJS.Signals): void => { child.kill(signal); };
+    for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM'] as const) process.on(signal, pass);
+    return new Promise((_, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
+    });
+  }
+}
+
+/** Options for the framework's `startCluster`. */
+function optionsOf({ baseDir, framework, title, workers, port, env, others }: Settings): Record<string, unknown> {
+  return { ...others, baseDir, framework, title, workers: workers && Number(workers), port: port && Number(port), env };
+}
+
+/** As egg-scripts has it: bins of the app come first, and Egg is told its environment. */
+function prepareEnvironment({ baseDir, env }: Settings): void {
+  const dirs = [path.join(baseDir, 'node_modules/.bin'), path.join(baseDir, '.node/bin')].join(path.delimiter);
+  if (!process.env.PATH?.startsWith(dirs)) process.env.PATH = [dirs, process.env.PATH].filter(Boolean).join(path.delimiter);
+  process.env.NODE_ENV = 'production';
+  if (env !== undefined) process.env.EGG_SERVER_ENV = env;
+}

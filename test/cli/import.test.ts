@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { directory } from '../helpers/config-dir.js';
+import { run, type Scope } from '../helpers/cluster.js';
+
+interface Told {
+  apps: { file: string; title: string; config: Record<string, unknown>; notes: { kind: string; key: string; text: string }[] }[];
+  skipped: string[];
+}
+
+async function imported(t: Scope & test.TestContext, content: string, file = 'ecosystem.config.js', more: Record<string, string> = {}) {
+  const dir = directory(t, { [file]: content, 'server.js': '', 'package.json': {}, ...more });
+  const { code, stdout, stderr } = await run(['import', 'pm2', '--json'], { cwd: dir });
+  assert.equal(code, 0, stderr);
+  return { dir, ...JSON.parse(stdout) as Told };
+}
+
+test('import pm2: what an ecosystem file says stands in .clusterrc, and what became of it is told', async (t) => {
+  const { dir, apps } = await imported(t, `module.exports = { apps: [{
+    name: 'shop', script: './server.js', args: '--color "two words"', instances: 'max', exec_mode: 'cluster',
+    node_args: ['--max-old-space-size=512'], max_memory_restart: '300M', cron_restart: '0 3 * * *', wait_ready: true,
+    listen_timeout: 10000, kill_timeout: '20s', shutdown_with_message: true, watch: false, error_file: './err.log',
+    env: { NODE_ENV: 'production', PORT: 3000, API: 'https://api.test' }, env_staging: { PORT: 3001, NODE_ENV: 'staging' },
+    hovercraft: 1,
+  }] };`);
+  assert.equal(apps.length, 1);
+  const file = path.join(dir, '.clusterrc');
+  assert.equal(apps[0]?.file, file);
+  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), {
+    title: 'shop', app: './server.js', args: ['--color', 'two words'], workers: 'auto', execArgv: ['--max-old-space-size=512'],
+    port: 3000, env: { API: 'https://api.test' }, profiles: { staging: { port: 3001, env: { NODE_ENV: 'staging' } } },
+    plugins: {
+      'health-check': { maxRss: '300MB', cron: '0 3 * * *' },
+      pm2: { waitReady: true, listenTimeout: 10_000, shutdownMessage: true },
+      'graceful-exit': { timeout: 20_000 },
+    },
+  });
+  const kinds = Object.fromEntries(apps[0].notes.map(({ key, kind }) => [key, kind]));
+  assert.equal(kinds.watch, 'unneeded');
+  assert.equal(kinds.error_file, 'changed');
+  assert.equal(kinds.hovercraft, 'lost');
+  assert.equal((await run(['config', dir])).code, 0, 'and it is a configuration');
+});
+
+test('import pm2 writes over no file without --force', async (t) => {
+  const content = 'module.exports = { apps: [{ script: "server.js" }] }';
+  const dir = directory(t, { 'ecosystem.config.js': content, 'server.js': '', '.clusterrc': '{}' });
+  const refused = await run(['import', 'pm2'], { cwd: dir });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /\.clusterrc is there already; --force writes over it/);
+  assert.equal(readFileSync(path.join(dir, '.clusterrc'), 'utf8'), '{}');
+  const forced = await run(['import', 'pm2', '--force'], { cwd: dir });
+  assert.equal(forced.code, 0);
+  assert.match(forced.stdout, /start it: cd .* && framework start --daemon/);
+});
+
+test('JSON with comments, YAML, one app alone, several apps, and what is no Node.js', async (t) => {
+  const json = await imported(t, '{ /* ours */ "apps": [{ "name": "a", "script": "server.js", "instances": 0, }] }', 'ecosystem.json');
+  assert.equal(json.apps[0]?.config.workers, 'auto');
+  const yaml = await imported(t, 'apps:\n  - script: server.js\n    instances: 2\n', 'ecosystem.config.yaml');
+  assert.equal(yaml.apps[0]?.config.workers, 2);
+  const alone = await imported(t, '{ "name": "a", "script": "server.js" }', 'process.json');
+  assert.deepEqual(alone.apps[0]?.config, { title: 'a', app: 'server.js', workers: 1, plugins: { pm2: {} } });
+  const several = await imported(t, `module.exports = [
+    { name: 'one', script: 'server.js' }, { name: 'two', script: 'server.js', port: 3002 },
+    { name: 'py', script: 'main.py', interpreter: 'python3' },
+  ]`, 'ecosystem.config.cjs');
+  assert.deepEqual(several.apps.map(({ file }) => path.basename(file)), ['one.clusterrc.json', 'two.clusterrc.json']);
+  assert.deepEqual(several.skipped, ['main.py: not Node.js']);
+  const npm = await imported(t, 'module.exports = { apps: [{ name: "n", script: "npm", args: "run serve" }] }', 'ecosystem.config.js', {
+    'package.json': JSON.stringify({ scripts: { serve: 'NODE_ENV=production node server.js' } }),
+  });
+  assert.equal(npm.apps[0]?.config.app, 'server.js');
+});
+
+test('what cannot be imported is one line, and exit code 2', async (t) => {
+  const dir = directory(t, { 'broken.json': '{ apps: [', 'none.json': '{}' });
+  for (const [words, says] of [
+    [['pm2'], /import pm2: there is no ecosystem file in /],
+    [['pm2', 'broken.json'], /import pm2: .*broken\.json cannot be read: /],
+    [['pm2', 'none.json'], /none\.json names no apps/],
+    [['pm3'], /import: expected pm2 or egg-scripts, found "pm3", did you mean "pm2"\?/],
+    [['egg-scripts'], /import egg-scripts: there is no .*package\.json/],
+  ] as const) {
+    const { code, stderr } = await run(['import', ...words], { cwd: dir });
+    assert.equal(code, 2);
+    assert.match(stderr, says);
+  }
+});
+
+test('import egg-scripts: eggScriptsConfig and the flags of the script', async (t) => {
+  const dir = directory(t, { 'package.json': {
+    name: 'shop', egg: { framework: 'yadan', typescript: true },
+    scripts: { start: 'egg-scripts start --daemon --port=7002 --title=egg-server-shop --env=pre --sticky' },
+    eggScriptsConfig: { workers: 2, 'node-options--max-http-header-size': '20000', require: ['./inject.js'], 'ignore-stderr': true },
+  } });
+  const { code, stdout, stderr } = await run(['import', 'egg-scripts', '--json'], { cwd: dir });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual((JSON.parse(stdout) as Told).apps[0]?.config, {
+    title: 'egg-server-shop', workers: 2, require: ['./inject.js'], port: 7002, env: { EGG_SERVER_ENV: 'pre' },
+    plugins: { egg: { options: { sticky: true } } },
+    execArgv: ['--max-http-header-size=20000', '--enable-source-maps'],
+  });
+});
