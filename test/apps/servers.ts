@@ -171,7 +171,6 @@ createHTTPServer({ router: t.router({ word: t.procedure.query(() => 'one') }) })
   {
     name: 'Egg 3',
     packages: ['egg@3'],
-    flags: ['--framework', 'egg'],
     saved: 'app/router.js',
     patience: 60_000,
     files: {
