@@ -26,8 +26,7 @@ export async function start(core: Core): Promise<void> {
   const count = options.alone ? 'in this one process' : `${config.workers} worker${config.workers === 1 ? '' : 's'}`;
   logger.info(`hatchery ${core.version} starts "${config.title}" on node ${process.version} (${count})`);
   try {
-    // node:cluster is the app's there.
-    if (!options.alone) takeBalance(core);
+    takeBalance(core);
     await tasks.orClosed(hooks.beforeStart.promise(config));
     await openInspector(config, forker.wantsAgent(releases.current), logger);
     if (entry.framework !== undefined) releases.change({ clusterPort: await freeClusterPort() });
