@@ -19,6 +19,8 @@ export abstract class Listening {
   readonly #room: Room;
   /** With so many or fewer in the master it accepts again. */
   #resumeAt = 0;
+  /** Connections that have come. */
+  #seen = 0;
 
   constructor(room: Room) {
     this.#room = room;
@@ -48,10 +50,16 @@ export abstract class Listening {
   /** It accepts by itself, or cannot just now. */
   took(_child: Child, _accepts: boolean): void {}
 
-  /** Resolves when all that has come is in the master, or after `limit` ms. */
-  async takeBack(_limit: number): Promise<void> {
-    // One turn of the loop more, for what the kernel has already accepted.
-    await new Promise((resolve) => setImmediate(resolve));
+  /** Resolves when all that has come is in the master, or after `limit` ms: who still waits in the kernel would be reset. */
+  async takeBack(limit: number): Promise<void> {
+    const until = performance.now() + limit;
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    // The end of this turn of the loop. From there on each takes one that waits, so that the first which takes none was the last.
+    await turn();
+    for (let before = -1; before !== this.#seen && performance.now() < until;) {
+      before = this.#seen;
+      await turn();
+    }
   }
 
   /**
@@ -59,6 +67,7 @@ export abstract class Listening {
    * after it waits in the kernel until half of those are gone.
    */
   admits({ fd = 0 }: RawHandle, held: number): boolean {
+    this.#seen++;
     if (held >= SOME || this.#room.small) this.prepare();
     const left = this.#room.left(fd, held);
     if (left === 'enough' || this.paused) return true;
