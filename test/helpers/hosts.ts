@@ -221,7 +221,8 @@ export interface HostOptions extends ClusterOptions {
 export async function startHost(scope: Scope, { name, url, ttl = 1_500, address, config = {}, ...options }: HostOptions): Promise<Host> {
   const file = withConfig(scope, { plugins: { hosts: { url: { env: 'MY_REDIS' }, name, ttl, prefix: 'test' } }, ...config });
   const cluster = await startCluster(scope, 'hosts', {
-    title: `hosts-${name}`, ...options,
+    // Two files of tests may run beside each other.
+    title: `hosts-${process.pid}-${name}`, ...options,
     flags: ['-w', '2', '--config', file, ...options.flags ?? []],
     env: { MY_REDIS: url, ...options.env },
   });

@@ -77,7 +77,7 @@ test('each instance knows of all others', { skip: noRedis }, async () => {
   await eventually(async () => (await list()).instances.length === 2);
   const { instances, leases, unreachable } = await list();
   assert.deepEqual(instances.map(({ host, pid, title }) => ({ host, pid, title })).sort((x, y) => x.host < y.host ? -1 : 1), [
-    { host: 'a', pid: a.cluster.pid, title: 'hosts-a' }, { host: 'b', pid: b.cluster.pid, title: 'hosts-b' },
+    { host: 'a', pid: a.cluster.pid, title: a.cluster.title }, { host: 'b', pid: b.cluster.pid, title: b.cluster.title },
   ]);
   assert.ok(instances.every(({ workers: { ready, all }, seen }) => ready === 2 && all === 2 && seen < 10_000));
   assert.deepEqual([leases, unreachable], [[], null]);
@@ -91,6 +91,6 @@ test('an instance that stops is no longer among the others', { skip: noRedis }, 
   assert.equal((await a.cluster.stop()).code, 0);
   await a.cluster.assertNothingLeft();
   const { stdout } = await b.cluster.run('status', ['--all']);
-  assert.match(stdout, /^b +hosts-b/m);
-  assert.doesNotMatch(stdout, /^a +hosts-a/m);
+  assert.match(stdout, new RegExp(`^b +${b.cluster.title}`, 'm'));
+  assert.doesNotMatch(stdout, new RegExp(`^a +${a.cluster.title}`, 'm'));
 });

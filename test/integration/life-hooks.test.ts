@@ -14,8 +14,8 @@ test('a life in hooks: their order, and no code of the app in the master', async
     'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'fillSlot', 'beforeForkWorker', 'workerForked',
     'workerReady', 'clusterReady',
     'beforeReload', 'configResolved', 'fillSlot', 'beforeForkWorker', 'workerForked', 'workerReady', 'beforeDrain', 'workerExit',
-    'agentExit', 'beforeForkAgent', 'agentForked', 'agentReady', 'reloaded',
-    'beforeClose', 'beforeDrain', 'workerExit', 'agentExit', 'closed',
+    'drained', 'agentExit', 'beforeForkAgent', 'agentForked', 'agentReady', 'reloaded',
+    'beforeClose', 'beforeDrain', 'workerExit', 'drained', 'agentExit', 'closed',
   ]);
   assert.match(cluster.output, /GLOBAL undefined/);
   await cluster.assertNothingLeft();

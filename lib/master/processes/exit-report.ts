@@ -56,11 +56,15 @@ export function processName({ role, id, pid, slot, standsBy }: Child): string {
 /** A place in the log. */
 export const slotName = (role: ChildRole, index: number): string => role === 'agent' ? 'the agent' : `slot ${index}`;
 
-/** `worker#0 (pid 4711)`. */
-export function fullName({ role, slot, standsBy, pid }: Pick<ChildView, 'role' | 'slot' | 'standsBy' | 'pid'>): string {
-  if (role === 'agent') return `agent (pid ${pid})`;
-  return pid === process.pid ? 'the app' : `${standsBy ? 'standby' : `worker#${slot}`} (pid ${pid})`;
+type Named = Pick<ChildView, 'role' | 'slot' | 'standsBy' | 'pid'>;
+
+function nameOf({ role, slot, standsBy, pid }: Named): string {
+  if (role === 'agent') return 'agent';
+  return pid === process.pid ? 'the app' : standsBy ? 'standby' : `worker#${slot}`;
 }
+
+/** `worker#0 (pid 4711)`. */
+export const fullName = (child: Named): string => child.pid === process.pid ? nameOf(child) : `${nameOf(child)} (pid ${child.pid})`;
 
 /** Why a child did not become ready, with its own error whole in `detail`. */
 export function startFailure(child: Child, startTimeout: number): ClusterError {
@@ -74,7 +78,7 @@ export function startFailure(child: Child, startTimeout: number): ClusterError {
       `${name} was not ready within ${startTimeout} ms (startTimeout)${hint}`, { detail });
   }
   // A mistake of the user's, which shows in a child alone: no output of its own says more.
-  if (own?.error.code === 'ERR_CLUSTER_PLUGIN') return new ClusterError('ERR_CLUSTER_PLUGIN', `${name}: ${own.error.message}`);
+  if (own?.error.code === 'ERR_CLUSTER_PLUGIN') return new ClusterError('ERR_CLUSTER_PLUGIN', `${nameOf(child)}: ${own.error.message}`);
   const { code, signal } = child.exit ?? { code: null, signal: null };
   const how = own?.error.message ? `failed: ${own.error.message}`
     : signal ? `was ended by ${signal} before it was ready` : `exited with code ${code} before it was ready`;
