@@ -11,9 +11,10 @@ import type { Address, Adoption, BootInfo, ChildRole, Envelope } from '../ipc/me
 import { StartSteps } from '../ipc/ready.js';
 import { ClusterError } from '../kit/errors.js';
 import { Drops, Logger, type LogLevel, type LogOutput } from '../kit/logger.js';
-import { messageSlot, ProcessMessenger, type Delivery } from '../messenger/messenger.js';
+import { ProcessMessenger, type Delivery } from '../messenger/messenger.js';
 import type { Limit } from '../messenger/parcels.js';
 import { Planes, type PlanesNeeds } from '../messenger/planes.js';
+import { messageSlot } from '../messenger/router.js';
 import { requireFile } from '../node/modules.js';
 import { openWire } from '../node/wire.js';
 import { onSlowPath } from '../node/slow-paths.js';

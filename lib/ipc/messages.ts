@@ -169,9 +169,7 @@ export interface BootInfo {
 }
 
 /** What a worker that has stood by learns of its slot. */
-export interface Adoption extends Pick<BootInfo, 'slot' | 'processTitle'> {
-  expected: Expected | null;
-}
+export interface Adoption extends Pick<BootInfo, 'slot' | 'processTitle'> { expected: Expected | null }
 
 /** Where each listens, as its pid, to be spoken to past the master (docs/decisions/bus.md); without `dir`, why none can. */
 export interface BusPlace { dir: string | null; token: Buffer; reason?: string }

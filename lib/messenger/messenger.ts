@@ -1,7 +1,7 @@
 import type {
   AnswerOf, BroadcastOptions, CarryBroadcasts, Listener, MessageData, MessageOptions, Messenger, RequestOptions, Target,
 } from '../api/messenger.js';
-import type { ChildRole, Envelope } from '../ipc/messages.js';
+import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire, wire, wireWhole } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
 import { address, carried, checkMessage, nextId, refused, replyTo } from './router.js';
@@ -11,10 +11,6 @@ export const REQUEST_TIMEOUT = 5_000;
 
 /** setTimeout's limit, ms: it makes 1 ms of more, and of what is no number. */
 const LONGEST = 2 ** 31 - 1;
-
-/** To others a worker in no slot has one that nobody writes to: below 0 there is the agent. */
-export const messageSlot = ({ role, slot }: { role: ChildRole; slot: number }): number =>
-  role === 'worker' && slot < 0 ? 2 ** 31 - 1 : slot;
 
 /** Messages that are kept for listeners to come while a process starts, and their bytes. */
 const KEPT = 10_000;

@@ -2,7 +2,7 @@ import { unlink } from 'node:fs';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import type { BroadcastOptions, CarryBroadcasts, Target } from '../api/messenger.js';
-import type { BusPlace, Envelope, Member, Roster } from '../ipc/messages.js';
+import type { BusPlace, ChildRole, Envelope, Member, Roster } from '../ipc/messages.js';
 import { ClusterError, isErrorData, wire } from '../kit/errors.js';
 import { isObject, show } from '../kit/misuse.js';
 
@@ -10,6 +10,10 @@ const prefix = [process.pid, Date.now(), Math.floor(Math.random() * 36 ** 4)].ma
 let serial = 0;
 /** Of a message that begins in this process: no two have the same, in whichever processes of whichever hosts, but by chance. */
 export const nextId = (): string => prefix + (++serial).toString(36);
+
+/** To others a worker in no slot has one that nobody writes to: below 0 there is the agent. */
+export const messageSlot = ({ role, slot }: { role: ChildRole; slot: number }): number =>
+  role === 'worker' && slot < 0 ? 2 ** 31 - 1 : slot;
 
 /** Where an answer goes: back to the process that asked. */
 export function replyTo(envelope: Envelope): Pick<Envelope, 'to' | 'receiverPid'> {
