@@ -66,7 +66,8 @@ test('a worker is replaced by a reload while it is stopped: its successor takes 
   const reloaded = cluster.run('reload', [], 60_000);
   const served = await answers(all);
   assert.deepEqual([...new Set(served.map((text) => text.slice(0, 15)))], ['HTTP/1.1 200 OK'], cluster.output);
-  process.kill(stopped, 'SIGKILL');
+  // Where its successor was slow to come, its time is over by now.
+  if (cluster.workerPids().includes(stopped)) process.kill(stopped, 'SIGKILL');
   assert.equal((await reloaded).code, 0);
 });
 
