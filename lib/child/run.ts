@@ -64,6 +64,8 @@ async function serving(boot: BootInfo, runtime: ChildRuntime, first?: () => Prom
   hearReady(said);
   // In the one process of `--workers 0` there are no siblings.
   const admitProbes = first ? () => {} : refuseProbes(runtime, state);
+  // One that stands by has loaded the app by then, and may wait for days.
+  void loading?.reached.then(admitProbes);
   await first?.();
   const started = startApp(boot, runtime, createContext(runtime, said), readiness, () => loading?.loaded());
   const reached = await firstOf(readiness, started).finally(admitProbes);
