@@ -4,6 +4,7 @@ import { freePort, startCluster, type TestCluster } from '../helpers/cluster.js'
 import { get } from '../helpers/http-get.js';
 import { ownApp } from '../helpers/own-app.js';
 import { unsuited } from '../helpers/skips.js';
+import { waits } from '../helpers/standby.js';
 
 /** Connects to its port to see whether somebody serves it, and goes to another one then, as `serve` does. */
 const APP = `
@@ -55,4 +56,19 @@ test('a port that another program serves is found taken', async (t) => {
   const { addresses } = await cluster.status();
   assert.notDeepEqual(addresses, [`http://127.0.0.1:${other.port}`]);
   assert.doesNotMatch(cluster.output, /probe ECONNREFUSED/);
+});
+
+test('a worker that stands by reaches its port once it has loaded', { skip: LINUX }, async (t) => {
+  const { dir } = ownApp(t, {
+    'app.js': `
+      const { PORT } = process.env;
+      require('node:http').createServer((request, response) => response.end()).listen(PORT);
+      setInterval(() => require('node:net').connect(PORT, '127.0.0.1', function () { console.log('reached by', process.pid); this.end(); })
+        .on('error', () => {}), 20).unref();`,
+    '.clusterrc': { standby: 1 },
+  });
+  const cluster = await startCluster(t, dir, { flags: ['-w', '1'] });
+  const { pid } = await waits(cluster);
+  await cluster.waitFor(new RegExp(`reached by ${pid}\n`));
+  await cluster.stop();
 });
