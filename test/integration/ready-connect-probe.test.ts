@@ -58,16 +58,18 @@ test('a port that another program serves is found taken', async (t) => {
   assert.doesNotMatch(cluster.output, /probe ECONNREFUSED/);
 });
 
-test('a worker that stands by reaches its port once it has loaded', { skip: LINUX }, async (t) => {
+test('a worker that stands by reaches what others serve once it has loaded', { skip: LINUX }, async (t) => {
   const { dir } = ownApp(t, {
+    // The second server is one that it will not open before it is in a slot.
     'app.js': `
-      const { PORT } = process.env;
-      require('node:http').createServer((request, response) => response.end()).listen(PORT);
-      setInterval(() => require('node:net').connect(PORT, '127.0.0.1', function () { console.log('reached by', process.pid); this.end(); })
-        .on('error', () => {}), 20).unref();`,
+      const { PORT, SECOND } = process.env;
+      const serve = () => require('node:http').createServer((request, response) => response.end());
+      serve().listen(PORT, () => serve().listen(SECOND));
+      const reached = function () { console.log('reached by', process.pid); this.end(); };
+      setInterval(() => require('node:net').connect(SECOND, '127.0.0.1', reached).on('error', () => {}), 20).unref();`,
     '.clusterrc': { standby: 1 },
   });
-  const cluster = await startCluster(t, dir, { flags: ['-w', '1'] });
+  const cluster = await startCluster(t, dir, { flags: ['-w', '1'], env: { SECOND: String(await freePort()) } });
   const { pid } = await waits(cluster);
   await cluster.waitFor(new RegExp(`reached by ${pid}\n`));
   await cluster.stop();
