@@ -60,9 +60,11 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   module.loaded = true;
   if (kept !== null && keeps) {
     const isNew = !cachedData || script.cachedDataRejected;
-    afterStart(() => {
+    // The master looks for what goes; for the end of a child others wait.
+    const sweeps = process.connected !== true;
+    if (isNew || sweeps) afterStart(() => {
       if (isNew) keep(kept, script.createCachedData());
-      sweep(path.dirname(path.dirname(kept)));
+      if (sweeps) sweep(path.dirname(path.dirname(kept)));
     });
   }
   return module.exports;
