@@ -56,7 +56,8 @@ export async function closeDown(
     await signals.release(runtime);
   }
   await lastLines(runtime);
-  await runtime.planes.sent(LAST_MESSAGES);
+  const { closing } = runtime;
+  await runtime.planes.sent(LAST_MESSAGES, () => closing.reason !== 'stop');
   await sayFarewell();
   return gone(code);
 }

@@ -130,9 +130,9 @@ export class Bus {
     for (const peer of this.#peers.values()) peer.forget(request);
   }
 
-  /** Everything that was sent has left this process. */
-  get isIdle(): boolean {
-    return this.#late.count === 0 && [...this.#peers.values()].every(({ parcels }) => parcels.size === 0)
+  /** Everything that was sent has left this process, but what is for who is not there yet, if nobody else comes. */
+  isIdle(someCome: boolean): boolean {
+    return (this.#late.count === 0 || !someCome) && [...this.#peers.values()].every(({ parcels }) => parcels.size === 0)
       && [...this.#accepted].every((one) => one.isIdle);
   }
 

@@ -57,10 +57,13 @@ export class Planes implements Way {
     this.#needs.drops.add(`messages "${action}" from pid ${senderPid}, which nobody listens to yet,`);
   }
 
-  /** Resolves when what was sent has left this process; `within` milliseconds, or not. */
-  async sent(within: number): Promise<void> {
+  /**
+   * Resolves when what was sent has left this process; `within` milliseconds, or not. What is for who is not there yet is waited
+   * for while `someCome`.
+   */
+  async sent(within: number, someCome: () => boolean): Promise<void> {
     const until = performance.now() + within;
-    while (this.#bus && !this.#bus.isIdle && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (this.#bus && !this.#bus.isIdle(someCome()) && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   #join(): Bus | null {
