@@ -18,7 +18,7 @@ export { visible } from './kit/misuse.js';
 export type { FillDecision, LimitDecision, ReforkDecision, UnresponsiveDecision } from './api/hooks.js';
 export type { Hooks, HookName, ForkSpec, TapRecord } from './api/hooks.js';
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
-export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, SlotView } from './api/child.js';
+export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, ListeningAddress, SlotLoad, SlotView } from './api/child.js';
 export type { Status, ChildStatus, StandbyStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer, RouteRequest } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';

@@ -105,3 +105,24 @@ export interface SlotView {
   /** Processes that have taken the place of another. */
   readonly restarts: number;
 }
+
+/** A slot, as one listening address has it. */
+export interface SlotLoad {
+  readonly index: number;
+  /** It has a worker that takes connections here. */
+  readonly ready: boolean;
+  /** That one has not answered yet what it was handed last: it gets no other before. */
+  readonly busy: boolean;
+  /** Connections in the master that wait for this slot, as `pick` has said. */
+  readonly waiting: number;
+}
+
+/** An address that workers listen on and the master accepts at. It goes on telling. */
+export interface ListeningAddress {
+  /** Without a host: all of them. Empty for a descriptor that was opened by another. */
+  readonly address: Pick<Address, 'host' | 'port' | 'path'>;
+  /** Connections in the master that wait for whatever worker is free first. */
+  readonly waiting: number;
+  /** All slots there are now, by index. */
+  readonly slots: readonly SlotLoad[];
+}

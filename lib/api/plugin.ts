@@ -7,7 +7,7 @@ import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { atCaller, isObject, misuse } from '../kit/misuse.js';
 import type { RawHandle } from '../node/raw-sockets.js';
-import type { ChildView, SlotView } from './child.js';
+import type { ChildView, ListeningAddress, SlotView } from './child.js';
 import type { Controllable, Route } from './control.js';
 import type { Hooks } from './hooks.js';
 import type { CarryBroadcasts, Messenger } from './messenger.js';
@@ -99,18 +99,19 @@ export interface Deadlines {
 /** What a plugin does with connections before a worker has them; given to {@link Master.routeConnections}. */
 export interface ConnectionRouting {
   /**
-   * The slot of a connection; undefined: any worker may take it. Asked again when the slot cannot take it. `unavailable`
-   * tells of slots that have not taken a connection for `patience` ms; one of them may be named when nobody else is left.
-   * Of all plugins one may pick. `note` is what `prepare` gave: of a connection that a worker gives back the handle is another one.
+   * The slot of a connection; undefined: any worker may take it. Asked again as soon as the slot's worker dies, drains or refuses it, and
+   * when it has not taken it within `patience`. `unavailable` tells of slots that have not taken a connection for so long; one of
+   * them may be named when nobody else is left. Of all plugins one may pick. `note` is what `prepare` gave: of a connection that a
+   * worker gives back the handle is another one. `at`: where the connection has come.
    */
-  pick?(client: RawHandle, unavailable: (slot: number) => boolean, note?: unknown): number | undefined;
+  pick?(client: RawHandle, unavailable: (slot: number) => boolean, note: unknown, at: ListeningAddress): number | undefined;
   /** Milliseconds that a slot without a worker, or with one that does not answer, keeps its connections; with `pick`. */
   patience?: number;
   /**
    * Sees a connection first, in the plugins' order. Calls `admit` once it may go on, or closes the handle and then calls
-   * `drop`. What `admit` is given goes to the worker with the connection (`runtime.noteOf`).
+   * `drop`, within 30 s. What `admit` is given goes to the worker with the connection (`runtime.noteOf`).
    */
-  prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void;
+  prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void, at: ListeningAddress): void;
 }
 
 /**
@@ -179,6 +180,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   readonly clusterPort: number | undefined;
   /** The places for workers, by index. */
   readonly slots: readonly SlotView[];
+  /** Where the master accepts connections, with what waits there; empty where workers accept by themselves (`balance: "os"`). */
+  readonly listening: readonly ListeningAddress[];
   /** Every child process that lives. */
   children(): ChildView[];
 
@@ -223,7 +226,8 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   route(route: Route): void;
   /**
    * Lets this plugin see connections and choose their slots. Needs `balance: "round-robin"`, where the master accepts: the
-   * start fails with ERR_CLUSTER_BALANCE elsewhere. @throws ClusterError ERR_CLUSTER_PLUGIN: another plugin picks already
+   * start fails with ERR_CLUSTER_BALANCE elsewhere, with `--workers 0` with ERR_CLUSTER_ALONE.
+   * @throws ClusterError ERR_CLUSTER_PLUGIN: another plugin picks already; once started, the same where the master does not accept
    */
   routeConnections(routing: ConnectionRouting): void;
   /**

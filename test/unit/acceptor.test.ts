@@ -248,3 +248,37 @@ test('what waits may be given to another address; a connection that comes back i
   a.answer();
   assert.deepEqual([a.clients(), prepared], [['1', '2', '3'], 2]);
 });
+
+/** The ready slot with the fewest that wait; an idle one before a busy one. */
+const least: ConnectionRouting['pick'] = (_, __, ___, { slots }) =>
+  slots.filter(({ ready }) => ready).sort((a, b) => a.waiting - b.waiting || Number(a.busy) - Number(b.busy))[0]?.index;
+
+test('who picks knows who is there, busy, and has how many waiting', (t) => {
+  const seen: unknown[] = [];
+  const { it, accept } = acceptor(t, { pick: (_, __, ___, { slots }) => (seen.push(slots.slice(0, 3)), 1) });
+  it.join(worker(1).child);
+  accept('1', '2', '3');
+  assert.deepEqual(seen.at(-1), [
+    { index: 0, ready: false, busy: false, waiting: 0 }, { index: 1, ready: true, busy: true, waiting: 1 },
+    { index: 2, ready: false, busy: false, waiting: 0 },
+  ]);
+  assert.deepEqual(it.view.slots[1], { index: 1, ready: true, busy: true, waiting: 2 });
+  assert.equal(it.view.waiting, 0);
+});
+
+for (const answer of ['lost', 'taken'] as const) {
+  test(`a worker dies, what it was handed is ${answer}: who picks is asked again at once for what waits for its slot`, (t) => {
+    const { it, accept, closed } = acceptor(t, { pick: least });
+    const [a, b] = [worker(0), worker(1)];
+    it.join(a.child);
+    it.join(b.child);
+    accept('1', '2', '3', '4');
+    assert.deepEqual([a.clients(), b.clients(), it.view.slots[0]?.waiting, it.view.slots[1]?.waiting], [['1'], ['2'], 1, 1]);
+    it.leave(a.child);
+    assert.deepEqual([it.view.slots[0]?.waiting, it.view.slots[1]?.waiting], [0, 2]);
+    a.answer(answer);
+    for (let count = 0; count < 4; count++) b.answer();
+    assert.deepEqual(b.clients(), answer === 'lost' ? ['2', '1', '4', '3'] : ['2', '4', '3']);
+    assert.equal(new Set(closed).size, 4);
+  });
+}

@@ -4,11 +4,14 @@ import type { RawHandle } from '../../lib/node/raw-sockets.js';
 import { Routing } from '../../lib/master/connections/routing.js';
 
 const client = { close() {} } as RawHandle;
+const at = new Routing(() => {}, () => 2).view({
+  where: () => ({ port: 7001 }), unpicked: 3, load: (slot) => ({ ready: slot === 0, busy: false, waiting: slot }),
+});
 
 test('nobody looks and nobody picks: any worker, for ever', () => {
   const routing = new Routing(() => {}, () => 8);
   assert.equal(routing.prepares, false);
-  assert.equal(routing.pick(client, () => false), undefined);
+  assert.equal(routing.pick(client, () => false, undefined, at), undefined);
   assert.equal(routing.patience, Infinity);
 });
 
@@ -18,9 +21,9 @@ test('a second plugin does not take the place of the first: all see a connection
   routing.add('blocklist', { prepare: (_, admit) => { seen.push('blocklist'); admit(); } });
   routing.add('sticky', { pick: () => 1, patience: 500 });
   routing.add('geo', { prepare: (_, admit) => { seen.push('geo'); admit('FR'); } });
-  routing.prepare(client, (note) => { seen.push(`admitted with ${String(note)}`); }, () => { seen.push('dropped'); });
+  routing.prepare(client, (note) => { seen.push(`admitted with ${String(note)}`); }, () => { seen.push('dropped'); }, at);
   assert.deepEqual(seen, ['blocklist', 'geo', 'admitted with FR']);
-  assert.equal(routing.pick(client, () => false), 1);
+  assert.equal(routing.pick(client, () => false, undefined, at), 1);
   assert.equal(routing.patience, 500);
   assert.equal(routing.prepares, true);
 });
@@ -32,7 +35,7 @@ for (const [notes, last] of [
     const routing = new Routing(() => {}, () => 8);
     for (const [at, note] of notes.entries()) routing.add(`plugin ${at}`, { prepare: (_, admit) => { admit(note); } });
     let got: unknown = 'none';
-    routing.prepare(client, (note) => { got = note; }, () => {});
+    routing.prepare(client, (note) => { got = note; }, () => {}, at);
     assert.equal(got, last);
   });
 }
@@ -42,7 +45,7 @@ test('a plugin that drops a connection: those behind it do not see it', () => {
   const seen: string[] = [];
   routing.add('blocklist', { prepare: (_, __, drop) => { drop(); } });
   routing.add('geo', { prepare: () => { seen.push('geo'); } });
-  routing.prepare(client, () => { seen.push('admitted'); }, () => { seen.push('dropped'); });
+  routing.prepare(client, () => { seen.push('admitted'); }, () => { seen.push('dropped'); }, at);
   assert.deepEqual(seen, ['dropped']);
 });
 
@@ -50,7 +53,7 @@ test('a plugin may take its time', async () => {
   const routing = new Routing(() => {}, () => 8);
   routing.add('slow', { prepare: (_, admit) => { setImmediate(() => admit('late')); } });
   routing.add('quick', { prepare: (_, admit) => { admit(); } });
-  assert.equal(await new Promise((resolve) => routing.prepare(client, resolve, () => {})), 'late');
+  assert.equal(await new Promise((resolve) => routing.prepare(client, resolve, () => {}, at)), 'late');
 });
 
 test('a plugin that admits twice is heard once: the next one sees a connection once', () => {
@@ -58,7 +61,7 @@ test('a plugin that admits twice is heard once: the next one sees a connection o
   let seen = 0;
   routing.add('eager', { prepare: (_, admit) => { admit(); admit(); } });
   routing.add('next', { prepare: (_, admit) => { seen++; admit(); } });
-  routing.prepare(client, () => {}, () => {});
+  routing.prepare(client, () => {}, () => {}, at);
   assert.equal(seen, 1);
 });
 
@@ -67,7 +70,7 @@ test('two that pick are an error that names both, and the first goes on', () => 
   routing.add('sticky', { pick: () => 1 });
   assert.throws(() => routing.add('tenants', { pick: () => 2, prepare: () => {} }),
     { code: 'ERR_CLUSTER_PLUGIN', message: /"sticky" and "tenants" both pick/ });
-  assert.equal(routing.pick(client, () => false), 1);
+  assert.equal(routing.pick(client, () => false, undefined, at), 1);
   assert.equal(routing.prepares, false, 'nothing of the refused one is left');
 });
 
@@ -86,9 +89,9 @@ test('what a plugin gives keeps its this', () => {
     pick() { return this.patience; },
     prepare(_, admit) { admit(this.patience); },
   } as Parameters<Routing['add']>[1] & { patience: number });
-  assert.equal(routing.pick(client, () => false), 7);
+  assert.equal(routing.pick(client, () => false, undefined, at), 7);
   let note: unknown;
-  routing.prepare(client, (own) => { note = own; }, () => {});
+  routing.prepare(client, (own) => { note = own; }, () => {}, at);
   assert.equal(note, 7);
 });
 
@@ -149,7 +152,7 @@ for (const [what, pick] of Object.entries<() => unknown>({
 })) {
   test(`a pick that ${what}: any worker takes the connection, and one line names the plugin`, () => {
     const { routing, faults } = faulty({ pick: pick as () => number });
-    for (let i = 0; i < 3; i++) assert.equal(routing.pick(client, () => false), undefined);
+    for (let i = 0; i < 3; i++) assert.equal(routing.pick(client, () => false, undefined, at), undefined);
     assert.equal(faults.length, 1);
     assert.match(faults[0] ?? '', /plugin "mine" failed in pick of routeConnections/);
   });
@@ -162,7 +165,7 @@ for (const [what, prepare] of Object.entries<() => unknown>({
     const { routing, faults } = faulty({ prepare: prepare as () => void });
     let closed = 0;
     let dropped = 0;
-    routing.prepare({ close: () => { closed++; } } as never, () => assert.fail('admitted'), () => { dropped++; });
+    routing.prepare({ close: () => { closed++; } } as never, () => assert.fail('admitted'), () => { dropped++; }, at);
     await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual([closed, dropped, faults.length], [1, 1, 1]);
   });
@@ -172,8 +175,49 @@ for (const [what, note] of Object.entries({ 'cannot be sent': 1n, 'is too long':
   test(`a note that ${what} stays here, and the connection goes on`, () => {
     const { routing, faults } = faulty({ prepare: (_, admit) => { admit(note); } });
     let got: unknown = 'nothing';
-    routing.prepare(client, (own) => { got = own; }, () => assert.fail('dropped'));
+    routing.prepare(client, (own) => { got = own; }, () => assert.fail('dropped'), at);
     assert.equal(got, undefined);
     assert.equal(faults.length, 1);
   });
 }
+
+test('who prepares and who picks is told the address, and every slot there is', () => {
+  const seen: unknown[] = [];
+  const routing = new Routing(() => {}, () => 2);
+  routing.add('filter', { prepare: (_, admit, __, its) => { seen.push(its.address); admit(); } });
+  routing.add('least', { pick: (_, __, ___, its) => { seen.push(its.waiting, its.slots); return 1; } });
+  routing.prepare(client, () => {}, () => {}, at);
+  assert.equal(routing.pick(client, () => false, undefined, at), 1);
+  assert.deepEqual(seen, [{ port: 7001 }, 3, [
+    { index: 0, ready: true, busy: false, waiting: 0 }, { index: 1, ready: false, busy: false, waiting: 1 },
+  ]]);
+});
+
+test('a prepare that never decides: its connection is closed after 30 s, and one line names the plugin', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { routing, faults } = faulty({ prepare: () => {} });
+  const ended: string[] = [];
+  routing.prepare({ close: () => { ended.push('closed'); } } as never, () => assert.fail('admitted'), () => { ended.push('dropped'); }, at);
+  t.mock.timers.tick(29_999);
+  assert.deepEqual(ended, []);
+  t.mock.timers.tick(1);
+  assert.deepEqual(ended, ['closed', 'dropped']);
+  assert.match(faults[0] ?? '', /plugin "mine" failed in prepare.*within 30000 ms/);
+});
+
+test('connections are routed and the app accepts them itself: refused', () => {
+  const routing = new Routing(() => {}, () => 0);
+  routing.add('blocklist', { prepare: () => {} });
+  assert.throws(() => routing.decide({ balance: 'auto' }, { alone: true }), { code: 'ERR_CLUSTER_ALONE', message: /"blocklist" routes/ });
+});
+
+test('who comes late is refused where the master does not accept', () => {
+  const routing = new Routing(() => {}, () => 2);
+  routing.decide({ balance: 'os' });
+  const late = () => routing.add('late', { prepare: () => {} });
+  assert.throws(late, { code: 'ERR_CLUSTER_BALANCE', message: /"late" routes connections.*found "os"/ });
+  assert.equal(routing.prepares, false);
+  routing.decide({ balance: 'round-robin' });
+  late();
+  assert.throws(() => routing.give('os', 'another cluster has it'), { code: 'ERR_CLUSTER_BALANCE' });
+});

@@ -1,37 +1,11 @@
+import type { ListeningAddress, SlotLoad } from '../../api/child.js';
 import type { TakeUnserved } from '../../api/plugin.js';
 import type { Faults } from '../../kit/faults.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
-import type { Handover } from './handover.js';
 import { ListeningSocket, type Listening, type OnConnection } from './listening-socket.js';
 import type { Room } from './room.js';
-import type { Routing } from './routing.js';
-
-interface Pending {
-  client: RawHandle;
-  slot: number | undefined;
-  note: unknown;
-  /** performance.now() */
-  since: number;
-}
-
-interface Member {
-  child: Child;
-  /** What identifies its listener in node:cluster's messages: workers may have asked for this address under several names. */
-  key: string;
-  handover: Handover;
-  /** It has not answered yet what it was handed last: a worker that is blocked gets no more than one connection. */
-  busy: boolean;
-}
-
-/** A slot as this address knows it. */
-interface Place {
-  /** Oldest first: a successor takes over when its predecessor leaves. */
-  members: Member[];
-  queue: Pending[];
-  /** performance.now() since when it takes nothing: without a worker, or waiting for its acknowledgement. */
-  stalledSince: number | null;
-}
+import { loadOf, type Member, type Pending, type Place, type Routing } from './routing.js';
 
 export interface AcceptorOptions {
   routing: Routing;
@@ -60,6 +34,10 @@ const LOOK = 1_000;
 export class Acceptor {
   /** When it is closed alone, what waits is still handed out while there is a worker. */
   readonly socket: Listening;
+  /** As plugins see it. */
+  readonly view: ListeningAddress;
+  /** Where it listens; told by who opens it. */
+  where: () => ListeningAddress['address'] = () => ({});
   /** In the order in which they became free. */
   readonly #free = new Set<Member>();
   readonly #members = new Map<Child, Member>();
@@ -75,6 +53,7 @@ export class Acceptor {
   /** `source`: the handle that node:cluster listens on, or what makes something else of it. */
   constructor(source: RawHandle | ((onconnection: OnConnection) => Listening), options: AcceptorOptions) {
     this.#options = options;
+    this.view = options.routing.view(this);
     const onconnection = options.faults.guard('connection', (error: number, client?: RawHandle) => {
       if (!error && client) this.accept(client);
     });
@@ -95,6 +74,11 @@ export class Acceptor {
     for (const { queue } of this.#places.values()) count += queue.length;
     return count;
   }
+
+  /** Connections that wait for whoever is free first. */
+  get unpicked(): number { return this.#shared.length; }
+
+  load(slot: number): Omit<SlotLoad, 'index'> { return loadOf(this.#places.get(slot)); }
 
   /** In the master, for whatever reason. */
   get #held(): number {
@@ -123,7 +107,7 @@ export class Acceptor {
     routing.prepare(client, (note) => {
       pending.note = note;
       if (known()) this.#route(pending);
-    }, known);
+    }, known, this.view);
   }
 
   /** A worker that is ready takes connections from now on, for its listener `key`. */
@@ -169,7 +153,7 @@ export class Acceptor {
 
   /** Finds the slot anew, as it may have been scaled away or have stalled since. `front`: it has waited already. */
   #route(pending: Pending, front = false): void {
-    const slot = this.#options.routing.pick(pending.client, this.#unavailable, pending.note);
+    const slot = this.#options.routing.pick(pending.client, this.#unavailable, pending.note, this.view);
     pending.slot = slot;
     if (slot === undefined) {
       const [member] = this.#free;

@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
 import path from 'node:path';
+import type { ListeningAddress } from '../../api/child.js';
 import type { ClusterMessage } from '../../node/cluster.js';
 import { IPV6_ONLY, type Place } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
@@ -103,6 +104,13 @@ export class HeldAddress {
     this.acceptor = open instanceof Acceptor ? open : null;
     this.#open = open;
     this.bound = bound;
+    if (this.acceptor) this.acceptor.where = () => this.#where;
+  }
+
+  get #where(): ListeningAddress['address'] {
+    if (this.file !== null) return { path: this.file };
+    const { host = null, port } = this.bound ?? {};
+    return port === undefined ? {} : host === null ? { port } : { host, port };
   }
 
   get handle(): RawHandle {

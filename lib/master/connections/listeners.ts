@@ -30,7 +30,7 @@ const UNREAD = 10;
  * the shared socket open.
  */
 export class Listeners {
-  /** Whether an address outlives its last worker. */
+  /** An address outlives its last worker. */
   held = true;
   /** Whether each slot has a socket of its own (SlotSockets); to be said before anything listens. */
   slotSockets = false;
@@ -64,6 +64,8 @@ export class Listeners {
   get #all(): Set<HeldAddress> { return new Set(this.#addresses.values()); }
 
   get #acceptors(): Acceptor[] { return [...this.#all].flatMap(({ acceptor }) => acceptor ?? []); }
+
+  get views() { return this.#acceptors.map(({ view }) => view); }
 
   /** Takes connections while there is no worker for them, in place of letting them wait; null: they wait. */
   set fallback(fallback: TakeUnserved | null) {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ListeningAddress, SlotLoad } from '../../api/child.js';
 import type { Balance } from '../../api/control.js';
 import type { ConnectionRouting } from '../../api/plugin.js';
 import type { Config } from '../../config/schema.js';
@@ -7,13 +8,59 @@ import { owned } from '../../kit/faults.js';
 import { isObject, show } from '../../kit/misuse.js';
 import { sharesPorts } from '../../node/listening.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
+import type { Child } from '../processes/child.js';
+import type { Handover } from './handover.js';
 
 interface Tap extends ConnectionRouting {
   plugin: string;
 }
 
+/** A connection that waits in the master. */
+export interface Pending {
+  client: RawHandle;
+  slot: number | undefined;
+  note: unknown;
+  /** performance.now() */
+  since: number;
+}
+
+/** A worker that takes connections at one address. */
+export interface Member {
+  child: Child;
+  /** What identifies its listener in node:cluster's messages: workers may have asked for this address under several names. */
+  key: string;
+  handover: Handover;
+  /** It has not answered yet what it was handed last: a worker that is blocked gets no more than one connection. */
+  busy: boolean;
+}
+
+/** A slot as one address knows it. */
+export interface Place {
+  /** Oldest first: a successor takes over when its predecessor leaves. */
+  members: Member[];
+  queue: Pending[];
+  /** performance.now() since when it takes nothing: without a worker, or waiting for its acknowledgement. */
+  stalledSince: number | null;
+}
+
+/** What plugins are told of it. */
+export function loadOf(place: Place | undefined): Omit<SlotLoad, 'index'> {
+  const member = place?.members[0];
+  return { ready: member !== undefined, busy: member?.busy === true, waiting: place?.queue.length ?? 0 };
+}
+
+/** What an acceptor tells of itself. */
+interface Listened {
+  where(): ListeningAddress['address'];
+  /** Connections that any worker may take. */
+  readonly unpicked: number;
+  load(slot: number): Omit<SlotLoad, 'index'>;
+}
+
 /** What goes to a worker with a connection may be as long as this, in characters of JSON: it travels in one message with it. */
 const LONGEST_NOTE = 8_192;
+/** Milliseconds that a plugin may look at a connection before it lets it go on. */
+const UNDECIDED = 30_000;
 /** Milliseconds between two log lines about the same plugin. */
 const QUIET = 10_000;
 
@@ -28,6 +75,7 @@ export class Routing {
   prepares = false;
   readonly #taps: Tap[] = [];
   #picker: Tap | undefined;
+  #alone = false;
   readonly #onFault: (error: ClusterError) => void;
   readonly #slots: () => number;
   readonly #quietUntil = new Map<string, number>();
@@ -38,11 +86,12 @@ export class Routing {
     this.#slots = slots;
   }
 
-  /** @throws ClusterError ERR_CLUSTER_PLUGIN, naming both, where two plugins want to choose */
+  /** @throws ClusterError ERR_CLUSTER_PLUGIN, naming both, where two plugins want to choose; _BALANCE, _ALONE: see {@link decide} */
   add(plugin: string, routing: ConnectionRouting): void {
     const fault = faultOf(routing);
     if (fault) throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${plugin}", routeConnections: ${fault}`);
     const tap: Tap = { ...bound(routing), plugin };
+    this.#accepted(tap, this.balance.used);
     if (tap.pick) {
       if (this.#picker) throw new ClusterError('ERR_CLUSTER_PLUGIN',
         `plugins "${this.#picker.plugin}" and "${plugin}" both pick the slots of connections (routeConnections): switch one of them off`);
@@ -58,11 +107,11 @@ export class Routing {
   }
 
   /** Undefined, so that any worker may take it, also where the plugin fails or names what is no slot. */
-  pick(client: RawHandle, unavailable: (slot: number) => boolean, note?: unknown): number | undefined {
+  pick(client: RawHandle, unavailable: (slot: number) => boolean, note: unknown, at: ListeningAddress): number | undefined {
     if (!this.#picker?.pick) return undefined;
     let slot: unknown;
     try {
-      slot = this.#picker.pick(client, unavailable, note);
+      slot = this.#picker.pick(client, unavailable, note, at);
     } catch (error) {
       return this.#fault(this.#picker, 'pick', error);
     }
@@ -74,15 +123,17 @@ export class Routing {
   }
 
   /** From one plugin to the next; the last note of any goes to the worker. One that fails is no reason to let a connection through. */
-  prepare(client: RawHandle, admit: (note?: unknown) => void, drop: () => void): void {
-    const from = (at: number, note: unknown): void => {
-      const next = this.#taps.findIndex(({ prepare }, index) => index >= at && prepare !== undefined);
+  prepare(client: RawHandle, admit: (note?: unknown) => void, drop: () => void, at: ListeningAddress): void {
+    const from = (first: number, note: unknown): void => {
+      const next = this.#taps.findIndex(({ prepare }, index) => index >= first && prepare !== undefined);
       const tap = this.#taps[next];
       if (!tap?.prepare) return admit(note);
       let decided = false;
+      let limit: NodeJS.Timeout | undefined;
       const once = (then: () => void) => {
         if (decided) return;
         decided = true;
+        clearTimeout(limit);
         then();
       };
       const failed = (error: unknown) => once(() => {
@@ -92,13 +143,42 @@ export class Routing {
       });
       try {
         const admitted = (own?: unknown) => once(() => from(next + 1, this.#noteOf(tap, own) ?? note));
-        const result: unknown = tap.prepare(client, admitted, () => once(drop));
+        const result: unknown = tap.prepare(client, admitted, () => once(drop), at);
         if (result instanceof Promise) result.catch(failed);
+        if (!decided) limit = setTimeout(() => failed(new Error(`nothing was decided within ${UNDECIDED} ms`)), UNDECIDED).unref();
       } catch (error) {
         failed(error);
       }
     };
     from(0, undefined);
+  }
+
+  /** An acceptor, as plugins see it. */
+  view(acceptor: Listened): ListeningAddress {
+    const count = this.#slots;
+    return {
+      get address() { return acceptor.where(); },
+      get waiting() { return acceptor.unpicked; },
+      get slots() { return Array.from({ length: count() }, (_, index) => ({ index, ...acceptor.load(index) })); },
+    };
+  }
+
+  /**
+   * Another cluster of this process has decided already.
+   * @throws ClusterError ERR_CLUSTER_BALANCE: connections are routed, which the master would not see
+   */
+  give(used: Balance['used'], why: string): void {
+    if (this.#taps[0]) this.#accepted(this.#taps[0], used);
+    this.balance = { ...this.balance, used, why };
+  }
+
+  /** Whether the master accepts what a plugin wants to see. */
+  #accepted(tap: Tap, used: Balance['used']): void {
+    if (this.#alone) {
+      throw new ClusterError('ERR_CLUSTER_ALONE',
+        `plugin "${tap.plugin}" routes connections, and with --workers 0 the app itself accepts them`);
+    }
+    if (used !== 'round-robin') throw new ClusterError('ERR_CLUSTER_BALANCE', `${routes(tap)}, found "${used}"`);
   }
 
   #noteOf(tap: Tap, note: unknown): unknown {
@@ -123,15 +203,14 @@ export class Routing {
   /**
    * How connections are to reach workers, now that all plugins are there.
    * @throws ClusterError ERR_CLUSTER_BALANCE: `reuse-port` before Node 22.12 or outside Linux; connections are routed that the
-   * master never sees
+   * master never sees. ERR_CLUSTER_ALONE: it accepts none
    */
   decide({ balance: configured, path }: Decided, facts: Facts = {}): void {
+    this.#alone = facts.alone === true;
     const [first] = this.#taps;
-    const routed = first && `plugin "${first.plugin}" routes connections, which the master sees with \`balance: "round-robin"\` alone`;
     const choose = (used: Balance['used'], why: string) => { this.balance = { configured, used, why }; };
-    if (routed && configured !== 'auto' && configured !== 'round-robin') {
-      throw new ClusterError('ERR_CLUSTER_BALANCE', `${routed}, found "${configured}"`);
-    }
+    if (first) this.#accepted(first, configured === 'auto' ? 'round-robin' : configured);
+    const routed = first && routes(first);
     if (configured === 'round-robin' || configured === 'os') return choose(configured, 'as configured, or as a plugin needs it');
     const lack = lackOf(facts);
     if (lack && configured === 'reuse-port') {
@@ -153,7 +232,12 @@ interface Facts {
   platform?: string;
   /** The configured address is a socket that this process has been started with. */
   inherited?: boolean;
+  /** The app runs in this very process. */
+  alone?: boolean;
 }
+
+const routes = ({ plugin }: Tap): string =>
+  `plugin "${plugin}" routes connections, which the master sees with \`balance: "round-robin"\` alone`;
 
 /** What `reuse-port` lacks here. */
 function lackOf({ node = process.versions.node, platform = process.platform }: Facts): string | undefined {

@@ -61,7 +61,7 @@ function takeBalance({ routing, listeners, logger }: Core): void {
       throw new ClusterError('ERR_CLUSTER_BALANCE', `balance: "${used}" cannot be had in a process whose first cluster had another, `
         + 'as node:cluster keeps to that: use the same for both, or two processes');
     }
-    routing.balance = { configured, used: 'os', why: 'the first cluster of this process has it, and node:cluster keeps to that' };
+    routing.give('os', 'the first cluster of this process has it, and node:cluster keeps to that');
   }
   listeners.slotSockets = routing.balance.used === 'reuse-port';
   if (configured !== 'round-robin') logger.info(`balance: "${routing.balance.used}", ${routing.balance.why}`);

@@ -52,6 +52,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     inheritedSockets: core.inheritedSockets,
     startedAt: life.startedAt,
     get slots() { return workers.slots.map(viewOf); },
+    get listening() { return listeners.views; },
     get config() { return releases.current.loaded.config; },
     get target() { return releases.current.loaded.target; },
     get files() { return [...releases.current.loaded.files, ...releases.environment.files]; },

@@ -12,7 +12,7 @@ export function prepare(core: Core): Promise<void> {
     await loadPlugins(core);
     await core.releases.first();
     const { config } = core.releases.current.loaded;
-    core.routing.decide(config, { inherited: core.inheritedSockets[config.port] !== undefined });
+    core.routing.decide(config, { inherited: core.inheritedSockets[config.port] !== undefined, alone: core.options.alone !== undefined });
   })();
 }
 
