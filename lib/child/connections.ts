@@ -57,7 +57,7 @@ function take(pipe: HandlePipe, text: string, client: RawHandle | null): void {
   if (!client) return void pipe.send(word.refused);
   const [key, note] = JSON.parse(text) as Handed;
   const listener = listeners.get(key);
-  const handle = listener && handleOf(listener.server) === listener.handle && hasRoom(listener.server) ? listener.handle : null;
+  const handle = listener && handleOf(listener.server) === listener.handle && !isFull(listener.server, client) ? listener.handle : null;
   pipe.send(handle ? word.taken : word.refused);
   if (!handle) return client.close();
   if (note !== undefined) notes.set(client, note);
@@ -66,14 +66,20 @@ function take(pipe: HandlePipe, text: string, client: RawHandle | null): void {
 
 const hasRoom = (server: Server): boolean => server.maxConnections == null || connectionsOf(server) < server.maxConnections;
 
+/** Descriptors that are left to the process: at its limit libuv would accept and close who comes. */
+const SPARE = 16;
+
+/**
+ * Whether one more is too many. The kernel gives the lowest free descriptor: as no connection ever has one of the last, that of what
+ * has just come tells how many are left.
+ */
+const isFull = (server: Server, { fd = 0 }: RawHandle): boolean => !hasRoom(server) || fd >= descriptorLimit(0) - SPARE;
+
 /** The master has it too: what waits in its queue is somebody else's. */
 function letGo(listener: Listener | undefined): void {
   listener?.own?.close();
   if (listener) listener.own = undefined;
 }
-
-/** Descriptors that are left to the process: at its limit libuv would accept and close who comes. */
-const SPARE = 16;
 
 /**
  * The worker's side of master/connections/slot-sockets.ts: what comes to the slot's socket is as if the master had handed it over. One
@@ -83,12 +89,13 @@ const SPARE = 16;
 export function takeSlotSockets({ channel, signal }: Runtime): void {
   const accept = ({ key = '', backlog = BACKLOG }: ClusterMessage, socket: RawHandle): boolean => {
     const listener = listeners.get(key);
-    if (!listener || signal.aborted || handleOf(listener.server) !== listener.handle) return socket.close(), false;
+    const isReady = listener && !signal.aborted && handleOf(listener.server) === listener.handle;
+    // Who has no room would give one connection back each time that it is asked, until the master had none either.
+    if (!isReady || isFull(listener.server, socket)) return socket.close(), false;
     letGo(listener);
     listener.own = socket;
     socket.onconnection = (error, client) => {
-      const isFull = client && (!hasRoom(listener.server) || (client.fd ?? 0) >= descriptorLimit(0) - SPARE);
-      if (!isFull || !process.connected) return listener.handle.onconnection?.(error, client);
+      if (!client || !isFull(listener.server, client) || !process.connected) return listener.handle.onconnection?.(error, client);
       letGo(listener);
       channel.send('child.slotSocket', { key, accepts: false });
       sendHandle(process, { cmd: hatchery.connectionBack, key }, client, () => client.close());

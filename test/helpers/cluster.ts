@@ -277,16 +277,7 @@ function listFiles(dir: string): string[] {
 }
 
 /** A port nobody listens on at the moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
+export const freePort = (): Promise<number> => freePortRow(1);
 
 /**
  * The first of `count` ports in a row that nobody listens on: below those that the system gives to connections going out,
