@@ -57,6 +57,14 @@ export function sendHandle(to: ChildProcess | NodeJS.Process, message: ClusterMe
   (to as unknown as Sends).send(message, handle, {}, done);
 }
 
+/**
+ * Hears what has become of the handle that was sent last: its receiver has it, or, with no descriptor left for it, neither that
+ * nor the message, which Node sends once (test/integration/figures-missing.test.ts).
+ */
+export function hearArrival(to: ChildProcess, arrived: (whole: boolean) => void): void {
+  hearInternal(to, ({ cmd }) => { if (cmd === 'NODE_HANDLE_ACK' || cmd === 'NODE_HANDLE_NACK') arrived(cmd === 'NODE_HANDLE_ACK'); });
+}
+
 /** A connection for a worker's listener, as node:cluster's round-robin sends it; answered with `ack: seq` and `accepted`. */
 export const newConnection = (key: string, seq: number, note: unknown): ClusterMessage =>
   ({ cmd: 'NODE_CLUSTER', act: 'newconn', key, seq, ...(note === undefined ? {} : { note }) });

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
-import { hearInternal, isClusters, message, newConnection, sendHandle, word, type Handed } from '../../node/cluster.js';
+import { hearArrival, hearInternal, isClusters, message, newConnection, sendHandle, word, type Handed } from '../../node/cluster.js';
 import { HandlePipe, pipePair } from '../../node/handle-pipe.js';
 import type { RawHandle } from '../../node/raw-sockets.js';
 
@@ -41,6 +41,8 @@ export class Handover {
   /** The worker's end of it, until that has it: it never says so when it dies before. */
   #theirs: RawHandle | null = null;
   #piped: 'no' | 'asked' | 'yes' = 'no';
+  /** What of ours has left over Node's channel and may not have arrived: there is one handle on the way at a time. */
+  #onWay: (() => void) | null = null;
   #ended = false;
 
   /** `misused`: it says what it cannot mean. */
@@ -50,6 +52,11 @@ export class Handover {
     this.#misused = misused;
     hearInternal(process_, faults.guard('hand-over', (said) => {
       if (isClusters(said) && said.ack !== undefined && said.ack < 0) this.#settle(said.ack, said.accepted === true ? 'taken' : 'refused');
+    }));
+    hearArrival(process_, faults.guard('hand-over', (whole) => {
+      const lost = this.#onWay;
+      this.#onWay = null;
+      if (!whole) lost?.();
     }));
   }
 
@@ -67,6 +74,7 @@ export class Handover {
     this.#sent.set(number, gift);
     sendHandle(this.#process, newConnection(key, number, note), client, this.#faults.guard('hand-over', (error: Error | null) => {
       if (error) this.#settle(number, 'lost');
+      else this.#onWay = () => this.#settle(number, 'refused');
     }));
     if (this.#piped === 'no') this.#faults.watch('hand-over', this.#ask());
   }
@@ -96,9 +104,20 @@ export class Handover {
     }
     this.#pipe = new HandlePipe(pair.ours,
       this.#faults.guard('hand-over', (text: string, handle: RawHandle | null) => this.#heard(text, handle)),
-      this.#faults.guard('hand-over', () => this.end()));
+      // Before the worker has said that it has its end, that may be lost on the way.
+      this.#faults.guard('hand-over', () => { if (this.#piped === 'yes') this.end(); else this.#askAgain(); }));
     this.#theirs = pair.theirs;
-    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, () => this.#closeTheirs());
+    sendHandle(this.#process, { cmd: message.pipe }, pair.theirs, (error) => {
+      this.#closeTheirs();
+      if (!error) this.#onWay = () => this.#askAgain();
+    });
+  }
+
+  /** With the next connection. */
+  #askAgain(): void {
+    this.#pipe?.close();
+    this.#pipe = null;
+    this.#piped = 'no';
   }
 
   #closeTheirs(): void {
