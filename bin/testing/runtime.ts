@@ -188,9 +188,9 @@ export function fakeChild(given: Partial<ChildView> = {}): FakeChild {
   const role = given.role ?? 'worker';
   const now = Date.now();
   return {
-    role, id: ++serial, slot: role === 'agent' ? -1 : 0, standsBy: null, pid: NOBODY + serial, state: 'ready', generation: 1,
-    startedAt: now, readyAt: now, addresses: [], intent: null, operation: null, failure: null, waiting: null, onlyStreams: false,
-    killAt: null, cut: null, explain: null,
+    role, id: ++serial, slot: role === 'agent' ? -1 : 0, standsBy: null, pid: NOBODY + serial, entry: null, dir: process.cwd(),
+    state: 'ready', generation: 1, startedAt: now, readyAt: now, addresses: [], intent: null, operation: null, failure: null, waiting: null,
+    onlyStreams: false, killAt: null, cut: null, explain: null,
     channel: new Channel<'master', ChildRole>(ours),
     peer: new Channel<ChildRole, 'master'>(theirs),
     ...given,

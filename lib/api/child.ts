@@ -61,6 +61,9 @@ export interface ChildView {
   /** A worker that is in no slot yet: it loads the app, or has loaded it and waits. Null: it is none, or was adopted. */
   readonly standsBy: 'loading' | 'loaded' | null;
   readonly pid: number;
+  /** What it loads, as `ForkSpec` says. */
+  readonly entry: string | null;
+  readonly dir: string;
   /** As it is now; a view goes on telling. */
   readonly state: ChildState;
   /** Of the configuration and code that it runs: 1 at the start, one more with each reload. */

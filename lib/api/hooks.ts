@@ -4,7 +4,10 @@ import type { Address, CloseReason, Envelope } from '../ipc/messages.js';
 import type { ChildView, ExitInfo } from './child.js';
 import type { ReloadResult, Status } from './control.js';
 
-/** How a child is about to be forked; a tap may change `env` and `execArgv` in place. */
+/**
+ * How a child is about to be forked. A tap may change `env`, `execArgv`, `entry` and `dir` in place: where slots have entries of their
+ * own, versions run beside each other, each dead worker replaced by one of the same.
+ */
 export interface ForkSpec {
   role: 'agent' | 'worker';
   /** Stable index of a worker; -1 for the agent, and for a worker that stands by for any slot. */
@@ -12,7 +15,9 @@ export interface ForkSpec {
   /** It loads the app and stands by, before a slot adopts it. */
   readonly standby: boolean;
   /** What it loads: the app's module, the framework or the agent's module, an absolute path; null: nothing. */
-  readonly entry: string | null;
+  entry: string | null;
+  /** The app's directory, absolute: where the child works, and finds what it needs of its own release. */
+  dir: string;
   /** Of the configuration and code that it will run. */
   generation: number;
   /** What the child's environment has beside the master's own. */
@@ -23,7 +28,7 @@ export interface ForkSpec {
 
 /**
  * What fills a slot that is about to fork: a worker that stands by, of the same generation, for this slot or for any. One that is
- * still loading, or a promise of one, is waited for. Undefined: a process is forked.
+ * still loading, or a promise of one, is waited for; one of another `entry` or `dir` is left where it is. Undefined: a process is forked.
  */
 export type FillDecision = { child: ChildView | Promise<ChildView> } | undefined;
 /** When a dead worker is forked again, `delay` in ms; `leave`: not at all; undefined: as the configuration says. */
@@ -80,10 +85,11 @@ export const createHooks = () => ({
   configResolved: waterfall<Config>('config',
     'the configuration is loaded, at the start and at each reload; what a tap returns is validated again'),
   beforeStart: gate<[Config]>(['config'], 'before anything is forked; an error aborts the start'),
-  beforeForkAgent: gate<[ForkSpec]>(['spec'], 'each fork of the agent; `env` and `execArgv` of the spec may be changed'),
-  beforeForkWorker: gate<[ForkSpec]>(['spec'], 'each fork of a worker'),
+  beforeForkAgent: gate<[ForkSpec]>(['spec'], 'each fork of the agent; `env`, `execArgv`, `entry` and `dir` of the spec may be changed'),
+  beforeForkWorker: gate<[ForkSpec]>(['spec'], 'each fork of a worker; also before one that stands by is adopted in place of that'),
   fillSlot: decide<[Readonly<ForkSpec>], FillDecision>(['spec'],
-    'a slot is about to fork a worker: `{ child }`, one that stands by (`master.standBy`), is adopted in place of that'),
+    'a slot is about to fork a worker: `{ child }`, one that stands by (`master.standBy`), is adopted in place of that, '
+    + 'where it has the same `entry` and `dir`'),
   agentForked: observe<[ChildView]>(['child'], 'the pid is known'),
   workerForked: observe<[ChildView]>(['child'], 'the pid is known'),
   standbyReady: observe<[ChildView]>(['child'], 'a worker that stands by has loaded the app, and what that listens on is held back'),

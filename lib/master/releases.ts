@@ -1,9 +1,12 @@
-import type { Hooks } from '../api/hooks.js';
+import { realpathSync } from 'node:fs';
+import type { ForkSpec, Hooks } from '../api/hooks.js';
 import { assign, Environment, type Variables } from '../config/environment.js';
 import { renewed } from '../config/check.js';
 import type { LoadedConfig } from '../config/load.js';
 import { assertOwnGroup } from '../config/resolve-config.js';
-import type { Config } from '../config/schema.js';
+import { isNamed } from '../config/provenance.js';
+import { HTTPS_PORT, defaults, type Config } from '../config/schema.js';
+import type { ChildRole, Entry } from '../ipc/messages.js';
 import { removeStaleSocket } from '../kit/sockets.js';
 
 /** What the processes of one generation are forked from: a reload makes a new one and keeps the old until it has succeeded. */
@@ -18,6 +21,36 @@ export interface Release {
   environment?: Variables;
   /** What its configuration says and only a restart does, a line each. */
   waiting: readonly string[];
+}
+
+/** What a process of this role loads. */
+export function entryOf(role: ChildRole, { loaded, clusterPort }: Release): Entry {
+  const { entry: { app, agent, framework }, realDir: baseDir } = loaded.target;
+  if (framework) {
+    const { title, workers, https } = loaded.config;
+    const options = { baseDir, framework, title, workers, port: chosenPort(loaded), clusterPort, https };
+    return { kind: 'framework', file: framework, options };
+  }
+  if (role === 'agent') return typeof agent === 'string' ? { kind: 'agent', file: agent } : { kind: 'none' };
+  return app ? { kind: 'app', file: app } : { kind: 'none' };
+}
+
+/** The port, where somebody chose it, `dev` perhaps: else the framework's own configuration may. */
+const chosenPort = (loaded: Release['loaded']): number | undefined => {
+  const { port } = loaded.config;
+  return isNamed(loaded, ['port']) || ![defaults.port, HTTPS_PORT].includes(port) ? port : undefined;
+};
+
+/** The release as one process has it, to which taps of the fork may have given an entry and a directory of its own. */
+export function variantOf(release: Release, { role, entry, dir }: ForkSpec): Release {
+  const { loaded, loaded: { target } } = release;
+  const kind = target.entry.framework === undefined ? role === 'agent' ? 'agent' : 'app' : 'framework';
+  const hasEntry = entry !== null && entry !== target.entry[kind];
+  if (!hasEntry && dir === target.realDir) return release;
+  const { script, ...own } = target.entry;
+  const of = hasEntry ? { ...own, [kind]: entry } : { ...own, ...(script === undefined ? {} : { script }) };
+  const cwd = dir === target.realDir ? target.cwd : dir;
+  return { ...release, loaded: { ...loaded, target: { ...target, dir, realDir: realpathSync(dir), cwd, entry: of } } };
 }
 
 /** The configuration that children are forked from, and the next one: read afresh, and shown to the plugins. */

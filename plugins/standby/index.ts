@@ -14,7 +14,7 @@ export default definePlugin<StandbyOptions>({
       : config.inspect !== false || config.inspectBrk !== false ? 'under a debugger' : undefined;
     if (why !== undefined) return logger.info(`standby: none ${why}`);
     const reserve = new Reserve(master);
-    hooks.fillSlot.tap(NAME, ({ slot, generation }) => reserve.take(slot, generation));
+    hooks.fillSlot.tap(NAME, (spec) => reserve.take(spec));
     hooks.clusterReady.tap(NAME, () => reserve.open());
     hooks.standbyReady.tap(NAME, (child) => reserve.loaded(child));
     hooks.adopted.tap(NAME, (child) => reserve.gone(child));

@@ -1,4 +1,4 @@
-import { standbys, type ChildView, type ExitInfo, type FillDecision, type Master } from '../../lib/index.js';
+import { standbys, type ChildView, type ExitInfo, type FillDecision, type ForkSpec, type Master } from '../../lib/index.js';
 
 /** Milliseconds after a worker's ready: its first answers come before the next one that is to wait. */
 const LATER = 150;
@@ -9,6 +9,9 @@ const LASTED = 60_000;
 /** For want of memory there are none for so long, ms. */
 const NO_ROOM = 60_000;
 const NO_SLOT = -1;
+
+/** Slots may have entries of their own. */
+const isOf = ({ entry, dir }: Readonly<ForkSpec>, child: ChildView): boolean => child.entry === entry && child.dir === dir;
 
 const isStarting = (child: ChildView | null): boolean => child?.state === 'forked' || child?.state === 'booting';
 
@@ -59,18 +62,24 @@ export class Reserve {
    * For a slot that needs a worker. Of the release that runs one that has loaded; a reload begins with one that is started for it,
    * and goes on with the next one, be that loading still.
    */
-  take(slot: number, generation: number): FillDecision {
+  take(spec: Readonly<ForkSpec>): FillDecision {
+    const { slot, generation } = spec;
     if (!this.#open) return undefined;
     const isComing = generation !== this.#master.generation;
-    const found = this.#of(generation).find(([child, spare]) => !spare.taken && (spare.slot === NO_SLOT || spare.slot === slot)
-      && (child.standsBy === 'loaded' || (isComing && child.standsBy === 'loading')));
+    const found = this.#of(generation).find(([child, spare]) => !spare.taken && isOf(spec, child)
+      && (spare.slot === NO_SLOT || spare.slot === slot) && (child.standsBy === 'loaded' || (isComing && child.standsBy === 'loading')));
     if (found) {
       found[1].taken = true;
       return { child: found[0] };
     }
     if (!isComing || this.#coming === generation || this.#wanted().count === 0) return undefined;
     this.#coming = generation;
-    return { child: this.#fork(generation, this.#wanted().perSlot ? slot : NO_SLOT, true) };
+    return { child: this.#fork(generation, this.#wanted().perSlot ? slot : NO_SLOT, true).then((child) => {
+      const spare = this.#spares.get(child);
+      // Another slot may want it.
+      if (spare && !isOf(spec, child)) spare.taken = false;
+      return child;
+    }) };
   }
 
   loaded(child: ChildView): void {

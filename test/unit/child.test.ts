@@ -14,8 +14,8 @@ function forked(t: TestContext, role: ChildRole = 'worker') {
   const forks = new FakeForks();
   Object.assign(forks.manners, { obeys: false, dies: false });
   const said: string[] = [];
-  const process_ = forks.start({ role, slot: 0, standby: false, entry: null, generation: 1, env: {}, execArgv: [] });
-  const child = new Child(process_, { role, id: 1, slot: 0, generation: 1 } as BootInfo, {
+  const process_ = forks.start({ role, slot: 0, standby: false, entry: null, dir: process.cwd(), generation: 1, env: {}, execArgv: [] });
+  const child = new Child(process_, { role, id: 1, slot: 0, generation: 1, baseDir: '/', entry: { kind: 'none' } } as BootInfo, {
     ready: () => { said.push('ready'); },
     leaving: (_, reason) => { said.push(`leaving ${reason}`); },
     onlyStreams: () => { said.push('only streams'); },
@@ -200,8 +200,8 @@ test('a process that never came to be: its error is the failure, and it is gone'
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const forks = new FakeForks();
   forks.failing = 'no descriptors';
-  const spec = { role: 'worker' as const, slot: 0, standby: false, entry: null, generation: 1, env: {}, execArgv: [] };
-  const boot = { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo;
+  const spec = { role: 'worker' as const, slot: 0, standby: false, entry: null, dir: process.cwd(), generation: 1, env: {}, execArgv: [] };
+  const boot = { role: 'worker', id: 1, slot: 0, generation: 1, baseDir: '/', entry: { kind: 'none' } } as BootInfo;
   const child = new Child(forks.start(spec), boot, { ready() {}, leaving() {}, onlyStreams() {} }, START, new Faults(() => {}));
   assert.equal((await child.exited).code, 1);
   assert.equal(child.failure?.error.message, 'spawn EMFILE');

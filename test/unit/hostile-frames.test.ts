@@ -24,8 +24,10 @@ test(`${FRAMES} mutated frames throw nothing (TEST_SEED=${SEED})`, async (t) => 
   const next = random(SEED);
   const forks = new FakeForks();
   const fork = (): Child => {
-    const forked = forks.start({ role: 'worker', slot: 0, standby: false, entry: null, generation: 1, env: {}, execArgv: [] });
-    const boot = { role: 'worker', id: 1, slot: 0, generation: 1 } as BootInfo;
+    const forked = forks.start({
+      role: 'worker', slot: 0, standby: false, entry: null, dir: process.cwd(), generation: 1, env: {}, execArgv: [],
+    });
+    const boot = { role: 'worker', id: 1, slot: 0, generation: 1, baseDir: '/', entry: { kind: 'none' } } as BootInfo;
     const child = new Child(forked, boot, { ready: () => {}, leaving: () => {}, onlyStreams: () => {} }, 1e6, new Faults(() => {}));
     child.channel.on('health.sample', (sample) => { assert.ok(Number.isFinite(sample.at)); }, isSample);
     child.channel.on('health.blocking', () => {}, isBlockingCall);

@@ -45,6 +45,8 @@ export class Child implements ChildView {
   readonly id: number;
   slot: number;
   readonly pid: number;
+  readonly entry: string | null;
+  readonly dir: string;
   readonly generation: number;
   listen: BootInfo['listen'];
   startedAt = Date.now();
@@ -108,6 +110,8 @@ export class Child implements ChildView {
     this.slot = boot.slot;
     this.standsBy = boot.standby ? 'loading' : null;
     this.generation = boot.generation;
+    this.entry = 'file' in boot.entry ? boot.entry.file : null;
+    this.dir = boot.baseDir;
     this.#longest = boot.timeout;
     this.listen = boot.listen;
     this.pid = forked.process.pid ?? -1;

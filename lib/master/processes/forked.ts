@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
+import { statSync } from 'node:fs';
 import type { Worker } from 'node:cluster';
+import path from 'node:path';
 import type { ForkSpec } from '../../api/hooks.js';
 import type { Variables } from '../../config/environment.js';
 import { ClusterError } from '../../kit/errors.js';
@@ -9,6 +11,7 @@ import type { Channel } from '../../ipc/channel.js';
 import { valid } from '../../ipc/intake.js';
 import type { ChildRole, CloseReason, CutRequests, StartStep, Waiting } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
+import type { Release } from '../releases.js';
 import { owned, type Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
 
@@ -38,11 +41,14 @@ const isArgument = (value: unknown): boolean => typeof value === 'string' && !va
 const isValue = (value: unknown): boolean =>
   value === undefined || typeof value === 'number' || typeof value === 'boolean' || isArgument(value);
 
+const isThere = (place: unknown, as: 'isFile' | 'isDirectory'): boolean =>
+  isArgument(place) && path.isAbsolute(place as string) && statSync(place as string, { throwIfNoEntry: false })?.[as]() === true;
+
 /**
  * What taps of `hook` have made of it: Node would throw a TypeError that names nobody, or take one for the other.
  * @throws ClusterError ERR_CLUSTER_HOOK
  */
-export function checkSpec({ execArgv, env }: ForkSpec, hook: string, plugins: readonly string[]): void {
+export function checkSpec({ execArgv, env, entry, dir }: ForkSpec, given: Release, hook: string, plugins: readonly string[]): void {
   const wrong = (what: string, found: unknown) => new ClusterError('ERR_CLUSTER_HOOK',
     `hook ${hook} (${plugins.map((name) => `plugin "${name}"`).join(', ')}): expected ${what}, found ${show(found)}`);
   const list: unknown = execArgv;
@@ -53,6 +59,10 @@ export function checkSpec({ execArgv, env }: ForkSpec, hook: string, plugins: re
     if (!isArgument(name) || name === '') throw wrong('names without NUL in env', name);
     if (!isValue(value)) throw wrong(`a text without NUL as env.${name}`, value);
   }
+  const { realDir, entry: own } = given.loaded.target;
+  if (!isThere(dir, 'isDirectory') && dir !== realDir) throw wrong('an absolute path of a directory as dir', dir);
+  if (entry === null || Object.values(own).includes(entry)) return;
+  if (!isThere(entry, 'isFile')) throw wrong('an absolute path of a file as entry', entry);
 }
 
 const debug = createDebug('hatchery:child');

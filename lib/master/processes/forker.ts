@@ -5,8 +5,7 @@ import path from 'node:path';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { isNamed, originOf } from '../../config/provenance.js';
-import { HTTPS_PORT, defaults } from '../../config/schema.js';
-import { MARK, WARM, type Adoption, type BootInfo, type ChildRole, type Entry } from '../../ipc/messages.js';
+import { MARK, WARM, type Adoption, type BootInfo, type ChildRole } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 import type { LogFiles } from '../../kit/log-files.js';
 import { killTree } from '../../kit/processes.js';
@@ -16,7 +15,7 @@ import type { Room } from '../connections/room.js';
 import type { ChildOutput } from '../child-output.js';
 import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
-import type { Release } from '../releases.js';
+import { entryOf, variantOf, type Release } from '../releases.js';
 import { Child, type ForkListener } from './child.js';
 import { checkSpec, type ForkPlace, type Forked } from './forked.js';
 import { childWords, early, holdsPort, inspectArgv, inheritedExecArgv, portIn } from './exec-argv.js';
@@ -49,6 +48,13 @@ const LONGEST = 2 ** 31 - 1;
 /** Starts one process, whose `kill` leaves `spared` ones of its own alone; a unit test's has none behind it (fake-forker.ts). */
 export type StartProcess = (spec: ForkSpec, place: ForkPlace, spared: (pid: number) => boolean) => Forked;
 
+export interface ForkHow {
+  /** It is to load the app, and to wait. */
+  standby?: boolean;
+  /** One that has waited, for this place. */
+  fill?: (spec: ForkSpec) => Promise<Child | null> | null;
+}
+
 /** Starts processes of a release: the gate hooks, the process, its Child, the hooks that observe. */
 export class Forker {
   readonly #needs: ForkerNeeds;
@@ -60,21 +66,27 @@ export class Forker {
     this.#start = start;
   }
 
-  /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. `standby`: it is to wait. */
-  async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener, standby = false): Promise<Child> {
+  /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. */
+  async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener, how: ForkHow = {}): Promise<Child> {
     const { hooks, spares } = this.#needs;
+    const { standby = false, fill } = how;
     const spec = specOf(role, slot, release, standby);
     const hook = role === 'agent' ? 'beforeForkAgent' : 'beforeForkWorker';
     await hooks[hook].promise(spec);
-    checkSpec(spec, hook, hooks[hook].taps.map(({ name }) => name));
+    checkSpec(spec, release, hook, hooks[hook].taps.map(({ name }) => name));
+    const own = variantOf(release, spec);
+    spec.dir = own.loaded.target.realDir;
+    const filling = fill?.(spec);
+    const filled = filling && await filling;
+    if (filled) return filled;
     listener.starts();
-    const place = this.#place(release);
-    const boot = this.#boot(spec, release, place.root);
+    const place = this.#place(own);
+    const boot = this.#boot(spec, own, place.root);
     const key = role === 'worker' && !standby ? spares.keyFor(spec, place) : null;
-    const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, release);
+    const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, own);
     try {
-      const child = this.#childOf(forked, boot, spec, release, listener);
-      if (key !== null) this.#prepareNext(child, spec, key, release);
+      const child = this.#childOf(forked, boot, spec, own, listener);
+      if (key !== null) this.#prepareNext(child, spec, key, own);
       (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
       return child;
     } catch (error) {
@@ -82,10 +94,6 @@ export class Forker {
       void forked.kill();
       throw error;
     }
-  }
-
-  specOf(role: ChildRole, slot: number, release: Release): ForkSpec {
-    return specOf(role, slot, release);
   }
 
   placeIn(slot: number, release: Release): { adoption: Adoption; listen: BootInfo['listen'] } {
@@ -211,7 +219,7 @@ const placeName = ({ role, slot }: Pick<ForkSpec, 'role' | 'slot'>): string =>
 const titleOf = ({ loaded: { config } }: Release, role: ChildRole, slot: number): string => `${config.title}: ${placeName({ role, slot })}`;
 
 function specOf(role: ChildRole, slot: number, release: Release, standby = false): ForkSpec {
-  const { generation, loaded: { config } } = release;
+  const { generation, loaded: { config, target } } = release;
   const entry = entryOf(role, release);
   const preloads = [...config.require.flatMap((one) => ['--require', one]), ...config.import.flatMap((one) => ['--import', one])];
   return {
@@ -219,6 +227,7 @@ function specOf(role: ChildRole, slot: number, release: Release, standby = false
     slot,
     standby,
     entry: entry.kind === 'none' ? null : entry.file,
+    dir: target.realDir,
     generation,
     env: {
       PORT: config.path ?? String(config.port),
@@ -229,23 +238,6 @@ function specOf(role: ChildRole, slot: number, release: Release, standby = false
     execArgv: [...inheritedExecArgv(), ...inspectArgv(config, role, slot), ...config.execArgv, ...preloads],
   };
 }
-
-function entryOf(role: ChildRole, { loaded, clusterPort }: Release): Entry {
-  const { entry: { app, agent, framework }, realDir: baseDir } = loaded.target;
-  if (framework) {
-    const { title, workers, https } = loaded.config;
-    const options = { baseDir, framework, title, workers, port: chosenPort(loaded), clusterPort, https };
-    return { kind: 'framework', file: framework, options };
-  }
-  if (role === 'agent') return typeof agent === 'string' ? { kind: 'agent', file: agent } : { kind: 'none' };
-  return app ? { kind: 'app', file: app } : { kind: 'none' };
-}
-
-/** The port, where somebody chose it, `dev` perhaps: else the framework's own configuration may. */
-const chosenPort = (loaded: Release['loaded']): number | undefined => {
-  const { port } = loaded.config;
-  return isNamed(loaded, ['port']) || ![defaults.port, HTTPS_PORT].includes(port) ? port : undefined;
-};
 
 /** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
 const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];

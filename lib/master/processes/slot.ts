@@ -3,6 +3,7 @@ import type { ChildRole, CloseReason } from '../../ipc/messages.js';
 import { ClusterError } from '../../kit/errors.js';
 import type { Release } from '../releases.js';
 import type { Child, ForkListener } from './child.js';
+import type { ForkHow, Forker } from './forker.js';
 import { Departures, type DeparturesNeeds } from './departures.js';
 import { lastExitOf, logExit, lostSuccessor, processName, slotName, startFailure } from './exit-report.js';
 import { policies, type SlotPolicy } from './policies.js';
@@ -11,7 +12,7 @@ import type { Standbys } from './spares.js';
 
 /** What a slot works with; the same objects as in the core. */
 export interface SlotNeeds extends ReforkNeeds, DeparturesNeeds {
-  readonly forker: { fork(role: ChildRole, slot: number, release: Release, listener: ForkListener): Promise<Child> };
+  readonly forker: Pick<Forker, 'fork'>;
   readonly standbys: Pick<Standbys, 'children' | 'fill'>;
 }
 
@@ -165,8 +166,8 @@ export class Slot implements SlotView {
     };
     this.#forking++;
     try {
-      const filled = overlaps ? standbys.fill(index, release, listener, strict) : null;
-      const child = (filled && await filled) ?? await forker.fork(role, index, release, listener);
+      const fill: ForkHow['fill'] = (spec) => standbys.fill(spec, release, listener, strict);
+      const child = await forker.fork(role, index, release, listener, overlaps ? { fill } : {});
       faults.watch(processName(child), child.exited.then((exit) => this.#gone(child, exit)));
       if (life.closing || this.#removed) this.#goOn(this.departures.end(child, 'stop'));
       this.#assertOpen();

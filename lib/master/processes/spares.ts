@@ -129,8 +129,7 @@ export interface StandbysNeeds {
   readonly faults: Faults;
   readonly deadlines: Deadlines;
   readonly forker: {
-    fork(role: ChildRole, slot: number, release: Release, listener: ForkListener, standby: boolean): Promise<Child>;
-    specOf(role: ChildRole, slot: number, release: Release): ForkSpec;
+    fork(role: ChildRole, slot: number, release: Release, listener: ForkListener, how: { standby: boolean }): Promise<Child>;
     /** What one of this release is told that a slot adopts. */
     placeIn(slot: number, release: Release): { adoption: Adoption; listen: Child['listen'] };
   };
@@ -166,7 +165,7 @@ export class Standbys {
       ready: (one) => one.cutOff('it says that it is ready, and is in no slot'),
       leaving: (one) => one.limit(deadlines.drain),
       onlyStreams: () => {},
-    }, true);
+    }, { standby: true });
     this.#all.set(child, () => {});
     child.channel.on('child.standby', () => this.#loaded(child), valid['child.standby']);
     faults.watch(processName(child), child.exited.then((exit) => this.#gone(child, exit)));
@@ -183,20 +182,22 @@ export class Standbys {
    * What a tap wants this slot to get in place of a process that is forked; null: nothing. Resolves with null where that has ended
    * meanwhile; `strict`: rejects with its failure, as the next one of the same code would fail as well.
    */
-  fill(slot: number, release: Release, listener: ForkListener, strict: boolean): Promise<Child | null> | null {
-    const { hooks, forker } = this.#needs;
-    const decision = hooks.fillSlot.call(forker.specOf('worker', slot, release));
-    return decision === undefined ? null : this.#take(decision, slot, release, listener, strict);
+  fill(spec: ForkSpec, release: Release, listener: ForkListener, strict: boolean): Promise<Child | null> | null {
+    const decision = this.#needs.hooks.fillSlot.call(spec);
+    return decision === undefined ? null : this.#take(decision, spec, release, listener, strict);
   }
 
-  async #take(decision: FillDecision, slot: number, release: Release, listener: ForkListener, strict: boolean): Promise<Child | null> {
+  async #take(
+    decision: NonNullable<FillDecision>, { slot, entry, dir }: ForkSpec, release: Release, listener: ForkListener, strict: boolean,
+  ): Promise<Child | null> {
     const { startTimeout } = release.loaded.config;
-    const given = await Promise.resolve(decision?.child).catch((error: unknown) => {
+    const given = await Promise.resolve(decision.child).catch((error: unknown) => {
       if (strict) throw error;
       return null;
     });
     if (given === null) return null;
     const child = this.#fitting(given, slot, release);
+    if (child.entry !== entry || child.dir !== dir) return null;
     if (child.standsBy === 'loading') await this.#settled(child);
     if (this.#all.has(child) && child.state === 'booting') {
       try {
