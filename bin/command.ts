@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ClusterError, describeError } from '../lib/kit/errors.js';
-import { misuse, nearest } from '../lib/kit/misuse.js';
+import { misuse, nearest, show } from '../lib/kit/misuse.js';
+import type { LoadRequest } from '../lib/config/load.js';
 import { packageRoot } from '../lib/kit/package.js';
 import { CommonBin, type Argv, type CommandClass, type Context } from './common-bin.js';
 import { toYargs, type Flag, type Flags } from './flags.js';
@@ -12,6 +14,15 @@ const YARGS_KEYS = new Set(['_', '$0']);
 const OWN_KEYS = new Set([...YARGS_KEYS, '--', 'help', 'h', 'version', 'v']);
 
 export const usageError = (message: string): ClusterError => new ClusterError('ERR_CLUSTER_USAGE', message);
+
+/** Of the commands of all copies of this package that there may be. */
+const MARK = Symbol.for('hatchery.Command');
+
+/** A class that a program can run: common-bin's of ours, or a Command, be it of another copy of this package. */
+export const isCommandClass = (value: unknown): value is CommandClass => {
+  const shape = typeof value === 'function' ? value.prototype as unknown : undefined;
+  return shape instanceof CommonBin || (typeof shape === 'object' && shape !== null && MARK in shape);
+};
 
 /**
  * A command on common-bin, with its faults mended: an unknown or misused flag ends with one line and exit code 2, an
@@ -40,6 +51,8 @@ export class Command extends CommonBin {
     this.options = toYargs(this.flags);
   }
 
+  get [MARK](): true { return true; }
+
   /** One line for the list of commands; no capital, no full stop. */
   get description(): string { return ''; }
 
@@ -58,6 +71,11 @@ export class Command extends CommonBin {
   owner: Command | null = null;
   commandName = '';
   siblings: ReadonlyMap<string, CommandClass> = new Map();
+  /**
+   * What the apps of this program run on where they name no framework: a package's name, looked for from the app and then from
+   * the bin, or a path or file URL, relative to the bin's folder. All its commands go by it.
+   */
+  framework: string | URL | undefined = undefined;
   #version: string | undefined;
   /** Undefined without a `--`. */
   protected readonly appArguments?: readonly string[];
@@ -69,6 +87,18 @@ export class Command extends CommonBin {
   get usageLine(): string {
     const end = this.takesArguments ? '[-- arguments]' : '';
     return [this.program, this.commandName, ...this.words, '[flags]', end].filter(Boolean).join(' ');
+  }
+
+  /** What commands of a program of its own load beneath the app's configuration. */
+  get beneath(): Pick<LoadRequest, 'framework'> {
+    const { framework, owner } = this;
+    if (framework === undefined) return owner?.beneath ?? {};
+    if (!(framework instanceof URL) && (typeof framework !== 'string' || framework === '')) {
+      throw usageError(`framework of ${this.constructor.name}: expected a package's name, a path or a file URL, found ${show(framework)}`);
+    }
+    const from = process.argv[1] ?? '';
+    const text = framework instanceof URL || framework.startsWith('file:') ? fileURLToPath(framework) : framework;
+    return { framework: { name: /^\.{1,2}(?:[\\/]|$)/.test(text) ? path.resolve(path.dirname(from), text) : text, from } };
   }
 
   override async start(): Promise<void> {

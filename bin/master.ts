@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { Environment } from '../lib/config/environment.js';
+import { mixedVersions } from '../lib/config/frameworks.js';
 import { loadConfig, type LoadRequest, type LoadedConfig } from '../lib/config/load.js';
 import { logicalCwd, throughLinks } from '../lib/config/target.js';
 import { Instance } from './instance.js';
@@ -64,7 +65,10 @@ export async function runMaster({ mode, load, argv, envFiles, alone = false, ...
   const loaded = await read();
   const { target, config } = loaded;
   // What is said before there is a log waits for it.
-  const early = [...loaded.unused.map((file) => `${file} is not used: ${loaded.files[0]} comes first`)];
+  const early = [
+    ...loaded.unused.map((file) => `${file} is not used: ${loaded.files.at(-1)} comes first`),
+    ...mixedVersions(loaded.frameworks),
+  ];
   let warn = (line: string): void => { early.push(line); };
   const instance = await Instance.enter({
     title: config.title,

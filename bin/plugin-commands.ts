@@ -4,7 +4,8 @@ import { loadConfig } from '../lib/config/load.js';
 import { isBuiltIn } from '../lib/config/plugin-objects.js';
 import { ClusterError } from '../lib/kit/errors.js';
 import { instances } from '../lib/master/plugins/check.js';
-import { CommonBin, type CommandClass } from './common-bin.js';
+import { isCommandClass, type Command } from './command.js';
+import type { CommandClass } from './common-bin.js';
 
 /** A command that a plugin brings, and whose it is. */
 export interface Brought extends PluginCommand { plugin: string }
@@ -14,9 +15,11 @@ export interface Brought extends PluginCommand { plugin: string }
  * or file among `words`, else that of the working directory.
  * @throws ClusterError ERR_CLUSTER_PLUGIN: two bring the same one, or one of `own`; what loadConfig throws
  */
-export async function commandsOfPlugins(words: readonly string[], own: ReadonlySet<string>): Promise<Map<string, Brought>> {
+export async function commandsOfPlugins(
+  words: readonly string[], own: ReadonlySet<string>, { beneath }: Command,
+): Promise<Map<string, Brought>> {
   const target = words.find((word) => !word.startsWith('-') && statSync(word, { throwIfNoEntry: false }));
-  const loaded = await loadConfig({ target });
+  const loaded = await loadConfig({ ...beneath, target });
   const found = new Map<string, Brought>();
   for (const { plugin: { name: plugin, commands = {} } } of await instances(loaded, (key) => !isBuiltIn(key))) {
     for (const [name, command] of Object.entries(commands)) {
@@ -42,7 +45,7 @@ export async function classOf(name: string, { plugin, load }: Brought): Promise<
   }
   // A module, whose default export it is; of CommonJS one step further in.
   for (let step = 0; step < 2 && typeof value === 'object' && value !== null && 'default' in value; step++) value = value.default;
-  if ((value as { prototype?: unknown } | undefined)?.prototype instanceof CommonBin) return value as CommandClass;
+  if (isCommandClass(value)) return value;
   throw new ClusterError('ERR_CLUSTER_PLUGIN',
     `the command "${name}" of plugin "${plugin}": expected a class that extends Command of hatchery/cli`);
 }

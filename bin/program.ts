@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { atCaller, nearest, show } from '../lib/kit/misuse.js';
-import { Command, usageError } from './command.js';
+import { Command, isCommandClass, usageError } from './command.js';
 import { ConfigCommand } from './commands/config.js';
 import { DockerCommand, KubernetesCommand } from './commands/containers.js';
 import { DevCommand } from './commands/dev.js';
@@ -18,7 +18,7 @@ import { StartCommand } from './commands/start.js';
 import { StatusCommand } from './commands/status.js';
 import { StopCommand } from './commands/stop.js';
 import { SystemdCommand } from './commands/systemd.js';
-import { CommonBin, type CommandClass } from './common-bin.js';
+import type { CommandClass } from './common-bin.js';
 
 /** The whole command line. A framework with its own bin extends it and adds, or replaces, commands. */
 export class Program extends Command {
@@ -54,7 +54,7 @@ export class Program extends Command {
   override add(name: string, target: CommandClass): void {
     if (typeof name !== 'string' || name === '') throw refused(this.add, `add: expected the word of a command, found ${show(name)}`);
     // One that extends the common-bin of the app has another yargs, and none of what is mended here.
-    if (!((target as { prototype?: unknown } | undefined)?.prototype instanceof CommonBin)) {
+    if (!isCommandClass(target)) {
       const found = typeof target === 'function' ? `class ${(target as { name: string }).name || 'without a name'}` : show(target);
       throw refused(this.add, `add("${name}"): expected a class that extends Command of hatchery/cli, found ${found}`);
     }
@@ -87,7 +87,7 @@ export class Program extends Command {
 
   #start(target: CommandClass, at: number): Promise<void> {
     const command = new target(this.rawArgv.toSpliced(at, 1));
-    if (command instanceof Command) Object.assign(command, { owner: this, commandName: this.rawArgv[at], siblings: this.#commands });
+    if ('siblings' in command) Object.assign(command, { owner: this, commandName: this.rawArgv[at], siblings: this.#commands });
     return command.start();
   }
 
@@ -96,7 +96,7 @@ export class Program extends Command {
     const { classOf, commandsOfPlugins, unreadable } = await import('./plugin-commands.js');
     let all: Awaited<ReturnType<typeof commandsOfPlugins>>;
     try {
-      all = await commandsOfPlugins(this.rawArgv.filter((one) => one !== word), new Set(this.#commands.keys()));
+      all = await commandsOfPlugins(this.rawArgv.filter((one) => one !== word), new Set(this.#commands.keys()), this);
     } catch (error) {
       throw this.#near(word) ?? unreadable(error) ?? this.#unknownCommand(word, []);
     }
@@ -108,7 +108,7 @@ export class Program extends Command {
   /** For the list of commands. An app whose configuration cannot be read has none to show. */
   async #showBrought(): Promise<void> {
     const { commandsOfPlugins } = await import('./plugin-commands.js');
-    const all = await commandsOfPlugins([], new Set(this.#commands.keys())).catch(() => new Map<string, { description: string }>());
+    const all = await commandsOfPlugins([], new Set(this.#commands.keys()), this).catch(() => new Map<string, { description: string }>());
     for (const [name, { description }] of all) {
       super.add(name, class extends Command { override get description(): string { return description; } });
     }

@@ -5,7 +5,7 @@ import { Command } from '../command.js';
 import type { Argv, Context } from '../common-bin.js';
 import { aloneFlags, configFlags, configFrom, envFilesIn, jsonFlag, type Flags } from '../flags.js';
 import { answer, print, style } from '../output.js';
-import { masked } from '../secrets.js';
+import { masked, namedSecretIn } from '../secrets.js';
 import { table } from '../table.js';
 
 /** Flags of a command that reads the configuration and starts nothing. */
@@ -15,13 +15,13 @@ export const readFlags: Flags = {
   ...jsonFlag,
 };
 
-/** What `start`, or `dev`, would load. */
-export function readRequest(argv: Argv): LoadRequest {
+/** What `start`, or `dev`, of the program would load. */
+export function readRequest(argv: Argv, { beneath }: Command): LoadRequest {
   const command = argv.dev ? 'dev' : 'start';
   // The environment of the children decides the profile, as it would at a start.
   void new Environment(envFilesIn(argv), command);
   const flags = configFrom(readFlags, argv);
-  return { target: argv._[0], command, flags: isAlone(argv) ? aloneFlags(flags) : flags };
+  return { ...beneath, target: argv._[0], command, flags: isAlone(argv) ? aloneFlags(flags) : flags };
 }
 
 /** As `start --workers 0` has it. */
@@ -56,13 +56,14 @@ export class ConfigCommand extends Command {
 
   override async run({ argv }: Context): Promise<void> {
     const { flatten } = await import('../../lib/config/provenance.js');
-    const loaded = await prepared(readRequest(argv));
-    const config = (argv['show-secrets'] ? loaded.config : masked(loaded.config)) as Config;
-    const values = flatten({ config, provenance: loaded.provenance });
+    const loaded = await prepared(readRequest(argv, this));
+    const { provenance } = loaded;
+    const config = (argv['show-secrets'] ? loaded.config : masked(loaded.config, [], namedSecretIn(provenance))) as Config;
+    const values = flatten({ config, provenance });
     if (argv.json) {
-      const sources = Object.fromEntries(values.map(({ path, from, where, counted }) => [path, { from, where, counted }]));
-      const { files, profile, target } = loaded;
-      answer({ config, sources, files, profile, target }, undefined, 2);
+      const sources = Object.fromEntries(values.map(({ path, value: _, ...source }) => [path, source]));
+      const { files, frameworks, profile, target } = loaded;
+      answer({ config, sources, files, frameworks, profile, target }, undefined, 2);
       process.exit(0);
     }
     const { app, agent, framework } = loaded.target.entry;
@@ -72,12 +73,14 @@ export class ConfigCommand extends Command {
       `profile    ${loaded.profile}`,
       ...(isAlone(argv) ? ['process    one, the command\'s own, which has the part of one worker (--workers 0)'] : []),
       ...modules.map(([name, file]) => `${name.padEnd(10)} ${file === true ? 'without a module' : file}`),
+      ...loaded.frameworks.toReversed().map(({ name, version = '', folder }) => `runs on    ${`${name} ${version}`.trim()} (${folder})`),
       ...loaded.files.map((file) => `file       ${file}`),
       ...loaded.unused.map((file) => `unused     ${file}`),
     ].join('\n'));
     print();
-    print(await table(['key', 'value', 'from'], values.map(({ path, value, from, where, counted }) => {
-      const source = `${where === undefined || where === from ? from : `${from} ${where}`}${counted ? ` (${counted})` : ''}`;
+    print(await table(['key', 'value', 'from'], values.map(({ path, value, from, where, counted, written }) => {
+      const how = counted ?? written;
+      const source = `${where === undefined || where === from ? from : `${from} ${where}`}${how ? ` (${how})` : ''}`;
       return [path, JSON.stringify(value) ?? String(value), from === 'default' ? style(source, 'dim') : source];
     })));
     process.exit(0);

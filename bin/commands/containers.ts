@@ -41,7 +41,7 @@ abstract class RecipeCommand extends Command {
       throw usageError(`--image: expected the name of an image, found "${image}"`);
     }
     const { nameOf } = await import('../container-recipes.js');
-    const { config, provenance, target } = await prepared(readRequest(argv));
+    const { config, provenance, target } = await prepared(readRequest(argv, this));
     if (config.port === 0 && config.path === undefined && config.server) {
       throw usageError(`${this.commandName}: port 0 is another one at each start: name one with --port`);
     }

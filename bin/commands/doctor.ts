@@ -27,7 +27,7 @@ export class DoctorCommand extends Command {
     const { SERVICE_CHECKS } = await import('../doctor/service-checks.js');
     const { machineLine, report, shown } = await import('../doctor/report.js');
     const wanted = { target: argv._[0], title: this.text(argv, 'title') };
-    const facts = await examine({ load: readRequest(argv), wanted, grace });
+    const facts = await examine({ load: readRequest(argv, this), wanted, grace });
     const found = findings(facts, [...SERVICE_CHECKS, ...MACHINE_CHECKS]).map(shown);
     const bites = found.some(({ level }) => level === 'bites');
     answer({ ok: !bites, machine: machineLine(facts), findings: found }, await report(facts, found));

@@ -28,7 +28,7 @@ export class HooksCommand extends Command {
     const { loadConfig } = await import('../../lib/config/load.js');
     const { Bootstrap } = await import('../../lib/master/bootstrap.js');
     const { noteOfHook } = await import('../../lib/api/hooks.js');
-    const loaded = await loadConfig(readRequest(argv));
+    const loaded = await loadConfig(readRequest(argv, this));
     // What plugins say while they are applied is no part of the answer.
     const silent = { ...loaded, config: { ...loaded.config, log: { ...loaded.config.log, level: 'silent' as const } } };
     const bootstrap = new Bootstrap(silent, { dry: true });

@@ -33,7 +33,7 @@ export class StartCommand extends Command {
     return {
       mode: this.mode,
       alone,
-      load: { target: argv._[0], command: this.mode, flags: argv.json && !argv.daemon ? inJson(wanted) : wanted },
+      load: { ...this.beneath, target: argv._[0], command: this.mode, flags: argv.json && !argv.daemon ? inJson(wanted) : wanted },
       envFiles: envFilesIn(argv),
       argv: [process.argv[1] ?? '', this.commandName || this.mode, ...words, ...this.ending],
       stdout: this.text(argv, 'stdout'),

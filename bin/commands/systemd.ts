@@ -36,7 +36,7 @@ export class SystemdCommand extends Command {
     const { logicalCwd, throughLinks } = await import('../../lib/config/target.js');
     const { serviceUnit, socketUnit } = await import('../systemd-units.js');
     const { default: os } = await import('node:os');
-    const { config, target } = await prepared(readRequest(argv));
+    const { config, target } = await prepared(readRequest(argv, this));
     const cwd = logicalCwd();
     const unit = argv.socket ? socketUnit(config) : serviceUnit({
       config,

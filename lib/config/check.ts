@@ -7,6 +7,7 @@ export type Path = readonly (string | number)[];
 type Schema = v.GenericSchema & {
   type: string;
   entries?: Record<string, Schema>;
+  options?: readonly Schema[];
   wrapped?: Schema;
   pipe?: readonly Schema[];
   value?: Schema;
@@ -32,7 +33,8 @@ export function core(schema: Schema | v.GenericSchema): Schema {
 export function schemaAt(schema: v.GenericSchema, path: Path): v.GenericSchema | undefined {
   let here: Schema | undefined = core(schema);
   for (const key of path) {
-    const next: Schema | undefined = here?.entries?.[key] ?? here?.value;
+    const shape: Schema | undefined = here?.type === 'union' ? here.options?.find(({ entries }) => entries) : here;
+    const next: Schema | undefined = shape?.entries?.[key] ?? shape?.value;
     here = next && core(next);
   }
   return here;

@@ -5,10 +5,11 @@ import { ClusterError, reason } from '../kit/errors.js';
 import { isUtf16, JsonError, parseJson, UTF16 } from '../kit/json-text.js';
 import { isObject, show } from '../kit/misuse.js';
 import { check, inFile, plainCopy } from './check.js';
+import { fillIn, type Filled } from './variables.js';
 import {
-  freshImport, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
+  freshImport, inPatience, isDirectory, isFile, isPath, NoTypeScript, packageFolder, readPackage, resolveModule, resolvePath,
 } from './modules.js';
-import { configSchema, type ConfigInput } from './schema.js';
+import { configSchema, type ConfigGiven, type ConfigInput } from './schema.js';
 
 const DATA = ['.json', '.yaml', '.yml'];
 /** Modules: code, whose default export is the configuration. */
@@ -29,16 +30,17 @@ export function placesIn(dir: string, names: ReadonlySet<string>, manifest: Reco
     .map((place) => path.join(dir, place));
 }
 
-/** The configuration file of an installed package's or a framework's folder, if it has one. */
-export function configOfFolder(folder: string, manifest: Record<string, unknown>): string | undefined {
-  return existsSync(folder) ? placesIn(folder, new Set(readdirSync(folder)), manifest)[0] : undefined;
-}
+/** The configuration files of an installed package's or a framework's folder, the one that counts first. */
+export const configsOfFolder = (folder: string, manifest: Record<string, unknown>): string[] =>
+  existsSync(folder) ? placesIn(folder, new Set(readdirSync(folder)), manifest) : [];
 
 export interface ConfigFile {
   file: string;
   /** How messages call it: relative to the target where it lies in it. */
   name: string;
   values: ConfigInput;
+  /** What variables were filled in, by its path as it was written. */
+  filled: Filled;
 }
 
 function displayName(file: string, dir: string): string {
@@ -48,25 +50,40 @@ function displayName(file: string, dir: string): string {
 }
 
 /**
- * A configuration file and what it extends, the base first; `mistakes` gets a line for each wrong key or value.
+ * Configuration files and what they extend, each below all that build on it, and of a list the later ones on top; `mistakes` gets
+ * a line for each wrong key or value.
  * @throws ClusterError ERR_CLUSTER_CONFIG: unreadable or malformed, a base that is not there, bases in a circle
  */
-export async function readChain(first: string, dir: string, mistakes: string[]): Promise<ConfigFile[]> {
+export async function readChain(firsts: readonly string[], dir: string, mistakes: string[], given: ConfigGiven): Promise<ConfigFile[]> {
   const chain: ConfigFile[] = [];
-  const seen: string[] = [];
-  for (let file: string | undefined = first; file;) {
-    const name = displayName(file, dir);
-    const values = await readConfigFile(file, name) as ConfigInput;
-    seen.push(realpathSync(file));
-    mistakes.push(...check(configSchema, values, inFile(name)));
-    chain.unshift({ file, name, values });
-    file = typeof values.extends === 'string' && values.extends ? findBase(values.extends, file, name) : undefined;
-    if (file && seen.includes(realpathSync(file))) {
-      const circle = [...chain.map((link) => link.name).reverse(), displayName(file, dir)];
-      throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: extends: goes round in a circle: ${circle.join(' -> ')}`);
+  const seen = new Set<string>();
+  const read = async (file: string, above: readonly { real: string; name: string }[]): Promise<void> => {
+    const here = { real: realOf(file), name: displayName(file, dir) };
+    if (above.some(({ real }) => real === here.real)) {
+      const circle = [...above, here].map(({ name }) => name).join(' -> ');
+      throw new ClusterError('ERR_CLUSTER_CONFIG', `${above.at(-1)?.name}: extends: goes round in a circle: ${circle}`);
     }
-  }
+    if (seen.has(here.real)) return;
+    seen.add(here.real);
+    const { name } = here;
+    const { values, filled } = await readConfigFile(file, name, given, mistakes);
+    mistakes.push(...check(configSchema, values, inFile(name)));
+    for (const base of [values.extends ?? []].flat()) {
+      if (typeof base === 'string' && base) await read(findBase(base, file, name), [...above, here]);
+    }
+    chain.push({ file, name, values, filled });
+  };
+  for (const first of firsts) await read(first, []);
   return chain;
+}
+
+/** A link to nowhere is told when it is read. */
+function realOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
 }
 
 const BASE_EXTENSIONS = ['.json', '.yaml', '.yml'];
@@ -82,12 +99,12 @@ function findBase(wanted: string, file: string, name: string): string {
 }
 
 const fileAt = (full: string): string | undefined => isDirectory(full)
-  ? configOfFolder(full, readPackage(full))
+  ? configsOfFolder(full, readPackage(full))[0]
   : [full, ...BASE_EXTENSIONS.map((extension) => full + extension)].find(isFile) ?? resolvePath(full);
 
 function inPackage(wanted: string, dir: string): string | undefined {
   const folder = packageFolder(wanted, dir);
-  return (folder && configOfFolder(folder, readPackage(folder))) ?? resolveModule(wanted, dir);
+  return (folder && configsOfFolder(folder, readPackage(folder))[0]) ?? resolveModule(wanted, dir);
 }
 
 /**
@@ -95,7 +112,9 @@ function inPackage(wanted: string, dir: string): string | undefined {
  * @param name how messages call the file
  * @throws ClusterError ERR_CLUSTER_CONFIG
  */
-async function readConfigFile(file: string, name: string): Promise<Record<string, unknown>> {
+async function readConfigFile(
+  file: string, name: string, given: ConfigGiven, mistakes: string[],
+): Promise<Pick<ConfigFile, 'values' | 'filled'>> {
   const refuse = (text: string, cause?: unknown) => new ClusterError('ERR_CLUSTER_CONFIG', `${name}${text}`, { cause });
   const extension = path.extname(file);
   const isRc = path.basename(file) === '.clusterrc';
@@ -103,6 +122,7 @@ async function readConfigFile(file: string, name: string): Promise<Record<string
   let config: unknown;
   try {
     config = (await (await explorer()).load(file))?.config;
+    if (typeof config === 'function') config = await inPatience(() => (config as (given: ConfigGiven) => unknown)(given));
   } catch (error) {
     if (isFile(file) && isUtf16(readFileSync(file))) throw refuse(`: ${UTF16}`);
     if (error instanceof JsonError) throw refuse(`:${error.line}:${error.column}: not valid JSON: ${error.message}`);
@@ -113,9 +133,11 @@ async function readConfigFile(file: string, name: string): Promise<Record<string
     throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: ${error instanceof Error ? `${error.name}: ${gist(error)}` : String(error)}`,
       { cause: error, ...(error instanceof Error && error.stack ? { detail: ownFrames(error, file) } : {}) });
   }
-  if (config === undefined || config === null) return {};
+  if (config === undefined || config === null) return { values: {}, filled: {} };
   if (!isObject(config)) throw refuse(`: expected an object of keys, found ${Array.isArray(config) ? 'a list' : `a ${typeof config}`}`);
-  return plainCopy(config, inFile(name)) as Record<string, unknown>;
+  const values = plainCopy(config, inFile(name)) as ConfigInput;
+  // Code reads variables by itself.
+  return CODE.includes(extension) ? { values, filled: {} } : fillIn(values, given.env, inFile(name), mistakes);
 }
 
 const isUnreadable = (error: unknown, file: string): boolean => {

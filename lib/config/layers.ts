@@ -2,12 +2,13 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { isObject, nearest } from '../kit/misuse.js';
 import { check, pathText, plainCopy, schemaAt, type Label, type Path } from './check.js';
-import { configOfFolder, readChain, type ConfigFile } from './files.js';
-import { isPath, packageOf, readPackage, resolveModule, resolvePath } from './modules.js';
+import type { ConfigFile } from './files.js';
+import { isPath, resolvePath } from './modules.js';
 import type { Place } from './place.js';
 import { separatePlugins, type PluginObjects } from './plugin-objects.js';
 import { whereWritten, type Layer, type Origin } from './provenance.js';
 import { defaults, pluginDefaults, profileSchema } from './schema.js';
+import { asNumber } from './variables.js';
 
 export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
   const values = { ...defaults, title: place.name, ...(command === 'dev' ? { workers: 1 } : {}), plugins: pluginDefaults(command) };
@@ -23,8 +24,18 @@ const ofFile = new Set(['$schema', 'extends', 'profiles']);
 
 /** The files first, then their profiles, the base below what extends it. */
 export function fileLayers(chain: readonly ConfigFile[], profile: string): WrittenLayer[] {
-  const layer = (link: ConfigFile, values: Record<string, unknown>, from: Origin['from'], where: string): WrittenLayer =>
-    ({ values, dir: path.dirname(link.file), origin: () => ({ from, where }) });
+  const layer = (
+    { file, filled }: ConfigFile, values: Record<string, unknown>, from: Origin['from'], where: string, above: Path = [],
+  ): WrittenLayer => ({
+    values,
+    dir: path.dirname(file),
+    origin: (at) => {
+      const name = pathText([...above, ...at]);
+      // Of a list all of it.
+      const written = Object.keys(filled).filter((one) => one === name || one.startsWith(`${name}[`)).map((one) => filled[one]);
+      return { from, where, ...(written.length === 0 ? {} : { written: written.join(' ') }) };
+    },
+  });
   const files = chain.map((link, index) => {
     const values = Object.fromEntries(Object.entries(link.values).filter(([key]) => !ofFile.has(key)));
     return layer(link, values, index === chain.length - 1 ? 'file' : 'extends', link.name);
@@ -32,19 +43,9 @@ export function fileLayers(chain: readonly ConfigFile[], profile: string): Writt
   const overlays = chain.flatMap((link) => {
     const { profiles } = link.values;
     const overlay = profiles && Object.hasOwn(profiles, profile) ? profiles[profile] : undefined;
-    return overlay ? [layer(link, overlay, 'profile', `${link.name}: profiles.${profile}`)] : [];
+    return overlay ? [layer(link, overlay, 'profile', `${link.name}: profiles.${profile}`, ['profiles', profile])] : [];
   });
   return [...files, ...overlays];
-}
-
-/** The configuration that a framework's package carries, as defaults for its applications. */
-export async function frameworkDefaults(specifier: string, place: Place, mistakes: string[]): Promise<ConfigFile[]> {
-  const main = resolveModule(specifier, place.dir);
-  const folder = main && packageOf(main);
-  // A framework that lies in the app itself has the app's own package.json above it, which was read already.
-  if (!folder || folder === place.realDir) return [];
-  const file = configOfFolder(folder, readPackage(folder));
-  return file ? readChain(file, place.dir, mistakes) : [];
 }
 
 /** A mistyped `--env` would silently run without its overlay. */
@@ -129,12 +130,10 @@ export function fromInline(given: Record<string, unknown>): Source {
 
 /** Flags and variables are texts; a key that wants a number gets one, if the text is one. */
 function coerce(at: Path, value: unknown): unknown {
-  if (typeof value !== 'string' || !/^-?\d+(?:\.\d+)?$/.test(value.trim())) return value;
+  if (typeof value !== 'string') return value;
   // What a plugin's own schema will say is not known here.
-  if (at[0] === 'plugins') return Number(value);
-  const schema = schemaAt(profileSchema, at);
-  if (!schema || v.is(schema, value)) return value;
-  return v.safeParse(schema, Number(value)).typed ? Number(value) : value;
+  const schema = at[0] === 'plugins' ? v.number() : schemaAt(profileSchema, at);
+  return schema ? asNumber(schema, value) : value;
 }
 
 function coerceAll(values: Record<string, unknown>, at: Path): Record<string, unknown> {
@@ -145,7 +144,7 @@ function coerceAll(values: Record<string, unknown>, at: Path): Record<string, un
 }
 
 /** A layer that others can be merged with: its paths absolute, its plugin objects set aside in `objects`. */
-export function settle(layer: WrittenLayer, target: string, objects: PluginObjects, mistakes: string[]): Layer {
+export function settle(layer: WrittenLayer, target: string, objects: PluginObjects, mistakes: string[]): WrittenLayer {
   const bases = { written: layer.dir, target };
   const values = absolutePaths(layer.values, bases);
   const origin = (at: Path): Origin => ({ ...layer.origin(at), ...writtenAs(layer.values, values, at, bases) });

@@ -5,13 +5,13 @@ import { atCaller, isObject, misuse } from '../kit/misuse.js';
 import { learnGroup } from '../kit/sockets.js';
 import { refuse, type Path } from './check.js';
 import { placesIn, readChain } from './files.js';
-import { builtIn, fileLayers, frameworkDefaults, fromEnv, fromFlags, fromInline, settle, unknownProfile } from './layers.js';
-import type { WrittenLayer } from './layers.js';
+import { frameworkFor, frameworksOf, pluginsByOneName, type FrameworkRequest, type FrameworkUse } from './frameworks.js';
+import { builtIn, fileLayers, fromEnv, fromFlags, fromInline, settle, unknownProfile, type WrittenLayer } from './layers.js';
 import { findPlace, type Place } from './place.js';
 import { offForNothing, type PluginObjects } from './plugin-objects.js';
 import { mergeLayers, originOf, whereWritten, type Layer, type Provenance } from './provenance.js';
 import { autoWorkers, missingPreloads, resolveConfig } from './resolve-config.js';
-import type { Config, ProfileInput } from './schema.js';
+import type { Config, ConfigGiven, ProfileInput } from './schema.js';
 import { findEntry, knownFramework, logicalCwd, type EntryKeys, type Target } from './target.js';
 
 /** What to load the configuration of, and what is said about it beside files. */
@@ -31,6 +31,8 @@ export interface LoadRequest {
   env?: NodeJS.ProcessEnv;
   /** Library use. Ranks as the command line does. */
   inline?: ProfileInput;
+  /** Of a command line of its own: what its apps run on where they name no framework. */
+  framework?: FrameworkRequest;
 }
 
 /** A configuration as {@link loadConfig} has read it, with what to run: a Bootstrap is made of it. */
@@ -48,6 +50,10 @@ export interface LoadedConfig {
   target: Target;
   /** Plugin objects of JS configs, by their name in `config.plugins`. */
   pluginObjects: PluginObjects;
+  /** Where those with a package's name are looked for, by their name in `config.plugins`; absolute, the first one first. */
+  pluginDirs: Record<string, readonly string[]>;
+  /** What the app runs on; each extends the one before it. */
+  frameworks: FrameworkUse[];
 }
 
 /**
@@ -72,6 +78,7 @@ const FIELDS: Readonly<Record<keyof LoadRequest, [expected: string, fits: (value
   flags: ['an object of flags', isObject],
   env: ['an object of variables', isObject],
   inline: ['an object of keys', isObject],
+  framework: ['{ name, from }', (value) => isObject(value) && isPathText(value.name) && isPathText(value.from)],
 };
 
 function isPathText(value: unknown): boolean {
@@ -99,30 +106,32 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   const mistakes: string[] = [];
   const found = placesIn(place.dir, place.names, place.manifest);
   const file = configFlag === undefined ? found[0] : configFile(configFlag, cwd);
-  const chain = file ? await readChain(file, place.dir, mistakes) : [];
+  const given: ConfigGiven = { command, profile, env };
+  const chain = file ? await readChain([file], place.dir, mistakes, given) : [];
   if (profileFlag) mistakes.push(...unknownProfile(profileFlag, chain));
   const sources = [fromEnv(env), fromInline(inline), fromFlags(flags)];
   mistakes.push(...sources.flatMap((source) => source.mistakes));
   refuse(mistakes);
 
-  const ownPlugins: PluginObjects = {};
-  const frameworkPlugins: PluginObjects = {};
+  const ownObjects: PluginObjects = {};
+  const objects: PluginObjects = {};
   const own = [
     ...fileLayers(chain, profile),
     // On a command line a path counts from where it is typed.
     ...sources.map((source): WrittenLayer => ({ ...source, dir: source.typed ? cwd : place.dir })),
-  ].map((layer) => settle(layer, place.dir, ownPlugins, mistakes));
+  ].map((layer) => settle(layer, place.dir, ownObjects, mistakes));
 
   const ownKeys = mergeLayers(own).values;
-  const known = knownLayer(place, ownKeys);
-  const framework = (ownKeys.framework ?? known.values.framework) as string | undefined;
-  const frameworkChain = framework ? await frameworkDefaults(framework, place, mistakes) : [];
-  const frameworkLayers = fileLayers(frameworkChain, profile)
-    .map((layer): WrittenLayer => ({ ...layer, origin: (at) => ({ ...layer.origin(at), from: 'framework' }) }))
-    .map((layer) => settle(layer, place.dir, frameworkPlugins, mistakes));
+  const standard = standardLayer(request.framework, place);
+  const known = knownLayer(place, { ...standard.values, ...ownKeys });
+  const wanted = [ownKeys, standard.values, known.values].map((keys) => keys.framework as string | undefined).find(Boolean);
+  const beneath = wanted ? await frameworksOf(wanted, { place, given, objects, mistakes }) : { uses: [], files: [], layers: [] };
   refuse(mistakes);
+  const lowest = beneath.uses.length > 1 ? [knownLayer(place, { ...ownKeys, framework: wanted }, beneath.uses)] : [];
 
-  const { values, provenance } = mergeLayers([builtIn(place, command), known, ...frameworkLayers, ...own]);
+  const frameworks = beneath.layers.map((layer) => ({ ...layer, values: { ...layer.values, framework: undefined } }));
+  const named = await pluginsByOneName([...frameworks, ...own], { objects: { ...objects, ...ownObjects }, frameworks: beneath.uses });
+  const { values, provenance } = mergeLayers([builtIn(place, command), ...lowest, known, standard, ...named.layers]);
   if (values.workers === 'auto') {
     const { workers, counted } = autoWorkers(env);
     values.workers = workers;
@@ -134,26 +143,35 @@ async function load(request: LoadRequest): Promise<LoadedConfig> {
   const childDir = place.file ? startDir(cwd) ?? place.realDir : place.realDir;
   const typed = path.resolve(childDir, request.target ?? '.');
   if (place.file === path.resolve(cwd, request.target ?? '.') && typed !== entry.app) entry.script = typed;
-  const pluginObjects = { ...frameworkPlugins, ...ownPlugins };
+  const pluginObjects = { ...objects, ...ownObjects };
+  const files = [...beneath.files, ...chain];
   const where = (at: Path) => whereWritten(provenance, at);
   refuse([
     ...missingPreloads({ config, provenance }, childDir),
-    ...offForNothing(config.plugins, pluginObjects, [...frameworkChain, ...chain], place.realDir, where),
+    ...offForNothing(config.plugins, { objects: pluginObjects, names: named.names, files, dir: place.realDir }, where),
   ]);
   return {
     config,
     provenance,
-    files: [...frameworkChain, ...chain].map((link) => link.file),
+    files: files.map((link) => link.file),
     unused: configFlag === undefined ? [...found.filter((other) => other !== file), ...place.unread] : [],
     profile,
     target: { dir: place.dir, realDir: place.realDir, cwd: childDir, name: place.name, entry },
     pluginObjects,
+    pluginDirs: named.dirs,
+    frameworks: beneath.uses,
   };
 }
 
+/** What a command line of its own says of the framework. */
+const standardLayer = (request: FrameworkRequest | undefined, place: Place): Layer => ({
+  values: request ? { framework: frameworkFor(request, place) } : {},
+  origin: () => ({ from: 'framework', where: request?.name }),
+});
+
 /** What the app's framework brings with it by itself: it, and the plugin that knows it, unless that is off. */
-function knownLayer(place: Place, keys: Record<string, unknown>): Layer {
-  const known = knownFramework(place, keys as EntryKeys);
+function knownLayer(place: Place, keys: Record<string, unknown>, beneath: readonly FrameworkUse[] = []): Layer {
+  const known = knownFramework(place, keys as EntryKeys, beneath.map(({ folder }) => folder));
   const isOff = known !== null && (keys.plugins as Record<string, unknown> | undefined)?.[known.plugin] === false;
   if (known === null || isOff) return { values: {}, origin: () => ({ from: 'default' }) };
   const { plugin, defaults, framework, where } = known;

@@ -122,8 +122,11 @@ let imports = 0;
 export async function freshImport(link: string): Promise<unknown> {
   // Node remembers where links led; `current` may point to another release by now.
   const file = realpathSync(link);
-  return contained(() => settled(exportOf(file)));
+  return inPatience(() => exportOf(file));
 }
+
+/** What code of a configuration gives, in its time. */
+export const inPatience = (code: () => unknown): Promise<unknown> => contained(() => settled((async () => code())()));
 
 /** It may be a promise. */
 async function exportOf(file: string): Promise<unknown> {
@@ -133,7 +136,7 @@ async function exportOf(file: string): Promise<unknown> {
   return isNamespace(exported) && exported.__esModule && 'default' in exported ? exported.default : exported;
 }
 
-/** Milliseconds that a module of the user's may take to load, and what it exports to settle. */
+/** Milliseconds that a module of the user's may take to load, and what it exports, or returns, to settle. */
 const PATIENCE = 30_000;
 
 /**
@@ -149,8 +152,9 @@ async function settled<T>(loading: Promise<T>): Promise<T> {
   try {
     return await Promise.race([
       loading,
-      never(idle, 'it never finishes loading: a top-level await, or a promise that it exports, waits for what does not come'),
-      never(late, `it did not finish loading within ${PATIENCE} ms: a top-level await, or a promise that it exports, takes too long`),
+      never(idle, 'it never finishes loading: a top-level await, or a promise that it exports or returns, waits for what does not come'),
+      never(late, `it did not finish loading within ${PATIENCE} ms: `
+      + 'a top-level await, or a promise that it exports or returns, takes too long'),
     ]);
   } finally {
     left.abort();

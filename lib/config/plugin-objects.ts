@@ -117,16 +117,25 @@ function namedIn({ file, values }: ConfigFile): string[] {
   return [values.plugins, ...Object.values(values.profiles ?? {}).map(({ plugins }) => plugins)].flatMap(names);
 }
 
+/** What is known of plugins, for a message about one that is not. */
+interface Known {
+  objects: PluginObjects;
+  /** Of others, where they were asked for them. */
+  names: readonly string[];
+  files: readonly ConfigFile[];
+  dir: string;
+}
+
 /** A line for each plugin that is switched off and is none: what was meant stays on. */
 export function offForNothing(
-  plugins: Readonly<Record<string, unknown>>, objects: PluginObjects, files: readonly ConfigFile[], dir: string, where: Where,
+  plugins: Readonly<Record<string, unknown>>, { objects, names, files, dir }: Known, where: Where,
 ): string[] {
   const off = Object.keys(plugins).filter((key) => plugins[key] === false && !isBuiltIn(key) && !Object.hasOwn(objects, key));
   if (off.length === 0) return [];
   const known = new Set(files.flatMap(namedIn));
   const isThere = (key: string) => [key, instanceIn(key)?.specifier ?? key].some((one) => resolveModule(one, dir) !== undefined);
   return off.filter((key) => !known.has(key) && !isThere(key)).map((key) => {
-    const near = nearest(key, [...Object.keys(pluginDefaults('start')), ...Object.keys(objects), ...known]);
+    const near = nearest(key, [...Object.keys(pluginDefaults('start')), ...Object.keys(objects), ...names, ...known]);
     return `${where(['plugins', key])}: no plugin has this name, so there is none to switch off${near ? `; did you mean "${near}"?` : ''}`;
   });
 }

@@ -9,6 +9,8 @@ export interface Origin {
   where?: string;
   /** How a number came of the word that is written there: `auto: a quota of 1.5 processors`. */
   counted?: string;
+  /** The text in whose place it stands, where variables were filled in: `${PORT:-3000}`. */
+  written?: string;
   /** A path, or several, as written, where the configuration has it absolute; of a plugin its key. */
   as?: unknown;
 }
@@ -119,9 +121,10 @@ export function flatten({ config, provenance }: { config: Config; provenance: Pr
     if (isObject(value) && Object.keys(value).length > 0) {
       return Object.entries(value).flatMap(([key, inner]) => walk(inner, [...path, key]));
     }
-    const { from, where, counted } = originOf(provenance, path);
+    const { from, where, counted, written } = originOf(provenance, path);
     return value === undefined ? [] : [{
       path: pathText(path), value, from, ...(where === undefined ? {} : { where }), ...(counted === undefined ? {} : { counted }),
+      ...(written === undefined ? {} : { written }),
     }];
   };
   const values = config as unknown as Values;

@@ -191,12 +191,14 @@ const entries = {
 /** One layer of configuration without what only a whole file has: a profile, or a resolved configuration. */
 export const profileSchema = v.strictObject(entries, object);
 
+const BASES = 'a file path or a package name, or a list of them';
+
 /** A configuration file. */
 export const configSchema = v.strictObject({
   $schema: v.optional(v.pipe(v.string('a text'),
     v.description('Where an editor finds the JSON Schema: `./node_modules/hatchery/dist/schema.json`.'))),
-  extends: v.optional(v.pipe(text('a file path or a package name'),
-    v.description('Another configuration, file or package, that this one builds on.'))),
+  extends: v.optional(v.pipe(v.union([text(BASES), v.array(text(BASES), BASES)], BASES),
+    v.description('Another configuration, file or package, that this one builds on; of a list the later ones count more.'))),
   ...entries,
   profiles: v.optional(v.pipe(v.record(v.string(), profileSchema, 'an object of profiles'),
     v.description('Overlays by the name of the environment: `production`, `development`, ...')), {}),
@@ -206,6 +208,19 @@ export const configSchema = v.strictObject({
 export type ConfigInput = v.InferInput<typeof configSchema>;
 /** The same without what only a whole file has: one profile, or options that are given to a function. */
 export type ProfileInput = v.InferInput<typeof profileSchema>;
+
+/** What a configuration that is a function is called with. */
+export interface ConfigGiven {
+  /** Whose defaults hold. */
+  command: 'start' | 'dev';
+  /** Whose overlay is laid on top: `--env`, else CLUSTER_ENV, NODE_ENV, or what the command runs in. */
+  profile: string;
+  /** Variables, those of `--env-file` among them. */
+  env: Readonly<Record<string, string | undefined>>;
+}
+/** A configuration as a function, called each time it is read: at a start, and at each reload. */
+export type ConfigFunction = (given: ConfigGiven) => ConfigInput | Promise<ConfigInput>;
+
 type Parsed = v.InferOutput<typeof profileSchema>;
 
 /** PEM files, absolute paths. */
@@ -256,8 +271,10 @@ export const HTTPS_PORT = 8443;
 /** The built-in defaults, as the schema states them. */
 export const defaults: Parsed = v.parse(profileSchema, {});
 
-/** Types a configuration; returns it unchanged. @throws ClusterError ERR_CLUSTER_USAGE where it is no object */
-export function defineConfig(config: ConfigInput): ConfigInput {
-  if (!isObject(config)) throw misuse(defineConfig, 'an object of keys', config);
+/** Types a configuration, or a function that gives one; returns it unchanged. @throws ClusterError ERR_CLUSTER_USAGE for anything else */
+export function defineConfig(config: ConfigInput): ConfigInput;
+export function defineConfig(config: ConfigFunction): ConfigFunction;
+export function defineConfig(config: ConfigInput | ConfigFunction): ConfigInput | ConfigFunction {
+  if (!isObject(config) && typeof config !== 'function') throw misuse(defineConfig, 'an object of keys, or a function', config);
   return config;
 }

@@ -162,12 +162,14 @@ export interface KnownFramework {
 
 /**
  * The plugin that knows the app's framework, and the framework where no key names one. Asked are plugins whose name is a
- * package's that the app, or its framework, depends on, so that others load none of it.
+ * package's that the app, or its framework, depends on, so that others load none of it. `folders`: of other frameworks beneath.
  */
-export function knownFramework(place: Place, { app, framework }: EntryKeys): KnownFramework | null {
+export function knownFramework(
+  place: Place, { app, framework }: EntryKeys, folders: readonly string[] = [],
+): KnownFramework | null {
   if (framework === undefined && (place.file !== undefined || app !== undefined)) return null;
   const main = framework === undefined ? undefined : resolveModule(framework, place.dir);
-  const manifests = [place.manifest, ...main === undefined ? [] : [readPackage(packageOf(main))]];
+  const manifests = [place.manifest, ...[...main === undefined ? [] : [packageOf(main)], ...folders].map(readPackage)];
   for (const plugin of Object.keys(pluginDefaults('start'))) {
     if (!manifests.some((manifest) => names(manifest, plugin))) continue;
     const { frameworkOf, defaults = {} } = requireBuilt(`plugins/${plugin}/index.cjs`) as Knower;

@@ -71,8 +71,19 @@ export interface ClusterErrorOptions {
   detail?: string;
 }
 
-/** An error of ours: whoever handles it goes by `code`, what each means stands in {@link ERRORS}. */
+/** What a process may have several copies of, as a framework that is linked brings one, knows each other's by it. */
+const MARK = Symbol.for('hatchery.ClusterError');
+
+/**
+ * An error of ours: whoever handles it goes by `code`, what each means stands in {@link ERRORS}. `instanceof` holds for those of
+ * another copy of this package too.
+ */
 export class ClusterError extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== ClusterError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === 'object' && value !== null && MARK in value;
+  }
+
   readonly code: ErrorCode;
   /** Further lines for a person: a failing child's own output, for instance. */
   declare readonly detail?: string;
@@ -83,6 +94,8 @@ export class ClusterError extends Error {
     this.code = code;
     if (options.detail) this.detail = options.detail;
   }
+
+  get [MARK](): true { return true; }
 
   /** Exit code of a command that ends with this error: 2 for the user's mistake, 1 for everything else. */
   get exitCode(): number {

@@ -47,11 +47,12 @@ test('config of what is wrong: 2, the file, the path in it and the nearest key',
 test('a config that never finishes loading is an error, not a silent 0', async (t) => {
   const sandbox = new Sandbox(t);
   for (const command of ['config', 'start']) {
-    for (const [index, source] of ['await new Promise(() => {});', 'export default new Promise(() => {});'].entries()) {
+    const never = 'new Promise(() => {});';
+    for (const [index, source] of [`await ${never}`, `export default ${never}`, `export default () => ${never}`].entries()) {
       const dir = sandbox.app(`${command}-${index}`, { 'server.js': SERVER, 'cluster.config.mjs': source });
       const { code, stderr } = await sandbox.run([command, dir]);
       assert.deepEqual([code, stderr], [2, 'cluster.config.mjs: Error: it never finishes loading: a top-level await, '
-        + 'or a promise that it exports, waits for what does not come\n']);
+        + 'or a promise that it exports or returns, waits for what does not come\n']);
     }
   }
 });

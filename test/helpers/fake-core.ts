@@ -21,7 +21,7 @@ export function loadedWith(config: Partial<Config> = {}, { agent = false }: { ag
     target: {
       dir: '/app', realDir: '/app', cwd: '/', name: 'unit', entry: { app: '/app/app.js', ...(agent ? { agent: true as const } : {}) },
     },
-    pluginObjects: {},
+    pluginObjects: {}, pluginDirs: {}, frameworks: [],
   };
 }
 

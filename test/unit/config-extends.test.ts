@@ -55,3 +55,19 @@ test('a mistake in the base names the base', async (t) => {
   assert.match(await refusal(load(withConfig(t, { extends: './b.json' }, { 'b.json': { prot: 1 } }))),
     /^b\.json: prot: unknown key, did you mean "port"\?$/);
 });
+
+test('a list: the later ones count more, and what several build on lies below them all', async (t) => {
+  const dir = withConfig(t, { extends: ['./a.json', './b.json'], title: 'own' }, {
+    'a.json': { extends: './root.json', port: 1, host: 'a' },
+    'b.json': { extends: './root.json', port: 2 },
+    'root.json': { port: 3, host: 'root', startTimeout: 9 },
+  });
+  const { config, provenance, files } = await load(dir);
+  assert.deepEqual([config.title, config.port, config.host, config.startTimeout], ['own', 2, 'a', 9]);
+  assert.deepEqual(provenance.port, { from: 'extends', where: 'b.json' });
+  assert.deepEqual(files.map((file) => path.basename(file)), ['root.json', 'a.json', 'b.json', '.clusterrc']);
+  assert.equal(await refusal(load(withConfig(t, { extends: ['./a.json', 5] }, { 'a.json': {} }))),
+    '.clusterrc: extends: expected a file path or a package name, or a list of them, found ["./a.json",5]');
+  assert.match(await refusal(load(withConfig(t, { extends: ['./a.json', './c.json'] }, { 'a.json': {} }))),
+    /^\.clusterrc: extends: no configuration at \.\/c\.json/);
+});

@@ -12,7 +12,7 @@ const texts = 'a list of texts';
 /** Every key wrong: path, value, what is said after the path. */
 const wrong: [key: string, value: unknown, says: string][] = [
   ['$schema', 1, 'expected a text, found 1'],
-  ['extends', [], 'expected a file path or a package name, found []'],
+  ['extends', 5, 'expected a file path or a package name, or a list of them, found 5'],
   ['app', '', 'expected a file path, found ""'],
   ['agent', 1, 'expected a file path, true or false, found 1'],
   ['framework', true, 'expected a package name or a path, found true'],

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import type { Plugin, StandardResult, StandardSchema } from '../../api/plugin.js';
-import type { Path } from '../../config/check.js';
-import { sameValue } from '../../config/check.js';
+import { pathText, sameValue, type Path } from '../../config/check.js';
 import type { LoadedConfig } from '../../config/load.js';
 import { instanceIn, isBuiltIn, pluginFault } from '../../config/plugin-objects.js';
+import type { Provenance } from '../../config/provenance.js';
 import { isPlugin, pluginDefaults, type Config } from '../../config/schema.js';
 import { ClusterError } from '../../kit/errors.js';
 import { built, ownVersion, packageRoot } from '../../kit/package.js';
@@ -14,7 +14,18 @@ export interface Found {
   key: string;
   plugin: Plugin<never>;
   options: unknown;
+  /** Whether the text at a path of the options was filled in from variables, so that it may stand for a number. */
+  filled?: (path: Path) => boolean;
 }
+
+type Located = Pick<LoadedConfig, 'pluginObjects' | 'pluginDirs' | 'target'>;
+
+/** What a configuration says of a plugin. */
+const given = (key: string, value: unknown, provenance: Provenance): Omit<Found, 'plugin'> => ({
+  key,
+  options: value === true ? undefined : value,
+  filled: (path) => provenance[pathText(['plugins', key, ...path])]?.written !== undefined,
+});
 
 /** Names the place in the configuration, for a message. */
 export type Where = (key: string, path?: Path) => Promise<string>;
@@ -25,8 +36,9 @@ export type Where = (key: string, path?: Path) => Promise<string>;
  * @throws ClusterError ERR_CLUSTER_PLUGIN, _ENGINE
  */
 export async function checkPlugins(
-  { config, pluginObjects, target, provenance }: LoadedConfig, before: Config, limit: number,
+  loaded: LoadedConfig, before: Config, limit: number,
 ): Promise<void> {
+  const { config, pluginObjects, provenance } = loaded;
   const where = whereIn({ provenance });
   const on = Object.entries(config.plugins).filter(([, value]) => value !== false);
   const isNew = ([key, value]: [string, unknown]) => Object.hasOwn(pluginObjects, key) || !sameValue(value, before.plugins[key]);
@@ -36,8 +48,8 @@ export async function checkPlugins(
   for (const [key, value] of on) {
     const ours = isBuiltIn(key);
     if (!isNew([key, value]) && (ours || !others)) continue;
-    const plugin = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
-    const found = await checked({ key, value: plugin, options: value === true ? undefined : value }, limit, where);
+    const plugin = await importPlugin(key, loaded, where);
+    const found = await checked({ ...given(key, value, provenance), value: plugin }, limit, where);
     await enter(names, found, ours, where);
   }
 }
@@ -66,11 +78,12 @@ export interface Given {
   key: string;
   value: unknown;
   options: unknown;
+  filled?: Found['filled'];
 }
 
 /** A plugin as it is to be applied: its options validated and filled in, within `limit` ms. */
-export async function checked({ key, value, options }: Given, limit: number, where: Where): Promise<Found & { options: never }> {
-  return whole({ key, plugin: await instantiate(key, value, where), options }, limit, where);
+export async function checked({ value, ...given }: Given, limit: number, where: Where): Promise<Found & { options: never }> {
+  return whole({ ...given, plugin: await instantiate(given.key, value, where) }, limit, where);
 }
 
 /** The same of one that is a plugin. */
@@ -83,16 +96,19 @@ export async function whole(found: Found, limit: number, where: Where): Promise<
 const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plugin(name: string): { default?: unknown } };
 
 /** @throws ClusterError ERR_CLUSTER_PLUGIN: not found, not loaded */
-export async function importPlugin(key: string, dir: string, where: Where): Promise<unknown> {
+async function importPlugin(key: string, { pluginObjects, pluginDirs, target }: Located, where: Where): Promise<unknown> {
+  if (Object.hasOwn(pluginObjects, key)) return pluginObjects[key];
   if (isBuiltIn(key)) return exported(core().plugin(key));
   const { resolveModule, isPath } = await import('../../config/modules.js');
-  const inner = instanceIn(key)?.specifier;
-  const file = resolveModule(key, dir) ?? (inner === undefined ? undefined : resolveModule(inner, dir));
+  const dirs = [...new Set([...pluginDirs[key] ?? [], target.realDir])];
+  const specifiers = [key, instanceIn(key)?.specifier ?? key];
+  const file = specifiers.flatMap((one) => dirs.map((dir) => resolveModule(one, dir))).find(Boolean);
   if (!file) {
     const { nearest } = await import('../../kit/misuse.js');
     const near = nearest(key, Object.keys(pluginDefaults('start')));
     const hint = near ? `; did you mean "${near}"?` : '';
-    const what = isPath(key) ? `no module at ${key}` : `"${key}" is no built-in plugin, and no package of that name is found from ${dir}`;
+    const what = isPath(key) ? `no module at ${key}`
+      : `"${key}" is no built-in plugin, and no package of that name is found from ${dirs.join(', ')}`;
     throw new ClusterError('ERR_CLUSTER_PLUGIN', `${await where(key)}: ${what}${hint}`);
   }
   try {
@@ -140,15 +156,16 @@ function asInstance(plugin: Plugin<never>, instance: string | undefined, fresh: 
 
 /** Plugins of a configuration that are on, in its order, none applied. @throws ClusterError ERR_CLUSTER_PLUGIN: no plugin, or not found */
 export async function instances(
-  { config, pluginObjects, target, provenance }: Pick<LoadedConfig, 'config' | 'pluginObjects' | 'target' | 'provenance'>,
+  loaded: Located & Pick<LoadedConfig, 'config' | 'provenance'>,
   wanted: (key: string) => boolean = () => true,
 ): Promise<Found[]> {
-  const where = whereIn({ provenance });
+  const { config, provenance } = loaded;
+  const where = whereIn(loaded);
   const found: Found[] = [];
   for (const [key, value] of Object.entries(config.plugins)) {
     if (value === false || !wanted(key)) continue;
-    const given = pluginObjects[key] ?? await importPlugin(key, target.realDir, where);
-    found.push({ key, plugin: await instantiate(key, given, where), options: value === true ? undefined : value });
+    const plugin = await instantiate(key, await importPlugin(key, loaded, where), where);
+    found.push({ ...given(key, value, provenance), plugin });
   }
   return found;
 }
@@ -206,7 +223,8 @@ async function checkEngines({ key, plugin }: Found): Promise<void> {
   }
 }
 
-async function validate({ key, plugin, options }: Found, limit: number, where: Where): Promise<never> {
+async function validate(found: Found, limit: number, where: Where): Promise<never> {
+  const { key, plugin, options, filled } = found;
   const schema: StandardSchema | undefined = plugin.schema;
   if (!schema) return (options ?? {}) as never;
   let result: StandardResult<unknown>;
@@ -220,7 +238,9 @@ async function validate({ key, plugin, options }: Found, limit: number, where: W
     throw failure(`${await where(key)}: the schema of plugin "${plugin.name}" failed (it has to be a Standard Schema)`, error);
   }
   if (!result.issues) return result.value as never;
-  const { optionMistakes } = await import('./mistakes.js');
+  const { optionMistakes, retyped } = await import('./mistakes.js');
+  const other = filled && retyped(options, result.issues, filled);
+  if (other !== undefined) return validate({ ...found, options: other, filled: undefined }, limit, where);
   const mistakes = await optionMistakes(schema, options ?? {}, result.issues, (path) => where(key, path));
   throw new ClusterError('ERR_CLUSTER_PLUGIN', mistakes.join('\n'));
 }

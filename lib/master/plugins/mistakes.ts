@@ -17,8 +17,8 @@ export function optionMistakes(
   // Objects of valibot have `entries`, those of zod `shape`; of others the names are not known.
   const { entries, shape } = schema as { entries?: object; shape?: object };
   const known = Object.keys(entries ?? shape ?? {});
-  return Promise.all(issues.map(async ({ path = [], message }) => {
-    const keys = path.map((part) => typeof part === 'object' ? part.key : part).map((key) => typeof key === 'number' ? key : String(key));
+  return Promise.all(issues.map(async ({ path, message }) => {
+    const keys = keysOf(path);
     const place = await where(keys);
     const [first, ...more] = keys;
     if ((entries ?? shape) && typeof first === 'string' && more.length === 0 && !known.includes(first)) {
@@ -32,6 +32,32 @@ export function optionMistakes(
     const near = typeof found === 'string' ? nearest(found, [...message.matchAll(/"([^"]+)"/g)].map(([, word = '']) => word)) : undefined;
     return `${place}: ${message}, found ${show(found)}${near ? `, did you mean "${near}"?` : ''}`;
   }));
+}
+
+const keysOf = (path: Issue['path'] = []): (string | number)[] =>
+  path.map((part) => typeof part === 'object' ? part.key : part).map((key) => typeof key === 'number' ? key : String(key));
+
+const WORDS: Readonly<Record<string, boolean>> = { true: true, false: false };
+
+/**
+ * Options in which texts that the schema refuses, and that were `filled` in from variables, are the numbers or the true and false
+ * that they say; undefined where there are none.
+ */
+export function retyped(options: unknown, issues: readonly Issue[], filled: (path: Path) => boolean): unknown {
+  let changed: unknown;
+  for (const keys of issues.map(({ path }) => keysOf(path))) {
+    const text = keys.reduce<unknown>((value, key) => (value as Record<string | number, unknown> | undefined)?.[key], options);
+    if (typeof text !== 'string' || !filled(keys)) continue;
+    const value = WORDS[text.trim()] ?? (/^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : undefined);
+    if (value !== undefined) changed = replaced(changed ?? options, keys, value);
+  }
+  return changed;
+}
+
+function replaced(whole: unknown, [key, ...rest]: Path, value: unknown): unknown {
+  if (key === undefined) return value;
+  const inner = replaced((whole as Record<string | number, unknown>)[key], rest, value);
+  return Array.isArray(whole) ? whole.with(Number(key), inner) : { ...whole as object, [key]: inner };
 }
 
 /** A plugin's own error: one line, and below it where in the plugin it happened. */
