@@ -28,4 +28,4 @@ export { gateSignals, seeEmitters } from './node/events.js';
 export {
   askForNoMore, cutAnswer, headOf, httpConnections, isLastOnConnection, isUpgraded, streamBytes, type HttpConnection,
 } from './node/http-connections.js';
-export { belowTls, connectionsOf, handleOf, reset, transferred, type RawHandle } from './node/raw-sockets.js';
+export { accepts, belowTls, connectionsOf, handleOf, reset, transferred, type RawHandle } from './node/raw-sockets.js';

@@ -109,7 +109,10 @@ export function takeSlotSockets({ channel, signal }: Runtime): void {
     channel.send('child.slotSocket', { key: message.key, accepts: handle !== undefined && accept(message, handle) });
   });
   channel.on('child.letGo', ({ key }) => letGo(listeners.get(key)));
-  signal.addEventListener('abort', () => { for (const listener of listeners.values()) letGo(listener); }, { once: true });
+  signal.addEventListener('abort', () => {
+    // Nobody else has them then: the drain takes who waits there.
+    if (signal.reason !== 'masterGone') for (const listener of listeners.values()) letGo(listener);
+  }, { once: true });
 }
 
 /** Milliseconds that giving back may take altogether: the master acknowledges one connection after the other. */

@@ -195,17 +195,19 @@ function runHere(load: Load, wire: Wire, host: Host): void {
   watchOutput();
   const channel = new Channel<ChildRole, 'master'>(wire, { declaring: true });
   let runtime: ChildRuntime | null = null;
+  let decided = 0;
   endBy((code) => host.exit(code));
   if (host.print) printBy(host.print);
   channel.on('child.close', ({ reason, timeout, streamTimeout }) => {
     if (!runtime) host.exit(0);
-    else void closeDown(runtime, host, { reason, timeout, streamTimeout, code: 0 });
+    else void closeDown(runtime, host, { reason, timeout, streamTimeout, code: decided });
   });
   channel.on('child.move', () => {});
   channel.on('child.hurry', () => hurry(runtime?.closing ?? null));
   channel.on('child.boot', (boot) => {
     runtime = new ChildRuntime({ ...boot, processTitle: String(boot.config.title) }, channel, { own: false, name: 'app' });
     runtime.leave = (reason, { code }) => {
+      decided = code;
       host.leave(reason, code);
       return new Promise<never>(() => {});
     };

@@ -10,6 +10,7 @@ interface Place {
 /** A raw libuv handle (TCP or Pipe) as Node keeps it below a server or a socket, and as node:cluster passes it around. */
 export interface RawHandle {
   close(callback?: () => void): void;
+  reset?(callback?: () => void): number;
   listen?(backlog: number): number;
   readStop?(): number;
   unref?(): void;
@@ -26,6 +27,9 @@ type Inside = { _handle: (RawHandle & { reading?: boolean }) | null };
 
 /** What is below a server or a socket; null when it is closed, or has been let go. */
 export const handleOf = (above: Server | Socket): RawHandle | null => (above as unknown as Inside)._handle ?? null;
+
+/** Whether this process accepts who comes to a server: what node:cluster has in place of its primary's socket has no descriptor. */
+export const accepts = (server: Server): boolean => handleOf(server)?.fd !== undefined;
 
 /** Port of our end; undefined for a unix socket. */
 export function ownPort(handle: RawHandle): number | undefined {
@@ -62,6 +66,11 @@ export function reset(socket: Socket): void {
   if ('reset' in (handleOf(raw) ?? {})) Reflect.set(raw, 'resetAndClosing', true);
   raw.destroy();
   socket.destroy();
+}
+
+/** Ends a connection that nobody has read from, as nearly as the kernel would have refused it. */
+export function refuse(client: RawHandle): void {
+  if (client.reset?.() !== 0) client.close();
 }
 
 /** Takes the handle out of a socket, which closes without touching the connection; null when it is closed already. */

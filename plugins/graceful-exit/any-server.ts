@@ -38,7 +38,7 @@ let isCalled = false;
 /**
  * From now on a signal drains this process: its servers stop accepting, what is in flight is answered, then `onClose` runs, then
  * the app's own handlers of that signal, and the process exits with 0, or 1 if something was cut or failed. Once a process.
- * @throws Error with `code` ERR_CLUSTER_USAGE: an option that cannot be meant, or a second call
+ * @throws Error with `code` ERR_CLUSTER_USAGE: an option that cannot be meant, a second call, or signals in a worker thread
  */
 export function drain(options: DrainOptions = {}): Stop {
   const one = new ProcessDrain(checked(drain, options, isCalled));

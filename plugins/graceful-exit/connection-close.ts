@@ -26,12 +26,13 @@ export function announceClose(response: ServerResponse): void {
 
 /**
  * From now on, every request of this server gets an answer that closes its connection. Requests are handed to the app
- * when all that has arrived is parsed: only then is it known which one of a pipelined batch is the last.
+ * when all that has arrived is parsed, as only then is it known which one of a pipelined batch is the last, and not before `held`.
  */
-export function announceCloseFromNowOn(server: Server): void {
+export function announceCloseFromNowOn(server: Server, held: Promise<void> | null): void {
   const arrived: unknown[][] = [];
   const { emit } = server;
-  const handOver = () => {
+  const handOver = async () => {
+    await held;
     for (const args of arrived.splice(0)) {
       announceClose(args[2] as ServerResponse);
       Reflect.apply(emit, server, args);

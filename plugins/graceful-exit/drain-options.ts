@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 import { atCaller, ClusterError, isObject, nearest, show } from '../../lib/runtime.js';
 import { DEFAULTS, LONGEST, WHOLE_MS } from './times.js';
 
@@ -62,6 +63,9 @@ export function checked(door: (options?: DrainOptions) => unknown, options: Drai
     if (known.includes(signal)) continue;
     const near = typeof signal === 'string' ? nearest(signal, known) : undefined;
     refuse(`\`signals\`: expected signals that a process can hear, found ${show(signal)}${near ? `; did you mean "${near}"?` : ''}`);
+  }
+  if (!isMainThread && options.signals?.length !== 0) {
+    refuse('a worker thread hears no signals: call it with `signals: []`, and what it returns when the main thread\'s own drain begins');
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as DrainOptions;
   const signals: NodeJS.Signals[] = process.platform === 'win32' ? ['SIGTERM', 'SIGINT'] : ['SIGTERM', 'SIGINT', 'SIGQUIT'];

@@ -22,9 +22,10 @@ const GOAWAY_TIMEOUT = 5_000;
 const GOING_AWAY = 1001;
 const SERVICE_RESTART = 1012;
 
-type Reason = ClosingContext['reason'];
+export type Reason = ClosingContext['reason'];
 /** Nobody takes over: clients have nowhere else to go, so there is no reason to honour an idle connection. */
 const FINAL = new Set<Reason>(['stop', 'masterGone', 'abort']);
+export const isFinal = (reason: Reason): boolean => FINAL.has(reason);
 /** Another worker has the place, and nothing is wrong with this one: its streams may go on. */
 const REPLACED = new Set<Reason>(['reload', 'scale', 'recycle', 'signal']);
 export const isReplaced = (reason: Reason): boolean => REPLACED.has(reason);
@@ -44,14 +45,17 @@ export interface DrainReport {
 export interface Drained {
   readonly closed: Promise<void>;
   readonly done: boolean;
-  begin(): void;
+  begin(reason: Reason): void;
   look(rules: Rules): Progress;
 }
 
+/** `silence`: ms without a byte after which nobody waits for an answer any more. */
+export type DrainTimes = GracefulExitOptions & { silence?: number };
+
 /** Resolves when all servers are closed and every connection is, which is before the deadlines in any case. */
-export async function drain(servers: Drained[], closing: ClosingContext, options: GracefulExitOptions, to: DrainReport): Promise<void> {
+export async function drain(servers: Drained[], closing: ClosingContext, options: DrainTimes, to: DrainReport): Promise<void> {
   const { waiting } = to;
-  for (const server of servers) server.begin();
+  for (const server of servers) server.begin(closing.reason);
   let allClosed = false;
   const closed = Promise.all(servers.map((server) => server.closed)).then(() => { allClosed = true; });
   const clock = new Clock(closing, options);
@@ -97,12 +101,12 @@ export async function drain(servers: Drained[], closing: ClosingContext, options
 class Clock {
   readonly started = performance.now();
   readonly #closing: ClosingContext;
-  readonly #options: GracefulExitOptions;
+  readonly #options: DrainTimes;
   /** Of the end of a drain: idle connections go so many ms before it, everything else at a part of that. */
   readonly #last: number;
   #quietSince: number | null = null;
 
-  constructor(closing: ClosingContext, options: GracefulExitOptions) {
+  constructor(closing: ClosingContext, options: DrainTimes) {
     this.#closing = closing;
     this.#options = options;
     this.#last = Math.min(HURRY.most, closing.timeout * HURRY.share);
@@ -116,24 +120,25 @@ class Clock {
   rules(now: number): Rules {
     // The reason is read anew each time: a stop may overtake a reload.
     const { reason, timeout, deadline, streamDeadline, movedAt } = this.#closing;
-    const { idleTimeout, tcpTimeout, subscriptionAge, upgradeTimeout, moveWithin } = this.#options;
-    const isFinal = FINAL.has(reason);
+    const { idleTimeout, tcpTimeout, subscriptionAge, upgradeTimeout, moveWithin, silence = Infinity } = this.#options;
+    const final = isFinal(reason);
     const hurryAt = deadline - this.#last;
     const cutAt = deadline - this.#last * CUT;
     const streamsUntil = REPLACED.has(reason) ? streamDeadline - this.#last * CUT : cutAt;
     const isHeard = now - this.started >= STREAM_GRACE;
     return {
       now,
-      idleTimeout: isFinal ? idleTimeout : null,
+      idleTimeout: final ? idleTimeout : null,
       tcpTimeout,
-      goawayTimeout: isFinal ? idleTimeout : GOAWAY_TIMEOUT,
+      goawayTimeout: final ? idleTimeout : GOAWAY_TIMEOUT,
       idleFallback: Math.min(IDLE_FALLBACK, timeout / 2),
       subscriptionAge: isHeard ? subscriptionAge : Infinity,
-      moveWithin: isFinal ? 0 : Math.max(0, Math.min(moveWithin, streamsUntil - now)),
-      goodbye: isHeard ? (isFinal ? GOING_AWAY : SERVICE_RESTART) : null,
+      moveWithin: final ? 0 : Math.max(0, Math.min(moveWithin, streamsUntil - now)),
+      goodbye: isHeard ? (final ? GOING_AWAY : SERVICE_RESTART) : null,
       upgradeTimeout,
-      moveAll: movedAt !== null && !isFinal,
+      moveAll: movedAt !== null && !final,
       endUpgraded: now >= hurryAt || (this.#quietSince !== null && now - this.#quietSince >= upgradeTimeout),
+      silence,
       closeIdle: now >= hurryAt,
       cut: now >= cutAt,
       cutStreams: isHeard && now >= streamsUntil,

@@ -24,6 +24,8 @@ export interface Rules {
   upgradeTimeout: number;
   /** Other upgraded connections have had their time. */
   endUpgraded: boolean;
+  /** What has been still for so many ms goes, as it may never be answered. */
+  silence: number;
   /** The deadline is near: idle connections go now. */
   closeIdle: boolean;
   /** The deadline is here: everything goes but streams ... */

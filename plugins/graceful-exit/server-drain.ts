@@ -1,9 +1,13 @@
 import net, { type Server, type Socket } from 'node:net';
-import { belowTls, connectionsOf, httpConnections, openSockets, reset, transferred, type HttpConnection } from '../../lib/runtime.js';
+import {
+  accepts, belowTls, connectionsOf, httpConnections, openSockets, reset, transferred, type HttpConnection,
+} from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
+import { isFinal, type Reason } from './drain.js';
 import { exchangeOf, kindOf, type Exchange, type Kind } from './exchange.js';
 import { Http2Sessions } from './http2-sessions.js';
 import { described } from './in-flight.js';
+import { takeLast } from './last-arrivals.js';
 import { Moves } from './moves.js';
 import { NO_PROGRESS, type Progress, type Rules } from './rules.js';
 import { Stillness, type Stage } from './stillness.js';
@@ -33,6 +37,7 @@ export class ServerDrain {
   readonly #inner: boolean;
   #isClosed = false;
   #begun = false;
+  #hurries = false;
   #resolve!: () => void;
 
   constructor(server: Server, webSockets: WebSockets, inner = false) {
@@ -45,7 +50,7 @@ export class ServerDrain {
   }
 
   /** Stops accepting, and tells clients in every answer from now on. Idempotent. */
-  begin(): void {
+  begin(reason: Reason): void {
     if (this.#begun || this.#inner) return;
     this.#begun = true;
     const closed = () => {
@@ -53,12 +58,20 @@ export class ServerDrain {
       this.#resolve();
     };
     if (!this.#server.listening && !connectionsOf(this.#server)) return closed();
-    announceCloseFromNowOn(this.#server);
+    // Not http's own close(), which cuts idle connections at once (nodejs/node#51677).
+    const close = () => Reflect.apply(net.Server.prototype.close, this.#server, [closed]);
+    const taken = this.#isLast(reason) ? takeLast(this.#server, () => this.#hurries, close) : null;
+    // Until then nobody is answered, as who has an answer is back at once.
+    announceCloseFromNowOn(this.#server, taken);
     for (const { response } of httpConnections(this.#server) ?? []) if (response) announceClose(response);
     this.#http2?.begin();
-    // Not http's own close(), which cuts idle connections at once (nodejs/node#51677).
-    Reflect.apply(net.Server.prototype.close, this.#server, [closed]);
+    if (!taken) close();
     closeGently(this.#server, this.closed);
+  }
+
+  /** Nobody else takes who waits in the kernel. Without its master a worker has the socket of its slot, where there are such. */
+  #isLast(reason: Reason): boolean {
+    return this.#server.listening && isFinal(reason) && (accepts(this.#server) || reason === 'masterGone');
   }
 
   /** Nothing is open any more: neither for the server nor in Node's list, as it does not count connections handed to it by `emit`. */
@@ -69,6 +82,7 @@ export class ServerDrain {
   look(rules: Rules): Progress {
     if (this.done && !this.#inner) return NO_PROGRESS();
     const { now } = rules;
+    this.#hurries = rules.closeIdle;
     this.#http2?.look(rules);
     const http = httpConnections(this.#server);
     const progress = NO_PROGRESS();
@@ -113,8 +127,9 @@ export class ServerDrain {
       progress.inFlight.push(...staying.map(described));
       return staying.length;
     };
-    progress.requests += end('request', () => rules.cut);
-    progress.streams += end('stream', () => rules.cutStreams) + end('subscription', (one) => due.has(one));
+    const isSilent = ({ still }: Exchange) => still >= rules.silence;
+    progress.requests += end('request', (one) => rules.cut || isSilent(one));
+    progress.streams += end('stream', (one) => rules.cutStreams || isSilent(one)) + end('subscription', (one) => due.has(one));
   }
 
   /**

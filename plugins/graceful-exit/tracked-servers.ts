@@ -33,7 +33,7 @@ export class TrackedServers {
   /** Those that listen, or have connections; each stops accepting now, and so does one that is still on its way there. */
   begin(): Drained[] {
     this.#closing = true;
-    for (const drain of this.#open) drain.begin();
+    for (const drain of this.#open) drain.begin('stop');
     return [...this.#open, this.#webSockets];
   }
 
@@ -50,7 +50,7 @@ export class TrackedServers {
     const drain = new ServerDrain(server, this.#webSockets);
     this.#known.set(server, drain);
     server.on('listening', () => {
-      if (this.#closing) drain.begin();
+      if (this.#closing) drain.begin('stop');
       this.#open.add(drain);
       this.#webSockets.watch(server);
     });

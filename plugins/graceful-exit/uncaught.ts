@@ -7,7 +7,7 @@ const installed = new WeakSet<object>();
  * once, what is in flight is answered within `timeout` ms, the exit code is 1. An app that listens to the event itself
  * decides itself, as in plain Node. Before the child serves, the failure is its start's, which ends it.
  */
-export function onUncaught(runtime: Runtime, timeout: number): void {
+export function onUncaught(runtime: Runtime, timeout: number, before: () => void = () => {}): void {
   if (installed.has(runtime)) return;
   installed.add(runtime);
   let leaving = false;
@@ -18,6 +18,7 @@ export function onUncaught(runtime: Runtime, timeout: number): void {
     runtime.logger.error(leaving ? `another ${what} while closing` : `${what}: answering what is in flight, then exiting`, { error });
     if (leaving) return;
     leaving = true;
+    before();
     void runtime.leave('uncaught', { code: 1, timeout });
   };
   Reflect.set(listener, OURS, true);

@@ -1,11 +1,18 @@
+import cluster from 'node:cluster';
 import type { Server } from 'node:net';
-import type { RequestInFlight, Runtime } from '../../lib/runtime.js';
-import { drain, isReplaced } from './drain.js';
+import type { ClosingContext, RequestInFlight, Runtime } from '../../lib/runtime.js';
+import { drain, isReplaced, type Reason } from './drain.js';
 import { oldest, told } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
 import { ServerDrain } from './server-drain.js';
 import { onUncaught } from './uncaught.js';
 import { WebSockets } from './web-sockets.js';
+
+/**
+ * After an uncaught exception in the one process of `--workers 0`: so long (ms) a request that nothing moves on is waited for. The one
+ * that has thrown never gets its answer, and nobody else serves meanwhile.
+ */
+const UNANSWERED = 5_000;
 
 /** In a worker: drains its servers when it closes, and makes an uncaught exception close it. */
 export default function gracefulExit(runtime: Runtime<'worker'>, options: GracefulExitOptions): void {
@@ -13,10 +20,11 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
   const listening = new Set<ServerDrain>();
   const webSockets = new WebSockets();
   let closing = false;
+  let crashed = false;
 
   runtime.hooks.server.tap('graceful-exit', (server) => { known.set(server, new ServerDrain(server, webSockets)); });
   runtime.hooks.listening.tap('graceful-exit', (server) => {
-    onUncaught(runtime, options.uncaughtTimeout);
+    onUncaught(runtime, options.uncaughtTimeout, () => { crashed = true; });
     const tracked = known.get(server);
     if (!tracked) return;
     listening.add(tracked);
@@ -31,7 +39,7 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
   // (`server.close()` cuts idle connections) already meets the drain.
   runtime.signal.addEventListener('abort', () => {
     closing = true;
-    for (const server of listening) server.begin();
+    for (const server of listening) server.begin(runtime.signal.reason as Reason);
   }, { once: true });
 
   const { channel, waiting, logger } = runtime;
@@ -39,7 +47,10 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
   const count = { 'event stream': 0, WebSocket: 0 };
   runtime.hooks.beforeClose.tapPromise('graceful-exit', async (context) => {
     const inner = [...runtime.inner].map((server) => new ServerDrain(server, webSockets, true));
-    await drain([...listening, ...inner, webSockets], context, options, {
+    const nobodyElse = crashed && !cluster.isWorker;
+    if (nobodyElse) hasten(context, options.uncaughtTimeout);
+    const times = nobodyElse ? { ...options, silence: UNANSWERED } : options;
+    await drain([...listening, ...inner, webSockets], context, times, {
       waiting,
       report: () => channel.send('child.waiting', { ...waiting, tasks: [...waiting.tasks] }),
       cut: (requests) => channel.send('child.cut', requests),
@@ -56,4 +67,9 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
     const fate = isReplaced(context.reason) ? ['moved', ' to other workers'] : ['ended', ', to be opened again'];
     logger.info(`${fate.join(` ${what.join(' and ')}`)}; the oldest: ${told(moved[0]!)}`);
   });
+}
+
+function hasten(closing: ClosingContext, timeout: number): void {
+  closing.timeout = Math.min(closing.timeout, timeout);
+  closing.deadline = Math.min(closing.deadline, performance.now() + timeout);
 }

@@ -164,3 +164,14 @@ test('in a worker of ours it is the app\'s own way of closing, and loses nothing
   assert.equal((await stopped).code, 0, cluster.output);
   await cluster.assertNothingLeft();
 });
+
+test('in a worker thread signals are refused, and its servers are drained when the main thread says so', async (t) => {
+  const { one, target } = await started(t, 'threads.mjs');
+  const slow = once(target, 'GET', '/?ms=700', KEPT);
+  await delay(100);
+  const { code } = await one.stop();
+  assert.equal((await slow).body.toString(), '/?ms=700');
+  assert.equal(code, 0, one.output);
+  assert.match(one.output, /^ERR_CLUSTER_USAGE: drain: a worker thread hears no signals: call it with `signals: \[\]`/m);
+  assert.match(one.output, /^{"cut":0}$/m);
+});

@@ -86,3 +86,17 @@ test('at a stop what waits for a blocked worker is answered by another, but for 
   assert.ok(served.length >= 59, `${served.length}\n${cluster.output}`);
   assert.equal((await cluster.ended()).code, 0);
 });
+
+test('who comes after a stop to what a blocked worker still has is refused at once', { skip }, async (t) => {
+  const cluster = await start(t, 2);
+  const [stopped = 0] = cluster.workerPids();
+  process.kill(stopped, 'SIGSTOP');
+  cluster.signal('SIGTERM');
+  await cluster.waitFor(/closing 2 workers/);
+  await cluster.waitFor(/\(slot 1\) exited with code 0/);
+  assert.equal(queues(cluster.pid, cluster.port).length, 1, 'its socket');
+  const late = await answers(clients(20, cluster.port));
+  for (const text of late) assert.match(text, /ECONNRE(?:SET|FUSED)/);
+  process.kill(stopped, 'SIGCONT');
+  assert.equal((await cluster.ended()).code, 0, cluster.output);
+});

@@ -112,6 +112,16 @@ test('an uncaught exception answers what is in flight, and the process ends with
   await cluster.assertNothingLeft();
 });
 
+test('the request whose code has thrown is not waited for as long as others, since nobody else serves', async (t) => {
+  const cluster = await alone(t, fixture('one-process/told.mjs'));
+  const slow = told(cluster.port, '/?ms=2000');
+  const lost = once({ port: cluster.port }, 'GET', '/lost', KEPT).then(() => 'answered', ({ kind }: { kind: string }) => kind);
+  assert.equal((await slow).pid, cluster.pid);
+  assert.equal((await cluster.ended(12_000)).code, 1, cluster.output);
+  assert.equal(await lost, 'reset');
+  assert.match(cluster.output, /the app exited with code 1 .*\(1 request cut\).*\n +GET \/lost, /);
+});
+
 test('process.exit of the app is the end of the process, and leaves no record', async (t) => {
   const cluster = await alone(t, fixture('one-process/told.mjs'));
   await told(cluster.port, '/exit').catch(() => {});

@@ -134,7 +134,7 @@ export class Listeners {
     this.held = false;
     await Promise.all(this.#acceptors.map((one) => one.socket.takeBack(limit)));
     for (const address of this.#all) {
-      if (address.acceptor) address.acceptor.socket.close();
+      if (address.acceptor) address.acceptor.socket.stop();
       else this.#drop(address);
     }
     const deadline = performance.now() + limit;

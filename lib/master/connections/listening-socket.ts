@@ -35,6 +35,11 @@ export abstract class Listening {
    */
   abstract move(wanted: Place, now: Place): Place | null;
 
+  /** Accepts no more, at a stop. Where workers listen as well, they may still have it. */
+  stop(): void {
+    this.close();
+  }
+
   /** For good. */
   abstract close(): void;
 

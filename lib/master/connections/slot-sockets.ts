@@ -7,6 +7,7 @@ import type { RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
 import { AGAIN, Listening, type OnConnection } from './listening-socket.js';
 import type { Room } from './room.js';
+import { SlotSocket, type Needs } from './slot-socket.js';
 
 /** Milliseconds that workers have to let their sockets go at a stop: a blocked one does not. */
 const LET_GO = 500;
@@ -21,13 +22,6 @@ export interface SlotSocketsOptions {
   faults: Faults;
 }
 
-/** What a slot's socket needs of its address. */
-interface Needs extends Pick<SlotSocketsOptions, 'backlog' | 'doubles' | 'faults'> {
-  onconnection: OnConnection;
-  /** Nothing is to be accepted in this process for now. */
-  paused(): boolean;
-}
-
 /**
  * A listening address of which each slot has a socket of its own (SO_REUSEPORT), with a queue of its own in the kernel. The worker of
  * the slot accepts from it, and this process keeps it open: what waits outlives that worker, and its successor takes it over. The
@@ -39,6 +33,8 @@ export class SlotSockets extends Listening {
   readonly #slots = new Map<number, SlotSocket>();
   /** Who is ready, with the name of its listener. */
   readonly #members = new Map<Child, string>();
+  /** Who has not let its socket go, at a stop. */
+  readonly #blocked = new Set<Child>();
   /** Who has no room now, and is asked again. */
   readonly #later = new Set<Child>();
   readonly #options: SlotSocketsOptions;
@@ -120,7 +116,11 @@ export class SlotSockets extends Listening {
     const members = [...this.#members];
     this.#members.clear();
     const accepting = this.#sockets.map((socket) => socket.takeBack());
-    const lettingGo = members.map(([{ channel }, key]) => channel.request('child.letGo', { key }, { timeout: LET_GO }));
+    const lettingGo = members.map(async ([child, key]) => {
+      this.#blocked.add(child);
+      await child.channel.request('child.letGo', { key }, { timeout: LET_GO });
+      this.#blocked.delete(child);
+    });
     await atMost(limit, Promise.allSettled([...accepting, ...lettingGo]));
     // A turn of the loop accepts one from each socket.
     for (let before = -1; before !== this.#accepted && performance.now() < deadline;) {
@@ -128,6 +128,13 @@ export class SlotSockets extends Listening {
       await super.takeBack(limit);
       await super.takeBack(limit);
     }
+  }
+
+  /** What a blocked worker has cannot be closed here, and the kernel goes on sending it who comes: they are refused all the same. */
+  override stop(): void {
+    this.#open = false;
+    const held = new Set([...this.#blocked].map(({ slot }) => this.#socketOf(slot)));
+    for (const socket of this.#sockets) if (held.has(socket)) socket.refuse(); else socket.close();
   }
 
   close(): void {
@@ -166,115 +173,5 @@ export class SlotSockets extends Listening {
     const made = new SlotSocket(kept, null, this.#needs);
     this.#slots.set(slot, made);
     return made;
-  }
-}
-
-/**
- * One socket, of which this process has two handles: one that it keeps and never listens on, to be given to workers, and one
- * that accepts, while no worker does.
- */
-class SlotSocket {
-  #kept: RawHandle | null;
-  #live: RawHandle | null;
-  readonly #takers = new Set<Child>();
-  readonly #needs: Needs;
-  /** Until it has the other handle. */
-  #doubling: Promise<void> | null = null;
-  #open = true;
-
-  constructor(kept: RawHandle | null, live: RawHandle | null, needs: Needs) {
-    this.#kept = kept;
-    this.#live = live;
-    this.#needs = needs;
-  }
-
-  /** It listens already, as nobody is ready yet. */
-  static listening(handle: RawHandle, needs: Needs): SlotSocket {
-    handle.onconnection = needs.onconnection;
-    return new SlotSocket(null, handle, needs);
-  }
-
-  /** What may be sent to another process; null when it is closed. */
-  get handle(): RawHandle | null {
-    return this.#kept ?? this.#live;
-  }
-
-  /** In this process. */
-  get accepts(): boolean {
-    return this.#live !== null;
-  }
-
-  taken(child: Child): void {
-    this.#takers.add(child);
-    void this.settle();
-  }
-
-  left(child: Child): void {
-    if (this.#takers.delete(child)) void this.settle();
-  }
-
-  /** Resolves when it accepts in this process, as far as it can. */
-  takeBack(): Promise<void> {
-    this.#takers.clear();
-    return this.settle();
-  }
-
-  /**
-   * Accepts here where nobody else does, and nowhere else. Without a worker one handle is enough, and a second one, on its way, would
-   * keep the port of an app that only looked whether that is free; `ready`: it may have to stop accepting.
-   */
-  async settle(ready = false): Promise<void> {
-    if (this.#doubling || !this.#open) return this.#doubling ?? undefined;
-    if (!this.#wanted) this.rest();
-    const one = this.#kept ?? this.#live;
-    const lacks = this.#kept ? this.#wanted && !this.#live : ready || !this.#wanted;
-    if (!one || !lacks) return;
-    const { doubles, faults } = this.#needs;
-    this.#doubling = doubles.of(one).then((double) => this.#doubled(double));
-    faults.watch('a slot\'s socket', this.#doubling);
-    return this.#doubling;
-  }
-
-  rest(): void {
-    if (!this.#kept) return;
-    this.#live?.close();
-    this.#live = null;
-  }
-
-  close(): void {
-    this.#open = false;
-    for (const handle of [this.#kept, this.#live]) handle?.close();
-    this.#kept = this.#live = null;
-  }
-
-  get #wanted(): boolean {
-    return this.#takers.size === 0 && !this.#needs.paused();
-  }
-
-  #doubled(double: RawHandle | null): void {
-    this.#doubling = null;
-    if (!this.#open) return double?.close();
-    if (!double) return this.#without();
-    if (!this.#kept) this.#kept = double;
-    else if (this.#wanted) this.#listen(double);
-    else double.close();
-    void this.settle();
-  }
-
-  /** What it has is all that it gets, for now or, where there are no pipes, for good: then worker and master accept both. */
-  #without(): void {
-    const { doubles, faults } = this.#needs;
-    if (doubles.possible) {
-      setTimeout(faults.guard('a slot\'s socket', () => this.settle()), AGAIN).unref();
-    } else if (this.#wanted && !this.#live && this.#kept) {
-      this.#listen(this.#kept);
-      this.#kept = null;
-    }
-  }
-
-  #listen(handle: RawHandle): void {
-    this.#live = handle;
-    handle.onconnection = this.#needs.onconnection;
-    handle.listen?.(this.#needs.backlog);
   }
 }
