@@ -102,16 +102,13 @@ class ProcessDrain {
   }
 
   async #drain(): Promise<void> {
-    const moved: Record<'event stream' | 'WebSocket', RequestInFlight[]> = { 'event stream': [], WebSocket: [] };
+    const moved: Record<string, RequestInFlight[]> = {};
     const all = drainServers(servers.begin(), this.#closing, this.#options, {
       waiting: { requests: 0, streams: 0, sockets: 0, tasks: new Set() },
       report: () => {},
       onlyStreams: () => {},
       cut: (lost) => { this.#lost = lost; },
-      moved: (streams, sockets) => {
-        moved['event stream'].push(...streams);
-        moved.WebSocket.push(...sockets);
-      },
+      moved: (what) => { for (const [name, all] of Object.entries(what)) (moved[name] ??= []).push(...all); },
     });
     let isDone = false;
     const done = all.then(() => { isDone = true; });

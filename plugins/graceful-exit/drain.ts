@@ -30,13 +30,16 @@ export const isFinal = (reason: Reason): boolean => FINAL.has(reason);
 const REPLACED = new Set<Reason>(['reload', 'scale', 'recycle', 'signal']);
 export const isReplaced = (reason: Reason): boolean => REPLACED.has(reason);
 
+/** By what a log calls one of them. */
+export type Moved = Record<'event stream' | 'polling session' | 'WebSocket', RequestInFlight[]>;
+
 export interface DrainReport {
   waiting: Runtime['waiting'];
   report(): void;
   /** All that was cut until now. */
   cut(requests: CutRequests): void;
-  /** Subscriptions and WebSockets that were ended since the last call. */
-  moved(subscriptions: RequestInFlight[], webSockets: RequestInFlight[]): void;
+  /** What was ended since the last call that comes back by itself. */
+  moved(what: Moved): void;
   /** Nothing but streams, and WebSockets that are told to go, is left: the place need not wait for them. Called once. */
   onlyStreams(): void;
 }
@@ -74,7 +77,8 @@ export async function drain(servers: Drained[], closing: ClosingContext, options
       lost.oldest = oldest([...lost.oldest, ...progress.cut]);
       to.cut(lost);
     }
-    if (progress.moved.length + progress.goodbyes.length > 0) to.moved(progress.moved, progress.goodbyes);
+    const moved: Moved = { 'event stream': progress.moved, 'polling session': progress.polls, WebSocket: progress.goodbyes };
+    if (Object.values(moved).some((all) => all.length > 0)) to.moved(moved);
     Object.assign(waiting, { requests: under, streams: progress.streams, sockets: progress.sockets });
     // At once when none is left, or some were cut: whoever ends then has cut nobody else.
     const isNews = progress.cut.length > 0 || (told > 0 && under === 0);

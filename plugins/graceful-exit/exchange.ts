@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { cutAnswer, headOf, streamBytes, transferred } from '../../lib/runtime.js';
+import { closePoll, sessionOfPoll } from './engine-poll.js';
 import type { Stillness } from './stillness.js';
 
 /** Where health-check, if it is on, notes `performance.now()` of a request's start. */
@@ -24,20 +25,23 @@ export interface Exchange {
   readonly flows: boolean;
   /** A GET that asks for an event stream, and gets one: its client comes back by itself (EventSource does). */
   readonly subscribes: boolean;
+  /** A poll that waits for something to say: its session (see engine-poll.ts). */
+  readonly poll: string | null;
   /** Milliseconds without a byte either way. */
   readonly still: number;
   /** The same object at each look. */
   readonly key: object;
   /** Of HTTP/1: what it has to itself. */
   readonly socket: Socket | null;
-  /** Ends it so that its client sees that it has not got all. */
+  /** Ends it so that its client sees that it has not got all; a poll in its own words. */
   cut(): void;
 }
 
 /** `subscription`: may be moved by now; `stream`: may take longer than others. */
 export type Kind = 'request' | 'stream' | 'subscription';
 
-export function kindOf({ subscribes, flows, age, still }: Exchange, subscriptionAge: number): Kind {
+export function kindOf({ subscribes, poll, flows, age, still }: Exchange, subscriptionAge: number): Kind {
+  if (poll !== null && subscriptionAge < Infinity) return 'subscription';
   if (subscribes && age >= subscriptionAge) return 'subscription';
   return flows && still < STALLED ? 'stream' : 'request';
 }
@@ -63,6 +67,7 @@ export function exchangeOf(response: ServerResponse, stillness: Stillness, now: 
   const { req: request } = response;
   const { method = '', url = '', headers: { accept = '' } } = request;
   const head = headOf(response);
+  const poll = sessionOfPoll(request, head !== null);
   return {
     method,
     url,
@@ -72,7 +77,8 @@ export function exchangeOf(response: ServerResponse, stillness: Stillness, now: 
     flows: head !== null || !request.complete,
     subscribes: method === 'GET' && EVENT_STREAM.test(accept) && EVENT_STREAM_HEAD.test(head ?? ''),
     still: stillness.of(request, transferred(request.socket), 'answering', now).still,
-    cut: () => cutAnswer(response),
+    poll,
+    cut: () => (poll === null ? cutAnswer(response) : closePoll(request, response)),
   };
 }
 
@@ -94,6 +100,7 @@ export function http2ExchangeOf(stream: ServerHttp2Stream, { headers, since }: H
     flows: stream.headersSent || (endAfterHeaders !== true && !stream.readableEnded),
     subscribes: method === 'GET' && EVENT_STREAM.test(accept) && EVENT_STREAM.test(String(stream.sentHeaders?.['content-type'])),
     still: stillness.of(stream, streamBytes(stream), 'answering', now).still,
+    poll: null,
     cut: () => cutAnswer(stream),
   };
 }

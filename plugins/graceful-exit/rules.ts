@@ -51,12 +51,14 @@ export interface Progress {
   cut: RequestInFlight[];
   /** Subscriptions that this look has ended: their clients come back. */
   moved: RequestInFlight[];
+  /** Polls of sessions that this look has answered with their session's end. */
+  polls: RequestInFlight[];
   /** WebSockets that this look has closed, or will as soon as a message ends. */
   goodbyes: RequestInFlight[];
 }
 
 export const NO_PROGRESS = (): Progress => ({
-  requests: 0, streams: 0, moving: 0, sockets: 0, others: 0, inFlight: [], cut: [], moved: [], goodbyes: [],
+  requests: 0, streams: 0, moving: 0, sockets: 0, others: 0, inFlight: [], cut: [], moved: [], polls: [], goodbyes: [],
 });
 
 export const sum = (all: readonly Progress[]): Progress => all.reduce((total, one) => ({
@@ -68,5 +70,6 @@ export const sum = (all: readonly Progress[]): Progress => all.reduce((total, on
   inFlight: [...total.inFlight, ...one.inFlight],
   cut: [...total.cut, ...one.cut],
   moved: [...total.moved, ...one.moved],
+  polls: [...total.polls, ...one.polls],
   goodbyes: [...total.goodbyes, ...one.goodbyes],
 }), NO_PROGRESS());

@@ -4,6 +4,7 @@ import {
 } from '../../lib/runtime.js';
 import { announceClose, announceCloseFromNowOn } from './connection-close.js';
 import { isFinal, type Reason } from './drain.js';
+import { sessionOf } from './engine-poll.js';
 import { exchangeOf, kindOf, type Exchange, type Kind } from './exchange.js';
 import { Http2Sessions } from './http2-sessions.js';
 import { described } from './in-flight.js';
@@ -116,12 +117,15 @@ export class ServerDrain {
   #judge(exchanges: Exchange[], rules: Rules, progress: Progress): void {
     const by: Record<Kind, Exchange[]> = { request: [], stream: [], subscription: [] };
     for (const one of exchanges) by[rules.moveAll ? 'subscription' : kindOf(one, rules.subscriptionAge)].push(one);
+    // What a client says while it polls would be cut.
+    const sending = new Set<string | null>(exchanges.map(({ method, url }) => (method === 'POST' ? sessionOf(url) : null)));
+    sending.delete(null);
     const due = new Set(this.#moves.due(by.subscription, rules.now, rules.cutStreams ? 0 : rules.moveWithin));
     const end = (kind: Kind, isOver: (one: Exchange) => boolean): number => {
-      const going = by[kind].filter((one) => isOver(one) && (!one.socket || this.#isHeld(one.socket)));
+      const going = by[kind].filter((one) => isOver(one) && (one.poll !== null || !one.socket || this.#isHeld(one.socket)));
       const staying = by[kind].filter((one) => !going.includes(one));
       for (const one of going) {
-        progress[kind === 'subscription' && one.subscribes ? 'moved' : 'cut'].push(described(one));
+        progress[kind !== 'subscription' ? 'cut' : one.poll !== null ? 'polls' : one.subscribes ? 'moved' : 'cut'].push(described(one));
         one.cut();
       }
       progress.inFlight.push(...staying.map(described));
@@ -129,7 +133,8 @@ export class ServerDrain {
     };
     const isSilent = ({ still }: Exchange) => still >= rules.silence;
     progress.requests += end('request', (one) => rules.cut || isSilent(one));
-    progress.streams += end('stream', (one) => rules.cutStreams || isSilent(one)) + end('subscription', (one) => due.has(one));
+    progress.streams += end('stream', (one) => rules.cutStreams || isSilent(one)) 
+      + end('subscription', (one) => due.has(one) && (rules.cutStreams || !sending.has(one.poll)));
   }
 
   /**

@@ -44,7 +44,7 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
 
   const { channel, waiting, logger } = runtime;
   let moved: RequestInFlight[] = [];
-  const count = { 'event stream': 0, WebSocket: 0 };
+  const count: Record<string, number> = {};
   runtime.hooks.beforeClose.tapPromise('graceful-exit', async (context) => {
     const inner = [...runtime.inner].map((server) => new ServerDrain(server, webSockets, true));
     const nobodyElse = crashed && !cluster.isWorker;
@@ -54,11 +54,11 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
       waiting,
       report: () => channel.send('child.waiting', { ...waiting, tasks: [...waiting.tasks] }),
       cut: (requests) => channel.send('child.cut', requests),
-      moved: (streams, sockets) => {
-        count['event stream'] += streams.length;
-        count.WebSocket += sockets.length;
-        moved = oldest([...moved, ...streams, ...sockets]);
-        channel.send('drain.moved', streams.length + sockets.length);
+      moved: (what) => {
+        for (const [name, all] of Object.entries(what)) count[name] = (count[name] ?? 0) + all.length;
+        const all = Object.values(what).flat();
+        moved = oldest([...moved, ...all]);
+        channel.send('drain.moved', all.length);
       },
       onlyStreams: () => channel.send('child.onlyStreams', null),
     });

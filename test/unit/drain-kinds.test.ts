@@ -5,7 +5,7 @@ import { Moves } from '../../plugins/graceful-exit/moves.js';
 import { Stillness } from '../../plugins/graceful-exit/stillness.js';
 
 const exchange = (more: Partial<Exchange>): Exchange => ({
-  method: 'GET', url: '/', age: 0, flows: true, subscribes: false, still: 0, key: {}, socket: null, cut() {}, ...more,
+  method: 'GET', url: '/', age: 0, flows: true, subscribes: false, poll: null, still: 0, key: {}, socket: null, cut() {}, ...more,
 });
 
 const cases: [string, Partial<Exchange>, Kind][] = [
@@ -16,6 +16,7 @@ const cases: [string, Partial<Exchange>, Kind][] = [
   ['a young subscription', { subscribes: true, age: 59_999 }, 'stream'],
   ['a young one that has stalled', { subscribes: true, age: 59_999, still: 60_000 }, 'request'],
   ['an old subscription', { subscribes: true, age: 60_000 }, 'subscription'],
+  ['a poll of a session', { flows: false, poll: 'sid' }, 'subscription'],
   ['an old one that has stalled', { subscribes: true, age: 60_000, still: 90_000 }, 'subscription'],
 ];
 
