@@ -106,7 +106,7 @@ export default definePlugin<DevReloadOptions>({
     hooks.reachReforkLimit.tap('dev-reload', () => 'degrade');
     hooks.message.tap({ name: 'dev-reload', actions: ['reload-worker'] }, ({ action, to }) => {
       if (action !== 'reload-worker' || (to !== undefined && to !== 'master')) return undefined;
-      session.ask('reload-worker');
+      session.askForWorkers();
       return false;
     });
     hooks.beforeClose.tap('dev-reload', async () => {

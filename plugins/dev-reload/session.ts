@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError, type ChildView, type ExitInfo, type Master } from '../../lib/index.js';
+import { AgentCode } from './agent-code.js';
 import { configChanges } from './config-changes.js';
 import { childFailure, errorFailure, failureText, relative, type Failure } from './failure.js';
 import type { DevReloadOptions } from './options.js';
@@ -18,6 +19,8 @@ const AGAIN = 500;
 /** Starts in a row that newer changes may cut short; the next one runs to its end, but no longer than this, ms. */
 const CUT_SHORT = 2;
 const TO_ITS_END = 10_000;
+/** What others who watch files ask for so soon after a save is asked because of it, ms. */
+const SAME_SAVE = 1_000;
 
 /** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
 export class Session {
@@ -25,11 +28,14 @@ export class Session {
   /** Saved, and the code that runs does not know. */
   readonly #files = new Set<string>();
   readonly #uses: Uses;
+  readonly #agentCode: AgentCode;
   readonly #master: Master;
   readonly #options: DevReloadOptions;
   readonly #terminal: Terminal;
   readonly #page: PageServer;
-  #asked: string | null = null;
+  #asked: { reason: string; agent: boolean } | null = null;
+  /** When a save was seen that reloads, `performance.now()`. */
+  #savedAt = -SAME_SAVE;
   #running: AbortController | null = null;
   #since = 0;
   #cutShort = 0;
@@ -46,6 +52,7 @@ export class Session {
     this.#terminal = terminal;
     this.#page = page;
     this.#uses = uses;
+    this.#agentCode = new AgentCode(master, uses);
     this.#begin = master.guard('reload', () => this.#run());
     this.#tell = master.guard('telling a failure', (failure: Failure) => this.#fail(failure));
     this.saves = new Saves(master, {
@@ -64,6 +71,11 @@ export class Session {
 
   #saved(files: string[]): void {
     for (const file of files) this.#files.add(file);
+    this.#savedAt = performance.now();
+    this.#cutShortAndBegin();
+  }
+
+  #cutShortAndBegin(): void {
     // Nothing newer cuts short for ever what has not ended once.
     const mayCut = this.#cutShort < CUT_SHORT || performance.now() - this.#since > TO_ITS_END;
     if (this.#running && mayCut) {
@@ -73,11 +85,18 @@ export class Session {
     void this.#begin();
   }
 
-  /** A reload without a change: `rs`, a message. */
+  /** A reload without a change, as a person wants it: of all. */
   ask(reason: string): void {
-    this.#asked = reason;
+    this.#asked = { reason, agent: true };
     this.#running?.abort();
     void this.#begin();
+  }
+
+  /** The message `reload-worker`: of the workers, as it says. Egg's development plugin sends one for each file that is saved. */
+  askForWorkers(): void {
+    if (performance.now() - this.#savedAt < SAME_SAVE) return;
+    this.#asked ??= { reason: 'reload-worker', agent: false };
+    this.#cutShortAndBegin();
   }
 
   /** A child ended by itself: no new one before the next change. */
@@ -164,8 +183,10 @@ export class Session {
     const started = performance.now();
     const files = [...this.#files];
     this.#files.clear();
-    const why = { files: this.#list(files), asked: this.#asked ?? '' };
+    const why = { files: this.#list(files), asked: this.#asked?.reason ?? '' };
     const reason = why.files ? `changed: ${why.files}` : why.asked;
+    if (this.#asked?.agent) this.#agentCode.outdate();
+    else this.#agentCode.changed(files);
     this.#asked = null;
     this.#terminal.begins(why);
     master.takeUnserved(null);
@@ -178,7 +199,7 @@ export class Session {
       if (files.some((file) => statSync(file, { throwIfNoEntry: false })?.size === 0)) await delay(this.#options.debounce);
       this.expectReady();
       this.saves.started();
-      const agent = this.#concernsAgent(files);
+      const agent = this.#agentCode.isOld;
       const keepOld = this.#options.serveWhileReloading === 'old' && master.slots.some(({ ready }) => ready);
       await (keepOld ? master.reload(reason, { agent }) : master.restart(reason, { agent, signal }));
       this.#ended();
@@ -209,21 +230,6 @@ export class Session {
       for (const child of master.children()) if (child.state !== 'ready') void master.kill(child, 'abort');
       await delay(5);
     }
-  }
-
-  /** The agent is started again when what it has loaded has changed, or with nothing to go by. */
-  #concernsAgent(files: readonly string[]): boolean {
-    const { target: { entry } } = this.#master;
-    if (files.length === 0) return true;
-    if (typeof entry.agent !== 'string' && !entry.framework) return false;
-    const isUp = this.#master.children().some(({ role, state }) => role === 'agent' && state === 'ready');
-    const own = this.#uses.of('agent');
-    return !isUp || files.some((file) => own.has(file) || file === entry.agent || (entry.framework && this.#mayBeNewToAgent(file)));
-  }
-
-  /** Egg's agents load what is there by these names; nobody has loaded one that is new. */
-  #mayBeNewToAgent(file: string): boolean {
-    return !this.#uses.has(file) && /^(?:agent\b|config[/\\]|app[/\\]extend[/\\]agent)/.test(relative(file, this.dir));
   }
 
   async #fail(failure: Failure): Promise<void> {
