@@ -27,12 +27,25 @@ export function write(fd: 1 | 2, text: string | Buffer): boolean {
     try {
       rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EAGAIN') {
+        if (code !== 'EPIPE' && fd === 1) unwritten(message);
+        return false;
+      }
       Atomics.wait(pause, 0, 0, 2);
     }
   }
   return true;
 }
+
+/** What was asked for has been done, but the answer is lost, on a full disk for instance. */
+function unwritten(why: string): void {
+  if (isUnwritten) return;
+  isUnwritten = true;
+  write(2, `standard output cannot be written: ${why}\n`);
+  process.once('exit', (code) => { process.exitCode = code || 1; });
+}
+let isUnwritten = false;
 
 let forProgram = false;
 

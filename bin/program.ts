@@ -71,6 +71,8 @@ export class Program extends Command {
 
   /** common-bin takes the first occurrence of a command's name out of the line, be it a flag's value; this finds the word. */
   override async start(): Promise<void> {
+    // As of git, npm and docker: `help start` is `start --help`.
+    if (this.rawArgv[0] === 'help' && !this.#commands.has('help')) this.rawArgv = [...this.rawArgv.slice(1), '--help'];
     const at = this.#commandAt();
     const target = at === -1 ? undefined : this.#commands.get(this.rawArgv[at] as string);
     if (target) return this.#start(target, at);

@@ -6,6 +6,7 @@ import type { Context, FrameworkServing, ListenOptions, Runtime } from '../api/r
 import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { listen, makeDirs } from '../kit/sockets.js';
+import { onlyNamed } from './load.js';
 import type { Readiness } from './readiness.js';
 import { EVERYWHERE, adapted, describe, isEmpty, isFactory, kindOf, mayBeNone, mayListenLater, type Kind } from './servable.js';
 import { listenStateOf, type ListenState } from './server-tracker.js';
@@ -127,7 +128,9 @@ export function untilServing(exported: unknown, boot: BootInfo, runtime: Runtime
 function notServable(found: unknown, boot: BootInfo, { refused }: ListenState): ClusterError {
   const file = 'file' in boot.entry ? boot.entry.file : 'the app';
   if (refused !== undefined) return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere: ${refused}`);
-  return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere and exports ${describe(found)}; it has to call listen(), `
+  const names = found === undefined ? onlyNamed() : [];
+  const what = names.length === 0 ? describe(found) : `nothing by default, only ${names.slice(0, 8).join(', ')}`;
+  return new ClusterError('ERR_CLUSTER_NOT_SERVABLE', `${file} listens nowhere and exports ${what}; it has to call listen(), `
     + 'or to export a request listener, a server, a Koa, Express, Fastify or Nest app, an object with fetch(), '
     + 'or a function that returns one of these; an app without a server says `server: false` in its configuration');
 }

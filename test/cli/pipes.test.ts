@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import { bin, freePort, node } from '../helpers/cluster.js';
+import { unsuited } from '../helpers/skips.js';
 import { get, Sandbox, until } from './sandbox.js';
 
 /** The exit code of a command whose stdout nobody reads, from its first byte on. */
@@ -36,6 +38,19 @@ test('a closed stdout ends no command in the middle, and crashes none', async (t
   assert.equal(await get(port), 'BODY');
   assert.deepEqual(await unread(sandbox, ['stop', dir]), { code: 0, stderr: '' });
   assert.equal(await get(port), 'ECONNREFUSED');
+});
+
+const onLinux = { skip: process.platform !== 'linux' && unsuited.linux };
+test('an answer that a full disk does not take is told, and no success', onLinux, async (t) => {
+  const sandbox = new Sandbox(t);
+  const dir = sandbox.app();
+  for (const args of [['config', dir], ['systemd', dir], ['kubernetes', dir, '--json']]) {
+    const full = openSync('/dev/full', 'w');
+    t.after(() => closeSync(full));
+    const { status, stderr } = spawnSync(node, [bin, ...args], { cwd: sandbox.dir, env: sandbox.env, stdio: ['ignore', full, 'pipe'] });
+    assert.match(String(stderr), /^standard output cannot be written: ENOSPC[^\n]*\n$/);
+    assert.equal(status, 1);
+  }
 });
 
 test('a master in the foreground outlives those who read its output', async (t) => {

@@ -61,6 +61,15 @@ test('a command that is near to none: those that there are', async (t) => {
     /^unknown command "frobnicate"; known are start, dev, stop, reload, restart, scale, status, logs, config, hooks.*\n$/);
 });
 
+test('help is --help', async (t) => {
+  const sandbox = new Sandbox(t);
+  for (const [words, same] of [[['help'], ['--help']], [['help', 'start'], ['start', '--help']]] as const) {
+    const { code, stdout } = await sandbox.run([...words]);
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: (await sandbox.run([...same])).stdout });
+  }
+  assert.match((await sandbox.run(['help', 'strat'])).stderr, /^unknown command "strat", did you mean "start"\?\n$/);
+});
+
 test('a missing app', async (t) => {
   const sandbox = new Sandbox(t);
   const { code, stderr } = await sandbox.run(['start', 'nowhere']);

@@ -27,7 +27,7 @@ test('scale during a reload is refused', async (t) => {
   const app = ownApp(t, { 'server.js': slowBoot('a') });
   const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'] });
   const reload = cluster.run('reload');
-  await cluster.waitFor(/reloading 1 workers/);
+  await cluster.waitFor(/reloading 1 worker,/);
   const scale = await cluster.run('scale', ['3']);
   assert.equal(scale.code, 1);
   assert.match(scale.stderr, /scale refused: a reload is under way/);

@@ -11,7 +11,7 @@ test('of several reloads that wait with --queue each has its turn', async (t) =>
   const app = ownApp(t, { 'server.js': slowBoot });
   const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'] });
   const first = cluster.run('reload');
-  await cluster.waitFor(/reloading 1 workers/);
+  await cluster.waitFor(/reloading 1 worker,/);
   const queued = await Promise.all([1, 2, 3].map(() => cluster.run('reload', ['--queue'])));
   assert.equal((await first).code, 0);
   for (const { code, stderr } of queued) assert.equal(code, 0, stderr);
@@ -22,7 +22,7 @@ test('SIGHUP and SIGTTIN that come while a reload waits are not lost; a second S
   const app = ownApp(t, { 'server.js': slowBoot });
   const cluster = await startCluster(t, app.dir, { flags: ['-w', '1'] });
   const first = cluster.run('reload');
-  await cluster.waitFor(/reloading 1 workers/);
+  await cluster.waitFor(/reloading 1 worker,/);
   const queued = cluster.run('reload', ['--queue']);
   cluster.signal('SIGHUP');
   cluster.signal('SIGTTIN');

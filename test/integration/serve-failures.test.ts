@@ -36,6 +36,14 @@ for (const [what, files, expected] of [
     [/::1 refused/, /127\.0\.0\.1 refused/],
   ],
   ['something that is no error', broken('throw { status: 503 };'), [/status: 503/]],
+  [
+    'what is exported by name alone', broken('export const app = () => {}; export const other = 1;'),
+    [/app\.js listens nowhere and exports nothing by default, only app, other;/],
+  ],
+  [
+    'what TypeScript makes of that', { 'app.js': 'exports.__esModule = true; exports.app = () => {};' },
+    [/app\.js listens nowhere and exports nothing by default, only app;/],
+  ],
   ['a syntax error in what is imported later', broken('await import("./later.js");', 'export const x = ;'), [/later\.js:1\n/]],
 ] as const) {
   test(`${what} is shown whole`, async (t) => {

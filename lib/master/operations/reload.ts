@@ -64,7 +64,8 @@ async function reloadNow(core: Core, reason: string, withAgent: boolean, env?: V
     release = await releases.next(workers.slots.length, env);
     await checkPlugins(release.loaded, before, core.options.hookTimeout);
     releases.coming = release;
-    tasks.step('reload', `reloading ${workers.slots.length} workers, generation ${release.generation} (${reason})`);
+    const { length: count } = workers.slots;
+    tasks.step('reload', `reloading ${count} worker${count === 1 ? '' : 's'}, generation ${release.generation} (${reason})`);
     for (const line of release.waiting) tasks.step('reload', line);
     await replaceWorkers(core, release, done);
     takeOver(core, release);

@@ -83,7 +83,7 @@ async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change:
   const from = workers.slots.length;
   const to = wanted(change, from);
   if (to === from) return { from, to };
-  tasks.step('scale', `from ${from} to ${to} workers`);
+  tasks.step('scale', `from ${from} to ${to} worker${to === 1 ? '' : 's'}`);
   hooks.scaleChanged.call(from, to);
   if (to < from) await tasks.orClosed(workers.shrink(to));
   else {
