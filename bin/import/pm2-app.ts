@@ -199,21 +199,22 @@ function keyOf(key: string, value: unknown, work: Work): void {
   const [, profile] = /^env_(.+)$/.exec(key) ?? [];
   if (profile === undefined) return work.notes.lost(key, 'unknown');
   const overlay: Config = {};
-  environment(value as Config, overlay, work.notes, key);
+  environment(value as Config, overlay, work.notes, key, work.app.env as Config | undefined);
   if (Object.keys(overlay).length > 0) work.config.profiles = { ...work.config.profiles as object, [profile]: overlay };
   const by = profile === 'production' ? 'start has it by itself, without a flag' : `start --env ${profile}`;
   work.notes.changed(key, `profiles.${profile}: ${by}`);
 }
 
-/** PORT is the master's to know; NODE_ENV of production it sets by itself. */
-function environment(given: Config, config: Config, notes: Notes, key: string): void {
+/** PORT is the master's to know; NODE_ENV of production it sets by itself, unless the environment below (`base`) has another. */
+function environment(given: Config, config: Config, notes: Notes, key: string, base?: Config): void {
   const env = Object.entries(given ?? {}).filter(([, value]) => value !== null && value !== undefined && typeof value !== 'object');
   const port = Number(Object.fromEntries(env).PORT);
   if (port > 0 && port < 65_536) {
     config.port = port;
     notes.changed(`${key}.PORT`, `port ${port}, which the workers get as PORT`);
   }
-  const rest = env.filter(([name, value]) => !(name === 'PORT' && port > 0) && !(name === 'NODE_ENV' && value === 'production'));
+  const byItself = ['production', undefined].includes(base?.NODE_ENV as string | undefined) ? 'production' : null;
+  const rest = env.filter(([name, value]) => !(name === 'PORT' && port > 0) && !(name === 'NODE_ENV' && value === byItself));
   if (rest.length === 0) return;
   config.env = Object.fromEntries(rest.map(([name, value]) => [name, String(value)]));
   notes.kept(key, `env: ${rest.map(([name]) => name).join(', ')}`);

@@ -110,16 +110,20 @@ export function settingsOf(argv: Argv, { node, others }: Words): Settings {
     const value = [wanted[key]].flat().at(-1) as unknown;
     return value === undefined || value === null || value === '' ? undefined : String(value);
   };
-  const timeout = Number(text('timeout') ?? 300_000);
-  if (!(timeout > 0)) throw usageError(`--timeout: expected milliseconds, found "${text('timeout')}"`);
+  const number = (key: string, what: string, least: number, most: number): string | undefined => {
+    const given = text(key);
+    if (given === undefined || (Number(given) >= least && Number(given) <= most && Number.isInteger(Number(given)))) return given;
+    throw usageError(`--${key}: expected ${what}, found "${given}"`);
+  };
+  const timeout = Number(number('timeout', 'milliseconds', 1, Number.MAX_SAFE_INTEGER) ?? 300_000);
   const framework = frameworkPath(text('framework'), baseDir);
   const own = fromFile.filter(([key]) => !(key in startFlags) && !key.startsWith(NODE_OPTION));
   return {
     baseDir, framework, timeout,
     frameworkName: readManifest(framework).name ?? 'egg',
     title: text('title') ?? `egg-server-${name}`,
-    workers: text('workers') ?? process.env.EGG_WORKERS,
-    port: text('port') ?? process.env.PORT,
+    workers: number('workers', 'a whole number from 1 to 1024', 1, 1_024) ?? process.env.EGG_WORKERS,
+    port: number('port', 'a whole number from 0 to 65535', 0, 65_535) ?? process.env.PORT,
     env: text('env'),
     daemon: wanted.daemon === true,
     stdout: text('stdout') ?? path.join(logDir(), 'master-stdout.log'),

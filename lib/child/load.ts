@@ -8,7 +8,7 @@ import { ClusterError } from '../kit/errors.js';
 import { importModule } from '../kit/import-module.js';
 import { hasMain, isRequirable, requireAsMain, runAsMain } from '../node/modules.js';
 import { startFrameworkAgent } from './framework.js';
-import { describe, isEmpty } from './servable.js';
+import { defaultOf, describe, isEmpty } from './servable.js';
 
 /** Loads what there is to run and gives its export: of an app or agent module the default one, of a framework the module. */
 export async function loadApp(boot: BootInfo): Promise<unknown> {
@@ -63,28 +63,6 @@ function isEsModule(file: string): boolean {
 
 /** Node takes a package.json with a byte order mark, too. */
 const typeIn = (manifest: string): string | undefined => (JSON.parse(manifest.replace(/^\uFEFF/, '')) as { type?: string }).type;
-
-/** An ES module's default export, or what a CommonJS module exports; compilers to CommonJS put the default export inside. */
-function defaultOf(module: unknown): unknown {
-  const exported = isNamespace(module) ? ofNamespace(module as Namespace) : module;
-  return typeof exported === 'object' && exported !== null && '__esModule' in exported ? ofNamespace(exported as Namespace) : exported;
-}
-
-interface Namespace {
-  default?: unknown;
-}
-
-function ofNamespace(module: Namespace): unknown {
-  named = module.default === undefined ? Object.keys(module).filter((name) => !['default', '__esModule'].includes(name)) : [];
-  return module.default;
-}
-
-/** What the app's module exports by name, where it has no default export: somebody may have meant one of these. */
-export const onlyNamed = (): readonly string[] => named;
-let named: string[] = [];
-
-const isNamespace = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Module]';
 
 /** Loads and starts what the agent is there for; resolves when it is ready. A module with side effects alone is fine. */
 export async function loadAgent(boot: BootInfo, context: Context, runtime: Runtime): Promise<void> {

@@ -123,6 +123,28 @@ function installed<Module>(name: string, file: string): Module | undefined {
   }
 }
 
+/** An ES module's default export, or what a CommonJS module exports; compilers to CommonJS put the default export inside. */
+export function defaultOf(module: unknown): unknown {
+  const exported = isNamespace(module) ? ofNamespace(module as Namespace) : module;
+  return typeof exported === 'object' && exported !== null && '__esModule' in exported ? ofNamespace(exported as Namespace) : exported;
+}
+
+interface Namespace {
+  default?: unknown;
+}
+
+function ofNamespace(module: Namespace): unknown {
+  named = module.default === undefined ? Object.keys(module).filter((name) => !['default', '__esModule'].includes(name)) : [];
+  return module.default;
+}
+
+/** What the app's module exports by name, where it has no default export: somebody may have meant one of these. */
+export const onlyNamed = (): readonly string[] => named;
+let named: string[] = [];
+
+const isNamespace = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Module]';
+
 /** An empty export says nothing; another object may be meant for somebody else, a test for instance. */
 export const mayListenLater = (value: unknown): boolean =>
   value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));

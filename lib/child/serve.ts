@@ -6,9 +6,10 @@ import type { Context, FrameworkServing, ListenOptions, Runtime } from '../api/r
 import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { listen, makeDirs } from '../kit/sockets.js';
-import { onlyNamed } from './load.js';
 import type { Readiness } from './readiness.js';
-import { EVERYWHERE, adapted, describe, isEmpty, isFactory, kindOf, mayBeNone, mayListenLater, type Kind } from './servable.js';
+import {
+  EVERYWHERE, adapted, describe, isEmpty, isFactory, kindOf, mayBeNone, mayListenLater, onlyNamed, type Kind,
+} from './servable.js';
 import { listenStateOf, type ListenState } from './server-tracker.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });

@@ -166,8 +166,9 @@ export class ControlServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', (error) => debug('%s', error.message));
     response.setHeader('Connection', 'close');
-    request.socket.setTimeout(0);
-    this.#silent.delete(request.socket);
+    const { socket } = request; // It has none once it was given up.
+    socket.setTimeout(0);
+    this.#silent.delete(socket);
     try {
       const target = `http://control${request.url ?? '/'}`;
       if (!URL.canParse(target)) {
@@ -185,9 +186,9 @@ export class ControlServer {
     } catch (error) {
       debug('%o', error);
       if (response.headersSent) response.end();
-      else send(response, { status: 500, body: { error: wire(error) } });
+      else send(response, { status: error instanceof ClusterError && error.exitCode === 2 ? 400 : 500, body: { error: wire(error) } });
     } finally {
-      request.socket.setTimeout(SILENCE);
+      socket.setTimeout(SILENCE);
     }
   }
 
@@ -273,8 +274,8 @@ async function bodyOf(request: IncomingMessage, strictly: boolean): Promise<unkn
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    if (strictly || /json/.test(request.headers['content-type'] ?? '')) throw error;
-    return text;
+    if (!strictly && !/json/.test(request.headers['content-type'] ?? '')) return text;
+    throw new ClusterError('ERR_CLUSTER_USAGE', `the body is no JSON: ${(error as Error).message}`);
   }
 }
 

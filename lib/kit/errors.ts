@@ -71,7 +71,7 @@ export interface ClusterErrorOptions {
   detail?: string;
 }
 
-/** What a process may have several copies of, as a framework that is linked brings one, knows each other's by it. */
+/** A process may have several of this class: each entry of the package is a bundle with its own, and a framework that is linked brings a copy. */
 const MARK = Symbol.for('hatchery.ClusterError');
 
 /**

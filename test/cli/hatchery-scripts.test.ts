@@ -52,6 +52,12 @@ test('a flag that is nearly one, and a Node that is not there, start nothing', a
   const { run } = scripts(t);
   const typo = await run('start', '--worker=2', fixture('egg-start'));
   assert.deepEqual([typo.code, typo.stderr], [2, '--worker: unknown flag, did you mean "--workers"?\n']);
+  for (const [flag, what] of [
+    ['--port=abc', 'a whole number from 0 to 65535'], ['--workers=x', 'a whole number from 1 to 1024'], ['--timeout=soon', 'milliseconds'],
+  ] as const) {
+    const { code, stderr } = await run('start', flag, fixture('egg-start'));
+    assert.deepEqual([code, stderr], [2, `${flag.split('=')[0]}: expected ${what}, found "${flag.split('=')[1]}"\n`]);
+  }
   const noNode = await run('start', '--node=no-such-node', fixture('egg-start'));
   assert.equal(noNode.code, 1);
   assert.match(noNode.stderr, /spawn no-such-node ENOENT/);

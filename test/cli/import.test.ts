@@ -44,6 +44,15 @@ test('import pm2: what an ecosystem file says stands in .clusterrc, and what bec
   assert.equal((await run(['config', dir])).code, 0, 'and it is a configuration');
 });
 
+test('import pm2: an app that is told to be in development is in production under the profile of that name', async (t) => {
+  const both = "env_production: { NODE_ENV: 'production', A: 1 }, env: { NODE_ENV: 'development' }";
+  const { apps: [app] } = await imported(t, `module.exports = { apps: [{ script: './server.js', ${both} }] };`);
+  assert.deepEqual(app?.config, {
+    app: './server.js', workers: 1, env: { NODE_ENV: 'development' },
+    profiles: { production: { env: { NODE_ENV: 'production', A: '1' } } }, plugins: { pm2: {} },
+  });
+});
+
 test('import pm2 writes over no file without --force', async (t) => {
   const content = 'module.exports = { apps: [{ script: "server.js" }] }';
   const dir = directory(t, { 'ecosystem.config.js': content, 'server.js': '', '.clusterrc': '{}' });

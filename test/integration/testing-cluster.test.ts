@@ -16,6 +16,20 @@ const isThere = (pid: number): boolean => {
   }
 };
 
+test('an error of one entry of the package is a ClusterError of every other', async () => {
+  const dist = (name: string) => import(path.join(root, 'dist/lib', name)) as Promise<Record<string, unknown>>;
+  const [library, runtime, testing] = await Promise.all([dist('index.js'), dist('runtime.js'), dist('testing.js')]);
+  const start = testing.startTestCluster as typeof startTestCluster;
+  const error: unknown = await start({ config: { wrokers: 1 } as object }).then(() => undefined, (reason: unknown) => reason);
+  for (const { ClusterError } of [library, runtime] as { ClusterError: new (code: string, message: string) => Error }[]) {
+    assert.ok(error instanceof ClusterError);
+    assert.ok(!(new Error('x') instanceof ClusterError));
+    const Narrower = class extends ClusterError {};
+    assert.ok(!(error instanceof Narrower));
+    assert.ok(new Narrower('ERR_CLUSTER_USAGE', 'x') instanceof ClusterError);
+  }
+});
+
 test('a cluster of a test serves, is told what to do, and leaves nothing behind', async (t) => {
   const cluster = await startTestCluster({ workers: 2 });
   t.after(() => cluster.stop());

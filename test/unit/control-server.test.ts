@@ -122,6 +122,30 @@ test('routes of plugins are answered; the rest is 404, a wrong method 405', asyn
   assert.equal((await raw(socket, 'POST', '/status')).status, 405);
 });
 
+test('a body that is given up, is too long or no JSON is an answer at most, and nothing is thrown', async (t) => {
+  const { master, socket } = await serve(t);
+  master.routes.push({ method: 'POST', path: '/mine', open: false, handler: (_, { body }) => ({ body: { body } }) });
+  const post = (body: string | Buffer, type = 'application/json') => new Promise<number | string>((resolve) => {
+    const call = request({ socketPath: socket, method: 'POST', path: '/mine', headers: { 'Content-Type': type } }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    }).on('error', ({ message }) => resolve(message));
+    call.end(body);
+  });
+  const faults: unknown[] = [];
+  const fault = (error: unknown) => faults.push(error);
+  process.on('unhandledRejection', fault);
+  t.after(() => process.off('unhandledRejection', fault));
+
+  await post(Buffer.alloc(32 * 1024 * 1024, 97), 'text/plain');
+  const half = request({ socketPath: socket, method: 'POST', path: '/mine', headers: { 'Content-Length': 100 } }).on('error', () => {});
+  half.write('a part', () => half.destroy());
+  await new Promise((resolve) => half.on('close', resolve));
+  assert.equal(await post('{ no JSON'), 400);
+  assert.equal(await post('{ "a": 1 }'), 200);
+  assert.deepEqual(faults, []);
+});
+
 test('a client that goes away leaves the command running and nothing behind', async (t) => {
   const { master, socket } = await serve(t);
   let finish!: () => void;

@@ -256,6 +256,16 @@ test('a route that no request can reach is refused, whatever it hides', () => {
   assert.equal(routes.list.length, 5);
 });
 
+test('a handler that answers nothing is told with its plugin, and what is the control socket\'s own is refused', async () => {
+  const routes = new Routes();
+  routes.add('mine', { method: 'GET', path: '/mine', open: false, handler: (() => undefined) as never });
+  const [route] = routes.list;
+  await assert.rejects(async () => route?.handler(new URLSearchParams(), {} as never),
+    { message: 'plugin "mine", GET /mine: expected an answer such as { body }, found nothing' });
+  assert.throws(() => routes.add('mine', { method: 'GET', path: '/launch', open: false, handler: () => ({ body: '' }) }),
+    { message: 'plugin "mine", route: GET /launch belongs to the control socket already' });
+});
+
 test('what reload and scale cannot mean is refused in one line', async (t) => {
   const { core } = await running(t);
   for (const [given, message] of [

@@ -87,7 +87,7 @@ const below = (file: string, dir: string): string | null =>
   file.startsWith(dir + path.sep) ? file.slice(dir.length + 1) : null;
 
 /** Answered on the control socket before any plugin is asked (control/server.ts). */
-const OWN = ['/reload', '/scale', '/stop'];
+const OWN = ['/reload', '/scale', '/stop', '/launch'];
 const METHODS: readonly unknown[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Paths that plugins answer; each belongs to one of them. */
@@ -107,7 +107,12 @@ export class Routes {
     if (owner !== undefined) throw refused(`${name} belongs to ${OWN.includes(route.path) ? owner : `plugin "${owner}"`} already`);
     this.#owners.set(name, plugin);
     const { method, path, open, tells, handler } = route;
-    this.list.push({ method, path, open, tells, handler: owned(handler) });
+    const answers = owned(handler);
+    this.list.push({ method, path, open, tells, handler: async (query, request) => {
+      const answer = await answers(query, request);
+      if (!isObject(answer)) throw new TypeError(`plugin "${plugin}", ${name}: expected an answer such as { body }, found ${show(answer)}`);
+      return answer;
+    } });
   }
 }
 
