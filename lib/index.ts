@@ -28,7 +28,7 @@ export { INSPECTOR_HOST, startInspector } from './node/process.js';
 export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export { defineShared } from './api/messenger.js';
-export type { Answers, BroadcastOptions, CarryBroadcasts, MessageOptions, Messages, Messenger } from './api/messenger.js';
+export type { Answers, Asking, BroadcastOptions, CarryBroadcasts, MessageOptions, Messages, Messenger } from './api/messenger.js';
 export type { RequestOptions, Target } from './api/messenger.js';
 export type { SharedCall, SharedCallOptions, SharedClient, ShareClient, SharedDefinition, SharedOptions } from './api/messenger.js';
 export type { SharedTopicKind } from './api/messenger.js';

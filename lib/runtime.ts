@@ -4,7 +4,7 @@
  */
 export type { Context, Lead, Lease } from './api/runtime.js';
 export { copyOf, defineShared, shareClient } from './api/messenger.js';
-export type { Answers, BroadcastOptions, CarryBroadcasts, Messages, Messenger, ShareClient } from './api/messenger.js';
+export type { Answers, Asking, BroadcastOptions, CarryBroadcasts, Messages, Messenger, ShareClient } from './api/messenger.js';
 export type { SharedCall, SharedCallOptions, SharedClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
@@ -20,7 +20,7 @@ export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';
 export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
-export { atMost, inTime } from './kit/time.js';
+export { atMost, Deadlines, inTime } from './kit/time.js';
 export { requiredFiles } from './node/modules.js';
 export { openServers, openSockets } from './node/process.js';
 export { sayFarewell } from './node/cluster-ends.js';

@@ -59,6 +59,17 @@ export interface RequestOptions extends MessageOptions {
   signal?: AbortSignal;
 }
 
+/** A request as one object, in place of a promise, for those who make very many: see `runtime.ask`. */
+export interface Asking {
+  readonly action: string;
+  readonly data?: unknown;
+  /** Milliseconds to wait for the answer. */
+  readonly timeout: number;
+  /** One of the two is called, once, and not before `ask` has returned. */
+  resolve(answer: unknown): void;
+  reject(error: unknown): void;
+}
+
 /** Whom a message is for: a group, a process id, or the worker of a slot. */
 export type Target = 'app' | 'agent' | 'master' | 'parent' | number | { slot: number };
 

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { CarryBroadcasts } from '../api/messenger.js';
+import type { Asking, CarryBroadcasts } from '../api/messenger.js';
 import type {
   Context, ChildHook, ClosingContext, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, Runtime, RuntimeHooks, ServedRequest,
   ServedResponse,
@@ -197,6 +197,10 @@ export class ChildRuntime implements Runtime {
   carryBroadcasts(carry: CarryBroadcasts): void {
     if (this.messenger.carry) throw new ClusterError('ERR_CLUSTER_PLUGIN', 'another plugin carries broadcasts to other hosts already');
     this.messenger.carry = carry;
+  }
+
+  ask(pid: number, asking: Asking): void {
+    this.messenger.ask(pid, asking);
   }
 
   deliver(envelope: Envelope): void {

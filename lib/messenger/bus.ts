@@ -38,6 +38,8 @@ export class Bus {
   readonly #accepted = new Set<Accepted>();
   #place: BusPlace | null = null;
   #roster: Roster | null = null;
+  /** Of the roster: who is meant by a pid, or a group, alone. */
+  #meant = new Map<unknown, Member[]>();
   #tapped: ReadonlySet<string> | null = new Set<string>();
   /** Nobody can be reached but through the master. */
   #relays = false;
@@ -93,6 +95,7 @@ export class Bus {
   roster(roster: Roster): void {
     this.#roster = roster;
     this.#tapped = roster.tapped && new Set(roster.tapped);
+    this.#meant = new Map<unknown, Member[]>(roster.members.map((member) => [member.pid, [member]]));
     const known = new Map(roster.members.map((member) => [member.pid, member]));
     for (const pid of this.#unreachable) {
       const member = known.get(pid);
@@ -216,10 +219,16 @@ export class Bus {
     const { members, slots, complete } = this.#roster;
     if (!isChildren(to)) return [];
     if (!complete && to !== 'agent') return null;
+    const meant = to === undefined ? typeof receiverPid === 'number' && this.#meant.get(receiverPid)
+      : receiverPid === undefined && this.#meant.get(to);
+    if (meant) return meant;
     const isAll = to === undefined || to === 'all';
     const group = isAll ? members : members.filter(({ slot }) => to === 'agent' ? slot < 0 : slot >= 0);
     const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
-    if (chosen.length > 0) return chosen;
+    if (chosen.length > 0) {
+      if (receiverPid === undefined) this.#meant.set(to, chosen);
+      return chosen;
+    }
     if (to === 'agent') return null;
     const slot = /^slot:(\d+)$/.exec(String(receiverPid))?.[1];
     return (slot !== undefined && Number(slot) < slots) || receiverPid === 'random' ? null : [];

@@ -2,8 +2,9 @@ import type {
   AnswerOf, BroadcastOptions, CarryBroadcasts, Listener, MessageData, MessageOptions, Messenger, RequestOptions, Target,
 } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
-import { ClusterError, fromWire, wire, wireWhole } from '../kit/errors.js';
+import { ClusterError, wire, wireWhole } from '../kit/errors.js';
 import { owned } from '../kit/faults.js';
+import { Asked, type Asking } from './asked.js';
 import { address, carried, checkMessage, nextId, refused, replyTo } from './router.js';
 
 /** Milliseconds a request waits for its answer, unless told. */
@@ -43,19 +44,12 @@ interface Registered {
   once: boolean;
 }
 
-interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-  timer: NodeJS.Timeout;
-}
-
 /** The messenger of this process; where its envelopes go is for its way to say. */
 export class ProcessMessenger implements Messenger {
   readonly #way: Way;
   readonly #hasAgent: () => boolean;
   readonly #listeners = new Map<string, readonly Registered[]>();
-  readonly #waiting = new Map<number, Waiting>();
-  #next = 1;
+  readonly #asked: Asked;
   /** Takes broadcasts with a scope on to other hosts. */
   carry: CarryBroadcasts | null = null;
   /** What came before there was anybody to hear it; null once this process is ready. */
@@ -65,6 +59,7 @@ export class ProcessMessenger implements Messenger {
   /** `hasAgent`: an agent is configured. */
   constructor(way: Way | Way['send'], hasAgent: () => boolean = () => true) {
     this.#way = typeof way === 'function' ? { send: way } : way;
+    this.#asked = new Asked((request) => this.#way.forget?.(request));
     this.#hasAgent = hasAgent;
   }
 
@@ -111,25 +106,17 @@ export class ProcessMessenger implements Messenger {
     target: Target, action: A, data?: MessageData<A>, options?: RequestOptions,
   ): Promise<Answer> {
     return new Promise<unknown>((resolve, reject) => {
-      const { timeout = REQUEST_TIMEOUT, signal, meta } = options ?? {};
+      const { timeout = REQUEST_TIMEOUT, signal } = options ?? {};
       if (!(timeout >= 0 && timeout <= LONGEST)) throw refused('request', `milliseconds from 0 to ${LONGEST} as its timeout`, timeout);
-      signal?.throwIfAborted();
-      const to = address(target);
-      const request = this.#next++;
-      const timer = setTimeout(() => {
-        this.#giveUp(request,
-          new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT', `request "${action}" was not answered within ${timeout} ms`));
-      }, timeout);
-      this.#waiting.set(request, signal ? this.#abortable(request, signal, { resolve, reject, timer }) : { resolve, reject, timer });
-      try {
-        const receiver = to.to === 'app' && to.receiverPid === undefined ? 'random' : to.receiverPid;
-        const envelope: Envelope = { action, data, request, to: to.to };
-        if (receiver !== undefined) envelope.receiverPid = receiver;
-        this.#post(envelope, { meta } as MessageOptions);
-      } catch (error) {
-        this.#giveUp(request, error);
-      }
+      const { to, receiverPid } = address(target);
+      const receiver = to === 'app' && receiverPid === undefined ? 'random' : receiverPid;
+      this.#ask(to, receiver, { action, data, timeout, resolve, reject, signal }, options);
     }) as Promise<Answer>;
+  }
+
+  /** A request of one process without a promise. */
+  ask(pid: number, asking: Asking): void {
+    this.#ask(undefined, pid, asking);
   }
 
   on<A extends string>(action: A, listener: Listener<A>): this {
@@ -148,7 +135,7 @@ export class ProcessMessenger implements Messenger {
 
   /** Takes an envelope that is for this process. A promise: listeners are not done with it. */
   receive(envelope: Envelope, delivery: Delivery = {}): Promise<unknown> | void {
-    if (envelope.reply !== undefined) return this.#answered(envelope, envelope.reply);
+    if (envelope.reply !== undefined) return this.#asked.answered(envelope, envelope.reply);
     const listeners = this.#listeners.get(envelope.action);
     if (this.#early && this.#mustWait(envelope, listeners)) return this.#keep(envelope, delivery);
     const first = listeners?.[0];
@@ -182,6 +169,17 @@ export class ProcessMessenger implements Messenger {
     else this.#listeners.delete(action);
   }
 
+  #ask(to: string | undefined, receiver: Envelope['receiverPid'], asking: Asking, options?: MessageOptions): void {
+    const request = this.#asked.add(asking);
+    const envelope: Envelope = { action: asking.action, data: asking.data, request, to };
+    if (receiver !== undefined) envelope.receiverPid = receiver;
+    try {
+      this.#post(envelope, options);
+    } catch (error) {
+      queueMicrotask(() => this.#asked.giveUp(request, error));
+    }
+  }
+
   #post(envelope: Envelope, options?: MessageOptions): boolean {
     const meta = options?.meta;
     checkMessage(envelope.action, meta);
@@ -194,60 +192,36 @@ export class ProcessMessenger implements Messenger {
     return this.#way.send(envelope) !== false;
   }
 
-  #abortable(request: number, signal: AbortSignal, { resolve, reject, timer }: Waiting): Waiting {
-    const aborted = () => this.#giveUp(request, signal.reason);
-    signal.addEventListener('abort', aborted, { once: true });
-    const done = <T>(then: (value: T) => void) => (value: T) => {
-      signal.removeEventListener('abort', aborted);
-      then(value);
-    };
-    return { resolve: done(resolve), reject: done(reject), timer };
-  }
-
-  #giveUp(request: number, error: unknown): void {
-    this.#way.forget?.(request);
-    this.#take(request)?.reject(error);
-  }
-
-  #take(request: number): Waiting | undefined {
-    const waiting = this.#waiting.get(request);
-    if (!waiting) return undefined;
-    this.#waiting.delete(request);
-    clearTimeout(waiting.timer);
-    return waiting;
-  }
-
-  #answered({ data, error }: Envelope, request: number): void {
-    const waiting = this.#take(request);
-    if (error) waiting?.reject(fromWire(error));
-    else waiting?.resolve(data);
-  }
-
-  #answer(envelope: Envelope, listener: Listener<string> | undefined, { answer }: Delivery): Promise<unknown> | void {
-    const back: Envelope = { action: envelope.action, reply: envelope.request, ...replyTo(envelope) };
-    const send = answer ?? ((one: Envelope) => { this.#way.send(one); });
-    const failed = (error: unknown): void => {
-      try {
-        send({ ...back, error: wireWhole(error) });
-      } catch {
-        // Its fields cannot be sent.
-        send({ ...back, error: wire(error) });
-      }
-    };
-    const answered = (data: unknown): void => {
-      try {
-        send({ ...back, data });
-      } catch (error) {
-        failed(error);
-      }
-    };
+  #answer(envelope: Envelope, listener: Listener<string> | undefined, delivery: Delivery): Promise<unknown> | void {
     try {
       if (!listener) throw new ClusterError('ERR_CLUSTER_NO_HANDLER', `nobody listens to "${envelope.action}" in process ${process.pid}`);
       const result = listener(envelope.data, envelope);
-      if (isThenable(result)) return Promise.resolve(result).then(answered, failed);
-      answered(result);
+      if (!isThenable(result)) return this.#reply(envelope, delivery, result);
+      const promise = result instanceof Promise ? result : Promise.resolve(result);
+      return promise.then((data) => this.#reply(envelope, delivery, data), (error: unknown) => this.#refuse(envelope, delivery, error));
     } catch (error) {
-      failed(error);
+      this.#refuse(envelope, delivery, error);
+    }
+  }
+
+  #reply(envelope: Envelope, { answer }: Delivery, data: unknown): void {
+    const reply: Envelope = { action: envelope.action, reply: envelope.request, data };
+    try {
+      if (answer) answer(reply);
+      else this.#way.send({ ...reply, ...replyTo(envelope) });
+    } catch (error) {
+      this.#refuse(envelope, { answer }, error);
+    }
+  }
+
+  #refuse(envelope: Envelope, { answer }: Delivery, error: unknown): void {
+    const send = answer ?? ((one: Envelope) => { this.#way.send({ ...one, ...replyTo(envelope) }); });
+    const reply: Envelope = { action: envelope.action, reply: envelope.request };
+    try {
+      send({ ...reply, error: wireWhole(error) });
+    } catch {
+      // Its fields cannot be sent.
+      send({ ...reply, error: wire(error) });
     }
   }
 

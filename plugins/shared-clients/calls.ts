@@ -1,5 +1,8 @@
-import { ClusterError } from '../../lib/runtime.js';
-import type { Ask, Post } from './messages.js';
+import { ClusterError, Deadlines } from '../../lib/runtime.js';
+import type { Answer, Ask, Attempt, Post } from './messages.js';
+
+/** What the messenger carries all of it as. */
+export const ACTION = 'hatchery.shared';
 
 export interface Given {
   /** Milliseconds until it is given up. */
@@ -12,14 +15,40 @@ export interface Given {
 interface Call {
   message: Ask;
   given: Given;
-  deadline: number;
-  timer: NodeJS.Timeout;
+  /** As performance.now() tells it. */
+  begun: number;
   /** Who has it; null: nobody yet. */
   pid: number | null;
   /** It may have been told to a leader already. */
   again: boolean;
   resolve(value: unknown): void;
   reject(error: unknown): void;
+}
+
+/** A call on its way to one leader: an object with methods, as closures and a promise for each call are what its garbage is made of. */
+class OneAttempt implements Attempt {
+  readonly action = ACTION;
+  readonly data: Ask;
+  readonly timeout: number;
+  readonly #calls: Calls;
+  readonly #call: Call;
+  readonly #pid: number;
+
+  constructor(calls: Calls, call: Call, { pid, message, timeout }: { pid: number; message: Ask; timeout: number }) {
+    this.#calls = calls;
+    this.#call = call;
+    this.#pid = pid;
+    this.data = message;
+    this.timeout = timeout;
+  }
+
+  resolve(answer: Answer): void {
+    this.#calls.answered(this.#call, this.#pid, answer);
+  }
+
+  reject(error: unknown): void {
+    this.#calls.failed(this.#call, this.#pid, error);
+  }
 }
 
 /** Milliseconds by which the messenger's own time limit comes after ours. */
@@ -35,6 +64,7 @@ export class Calls {
   readonly #post: Post;
   readonly #undelivered: (pid: number) => void;
   readonly #calls = new Set<Call>();
+  readonly #deadlines = new Deadlines<Call>((call) => this.#late(call));
   #leader: number | null = null;
   #empty: (() => void)[] = [];
 
@@ -51,10 +81,10 @@ export class Calls {
     }
     return new Promise((resolve, reject) => {
       const call: Call = {
-        message, given, resolve, reject, pid: null, again: this.#leader === null, deadline: performance.now() + given.timeout,
-        timer: setTimeout(() => this.#late(call), given.timeout),
+        message, given, resolve, reject, pid: null, again: this.#leader === null, begun: performance.now(),
       };
       this.#calls.add(call);
+      this.#deadlines.add(call, given.timeout);
       this.#send(call);
     });
   }
@@ -80,7 +110,7 @@ export class Calls {
   }
 
   fail(error: unknown): void {
-    for (const call of [...this.#calls]) this.#end(call, () => call.reject(error));
+    for (const call of [...this.#calls]) if (this.#end(call)) call.reject(error);
   }
 
   /** Resolves when nothing is under way. */
@@ -93,17 +123,22 @@ export class Calls {
     if (pid === null) return;
     call.pid = pid;
     const message = this.#message(call);
-    const left = call.again ? Math.max(1, call.deadline - performance.now()) : call.given.timeout;
+    const left = call.again ? Math.max(1, Math.ceil(call.begun + call.given.timeout - performance.now())) : call.given.timeout;
     call.again = true;
-    this.#post.ask(pid, message, left + AFTER).then((answer) => {
-      if (answer) this.#end(call, () => call.resolve(answer[0]));
-      else this.#undone(call, pid);
-    }, (error: unknown) => {
-      const { code, message } = error as { code?: unknown; message?: unknown };
-      if (code === 'ERR_CLUSTER_NO_RECEIVER' && String(message).includes(ACTION)) this.#undone(call, pid);
-      else if (code === 'ERR_CLUSTER_CHANNEL_CLOSED' && message === goneWords(pid)) this.#cutShort(call, pid);
-      else this.#end(call, () => call.reject(told(error, this.#what(call))));
-    });
+    this.#post.call(pid, new OneAttempt(this, call, { pid, message, timeout: left + AFTER }));
+  }
+
+  /** What has come of an attempt; one that is made once more has others behind it. */
+  answered(call: Call, pid: number, answer: Answer): void {
+    if (!answer) this.#undone(call, pid);
+    else if (this.#end(call)) call.resolve(answer[0]);
+  }
+
+  failed(call: Call, pid: number, error: unknown): void {
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    if (code === 'ERR_CLUSTER_NO_RECEIVER' && String(message).includes(ACTION)) this.#undone(call, pid);
+    else if (code === 'ERR_CLUSTER_CHANNEL_CLOSED' && message === goneWords(pid)) this.#cutShort(call, pid);
+    else if (this.#end(call)) call.reject(told(error, this.#what(call)));
   }
 
   /** What has been said before, by this call or as one turned to the leader, is said as such. */
@@ -124,13 +159,14 @@ export class Calls {
   /** Its connection has ended, which is seen before the master tells of a process's end. */
   #cutShort(call: Call, pid: number): void {
     if (call.given.idempotent) this.#undone(call, pid);
-    else this.#end(call, () => call.reject(this.#isLost(call)));
+    else if (this.#end(call)) call.reject(this.#isLost(call));
   }
 
   #late(call: Call): void {
     const where = call.pid === null ? ', which has no leader at the moment,' : '';
-    this.#end(call, () => call.reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT',
-      `${this.#what(call)}${where} was not answered within ${call.given.timeout} ms`)));
+    if (!this.#end(call)) return;
+    call.reject(new ClusterError('ERR_CLUSTER_REQUEST_TIMEOUT',
+      `${this.#what(call)}${where} was not answered within ${call.given.timeout} ms`));
   }
 
   #isLost(call: Call): ClusterError {
@@ -141,11 +177,12 @@ export class Calls {
     return `${this.#name}.${message[0] === 'call' ? message[2] : message[0]}`;
   }
 
-  #end(call: Call, settle: () => void): void {
-    if (!this.#calls.delete(call)) return;
-    clearTimeout(call.timer);
-    settle();
-    if (this.#calls.size === 0) for (const resolve of this.#empty.splice(0)) resolve();
+  /** False: it has ended before. */
+  #end(call: Call): boolean {
+    if (!this.#calls.delete(call)) return false;
+    this.#deadlines.delete(call, call.given.timeout);
+    if (this.#calls.size === 0 && this.#empty.length > 0) for (const resolve of this.#empty.splice(0)) resolve();
+    return true;
   }
 }
 
@@ -158,6 +195,3 @@ export const isUnsendable = (error: unknown): boolean =>
 
 const told = (error: unknown, what: string): unknown => isUnsendable(error)
   ? new ClusterError((error as ClusterError).code, `${what}: ${(error as ClusterError).message}`, { cause: error }) : error;
-
-/** What the messenger carries all of it as. */
-export const ACTION = 'hatchery.shared';

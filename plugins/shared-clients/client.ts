@@ -110,11 +110,12 @@ export class Client extends EventEmitter implements Holder {
   }
 
   #call(name: string, call: Call): (...args: unknown[]) => unknown {
+    const { timeout = this.#shape.timeout, idempotent = false } = call;
+    const plain = { timeout, idempotent, callback: false };
+    const calledBack = { timeout, idempotent, callback: true };
     return (...args) => {
-      const callback = typeof args.at(-1) === 'function' ? args.pop() as Callback : undefined;
-      const { timeout = this.#shape.timeout, idempotent = false } = call;
-      const given = { timeout, idempotent, callback: callback !== undefined };
-      const asked = this.#assertOpen() ?? this.#member.call(name, this.#sent(args), given);
+      const callback = typeof args[args.length - 1] === 'function' ? args.pop() as Callback : undefined;
+      const asked = this.#assertOpen() ?? this.#member.call(name, this.#sent(args), callback ? calledBack : plain);
       const done = this.#shape.transcode ? asked.then((value) => this.#received(value)) : asked;
       if (call.oneway) return void done.catch((error: unknown) => this.#warn(`${this.#shape.name}.${name}`, error));
       if (callback === undefined) return done;

@@ -19,6 +19,9 @@ function homePost(clients: () => Clients): Post {
       const answer = await clients().asked(pid, copyOf(message));
       return copyOf(answer);
     },
+    call(_, attempt) {
+      this.ask(pid, attempt.data, attempt.timeout).then((answer) => attempt.resolve(answer), (error: unknown) => attempt.reject(error));
+    },
     tell(_, message) {
       const copied = copyOf(message);
       queueMicrotask(() => clients().told(pid, copied));
@@ -54,7 +57,8 @@ export class Clients {
     return this.#members.get(name);
   }
 
-  async asked(sender: number, message: Ask): Promise<Answer> {
+  /** @throws ClusterError ERR_CLUSTER_USAGE for what is no message of ours, ERR_CLUSTER_NOT_SHARED */
+  asked(sender: number, message: Ask): Answer | Promise<Answer> {
     if (!isAsk(message)) throw new ClusterError('ERR_CLUSTER_USAGE', `"${ACTION}" is for shared clients alone`);
     return this.#members.get(message[1])?.asked(sender, message) ?? null;
   }
@@ -119,6 +123,7 @@ export function clientsOf(runtime: Runtime, deadline: () => number): Clients {
     pid: process.pid,
     ask: (pid, message, timeout) => pid === process.pid ? home.ask(pid, message, timeout)
       : messenger.request<string, Answer>(pid, ACTION, message, { timeout }),
+    call: (pid, attempt) => { if (pid === process.pid) home.call(pid, attempt); else runtime.ask(pid, attempt); },
     tell: (pid, message) => pid === process.pid ? home.tell(pid, message) : messenger.sendTo(pid, ACTION, message),
     room: (pid) => pid === process.pid ? home.room(pid) : messenger.drained(pid),
   };

@@ -115,7 +115,7 @@ export class Leader {
     }
     const form = { callback, mayWantOne: call.callback === true };
     const done = this.#run(() => callOf(this.#client, target as Method, this.#received(args), form));
-    if (!call.oneway) return done.then((value) => [this.#sent(value)]);
+    if (!call.oneway) return done;
     done.catch((error: unknown) => this.#fault(method, error));
     return [];
   }
@@ -179,22 +179,32 @@ export class Leader {
     }
   }
 
-  #run<T>(task: () => Promise<T>): Promise<T> {
+  #run(task: () => Promise<unknown>): Promise<Answer> {
     const done = task();
     this.#running++;
-    const settled = (): void => {
-      this.#running--;
-      this.#changed();
-    };
-    done.then(settled, settled);
-    return done;
+    return done.then(this.#done, this.#undone);
+  }
+
+  readonly #done = (value: unknown): Answer => {
+    this.#ended();
+    return [this.#sent(value)];
+  };
+
+  readonly #undone = (error: unknown): never => {
+    this.#ended();
+    throw error;
+  };
+
+  #ended(): void {
+    this.#running--;
+    this.#changed();
   }
 
   async #say(args: unknown[]): Promise<Answer> {
     const { methods: { publish }, name } = this.#shape;
     if (publish === undefined) throw new ClusterError('ERR_CLUSTER_NOT_SHARED', `the shared client "${name}" publishes nothing`);
     const method = this.#client[publish] as Method;
-    return this.#run(async () => [this.#sent(await callOf(this.#client, method, this.#received(args), {}))]);
+    return this.#run(() => callOf(this.#client, method, this.#received(args), {}));
   }
 
   #received(args: unknown[]): unknown[] {

@@ -1,3 +1,5 @@
+import type { Asking } from '../../lib/index.js';
+
 /** An error on its way between processes, as `wireWhole` makes it. */
 export interface Failure {
   name: string;
@@ -82,11 +84,19 @@ export type Tell =
   | [kind: 'value', name: string, key: string, value: unknown]
   | [kind: 'event', name: string, event: string, args: unknown[]];
 
+/** A message to one leader, and what comes of it. */
+export interface Attempt extends Asking {
+  readonly data: Ask;
+  resolve(answer: Answer): void;
+}
+
 /** How a process reaches the others, itself among them. */
 export interface Post {
   readonly pid: number;
   /** Rejects with what was thrown there, or with what the messenger says. */
   ask(pid: number, message: Ask, timeout: number): Promise<Answer>;
+  /** The same without a promise. */
+  call(pid: number, attempt: Attempt): void;
   /** False: it reads slowly, and may have lost this. @throws ClusterError, as all that the messenger sends */
   tell(pid: number, message: Tell): boolean;
   /** Resolves when it is not behind with reading. */

@@ -46,6 +46,9 @@ export class FakeProcess {
     const post: Post = {
       pid,
       ask: (to, message) => world.ask(pid, to, message),
+      call: (to, attempt) => {
+        world.ask(pid, to, attempt.data).then((answer) => attempt.resolve(answer), (error: unknown) => attempt.reject(error));
+      },
       tell: (to, message) => {
         const sent = copy(message);
         if (world.slow.has(to)) return false;

@@ -129,6 +129,6 @@ test('what anybody else sends under its action is refused, or is nothing', async
   const calls = [null, 5, ['call'], ['call', 'Sums', 'plain', 5], ['toString', 'Sums']];
   for (const odd of [...calls, ['attach', 'Sums', 5], ['publish', 'Sums', null]]) {
     agent.clients.told(1, odd as never);
-    await assert.rejects(agent.clients.asked(1, odd as never), { code: 'ERR_CLUSTER_USAGE' });
+    await assert.rejects(async () => agent.clients.asked(1, odd as never), { code: 'ERR_CLUSTER_USAGE' });
   }
 });
