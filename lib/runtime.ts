@@ -3,7 +3,7 @@
  * keeps no state: what has some is reached through the {@link Runtime} that a part is given.
  */
 export type { Context, Lead, Lease } from './api/runtime.js';
-export { copyOf, defineShared, shareClient } from './api/messenger.js';
+export { copyOf, defineShared, packed, shareClient, unpacked } from './api/messenger.js';
 export type { Answers, Asking, BroadcastOptions, CarryBroadcasts, Messages, Messenger, ShareClient } from './api/messenger.js';
 export type { SharedCall, SharedCallOptions, SharedClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';

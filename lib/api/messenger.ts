@@ -272,5 +272,23 @@ export const shareClient: ShareClient = async (what: unknown, options?: SharedOp
 export function copyOf<Value>(value: Value): Value {
   if ((typeof value !== 'object' || value === null) && typeof value !== 'function' && typeof value !== 'symbol') return value;
   if (value instanceof Error) return value;
-  return (requireBuilt('lib/messenger/bus.cjs') as { copied(value: unknown): unknown }).copied(value) as Value;
+  return packer().copied(value) as Value;
 }
+
+/** What takes the place of a process's messages as bytes: loaded by the first who needs it. */
+interface Packer {
+  copied(value: unknown): unknown;
+  packed(message: readonly unknown[]): Buffer;
+  unpack(bytes: Buffer): unknown;
+}
+let loaded: Packer | undefined;
+const packer = (): Packer => loaded ??= requireBuilt('lib/messenger/bus.cjs') as Packer;
+
+/**
+ * A list as the bytes that one process would send another: Map, Set, Date, typed arrays, BigInt, circles and errors with their cause
+ * and fields are in them. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _MESSAGE_TOO_LONG
+ */
+export const packed = (message: readonly unknown[]): Buffer => packer().packed(message);
+
+/** What {@link packed} has packed. @throws Error where it is nothing */
+export const unpacked = (bytes: Buffer): unknown => packer().unpack(bytes);

@@ -69,7 +69,7 @@ addExtension({
  * @throws ClusterError ERR_CLUSTER_MESSAGE_TOO_LONG; ERR_CLUSTER_NOT_CLONEABLE for a function, a symbol, what is nested too deep
  */
 export function pack(message: readonly unknown[]): Buffer {
-  const frame = packed(message);
+  const frame = framed(message);
   const length = frame.length - LENGTH;
   if (length > LONGEST) {
     throw new ClusterError('ERR_CLUSTER_MESSAGE_TOO_LONG', `a message has at most ${LONGEST} bytes, found ${length}`);
@@ -78,7 +78,7 @@ export function pack(message: readonly unknown[]): Buffer {
   return frame;
 }
 
-function packed(message: readonly unknown[]): Buffer {
+function framed(message: readonly unknown[]): Buffer {
   try {
     return packr.pack(message, RESERVE_START_SPACE | LENGTH) as Buffer;
   } catch (error) {
@@ -92,6 +92,9 @@ export const unpack = (body: Buffer): unknown => packr.unpack(body);
 
 /** The same of a whole frame. */
 export const unpackFrame = (frame: Buffer): unknown => unpack(frame.subarray(LENGTH));
+
+/** {@link pack} less its length. */
+export const packed = (message: readonly unknown[]): Buffer => pack(message).subarray(LENGTH);
 
 /** What arrives of a value in another process. @throws as {@link pack} */
 export const copied = (value: unknown): unknown => (unpackFrame(pack([value])) as unknown[])[0];

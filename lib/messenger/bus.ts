@@ -10,7 +10,7 @@ import { Latecomers, OwnParcels, type Limit, type Parcel } from './parcels.js';
 import { Accepted, Dialed } from './peers.js';
 import { isChildren, pick } from './router.js';
 
-export { copied } from './bus-frames.js';
+export { copied, packed, unpack } from './bus-frames.js';
 
 /** What the bus is to its process. */
 export interface BusNeeds {
