@@ -20,7 +20,7 @@ export type { Logger } from './kit/logger.js';
 export { atCaller, isObject, nearest, show } from './kit/misuse.js';
 export { ownRss } from './kit/processes.js';
 export { listen } from './kit/sockets.js';
-export { atMost, Deadlines, inTime } from './kit/time.js';
+export { atMost, TimeLimits, inTime } from './kit/time.js';
 export { requiredFiles } from './node/modules.js';
 export { openServers, openSockets } from './node/process.js';
 export { sayFarewell } from './node/cluster-ends.js';

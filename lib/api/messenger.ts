@@ -275,19 +275,12 @@ export function copyOf<Value>(value: Value): Value {
   return packer().copied(value) as Value;
 }
 
-/** What takes the place of a process's messages as bytes: loaded by the first who needs it. */
-interface Packer {
-  copied(value: unknown): unknown;
-  packed(message: readonly unknown[]): Buffer;
-  unpack(bytes: Buffer): unknown;
-}
+/** Loaded by the first who needs it. */
+interface Packer { copied(value: unknown): unknown; packed(message: readonly unknown[]): Buffer; unpack(bytes: Buffer): unknown }
 let loaded: Packer | undefined;
 const packer = (): Packer => loaded ??= requireBuilt('lib/messenger/bus.cjs') as Packer;
 
-/**
- * A list as the bytes that one process would send another: Map, Set, Date, typed arrays, BigInt, circles and errors with their cause
- * and fields are in them. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _MESSAGE_TOO_LONG
- */
+/** A list as bytes, as one process would send it to another. @throws ClusterError ERR_CLUSTER_NOT_CLONEABLE, _MESSAGE_TOO_LONG */
 export const packed = (message: readonly unknown[]): Buffer => packer().packed(message);
 
 /** What {@link packed} has packed. @throws Error where it is nothing */

@@ -36,7 +36,7 @@ class Row<Key> {
  * Time limits of many things, of few different lengths: one timer for each length. A timer for each of 100,000 requests a second
  * would be 0.3 of the 6 us that one costs who asks. As timers do, it keeps the process up while anything waits.
  */
-export class Deadlines<Key> {
+export class TimeLimits<Key> {
   readonly #late: (key: Key) => void;
   readonly #rows = new Map<number, Row<Key>>();
 

@@ -1,7 +1,7 @@
 import type { Asking as Given } from '../api/messenger.js';
 import type { Envelope } from '../ipc/messages.js';
 import { ClusterError, fromWire } from '../kit/errors.js';
-import { Deadlines } from '../kit/time.js';
+import { TimeLimits } from '../kit/time.js';
 
 /** A request, and who waits for its answer. */
 export interface Asking extends Given {
@@ -13,7 +13,7 @@ export interface Asking extends Given {
 /** What this process has asked others, until each is answered or given up. */
 export class Asked {
   readonly #waiting = new Map<number, Asking>();
-  readonly #deadlines = new Deadlines<number>((request) => this.#late(request));
+  readonly #deadlines = new TimeLimits<number>((request) => this.#late(request));
   readonly #forget: (request: number) => void;
   #next = 1;
 

@@ -6,9 +6,9 @@ import { ClusterError, isErrorData, wire, type ErrorCode, type ErrorData } from 
 import type { Drops } from '../kit/logger.js';
 import { listen } from '../kit/sockets.js';
 import { envelopeOf, envelopeToList, pack, unpackFrame, type Identity } from './bus-frames.js';
-import { Latecomers, OwnParcels, type Limit, type Parcel } from './parcels.js';
+import { OwnParcels, type Limit, type Parcel } from './parcels.js';
 import { Accepted, Dialed } from './peers.js';
-import { isChildren, pick } from './router.js';
+import { Latecomers, Receivers } from './receivers.js';
 
 export { copied, packed, unpack } from './bus-frames.js';
 
@@ -37,9 +37,7 @@ export class Bus {
   readonly #peers = new Map<number, Dialed>();
   readonly #accepted = new Set<Accepted>();
   #place: BusPlace | null = null;
-  #roster: Roster | null = null;
-  /** Of the roster: who is meant by a pid, or a group, alone. */
-  #meant = new Map<unknown, Member[]>();
+  #receivers: Receivers | null = null;
   #tapped: ReadonlySet<string> | null = new Set<string>();
   /** Nobody can be reached but through the master. */
   #relays = false;
@@ -93,9 +91,8 @@ export class Bus {
   }
 
   roster(roster: Roster): void {
-    this.#roster = roster;
+    this.#receivers = new Receivers(roster);
     this.#tapped = roster.tapped && new Set(roster.tapped);
-    this.#meant = new Map<unknown, Member[]>(roster.members.map((member) => [member.pid, [member]]));
     const known = new Map(roster.members.map((member) => [member.pid, member]));
     for (const pid of this.#unreachable) {
       const member = known.get(pid);
@@ -116,7 +113,7 @@ export class Bus {
   send(envelope: Envelope): boolean {
     if (this.#relays || this.#tapped === null || this.#tapped.has(envelope.action)) return this.#needs.relay(envelope);
     const frame = pack(envelopeToList(envelope));
-    const targets = this.#late.waitsFor(envelope) ? null : this.#targets(envelope);
+    const targets = this.#late.waitsFor(envelope) ? null : this.#receivers?.of(envelope) ?? null;
     if (targets === null) return this.#late.keep({ envelope, frame });
     return this.#sendTo(targets, envelope, frame);
   }
@@ -204,7 +201,7 @@ export class Bus {
   #relayTo(pid: number, peer: Dialed): void {
     this.#peers.delete(pid);
     this.#unreachable.add(pid);
-    for (const member of this.#roster?.members ?? []) if (member.pid === pid) member.listens = false;
+    for (const member of this.#receivers?.members ?? []) if (member.pid === pid) member.listens = false;
     for (const { frame } of peer.end()) this.#needs.relay({ ...envelopeOf(unpackFrame(frame), this.#needs.self), receiverPid: pid });
   }
 
@@ -213,33 +210,12 @@ export class Bus {
     for (const { envelope } of this.#late.takeAll()) this.#needs.relay(envelope);
   }
 
-  /** Null: they are still to come. */
-  #targets({ to, receiverPid }: Envelope): Member[] | null {
-    if (!this.#roster) return null;
-    const { members, slots, complete } = this.#roster;
-    if (!isChildren(to)) return [];
-    if (!complete && to !== 'agent') return null;
-    const meant = to === undefined ? typeof receiverPid === 'number' && this.#meant.get(receiverPid)
-      : receiverPid === undefined && this.#meant.get(to);
-    if (meant) return meant;
-    const isAll = to === undefined || to === 'all';
-    const group = isAll ? members : members.filter(({ slot }) => to === 'agent' ? slot < 0 : slot >= 0);
-    const chosen = receiverPid === undefined ? group : pick(group, receiverPid);
-    if (chosen.length > 0) {
-      if (receiverPid === undefined) this.#meant.set(to, chosen);
-      return chosen;
-    }
-    if (to === 'agent') return null;
-    const slot = /^slot:(\d+)$/.exec(String(receiverPid))?.[1];
-    return (slot !== undefined && Number(slot) < slots) || receiverPid === 'random' ? null : [];
-  }
-
   #sendLate(): void {
     if (this.#late.count === 0) return;
     for (const { envelope, frame } of this.#late.takeAll()) {
       try {
         const isTapped = this.#tapped === null || this.#tapped.has(envelope.action);
-        const targets = isTapped || this.#late.waitsFor(envelope) ? null : this.#targets(envelope);
+        const targets = isTapped || this.#late.waitsFor(envelope) ? null : this.#receivers?.of(envelope) ?? null;
         if (isTapped) this.#needs.relay(envelope);
         else if (targets === null) this.#late.keep({ envelope, frame });
         else this.#sendTo(targets, envelope, frame);

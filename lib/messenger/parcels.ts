@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { Envelope } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { joined } from './bus-frames.js';
 
@@ -10,12 +9,6 @@ export interface Limit {
   /** Bytes that are kept for one process. */
   outbox: number;
   onFull: OnFull;
-}
-
-/** A message that waits until there is somebody to take it. */
-export interface Late {
-  envelope: Envelope;
-  frame: Buffer;
 }
 
 /** A message on its way: its frame and, of a request, its number. */
@@ -229,57 +222,4 @@ export class OwnParcels {
     this.#due = false;
     for (const { frame } of this.#parcels.takeAll()) this.#hear(frame);
   };
-}
-
-const whom = ({ to, receiverPid }: Envelope): string => `${receiverPid ?? ''} ${to ?? ''}`;
-
-/** What is for somebody who is not there yet, in order. */
-export class Latecomers {
-  readonly #limit: Limit;
-  readonly #dropped: (envelope: Envelope) => void;
-  #all: Late[] = [];
-  #bytes = 0;
-  readonly #waiting = new Set<string>();
-
-  constructor(limit: Limit, dropped: (envelope: Envelope) => void) {
-    this.#limit = limit;
-    this.#dropped = dropped;
-  }
-
-  get count(): number {
-    return this.#all.length;
-  }
-
-  /** Others wait that are for the same: it goes behind them. */
-  waitsFor(envelope: Envelope): boolean {
-    return this.#all.length > 0 && this.#waiting.has(whom(envelope));
-  }
-
-  /** False: there is no room. @throws ClusterError ERR_CLUSTER_NOT_READING, as Parcels does */
-  keep(late: Late): boolean {
-    const { envelope, frame } = late;
-    if (this.#all.length > 0 && this.#bytes + frame.length > this.#limit.outbox) {
-      if (envelope.request !== undefined || this.#limit.onFull === 'error') {
-        throw new ClusterError('ERR_CLUSTER_NOT_READING',
-          `${envelope.receiverPid ?? envelope.to} is not there yet, and more are not kept for it (messages.outbox)`);
-      }
-      this.#dropped(envelope);
-      return false;
-    }
-    this.push(late);
-    return true;
-  }
-
-  /** One that was kept before. */
-  push(late: Late): void {
-    this.#all.push(late);
-    this.#bytes += late.frame.length;
-    this.#waiting.add(whom(late.envelope));
-  }
-
-  takeAll(): Late[] {
-    this.#waiting.clear();
-    this.#bytes = 0;
-    return this.#all.splice(0);
-  }
 }

@@ -36,11 +36,12 @@ export default definePlugin<HostsOptions>({
 });
 
 /** What the children need, as far as it can be right. @throws ClusterError ERR_CLUSTER_PLUGIN */
-function partOptions({ config, target }: Master, { url, name, prefix, ttl }: HostsOptions): PartOptions {
+function partOptions({ config, target }: Master, { url, tls, name, prefix, ttl }: HostsOptions): PartOptions {
   if (config.plugins['shared-clients'] === false) throw refused('it needs the plugin "shared-clients", which is switched off');
   const source: UrlSource = typeof url === 'object' && 'file' in url ? { file: path.resolve(target.dir, url.file) } : url;
+  const files = tls && Object.fromEntries(Object.entries(tls).map(([kind, file]) => [kind, path.resolve(target.dir, file)]));
   try {
-    redisPlace(source, { ...process.env, ...config.env });
+    redisPlace({ source, tls: files }, { ...process.env, ...config.env });
   } catch (error) {
     throw refused(`url: ${(error as Error).message}`);
   }
@@ -51,7 +52,7 @@ function partOptions({ config, target }: Master, { url, name, prefix, ttl }: Hos
   }
   const host = name ?? (os.hostname().replaceAll(/[^\x21-\x7e]/g, '-').slice(0, 100) || 'host');
   const instance = `${host}-${process.pid.toString(36)}-${randomBytes(5).toString('hex')}`;
-  return { source, host, prefix: prefix ?? `hatchery:${config.title}`, ttl, instance };
+  return { source, ...(files ? { tls: files } : {}), host, prefix: prefix ?? `hatchery:${config.title}`, ttl, instance };
 }
 
 async function report({ host }: PartOptions, master: Master): Promise<Report> {

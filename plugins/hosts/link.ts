@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { atMost, defineShared, type ClusterError, type SharedClient } from '../../lib/runtime.js';
-import { Connection, type RedisClient } from './redis-connection.js';
+import { Connection, type ConnectionNeeds } from './redis-connection.js';
 import type { Hosts, Instance, Report } from './messages.js';
 import { atOnce, isBefore, Recent, type Entry } from './recent.js';
 import { commands } from './scripts.js';
@@ -13,7 +13,7 @@ export interface Read { next: string; messages: string[] }
 
 /** Given to whoever leads, by the process that it is in. */
 export interface LinkOptions {
-  make(): RedisClient;
+  make: ConnectionNeeds['make'];
   prefix: string;
   instance: string;
   /** Of leases and presence, ms. */
@@ -73,11 +73,12 @@ export class Link extends EventEmitter {
     this.#commands = commands(prefix);
     let first!: () => void;
     this.#first = new Promise((resolve) => { first = resolve; });
-    this.#writer = new Connection({ make, patience: this.#patience, changed: (reason) => {
+    const probe = this.#commands.probe();
+    this.#writer = new Connection({ make, probe, patience: this.#patience, changed: (reason) => {
       first();
       this.#changed(reason);
     } });
-    this.#reader = new Connection({ make, patience: this.#patience, changed: () => {} });
+    this.#reader = new Connection({ make, probe, patience: this.#patience, changed: () => {} });
     this.#beats = setInterval(() => void this.#beat(), beatOf(ttl)).unref();
     void this.#listen();
   }

@@ -1,8 +1,9 @@
-import type { UrlSource } from './redis-url.js';
+import type { TlsFiles, UrlSource } from './redis-url.js';
 
 /** What the parts in the children are given. */
 export interface PartOptions {
   source: UrlSource;
+  tls?: TlsFiles;
   /** The host's name, for people. */
   host: string;
   /** Of all keys. */

@@ -17,6 +17,9 @@ export const schema = v.strictObject({
     v.strictObject({ file: text }, EXPECTED),
   ], EXPECTED), v.description('Where Redis is: `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:/path`; '
     + '`{ env }`, the variable that holds it, or `{ file }`, a file that does, relative to the app\'s directory.')), { env: 'REDIS_URL' }),
+  tls: v.optional(v.pipe(v.strictObject({ ca: v.optional(text), cert: v.optional(text), key: v.optional(text) },
+    'expected { ca, cert, key }'), v.description('Files (PEM), relative to the app\'s directory, with `rediss://`: `ca`, by which the '
+    + 'certificate of Redis is checked, in place of those that Node knows; `cert` and `key`, where Redis knows its clients by them.'))),
   name: v.optional(v.pipe(text, v.maxLength(100, 'expected at most 100 characters'),
     v.regex(/^[\x21-\x7e]+$/, 'expected printable ASCII without blanks'),
     v.description('Name of this host for people. By itself the system\'s host name.'))),

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { ClusterError, inTime, messageOf } from '../../lib/runtime.js';
-import { redisPlace, type UrlSource } from './redis-url.js';
+import { movedTo, redisPlace, type RedisNode, type Where } from './redis-url.js';
 
 /** What is used of node-redis's client. */
 export interface RedisClient {
@@ -15,11 +15,11 @@ export interface RedisClient {
  * Makes clients of the application's own `redis`. A client never connects again by itself and keeps nothing for later: what is
  * sent twice, or late, is for us to say.
  */
-export function clientsOf(dir: string, source: UrlSource, connectTimeout: number): () => RedisClient {
-  return () => {
+export function clientsOf(dir: string, where: Where, connectTimeout: number): (node?: RedisNode | null) => RedisClient {
+  return (node) => {
     // Here, as it takes its time and its memory, and most processes never connect.
     const { createClient } = createRequire(path.join(dir, 'noop.js'))('redis') as { createClient(options: object): RedisClient };
-    const { url, socket } = redisPlace(source, process.env);
+    const { url, socket } = redisPlace(where, process.env, node);
     const options = { connectTimeout, reconnectStrategy: false, ...socket };
     return createClient({ ...(url === undefined ? {} : { url }), socket: options, RESP: 2, disableOfflineQueue: true });
   };
@@ -30,12 +30,15 @@ const PAUSE = 100;
 const LONGEST_PAUSE = 2_000;
 
 /** Answers that another connection may not get: of a server that is not in charge, or not yet. */
-const NOT_THIS_ONE = /^(?:READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS) /;
+const NOT_THIS_ONE = /^(?:READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /;
 /** Redis's own answer, by which the connection is as good as before. */
 const ANSWER = /^[A-Z]{3,} /;
 
 export interface ConnectionNeeds {
-  make(): RedisClient;
+  /** `node`: the one of a cluster that has the keys, where another one has said so. */
+  make(node: RedisNode | null): RedisClient;
+  /** Asked first, of each new connection: who cannot answer it is not the one. */
+  probe?: string[];
   /** Milliseconds for an answer: who does not give one in that time is as good as gone. */
   patience: number;
   /** Null: it is there; else why it is not. Each time that it changes, and once for all attempts that fail. */
@@ -48,6 +51,7 @@ const unreachable = (why: string) => new ClusterError('ERR_CLUSTER_HOSTS', `Redi
 export class Connection {
   readonly #needs: ConnectionNeeds;
   #client: RedisClient | null = null;
+  #node: RedisNode | null = null;
   #reason = 'not connected yet';
   #told: string | null | undefined;
   #lose: (reason: string) => void = () => {};
@@ -74,6 +78,7 @@ export class Connection {
     } catch (error) {
       const reason = messageOf(error);
       if (ANSWER.test(reason) && !NOT_THIS_ONE.test(reason)) throw error;
+      this.#node = movedTo(reason) ?? this.#node;
       if (this.#client === client) this.#lose(reason);
       throw unreachable(reason);
     }
@@ -104,12 +109,13 @@ export class Connection {
     const { make, patience } = this.#needs;
     let client: RedisClient | null = null;
     let wasUp = false;
+    let isElsewhere = false;
     try {
-      client = make();
+      client = make(this.#node);
       const lost = new Promise<string>((resolve) => { this.#lose = resolve; });
       client.on('error', (error) => this.#lose(messageOf(error)));
       client.on('end', () => this.#lose('the connection was ended'));
-      await inTime(patience, () => client!.connect(), () => new Error(`no connection within ${patience} ms`));
+      await inTime(patience, () => this.#open(client!), () => new Error(`no connection within ${patience} ms`));
       if (this.#closed) return true;
       wasUp = true;
       this.#client = client;
@@ -118,12 +124,21 @@ export class Connection {
       this.#reason = await lost;
     } catch (error) {
       this.#reason = messageOf(error) || (error as { code?: string }).code || 'no reason given';
+      const node = movedTo(this.#reason);
+      isElsewhere = node !== null && JSON.stringify(node) !== JSON.stringify(this.#node);
+      // The one that it was to be is away, perhaps for good: the next word comes from where the URL leads.
+      this.#node = node;
     } finally {
       this.#client = null;
       destroy(client);
-      if (!this.#closed) this.#tell(this.#reason);
+      if (!this.#closed && !isElsewhere) this.#tell(this.#reason);
     }
     return wasUp;
+  }
+
+  async #open(client: RedisClient): Promise<void> {
+    await client.connect();
+    if (this.#needs.probe) await client.sendCommand(this.#needs.probe);
   }
 
   #tell(reason: string | null): void {

@@ -83,10 +83,12 @@ const script = (text: string, keys: readonly string[], args: readonly (string | 
 
 /** The commands of one group of instances, by the prefix of its keys. */
 export function commands(prefix: string) {
-  const [stream, tokens, era, instances] = ['messages', 'tokens', 'era', 'instances'].map((name) => `${prefix}:${name}`) as
+  // The braces keep all of them in one node of a Redis Cluster: a script may not use keys of several.
+  const [stream, tokens, era, instances] = ['messages', 'tokens', 'era', 'instances'].map((name) => `{${prefix}}:${name}`) as
     [string, string, string, string];
-  const leases = `${prefix}:lease:`;
+  const leases = `{${prefix}}:lease:`;
   return {
+    probe: () => ['EXISTS', era],
     acquire: (name: string, holder: string, ttl: number, floor: number) =>
       script(ACQUIRE, [leases + name, tokens, era], [name, holder, ttl, floor]),
     renew: (name: string, token: number, holder: string, ttl: number) => script(RENEW, [leases + name], [`${token} ${holder}`, ttl]),

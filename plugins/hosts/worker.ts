@@ -10,12 +10,12 @@ import { Sending } from './sending.js';
 const REPORT = 5_000;
 
 /** What a process of the instance has to do with other hosts; one of them has the connections to Redis, for all. */
-export default function hosts(runtime: Runtime, { source, host, prefix, ttl, instance }: PartOptions): void {
+export default function hosts(runtime: Runtime, { source, tls, host, prefix, ttl, instance }: PartOptions): void {
   const { channel, logger } = runtime;
   const patience = Math.max(1_000, beatOf(ttl));
   let leaves = false;
   const client = shareClient(definition(2 * patience), {
-    make: clientsOf(runtime.boot.baseDir, source, patience),
+    make: clientsOf(runtime.boot.baseDir, { source, tls }, patience),
     prefix, instance, ttl,
     report: () => channel.request('hosts.report', null, { timeout: REPORT }),
     leaves: () => leaves,
@@ -34,6 +34,8 @@ export default function hosts(runtime: Runtime, { source, host, prefix, ttl, ins
 
   runtime.carryBroadcasts(sending.carry);
   runtime.extendContext('lead', leases.lead);
+  // A framework's application, Egg's above all, has no context of ours.
+  runtime.hooks.frameworkMade.tap('hosts', (part) => { if (!('lead' in part)) Object.assign(part, { lead: leases.lead }); });
   runtime.hooks.beforeClose.tap('hosts', ({ reason }) => { leaves = reason === 'stop'; });
   runtime.onClose(() => receiving.close(), 'messages of other hosts');
   runtime.onClose(() => sending.close(), 'messages for other hosts');

@@ -1,4 +1,4 @@
-import { ClusterError, Deadlines } from '../../lib/runtime.js';
+import { ClusterError, TimeLimits } from '../../lib/runtime.js';
 import type { Answer, Ask, Attempt, Post } from './messages.js';
 
 /** What the messenger carries all of it as. */
@@ -64,7 +64,7 @@ export class Calls {
   readonly #post: Post;
   readonly #undelivered: (pid: number) => void;
   readonly #calls = new Set<Call>();
-  readonly #deadlines = new Deadlines<Call>((call) => this.#late(call));
+  readonly #deadlines = new TimeLimits<Call>((call) => this.#late(call));
   #leader: number | null = null;
   #empty: (() => void)[] = [];
 

@@ -40,7 +40,7 @@ test('without a URL it is said where one is expected', async (t) => {
 });
 
 test('a wrong option is told in one line, the nearest right name with it, and never a secret', async (t) => {
-  assert.match(await refused(app(t, { tll: 5 })), /plugins\.hosts\.tll: unknown option, did you mean "ttl"\?$/);
+  assert.match(await refused(app(t, { ttll: 5 })), /plugins\.hosts\.ttll: unknown option, did you mean "ttl"\?$/);
   assert.match(await refused(app(t, { ttl: 5 })), /plugins\.hosts\.ttl: expected 1000 ms or more, found 5$/);
   const text = await refused(app(t, { url: 'http://me:hush@host' }));
   assert.match(text, /plugins\.hosts\.url: expected a URL such as redis:/);

@@ -5,6 +5,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { startCluster, freePort, type ClusterOptions, type Scope, type TestCluster } from './cluster.js';
+import { eventually } from './eventually.js';
 import { get } from './http-get.js';
 import { missing } from './skips.js';
 import { withConfig } from './with-config.js';
@@ -42,6 +43,17 @@ export class TestRedis {
     return redis;
   }
 
+  /** The nodes of a Redis Cluster on this machine, masters all. */
+  static async cluster(scope: Scope, nodes: number): Promise<TestRedis[]> {
+    const all = await Promise.all(Array.from({ length: nodes }, async () =>
+      await TestRedis.start(scope, { flags: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] })));
+    const [first] = all as [TestRedis];
+    const made = first.ask('--cluster', 'create', ...all.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes');
+    if (!made.includes('All 16384 slots covered')) throw new Error(made);
+    await eventually(() => all.every((one) => one.ask('CLUSTER', 'INFO').includes('cluster_state:ok')));
+    return all;
+  }
+
   get url(): string { return `redis://127.0.0.1:${this.port}`; }
 
   async start(): Promise<void> {
@@ -71,7 +83,7 @@ export class TestRedis {
 
   /** Redis's answer to one command, as redis-cli prints it. */
   ask(...words: string[]): string {
-    const env = { ...process.env, REDISCLI_AUTH: this.#password };
+    const env = this.#password === '' ? process.env : { ...process.env, REDISCLI_AUTH: this.#password };
     return spawnSync('redis-cli', ['-p', String(this.port), ...words], { encoding: 'utf8', env }).stdout.trim();
   }
 }
@@ -214,12 +226,15 @@ export interface HostOptions extends ClusterOptions {
   ttl?: number;
   /** Its own, where it has one. */
   address?: string;
-  /** Further keys of the configuration. */
+  /** Further options of the plugin, and keys of the configuration. */
+  options?: object;
   config?: object;
 }
 
-export async function startHost(scope: Scope, { name, url, ttl = 1_500, address, config = {}, ...options }: HostOptions): Promise<Host> {
-  const file = withConfig(scope, { plugins: { hosts: { url: { env: 'MY_REDIS' }, name, ttl, prefix: 'test' } }, ...config });
+export async function startHost(
+  scope: Scope, { name, url, ttl = 1_500, address, config = {}, options: own = {}, ...options }: HostOptions,
+): Promise<Host> {
+  const file = withConfig(scope, { plugins: { hosts: { url: { env: 'MY_REDIS' }, name, ttl, prefix: 'test', ...own } }, ...config });
   const cluster = await startCluster(scope, 'hosts', {
     // Two files of tests may run beside each other.
     title: `hosts-${process.pid}-${name}`, ...options,

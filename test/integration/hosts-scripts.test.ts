@@ -16,7 +16,7 @@ let one: Connection;
 before(async () => {
   if (noRedis) return;
   redis = await TestRedis.start(scope);
-  one = new Connection({ make: clientsOf(root, redis.url, 1_000), patience: 1_000, changed: () => {} });
+  one = new Connection({ make: clientsOf(root, { source: redis.url }, 1_000), patience: 1_000, changed: () => {} });
   scope.after(() => one.close());
   await one.up();
 });
@@ -89,7 +89,7 @@ test('tokens rise though all was lost, and above what the caller knows', { skip:
 test('another server with the same data gives no lease for as long as one may last that it does not know', { skip: noRedis }, async () => {
   const token = await first('a');
   await one.command(keys.release('job', token, 'a'));
-  await one.command(['HSET', 'mine:era', 'run', 'another-server']);
+  await one.command(['HSET', '{mine}:era', 'run', 'another-server']);
   const [none, wait] = await acquire('b');
   assert.equal(none, '0');
   assert.ok(wait > TTL - 50, `${wait} ms`);
@@ -97,7 +97,7 @@ test('another server with the same data gives no lease for as long as one may la
 
 test('what it knows of is renewed by its holder meanwhile', { skip: noRedis }, async () => {
   const token = await first('a');
-  await one.command(['HSET', 'mine:era', 'run', 'another-server']);
+  await one.command(['HSET', '{mine}:era', 'run', 'another-server']);
   await acquire('b');
   assert.equal(await one.command(keys.renew('job', token, 'a', TTL)), 1);
 });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import * as v from 'valibot';
 import { schema } from '../../plugins/hosts/options.js';
 import { Connection, type RedisClient } from '../../plugins/hosts/redis-connection.js';
-import { redisPlace, urlFault } from '../../plugins/hosts/redis-url.js';
+import { movedTo, redisPlace, urlFault } from '../../plugins/hosts/redis-url.js';
 import { until } from '../helpers/shared-processes.js';
 
 const wrong = (options: object): string[] => {
@@ -44,13 +44,36 @@ test('the URL is read where it stands, anew each time', (t) => {
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const file = path.join(dir, 'url');
   writeFileSync(file, 'redis://one\n');
-  assert.deepEqual(redisPlace({ file }, {}), { url: 'redis://one' });
+  assert.deepEqual(redisPlace({ source: { file } }, {}), { url: 'redis://one' });
   writeFileSync(file, 'unix:///run/two.sock\n');
-  assert.deepEqual(redisPlace({ file }, {}), { socket: { path: '/run/two.sock' } });
-  assert.deepEqual(redisPlace({ env: 'MINE' }, { MINE: 'redis://three' }), { url: 'redis://three' });
-  assert.throws(() => redisPlace({ env: 'MINE' }, {}), /^Error: the variable MINE is not set: expected the URL of Redis there, or `url`$/);
-  assert.throws(() => redisPlace({ file: path.join(dir, 'none') }, {}), /^Error: the file .*none cannot be read: ENOENT$/);
-  assert.throws(() => redisPlace({ env: 'MINE' }, { MINE: 'secret' }), (error: Error) => !error.message.includes('secret'));
+  assert.deepEqual(redisPlace({ source: { file } }, {}), { socket: { path: '/run/two.sock' } });
+  assert.deepEqual(redisPlace({ source: { env: 'MINE' } }, { MINE: 'redis://three' }), { url: 'redis://three' });
+  const unset = () => redisPlace({ source: { env: 'MINE' } }, {});
+  assert.throws(unset, /^Error: the variable MINE is not set: expected the URL of Redis there, or `url`$/);
+  assert.throws(() => redisPlace({ source: { file: path.join(dir, 'none') } }, {}), /^Error: the file .*none cannot be read: ENOENT$/);
+  assert.throws(() => redisPlace({ source: { env: 'MINE' } }, { MINE: 'secret' }), (error: Error) => !error.message.includes('secret'));
+});
+
+test('certificates are read anew as well, and are nothing without TLS', (t) => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'hu-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const ca = path.join(dir, 'ca.pem');
+  const at = (source: string) => redisPlace({ source, tls: { ca, cert: undefined } }, {});
+  assert.throws(() => at('rediss://h'), /^Error: the file .*ca\.pem cannot be read: ENOENT$/);
+  writeFileSync(ca, 'one');
+  assert.deepEqual(at('rediss://h'), { url: 'rediss://h', socket: { ca: Buffer.from('one') } });
+  assert.throws(() => at('redis://h'), /^Error: `tls` needs a URL with rediss:\/\/$/);
+});
+
+test('of a cluster it is the node that another one has named, with all else of the URL', () => {
+  assert.deepEqual(movedTo('MOVED 3999 127.0.0.1:6381'), { host: '127.0.0.1', port: 6381 });
+  assert.deepEqual(movedTo('MOVED 1 ::1:6381'), { host: '::1', port: 6381 });
+  assert.deepEqual(movedTo('MOVED 1 ?:6381'), { host: '', port: 6381 });
+  assert.equal(movedTo('ERR MOVED 3999 127.0.0.1:6381'), null);
+  const at = (text: string) => redisPlace({ source: 'rediss://u:p@h:1/0' }, {}, movedTo(text)).url;
+  assert.equal(at('MOVED 1 other:2'), 'rediss://u:p@other:2/0');
+  assert.equal(at('MOVED 1 ::1:2'), 'rediss://u:p@[::1]:2/0');
+  assert.equal(at('MOVED 1 :2'), 'rediss://u:p@h:2/0');
 });
 
 /** A client whose connection and answers are the test's. */
@@ -80,6 +103,28 @@ function connection(clients: (() => FakeClient)[]) {
 
 const up = (answer: (args: string[]) => Promise<unknown> = async () => 'OK') => () => new FakeClient(Promise.resolve(), answer);
 const never = new Promise<never>(() => {});
+
+test('a node of a cluster that names another one is left for that, of which nobody is told; where it is away, for the first', async () => {
+  const nodes: unknown[] = [];
+  const answers = [
+    async () => { throw new Error('MOVED 1 other:2'); }, async () => 0,
+    async () => { throw new Error('connect ECONNREFUSED'); }, async () => 0,
+  ];
+  const told: (string | null)[] = [];
+  const one = new Connection({
+    make: (node) => {
+      nodes.push(node?.host);
+      return new FakeClient(Promise.resolve(), answers.shift() ?? (async () => 'OK'));
+    },
+    probe: ['EXISTS', 'k'], patience: 100, changed: (reason) => told.push(reason),
+  });
+  await one.up();
+  assert.deepEqual([nodes, told], [[undefined, 'other'], [null]]);
+  FakeClient.made.at(-1)!.emit('end');
+  await until(() => told.length === 3, 'it is there again');
+  assert.deepEqual(nodes, [undefined, 'other', 'other', undefined]);
+  one.close();
+});
 
 test('a connection that fails is made again, which is told once each way', async () => {
   const down = () => new FakeClient(Promise.reject(new Error('connect ECONNREFUSED')), async () => 'OK');
