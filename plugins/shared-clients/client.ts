@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { ClusterError, copyOf } from '../../lib/runtime.js';
-import type { Holder, Member } from './member.js';
-import type { Offers } from './messages.js';
+import type { Member } from './member.js';
+import type { Holder, Offers } from './messages.js';
 import { usage, type Call, type Shape } from './shape.js';
 
 type Listener = (value: unknown) => unknown;

@@ -1,7 +1,7 @@
 import { ClusterError, fromWire } from '../../lib/runtime.js';
 import { Calls, isUnsendable, type Given } from './calls.js';
 import { Leader } from './leader.js';
-import type { Answer, Ask, Failure, Leading, Offers, Post, Published, Tell } from './messages.js';
+import type { Answer, Ask, Failure, Holder, Leading, Offers, Post, Published, Tell } from './messages.js';
 import type { Shape } from './shape.js';
 import { ATTACH, isUseless, sayAgain, turnTo } from './turning.js';
 import { Wanted } from './wants.js';
@@ -13,17 +13,6 @@ const PAUSE = 1_000;
 export interface Arbiter {
   join(member: Member): Promise<Leading>;
   leave(member: Member): Promise<void>;
-}
-
-/** What a member tells those who hold its client. */
-export interface Holder {
-  value(key: string, value: unknown): void;
-  event(event: string, args: unknown[]): void;
-  /** What the leader has, where that was not known before. */
-  offered(offers: Offers): void;
-  /** Whether somebody listens to a topic; which events are listened to. */
-  listens(key: string): boolean;
-  readonly watches: string[];
 }
 
 export interface MemberNeeds {
@@ -45,7 +34,8 @@ export class Member {
   leader: Leader | null = null;
   readonly #needs: MemberNeeds;
   readonly #calls: Calls;
-  readonly #wanted = new Wanted();
+  readonly #wanted = new Wanted(() => this.#needs.warn(
+    `"${this.shape.name}" has published more here than is kept: another leader is told the latest alone`));
   readonly #holders = new Set<Holder>();
   #offers: Offers | null = null;
   /** Who leads, as far as is known here. */

@@ -102,3 +102,14 @@ export interface Post {
   /** Resolves when it is not behind with reading. */
   room(pid: number): Promise<void>;
 }
+
+/** What a member tells those who hold its client. */
+export interface Holder {
+  value(key: string, value: unknown): void;
+  event(event: string, args: unknown[]): void;
+  /** What the leader has, where that was not known before. */
+  offered(offers: Offers): void;
+  /** Whether somebody listens to a topic; which events are listened to. */
+  listens(key: string): boolean;
+  readonly watches: string[];
+}

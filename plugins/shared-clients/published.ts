@@ -1,34 +1,64 @@
+import { packed } from '../../lib/runtime.js';
 import type { Answer, Published } from './messages.js';
 
 /** Milliseconds that a new leader waits for what others have published last, to say it in the order in which it was said. */
 const GATHERS = 1_000;
-/** Keys whose last word is kept. */
+/** Keys whose last word is kept, and bytes of all of them together. */
 const KEPT = 1_000;
+const KEPT_BYTES = 64 * 1024 * 1024;
 
 /** The last word of each key, the latest one last. */
 export class LastWords {
-  readonly #words = new Map<string, Published>();
+  readonly #words = new Map<string, { published: Published; bytes: number }>();
+  #bytes = 0;
+  #forgets: () => void;
 
+  /** `forgets`: called once, as older ones are kept no more. */
+  constructor(forgets: () => void = () => {}) {
+    this.#forgets = forgets;
+  }
+
+  /** The latest one is kept, whatever else. */
   keep(published: Published): void {
-    this.#words.delete(published.key);
-    this.#words.set(published.key, published);
-    if (this.#words.size > KEPT) this.#words.delete(this.#words.keys().next().value as string);
+    const bytes = bytesOf(published.args);
+    this.#forget(published.key);
+    this.#words.set(published.key, { published, bytes });
+    this.#bytes += bytes;
+    for (const key of this.#words.keys()) {
+      if (key === published.key || (this.#words.size <= KEPT && this.#bytes <= KEPT_BYTES)) return;
+      this.#forget(key);
+      this.#forgets();
+      this.#forgets = () => {};
+    }
   }
 
   /** It was never said: what was said before it is the last one. */
   takeBack(published: Published, before: Published | undefined): void {
-    const { key } = published;
-    if (this.#words.get(key) !== published) return;
-    if (before) this.#words.set(key, before);
-    else this.#words.delete(key);
+    if (this.get(published.key) !== published) return;
+    this.#forget(published.key);
+    if (before) this.keep(before);
   }
 
   get(key: string): Published | undefined {
-    return this.#words.get(key);
+    return this.#words.get(key)?.published;
   }
 
   all(): Published[] {
-    return [...this.#words.values()];
+    return [...this.#words.values()].map(({ published }) => published);
+  }
+
+  #forget(key: string): void {
+    this.#bytes -= this.#words.get(key)?.bytes ?? 0;
+    this.#words.delete(key);
+  }
+}
+
+/** What cannot be sent is nobody's last word: it is taken back. */
+function bytesOf(args: readonly unknown[]): number {
+  try {
+    return packed(args).length;
+  } catch {
+    return 0;
   }
 }
 

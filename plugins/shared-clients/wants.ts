@@ -7,11 +7,16 @@ interface Topic {
 
 /** All that a process wants of whoever leads: told to each leader that it turns to. */
 export class Wanted {
-  readonly published = new LastWords();
+  readonly published: LastWords;
   /** Counts the changes. */
   changes = 0;
   readonly #topics = new Map<string, Topic>();
   #events: string[] = [];
+
+  /** `forgets`: called once, as not all is kept any more that is published here. */
+  constructor(forgets: () => void) {
+    this.published = new LastWords(forgets);
+  }
 
   /** False: this key was wanted already. */
   add(key: string, reg: unknown): boolean {
