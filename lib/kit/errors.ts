@@ -71,13 +71,10 @@ export interface ClusterErrorOptions {
   detail?: string;
 }
 
-/** A process may have several of this class: each entry of the package is a bundle with its own, and a framework that is linked brings a copy. */
+/** A process may have several of this class: each entry of the package is a bundle with its own, and a linked framework brings copies. */
 const MARK = Symbol.for('hatchery.ClusterError');
 
-/**
- * An error of ours: whoever handles it goes by `code`, what each means stands in {@link ERRORS}. `instanceof` holds for those of
- * another copy of this package too.
- */
+/** An error of ours: whoever handles it goes by `code`, what each means stands in {@link ERRORS}. */
 export class ClusterError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== ClusterError) return Function.prototype[Symbol.hasInstance].call(this, value);
