@@ -27,7 +27,8 @@ async function withPlugin(
     else response.end('app');
   };`;
   const { dir } = ownApp(t, {
-    'package.json': '{ "name": "shop", "type": "module" }', 'app.js': app, '.clusterrc': { plugins: { [`hatchery-${name}`]: options, ...plugins } },
+    'package.json': '{ "name": "shop", "type": "module" }', 'app.js': app,
+    '.clusterrc': { plugins: { [`hatchery-${name}`]: options, ...plugins } },
     ...files,
   });
   mkdirSync(path.join(dir, 'node_modules'));

@@ -11,7 +11,7 @@ const LAYERS = [
   ['lib/kit'], ['lib/node'], ['lib/ipc'], ['lib/config'], ['lib/api'], ['lib/messenger'],
   ['lib/master', 'lib/child', 'lib/control'], ['lib'], ['plugins'], ['bin'],
 ];
-const MOST_FILES = 145;
+const MOST_FILES = 150;
 const MOST_LINES = 290;
 const FEWEST_LINES = 15;
 
