@@ -137,9 +137,8 @@ export interface HeldSocket {
 export type TakeUnserved = (client: RawHandle, again: (client: RawHandle) => void) => void;
 
 /** Values that plugins share, by declaration merging: `declare module 'hatchery' { interface Shared { mine: Mine } }`. */
-export interface Shared {
-  [name: string]: unknown;
-}
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- plugins fill it
+export interface Shared {}
 
 /**
  * The master, as one plugin sees it; it knows whose it is. Hooks are tapped in `apply` and never later: a later tap throws

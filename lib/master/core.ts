@@ -1,6 +1,6 @@
 import type { InstanceFiles, ReloadResult } from '../api/control.js';
 import { createHooks, type Hooks, type TapRecord } from '../api/hooks.js';
-import type { Deadlines, Shared } from '../api/plugin.js';
+import type { Deadlines } from '../api/plugin.js';
 import type { Environment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import { Faults } from '../kit/faults.js';
@@ -88,7 +88,7 @@ export interface Core {
   /** Plugins that are applied, or about to be, by name, and where each is written. */
   readonly plugins: Map<string, string>;
   /** What plugins share with each other. */
-  readonly shared: Map<string, { plugin: string; value: Shared[string] }>;
+  readonly shared: Map<string, { plugin: string; value: unknown }>;
   /** Paths that the control socket answers, and the health port those that are `open`. */
   readonly routes: Routes;
   readonly inheritedSockets: Record<string, number>;

@@ -87,6 +87,13 @@ test('an apply that throws, or hangs, is named', async (t) => {
     { code: 'ERR_CLUSTER_HOOK_TIMEOUT', message: /"mine" did not finish apply within 50 ms/ });
 });
 
+declare module '../../lib/index.js' {
+  interface Shared {
+    'unit.number': number;
+    'unit.nothing': string;
+  }
+}
+
 test('share and shared: from one to the others, each name once', async (t) => {
   const { core } = await face(t, (master) => master.share('unit.number', 42), 'giver');
   await applyPlugin(core, { name: 'taker', apply: (master: Master) => {
