@@ -50,11 +50,18 @@ export class ConfigCommand extends Command {
   override get flags(): Flags {
     return {
       ...readFlags,
+      schema: { kind: 'switch', description: 'print its JSON Schema, with the options of the app\'s plugins', standard: 'off' },
       'show-secrets': { kind: 'switch', description: 'print what looks like a secret as it is', standard: 'off' },
     };
   }
 
   override async run({ argv }: Context): Promise<void> {
+    if (argv.schema) {
+      const { loadConfig } = await import('../../lib/config/load.js');
+      const { ownSchema } = await import('../own-schema.js');
+      answer(await ownSchema(await loadConfig(readRequest(argv))), undefined, 2);
+      process.exit(0);
+    }
     const { flatten } = await import('../../lib/config/provenance.js');
     const loaded = await prepared(readRequest(argv, this));
     const { provenance } = loaded;

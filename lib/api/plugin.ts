@@ -19,6 +19,8 @@ export interface StandardSchema<Output = unknown> {
     readonly vendor: string;
     readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
     readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+    /** What it takes as JSON Schema, where the library can say it. */
+    readonly jsonSchema?: { readonly input: (how: { target: 'draft-07' }) => Record<string, unknown> } | undefined;
   };
 }
 /** What validation gives: the value, defaults filled in, or what is wrong with it. */
@@ -48,6 +50,8 @@ export interface Plugin<Options = unknown> {
   name: string;
   /** Validates the options and fills in defaults; without it any options are taken. */
   schema?: StandardSchema<Options>;
+  /** JSON Schema of the options, for editors (`framework config --schema`), where `schema` does not say it by itself. */
+  jsonSchema?: Record<string, unknown>;
   /** semver ranges; outside of them the start fails with ERR_CLUSTER_ENGINE. */
   engines?: { node?: string; hatchery?: string };
   /** Plugins, by name, that have to be on, and are applied before this one. */

@@ -10,7 +10,7 @@ import { isPlugin, pluginDefaults, type AnyPlugin, type PluginObject } from './s
 export type PluginObjects = Record<string, PluginObject>;
 
 /** What a plugin object may have. A class may have whatever it needs. */
-export const PLUGIN_KEYS: readonly string[] = ['name', 'schema', 'engines', 'needs', 'before', 'after', 'commands', 'apply'];
+export const PLUGIN_KEYS: readonly string[] = ['name', 'schema', 'jsonSchema', 'engines', 'needs', 'before', 'after', 'commands', 'apply'];
 
 /** The plugins of this name come with us, on or off. */
 export const isBuiltIn = (name: string): boolean => Object.hasOwn(pluginDefaults('start'), name);
@@ -20,7 +20,7 @@ export function pluginFault(plugin: object): string | undefined {
   const { name } = plugin as { name?: unknown };
   if (name === undefined || name === '') return 'expected a plugin with a name, found one without';
   if (typeof name !== 'string') return `expected a text as the plugin's name, found ${show(name)}`;
-  const wrong = relationFault(plugin) ?? commandFault(plugin);
+  const wrong = relationFault(plugin) ?? commandFault(plugin) ?? schemaFault(plugin);
   if (wrong !== undefined) return `plugin "${name}": ${wrong}`;
   // What a module exports beside its plugin is its own business.
   const prototype: unknown = Object.getPrototypeOf(plugin);
@@ -54,6 +54,10 @@ function commandFault({ commands }: { commands?: unknown }): string | undefined 
     return `expected { description, load } as the command "${name}", found ${show(command)}`;
   }
   return undefined;
+}
+
+function schemaFault({ jsonSchema }: { jsonSchema?: unknown }): string | undefined {
+  return jsonSchema === undefined || isObject(jsonSchema) ? undefined : `expected an object as \`jsonSchema\`, found ${show(jsonSchema)}`;
 }
 
 /** The instance that a key names: `./limiter.js#api` is the plugin of `./limiter.js` under the name `limiter#api`. */

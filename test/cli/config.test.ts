@@ -136,3 +136,30 @@ test('secrets by further names, and in the middle of texts, are masked', () => {
   assert.doesNotMatch(JSON.stringify(shown), /hunter/i);
   assert.match(JSON.stringify(shown), /Server=x;password=\*\*\*;Port=1.*token=\*\*\*&y=1/);
 });
+
+test('config --schema: the JSON Schema of the package, with the options of the plugins of this app', async (t) => {
+  const sandbox = new Sandbox(t);
+  const options = { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object', properties: { limit: { type: 'number' } } };
+  const dir = sandbox.app('app', {
+    'server.js': SERVER,
+    '.clusterrc': JSON.stringify({
+      plugins: { './own.mjs': { limit: 'wrong' }, './own.mjs#two': true, './tells.mjs': true, './dumb.mjs': true },
+    }),
+    'own.mjs': `export default { name: 'own', apply() {}, jsonSchema: ${JSON.stringify(options)} };`,
+    'tells.mjs': `export default { name: 'tells', apply() {}, schema: { '~standard': { version: 1, vendor: 'own',
+      validate: (value) => ({ value }), jsonSchema: { input: ({ target }) => ({ title: target }) } } } };`,
+    'dumb.mjs': `export default { name: 'dumb', apply() { throw new Error('applied'); }, schema: { '~standard': { version: 1, vendor: 'own',
+      validate: (value) => ({ value }), jsonSchema: { input() { throw new Error('cannot be written so'); } } } } };`,
+  });
+  const { code, stdout, stderr } = await sandbox.run(['config', dir, '--schema']);
+  assert.equal(code, 0, stderr);
+  interface Schema { properties: Record<string, { properties: object; additionalProperties: Schema }> }
+  const whole = JSON.parse(stdout) as Schema;
+  const own = { anyOf: [{ type: 'boolean' }, { type: 'object', properties: { limit: { type: 'number' } } }] };
+  const tells = { anyOf: [{ type: 'boolean' }, { title: 'draft-07' }] };
+  for (const place of [whole, whole.properties.profiles?.additionalProperties]) {
+    const plugins = place?.properties.plugins?.properties as Record<string, unknown>;
+    assert.deepEqual([plugins['./own.mjs'], plugins['./own.mjs#two'], plugins['./tells.mjs']], [own, own, tells]);
+    assert.ok('health-check' in plugins && !('./dumb.mjs' in plugins));
+  }
+});

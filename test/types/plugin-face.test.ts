@@ -84,7 +84,7 @@ export function face(master: Master): void {
   master.dry = true;
 }
 
-export const plugins: Plugin[] = [
+export const plugins = (): Plugin[] => [
   definePlugin({ name: 'a', needs: ['b'], before: ['c'], apply: () => {} }),
   // @ts-expect-error a list
   definePlugin({ name: 'a', needs: 'b', apply: () => {} }),
