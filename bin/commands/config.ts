@@ -59,7 +59,7 @@ export class ConfigCommand extends Command {
     if (argv.schema) {
       const { loadConfig } = await import('../../lib/config/load.js');
       const { ownSchema } = await import('../own-schema.js');
-      answer(await ownSchema(await loadConfig(readRequest(argv))), undefined, 2);
+      answer(await ownSchema(await loadConfig(readRequest(argv, this))), undefined, 2);
       process.exit(0);
     }
     const { flatten } = await import('../../lib/config/provenance.js');
