@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { RequestHook, Runtime, ServedRequest, ServedResponse } from '../api/runtime.js';
@@ -103,6 +104,17 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
       }
     }, () => refuse(response));
   };
+  /** An app that speaks HTTP/2 itself (gRPC's do) asks for streams, of which no requests are made. */
+  const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]): void => {
+    passed.add(stream);
+    const { request, response, detach } = requestOf(stream, headers, rest.at(-1) as string[]);
+    through(() => requests.call(request, response, server), () => {
+      if (response.writableEnded || stream.destroyed) return;
+      detach();
+      emit('stream', stream, headers, ...rest);
+    }, () => refuse(response));
+  };
+  const servesStreams = (): boolean => server.listenerCount('stream') > (server.listenerCount('request') > 0 ? 1 : 0);
   const onUpgrade = (request: ServedRequest, socket: Duplex, head: Buffer): void => {
     passed.add(request);
     // Nobody listens yet: an error would end the worker.
@@ -120,7 +132,12 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
   if (requests.taps.length > 0) server.on('checkContinue', ignore);
   server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
     const [event, request, second, head] = args;
-    if ((event === 'request' || event === 'checkContinue') && requests.taps.length > 0 && !passed.has(request as object)) {
+    if (event === 'stream' && requests.taps.length > 0 && !passed.has(request as object) && servesStreams()) {
+      onStream(request as ServerHttp2Stream, second as IncomingHttpHeaders, head, ...args.slice(4));
+      return true;
+    }
+    const hasPassed = passed.has(request as object) || passed.has((request as { stream?: object } | undefined)?.stream ?? server);
+    if ((event === 'request' || event === 'checkContinue') && requests.taps.length > 0 && !hasPassed) {
       onRequest(event, request as ServedRequest, second as ServedResponse);
       return true;
     }
@@ -130,6 +147,35 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
     }
     return emit(...args);
   };
+}
+
+/**
+ * What taps get of a stream. Once it goes on to an app that knows streams alone, `detach` leaves of it what tells a tap the end,
+ * and gives the answer the headers that taps have set.
+ */
+function requestOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) {
+  const { Http2ServerRequest, Http2ServerResponse } = process.getBuiltinModule('node:http2');
+  const before = new Map(stream.eventNames().map((event) => [event, new Set(stream.rawListeners(event))]));
+  const request = new Http2ServerRequest(stream, headers, {}, rawHeaders);
+  const response = new Http2ServerResponse(stream);
+  const detach = (): void => {
+    for (const event of stream.eventNames()) {
+      if (event === 'close' || event === 'aborted') continue;
+      for (const listener of stream.rawListeners(event)) {
+        if (!before.get(event)?.has(listener)) stream.off(event, listener as () => void);
+      }
+    }
+    stream.prependListener('close', () => {
+      const status = stream.sentHeaders?.[':status'];
+      if (status !== undefined) response.statusCode = Number(status);
+    });
+    const { respond } = stream;
+    const given = response.getHeaders();
+    if (Object.keys(given).length > 0) {
+      stream.respond = (own, options) => respond.call(stream, Array.isArray(own) ? own : { ...given, ...own }, options);
+    }
+  };
+  return { request, response, detach };
 }
 
 function refuse(response: ServedResponse): void {

@@ -147,6 +147,35 @@ test('HTTP/2 requests as well, and a client that leaves while a tap thinks troub
   assert.doesNotMatch(cluster.output, /ERROR/);
 });
 
+test('an app that serves HTTP/2 streams itself is guarded too, and has them as they came', { timeout: 60_000 }, async (t) => {
+  const app = `require('node:http2').createServer().on('stream', (stream, headers) => {
+    let body = '';
+    stream.setEncoding('utf8').on('data', (text) => { body += text; }).on('end', () => {
+      stream.respond({ ':status': 203, 'x-app': '1' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.end('stream ' + headers[':path'] + ' ' + headers['x-seen'] + ' ' + body);
+    });
+  }).listen(process.env.PORT);`;
+  const cluster = await startCluster(t, appWith(t, app, {
+    ...PLUGINS, slot: "runtime.hooks.request.tap('slot', (request, response) => { response.setHeader('x-slot', runtime.slot); });",
+  }));
+  const session = http2.connect(cluster.url);
+  t.after(() => session.destroy());
+  const ask = (url: string, headers: Record<string, string> = {}) => new Promise<string>((resolve, reject) => {
+    const call = session.request({ ':path': url, ':method': 'POST', ...headers });
+    const told: unknown[] = [];
+    call.on('response', (got) => told.push(got[':status'], got['x-app'], got['x-slot']));
+    call.on('trailers', (got) => told.push(got['grpc-status']));
+    call.setEncoding('utf8').on('data', (text) => told.push(text)).on('end', () => resolve(told.join(' '))).on('error', reject);
+    call.end('body');
+  });
+  assert.equal(await ask('/open'), '203 1 0 stream /open 1 body 0');
+  assert.equal(await ask('/closed'), '401   who are you');
+  assert.equal(await ask('/broken'), '500   Internal Server Error');
+  assert.equal(await ask('/closed', { authorization: 'yes' }), '203 1 0 stream /closed 4 body 0');
+  await cluster.waitFor(/access \/open 203[^]*access \/closed 401[^]*access \/broken 500[^]*access \/closed 203/);
+});
+
 test('a draining worker answers what a tap still thinks about', { timeout: 60_000 }, async (t) => {
   const cluster = await startCluster(t, appWith(t, ECHO, {
     slow: `runtime.hooks.request.tapPromise('slow', async () => {
