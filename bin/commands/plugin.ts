@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { isBuiltIn } from '../../lib/config/plugin-objects.js';
 import { nearest } from '../../lib/kit/misuse.js';
 import { ownVersion } from '../../lib/kit/package.js';
 import { Command, usageError } from '../command.js';
@@ -39,6 +40,11 @@ export class PluginCommand extends Command {
   }
 }
 
+/** Names that no package of one's own can have beside those of plugins. */
+const TAKEN: ReadonlyMap<string, string> = new Map([
+  ['hatchery', 'the package that a plugin is for'], ['node_modules', 'no name of a package'],
+]);
+
 /** `limit`, `@acme/limit`, or a path whose last word is the name. */
 function placeOf(word: string): { name: string; dir: string } {
   const isName = NAME.test(word);
@@ -47,6 +53,8 @@ function placeOf(word: string): { name: string; dir: string } {
     const near = name.toLowerCase().replaceAll(/[^a-z0-9._~-]+/g, '-').replace(/^[-._]+/, '');
     throw usageError(`plugin new: expected the name of a package, found "${word}"${NAME.test(near) ? `, did you mean "${near}"?` : ''}`);
   }
+  const other = TAKEN.get(name) ?? (isBuiltIn(name) ? 'a plugin that comes with Hatchery' : undefined);
+  if (other !== undefined) throw usageError(`plugin new: "${name}" is ${other}; choose another name`);
   return { name, dir: path.resolve(isName ? word.replace(/^.*\//, '') : word) };
 }
 

@@ -39,7 +39,9 @@ function endOf({ cause, code, signal, uptime }: ExitInfo, wasReady: boolean): st
   if (cause === 'startTimeout') return `it was not ready within ${uptime} ms: it never listened, or its start hangs`;
   if (cause === 'outOfMemory') return 'it ran out of memory';
   const how = signal ? `it was ended by ${signal}` : `it ended with code ${code}`;
-  return wasReady ? `${how} after ${uptime} ms` : `${how} before it was ready`;
+  if (wasReady) return `${how} after ${uptime} ms`;
+  // It told nothing itself: Node ended it, at what is preloaded for instance.
+  return code ? `${how} before it was ready; what it printed is in the terminal` : `${how} before it was ready`;
 }
 
 export function errorFailure(title: string, who: string, { name, message: said, stack = '', code }: ErrorLike, dir: string): Failure {

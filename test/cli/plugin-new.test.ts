@@ -54,6 +54,8 @@ const WRONG: readonly [words: string[], says: RegExp][] = [
   [['nwe', 'x'], /^plugin: expected "new", found "nwe", did you mean "new"\?/],
   [['new'], /^plugin new: which name\?/],
   [['new', 'My Limit'], /^plugin new: expected the name of a package, found "My Limit", did you mean "my-limit"\?/],
+  [['new', 'metrics'], /^plugin new: "metrics" is a plugin that comes with Hatchery; choose another name/],
+  [['new', './node_modules'], /^plugin new: "node_modules" is no name of a package; choose another name/],
   [['new', ''], /^plugin new: expected the name of a package, found ""/],
   [['new', 'one', 'two'], /^unexpected "two"/],
   [['new', 'one', '--tss'], /^--tss: unknown flag, did you mean "--ts"\?/],

@@ -53,3 +53,15 @@ test('Ctrl-C ends a first start that hangs', { timeout: 20_000 }, async (t) => {
   assert.ok(performance.now() - at < 2_000);
   await dev.cluster.assertNothingLeft();
 });
+
+test('what is preloaded fails: Node tells the terminal, which the page says; the next save recovers', { timeout: 20_000 }, async (t) => {
+  const edit = (dir: string) => {
+    writeFileSync(path.join(dir, 'preload.cjs'), 'throw new Error("no loader");\n');
+    writeFileSync(path.join(dir, '.clusterrc'), 'require: [./preload.cjs]\n');
+  };
+  const dev = await startDev(t, 'dev-app', { edit, ready: false });
+  await dev.cluster.waitFor(/Error: no loader/);
+  await dev.answer(/it ended with code 1 before it was ready; what it printed is in the terminal/);
+  dev.write('preload.cjs', '');
+  await dev.answer(/version 1/);
+});
