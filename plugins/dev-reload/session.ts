@@ -109,7 +109,9 @@ export class Session {
   startFailed(error: Error): void {
     this.#stopWaiting();
     this.saves.finished();
-    if (!this.saves.pending && this.#files.size === 0) void this.#tell(this.#lastExit ?? this.#describe(error));
+    // Given up for newer code, it is no failure of the app.
+    const isGivenUp = this.#running !== null || this.saves.pending || this.#files.size > 0;
+    if (!isGivenUp) void this.#tell(this.#lastExit ?? this.#describe(error));
   }
 
   /** Somebody can answer again, however that came about. */

@@ -145,6 +145,8 @@ test('HTTP/2 requests as well, and a client that leaves while a tap thinks troub
   client.request({ ':path': '/closed' }).on('error', () => {}).close(http2.constants.NGHTTP2_CANCEL);
   assert.equal(await ask({ ':path': '/closed', authorization: 'yes' }), '200 app /closed');
   assert.doesNotMatch(cluster.output, /ERROR/);
+  // Before the cluster goes, whose end would be an error of its.
+  client.destroy();
 });
 
 test('an app that serves HTTP/2 streams itself is guarded too, and has them as they came', { timeout: 60_000 }, async (t) => {
@@ -174,6 +176,7 @@ test('an app that serves HTTP/2 streams itself is guarded too, and has them as t
   assert.equal(await ask('/broken'), '500   Internal Server Error');
   assert.equal(await ask('/closed', { authorization: 'yes' }), '203 1 0 stream /closed 4 body 0');
   await cluster.waitFor(/access \/open 203[^]*access \/closed 401[^]*access \/broken 500[^]*access \/closed 203/);
+  session.destroy();
 });
 
 test('a draining worker answers what a tap still thinks about', { timeout: 60_000 }, async (t) => {
