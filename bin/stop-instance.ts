@@ -16,14 +16,16 @@ export interface StopOptions {
   force: boolean;
   /** Milliseconds. */
   timeout: number;
+  /** What the log says of why; by itself `stop`. */
+  reason?: string;
 }
 
 /** Asks a running instance to close and waits until it is gone; false when it is still there after the deadline. */
-export async function stopInstance(record: InstanceRecord, { force, timeout }: StopOptions): Promise<boolean> {
+export async function stopInstance(record: InstanceRecord, { force, timeout, reason = 'stop' }: StopOptions): Promise<boolean> {
   const client = new ControlClient(record);
   const deadline = Date.now() + timeout;
   let gone = false;
-  const asked = client.run('/stop?reason=stop', ({ text }) => { print(text); }).catch((error: unknown) => {
+  const asked = client.run(`/stop?reason=${reason}`, ({ text }) => { print(text); }).catch((error: unknown) => {
     if (gone || !(error instanceof ClusterError)) return;
     // No socket, as in a read-only container, or one that does not answer: the signal says the same.
     signal(record.pid, 'SIGTERM');

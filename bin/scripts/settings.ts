@@ -27,6 +27,9 @@ export const startFlags: Flags = {
 const OTHER_NAMES: Readonly<Record<string, string>> = { cluster: 'workers', ts: 'sourcemap', typescript: 'sourcemap' };
 const OWN = new Set(['help', 'h', 'version', 'v', 'json']);
 
+/** Among a daemon's words: its options, as `ps` shows those of egg-scripts' daemons. They say nothing that others do not. */
+export const SHOWN = '--start-cluster=';
+
 export interface Words {
   /** What the command's own flags are read from. */
   known: string[];
@@ -43,6 +46,7 @@ export function wordsOf(line: readonly string[]): Words {
   const words: Words = { known: [], node: [], others: {} };
   for (let at = 0; at < line.length; at++) {
     const word = line[at] as string;
+    if (word.startsWith(SHOWN)) continue;
     const [, no = '', name = '', value] = /^--(no-)?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     const own = OTHER_NAMES[name] ?? name;
     if (!word.startsWith('--') || name === '' || own in startFlags || OWN.has(name)) {

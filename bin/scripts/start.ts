@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { isAlive, listInstances, type InstanceRecord } from '../../lib/control/registry.js';
 import { requestOf } from '../../plugins/egg/egg-options.js';
 import { ownStart } from '../../plugins/egg/own-start.js';
+import { ControlClient } from '../client.js';
 import type { Argv, Context } from '../common-bin.js';
 import type { MasterRequest } from '../master.js';
 import { print } from '../output.js';
 import { StartCommand } from '../commands/start.js';
-import { settingsOf, startFlags, wordsOf, type Settings, type Words } from './settings.js';
+import { settingsOf, SHOWN, startFlags, wordsOf, type Settings, type Words } from './settings.js';
 import type { Flags } from '../flags.js';
 
 /** `start` with the flags and habits of egg-scripts. */
@@ -37,6 +39,7 @@ export class ScriptsStartCommand extends StartCommand {
     const isDaemonItself = Boolean(process.env.HATCHERY_DAEMON);
     if (settings.node !== undefined && !isDaemonItself) return this.#runWith(settings.node);
     prepareEnvironment(settings);
+    if (!isDaemonItself) await othersGone();
     const given = await ownStart(settings.framework, optionsOf(settings), settings.frameworkName);
     const request = this.#requestFor(settings, given);
     if (isDaemonItself || !settings.daemon) {
@@ -61,7 +64,7 @@ export class ScriptsStartCommand extends StartCommand {
       mode: 'start',
       load: { ...load, inline: { ...load.inline, execArgv, ...require.length > 0 && { require } } },
       envFiles: [],
-      argv: [process.argv[1] ?? '', this.commandName || 'start', ...this.#line],
+      argv: [process.argv[1] ?? '', this.commandName || 'start', ...this.#line, ...settings.daemon ? this.#shown(settings, given) : []],
       ...settings.daemon && { stdout, stderr },
     };
   }
@@ -70,6 +73,12 @@ export class ScriptsStartCommand extends StartCommand {
     print(`[${this.program}] Starting ${frameworkName} application at ${baseDir}`);
     print(`[${this.program}] Run node ${[...execArgv, JSON.stringify(given), `--title=${title}`].join(' ')}`);
     if (daemon) print(`[${this.program}] Save log file to ${path.dirname(stdout)}`);
+  }
+
+  /** For scripts that look for it among the processes. */
+  #shown({ title }: Settings, given: object): string[] {
+    if (this.#line.some((word) => word.startsWith(SHOWN))) return [];
+    return [`${SHOWN}${JSON.stringify(given)}`, ...this.#line.some((word) => word.startsWith('--title')) ? [] : [`--title=${title}`]];
   }
 
   /** The same line under another Node, whose end is this one's. */
@@ -82,6 +91,20 @@ export class ScriptsStartCommand extends StartCommand {
       child.once('error', reject);
       child.once('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
     });
+  }
+}
+
+/** How long instances may take that are closing, ms. */
+const CLOSING = 10_000;
+const LOOK = 100;
+
+/** Instances that are closing may have the port yet: those who sent a signal, as with egg-scripts, have not waited for the end. */
+async function othersGone(): Promise<void> {
+  const isClosing = async (record: InstanceRecord): Promise<boolean> =>
+    await isAlive(record) && (await new ControlClient(record).status().catch(() => null))?.state === 'closing';
+  const end = Date.now() + CLOSING;
+  for (const record of await listInstances()) {
+    while (Date.now() < end && await isClosing(record)) await new Promise((resolve) => setTimeout(resolve, LOOK));
   }
 }
 

@@ -29,7 +29,8 @@ export class ScriptsStopCommand extends Command {
     const found = (await listInstances()).filter((one) => title ? one.title === title : samePlace(one.dir, dir));
     if (found.length === 0) printError(`[${this.program}] can't detect any running egg process`);
     else print(`[${this.program}] got master pid ${JSON.stringify(found.map(({ pid }) => String(pid)))}`);
-    await Promise.all(found.map((record) => stopInstance(record, { force: true, timeout })));
+    // What egg-scripts sends, and what alarms look for in the log.
+    await Promise.all(found.map((record) => stopInstance(record, { force: true, timeout, reason: 'SIGTERM' })));
     print(`[${this.program}] stopped`);
   }
 }

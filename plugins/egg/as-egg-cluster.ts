@@ -21,12 +21,20 @@ const INSPECT = /^--(?:inspect|debug)(?:-brk|-wait)?(?:=|$)/;
 export function behave(master: Master, { given, debugPort, name = 'egg', version }: Behaviour): void {
   const framework = visible(String(name));
   const isProduction = given.env ? given.env !== 'local' && given.env !== 'unittest' : process.env.NODE_ENV === 'production';
+  keepCommandLine(master);
   tellStart(master, { framework, version, given, debugPort, isProduction });
   const isDebug = Boolean(given.isDebug) || process.execArgv.some((arg) => INSPECT.test(arg));
   tellEnds(master, isDebug);
   tellClose(master);
   if (!isProduction) leaveDead(master);
   if (isDebug) debug(master);
+}
+
+/** A daemon of hatchery-scripts is found among the processes by its options, as those of egg-scripts are. */
+function keepCommandLine({ hooks }: Master): void {
+  const { execPath, execArgv, argv } = process;
+  if (!argv.some((word) => word.startsWith('--start-cluster='))) return;
+  hooks.beforeStart.tap(NAME, () => { process.title = [execPath, ...execArgv, ...argv.slice(1)].join(' '); });
 }
 
 interface Told {
@@ -122,6 +130,8 @@ function tellClose({ hooks, logger, deadlines }: Master): void {
     logger.info(`wait ${deadlines.agent}ms`);
   });
   hooks.closed.tap(NAME, () => { logger.debug('close done, exiting with code:0'); });
+  // Of a start that failed the caller says it.
+  process.once('exit', (code) => { if (code === 0) logger.info('exit with code:0'); });
 }
 
 /** In development a worker that died stays dead: who reads its error reloads. */

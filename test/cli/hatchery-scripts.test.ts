@@ -40,12 +40,22 @@ test('hatchery-scripts start --daemon, and stop: its logs are where egg-scripts 
   assert.match(readFileSync(path.join(home, 'logs/master-stdout.log'), 'utf8'), /\[master\] egg started on/);
   assert.ok(readdirSync(path.join(home, 'logs')).some((name) => /^master-stdout\.log\.\d{8}\.\d{6}$/.test(name)));
 
+  const pid = /\(pid (\d+)/.exec(started.stdout)?.[1] ?? '';
+  if (process.platform === 'linux') {
+    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    assert.match(line, /start-cluster=\{.*"baseDir":".*egg-start".*"title":"shop"/);
+  }
+
   const other = await run('stop', '--title=sho');
   assert.deepEqual([other.code, /can't detect any running egg process/.test(other.stderr)], [0, true]);
   const stopped = await run('stop', '--title=shop');
   assert.equal(stopped.code, 0);
   assert.match(stopped.stdout, /got master pid \["\d+"\]/);
   await assert.rejects(get(`http://127.0.0.1:${port}`));
+  const log = readFileSync(path.join(home, 'logs/master-stdout.log'), 'utf8');
+  for (const line of ['master] master is killed by signal SIGTERM, closing', 'master] exit with code:0', 'app_worker] exit with code:0']) {
+    assert.ok(log.includes(`[${line}`), line);
+  }
 });
 
 test('a flag that is nearly one, and a Node that is not there, start nothing', async (t) => {
