@@ -1,13 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { defaults } from '../../lib/config/schema.js';
+import { commandOf, interpreterOf, isFileLike, isNode, lineOf, MANAGER, RUNS_TYPESCRIPT, texts, type Pm2App } from './pm2-command.js';
 import { Notes } from './report.js';
 
-export type Pm2App = Record<string, unknown>;
 type Config = Record<string, unknown>;
-
-const texts = (value: unknown): string[] => value === undefined || value === null || value === '' ? []
-  : Array.isArray(value) ? value.map(String)
-    : Array.from(String(value).matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g), ([, double, single, bare]) => double ?? single ?? bare ?? '');
 
 /** `1h`, `5s`, `300`: milliseconds. */
 function milliseconds(value: unknown): number | undefined {
@@ -15,58 +12,48 @@ function milliseconds(value: unknown): number | undefined {
   return count === undefined ? undefined : Math.round(Number(count) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms']);
 }
 
-/** `200M`, `1G`: as ours are written. */
-const size = (value: unknown): string | number => typeof value === 'number' ? value
-  : String(value).trim().replace(/^(\d+)\s*([KMG])B?$/i, (_, count: string, unit: string) => `${count}${unit.toUpperCase()}B`);
+/** `200M`, `1.5G`: as ours are written. Undefined: it is no size. */
+function size(value: unknown): string | number | undefined {
+  const text = String(value).trim();
+  if (/^\d+$/.test(text)) return Number(text);
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)\s*([KMG])B?$/i.exec(text) ?? [];
+  return count === undefined ? undefined : `${count}${unit.toUpperCase()}B`;
+}
 
-const isNode = (app: Pm2App): boolean => {
-  const { interpreter, exec_interpreter: other = interpreter } = app;
-  return other === undefined || /(?:^|\/)(?:node|nodejs|tsx|ts-node)$/.test(String(other));
-};
-
-/** Null: it is no app of Node's, as `why` says. */
+/** `why`: it is no app of Node's. */
 export function convert(app: Pm2App, from: string): { config: Config; notes: Notes; dir: string } | { why: string } {
-  const name = String(app.name ?? '');
-  const script = scriptOf(app, from);
-  if (typeof script !== 'string') return script;
-  const runs = String(app.interpreter ?? app.exec_interpreter);
-  if (!isNode(app)) return { why: `${name || script}: its interpreter is ${runs}, which is not Node.js` };
-  const dir = path.resolve(from, String(app.cwd ?? '.'));
   const notes = new Notes();
-  const found = existsSync(path.resolve(dir, script)) || !existsSync(path.resolve(from, script)) ? script
-    : path.relative(dir, path.resolve(from, script));
+  const wanted = path.resolve(from, String(app.cwd ?? '.'));
+  const dir = existsSync(wanted) ? wanted : from;
+  const name = String(app.name ?? '');
+  const runs = interpreterOf(app);
+  const line = lineOf(app);
+  // What a package manager runs is no matter of the interpreter.
+  if (!isNode(runs) && !MANAGER.test(line[0] ?? '')) {
+    return { why: `${name || line[0]}: its interpreter is ${runs}, which is not Node.js` };
+  }
+  const command = commandOf(line, dir);
+  if ('why' in command) return { why: [name, command.why].filter(Boolean).join(': ') };
+  const { script, args, flags } = command;
+  const there = (base: string) => [script, `${script}.js`].some((file) => existsSync(path.resolve(base, file)));
+  if (!isFileLike(script) && !there(dir) && !there(from)) {
+    return { why: `${[name, script].filter(Boolean).join(': ')}: there is no such file; what is no module cannot be run` };
+  }
+  if (dir !== wanted) notes.changed('cwd', `${wanted} is not there: this is for ${dir}`);
+  if (/^node@/.test(runs)) notes.changed('interpreter', `${runs}: start it with that Node`);
+  const found = there(dir) || !there(from) ? script : path.relative(dir, path.resolve(from, script));
   const config: Config = { ...name ? { title: name } : {}, app: found };
   notes.kept('script', `app ${found}`);
+  if (flags.length > 0) config.execArgv = flags;
+  if (args.length > 0) {
+    config.args = args;
+    notes.kept('args', 'args');
+  }
   for (const [key, value] of Object.entries(app)) if (value !== undefined && value !== null) keyOf(key, value, { app, config, notes });
   if (app.instances === undefined) config.workers = 1;
   plugin({ app, config, notes }, 'pm2', {});
   notes.kept('NODE_APP_INSTANCE', 'plugins.pm2: the slot of a worker, which outlives it');
   return { config, notes, dir };
-}
-
-/** What `npm start` and the like come to. */
-function scriptOf({ script, args, name }: Pm2App, from: string): string | { why: string } {
-  if (script === undefined || script === '') return { why: `${String(name)}: it has no script` };
-  const text = String(script);
-  if (!/(?:^|\/)(?:npm|yarn|pnpm)(?:\.cmd|-cli\.js)?$/.test(text)) {
-    const [first = '', ...rest] = texts(text);
-    return /(?:^|\/)node$/.test(first) && rest[0] ? rest[0] : /\.(?:sh|py|rb|php)$/.test(text) ? { why: `${text}: not Node.js` } : text;
-  }
-  const words = texts(args).filter((word) => word !== 'run' && !word.startsWith('-'));
-  const { scripts = {} } = manifest(from);
-  const command = scripts[words[0] ?? 'start'];
-  const [, file] = /^(?:\S+=\S+ )*node (?:-\S+ )*(\S+\.[cm]?[jt]s)/.exec(command ?? '') ?? [];
-  if (file !== undefined) return file;
-  const line = [text, ...texts(args)].join(' ');
-  return { why: `${String(name ?? text)}: ${line} runs "${command ?? '?'}": name the module that listens with the key app` };
-}
-
-function manifest(dir: string): { scripts?: Record<string, string> } {
-  try {
-    return JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8')) as { scripts?: Record<string, string> };
-  } catch {
-    return {};
-  }
 }
 
 interface Work {
@@ -82,6 +69,9 @@ function plugin({ config }: Work, name: string, options: Config): void {
   plugins[name] = { ...plugins[name], ...options };
 }
 
+/** Of refork.maxDelay, ms. */
+const LONGEST_DELAY = defaults.refork.maxDelay;
+
 const unneeded = (text: string): Rule => (_, { notes }, key) => notes.unneeded(key, text);
 const lost = (text: string): Rule => (_, { notes }, key) => notes.lost(key, text);
 const time = (set: (ms: number, work: Work) => string): Rule => (value, work, key) => {
@@ -91,7 +81,10 @@ const time = (set: (ms: number, work: Work) => string): Rule => (value, work, ke
 };
 const log: Rule = (value, { notes }, key) =>
   notes.changed(key, `give start --daemon ${/err/.test(key) ? '--stderr' : '--stdout'} ${String(value)}`);
-const nodeFlags: Rule = (value, { config, notes }, key) => {
+const nodeFlags: Rule = (value, { app, config, notes }, key) => {
+  if (texts(value).length === 0) return;
+  const runs = interpreterOf(app);
+  if (RUNS_TYPESCRIPT.test(runs)) return notes.lost(key, `flags of ${runs}: TypeScript runs by Node.js itself, or by the app's tsx`);
   config.execArgv = [...(config.execArgv ?? []) as string[], ...texts(value)];
   notes.kept(key, 'execArgv');
 };
@@ -99,11 +92,7 @@ const nodeFlags: Rule = (value, { config, notes }, key) => {
 const RULES: Readonly<Record<string, Rule>> = {
   name: (value, { notes }) => notes.kept('name', `title ${String(value)}`),
   script: () => {}, cwd: () => {}, interpreter: () => {}, exec_interpreter: () => {},
-  args: (value, { app, config, notes }, key) => {
-    if (/(?:^|\/)(?:npm|yarn|pnpm)$/.test(String(app.script))) return;
-    config.args = texts(value);
-    notes.kept(key, 'args');
-  },
+  args: () => {},
   instances: (value, { config, notes }) => {
     const count = Number(value);
     config.workers = value === 'max' || !(count > 0) ? 'auto' : count;
@@ -118,10 +107,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   env: (value, work) => environment(value as Config, work.config, work.notes, 'env'),
   node_args: nodeFlags, interpreter_args: nodeFlags,
   max_memory_restart: (value, work, key) => {
-    plugin(work, 'health-check', { maxRss: size(value) });
-    work.notes.kept(key, `plugins.health-check.maxRss ${String(size(value))}; the replacement is ready before the old one goes`);
+    const maxRss = size(value);
+    if (maxRss === undefined) return work.notes.lost(key, `${JSON.stringify(value)} is no size`);
+    plugin(work, 'health-check', { maxRss });
+    work.notes.kept(key, `plugins.health-check.maxRss ${maxRss}; the replacement is ready before the old one goes`);
   },
   cron_restart: (value, work, key) => {
+    // Both switch it off.
+    if (!value || String(value).trim() === '0' || String(value).trim() === '') return;
     plugin(work, 'health-check', { cron: String(value) });
     work.notes.kept(key, 'plugins.health-check.cron; one worker after the other');
   },
@@ -155,7 +148,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   max_restarts: unneeded('a slot is never given up: refork says how often, and refork.onLimit: "exit" ends the master'),
   min_uptime: unneeded('refork.duration is the window in which deaths count'),
   restart_delay: time((ms, { config }) => {
-    config.refork = { ...config.refork as object, minDelay: ms };
+    config.refork = { ...config.refork as object, minDelay: ms, ...ms > LONGEST_DELAY ? { maxDelay: ms } : {} };
     return 'refork.minDelay';
   }),
   exp_backoff_restart_delay: unneeded('the delay grows by itself, up to refork.maxDelay'),
@@ -165,6 +158,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   watch: (value, { notes }) => value
     ? notes.changed('watch', 'framework dev watches; a start does not')
     : notes.unneeded('watch', 'a start watches nothing'),
+  watch_ignore: unneeded('framework dev watches what the app has loaded'),
   ignore_watch: unneeded('framework dev watches what the app has loaded'), watch_delay: unneeded('framework dev waits by itself'),
   watch_options: unneeded('framework dev chooses by itself'),
   out_file: log, output: log, out_log: log, error_file: log, error: log, err_file: log, err_log: log, log_file: log, log: log,
@@ -179,6 +173,12 @@ const RULES: Readonly<Record<string, Rule>> = {
     config.execArgv = [...(config.execArgv ?? []) as string[], '--enable-source-maps'];
     notes.kept(key, 'execArgv --enable-source-maps');
   },
+  env_file: (value, { notes }, key) => notes.changed(key, `give start --env-file ${String(value)}`),
+  kill_signal: unneeded('each signal that ends a process lets it finish what is in flight'),
+  monitoring: unneeded('plugin metrics is there for numbers'), instance_id: unneeded('NODE_APP_INSTANCE is the slot'),
+  gc_interval: lost('node_args: --expose-gc and a timer of the app would'),
+  health_check_grace_period: unneeded('a worker is ready when it serves'),
+  health_check_url: lost('plugins.health-check.port answers /readyz, and context.health() adds checks of the app'),
   pid_file: lost('framework status --json has the pid'), pid: lost('framework status --json has the pid'),
   namespace: unneeded('each app is an instance of its own'), vizion: unneeded('nothing looks at the repository'),
   treekill: unneeded('what a worker has started ends with it'), automation: unneeded('there is no daemon of ours'),

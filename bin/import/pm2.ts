@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { defaultLoaders } from 'cosmiconfig';
-import { importModule } from '../../lib/kit/import-module.js';
+import { freshImport } from '../../lib/config/modules.js';
 import { messageOf } from '../../lib/kit/errors.js';
 import { isObject } from '../../lib/kit/misuse.js';
 import { usageError } from '../command.js';
-import { convert, type Pm2App } from './pm2-app.js';
+import { convert } from './pm2-app.js';
+import type { Pm2App } from './pm2-command.js';
 import type { Imported } from './report.js';
 
 const NAMES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.mjs', 'ecosystem.json', 'ecosystem.config.json',
@@ -22,18 +21,32 @@ export async function importPm2(typed: string | undefined, cwd: string): Promise
   if (source === undefined) throw usageError(`import pm2: there is no ecosystem file in ${cwd}: looked for ${NAMES.join(', ')}`);
   if (!existsSync(source)) throw usageError(`import pm2: no such file: ${typed}`);
   const from = path.dirname(source);
-  const converted = appsIn(await read(source), source).map((app) => ({ app, result: convert(app, from) }));
+  const content = await read(source);
+  const converted = appsIn(content, source).map((app) => ({ app, result: convert(app, from) }));
   const skipped = converted.flatMap(({ result }) => 'why' in result ? [result.why] : []);
   const good = converted.flatMap(({ result }) => 'why' in result ? [] : [result]);
+  const taken = new Set<string>();
   const apps = good.map(({ config, notes, dir }): Imported => {
-    const title = String(config.title ?? path.basename(dir));
     const alone = good.filter((other) => other.dir === dir).length === 1;
+    const title = titleOf(config, dir, alone, taken);
+    if (config.title !== undefined && config.title !== title) notes.changed('name', `title ${title}, as another app has this name`);
+    if (config.title !== title && !alone) config.title = title;
+    if (isObject(content) && content.deploy !== undefined) notes.lost('deploy', 'a deployment over ssh is the matter of another tool');
     const file = path.join(dir, alone ? '.clusterrc' : `${title.replace(/[^\w.@-]+/g, '-')}.clusterrc.json`);
     const start = `cd ${dir} && framework start ${alone ? '' : `--config ${path.basename(file)} `}--daemon`;
     notes.unneeded('pm2 startup, pm2 save', 'framework systemd prints a unit');
     return { file, title, config, notes: notes.all, start };
   });
   return { apps, skipped };
+}
+
+/** Two of one name would be one instance; PM2 tells those apart that have none by their scripts. */
+function titleOf({ title: given, app }: Record<string, unknown>, dir: string, alone: boolean, taken: Set<string>): string {
+  const wanted = String(given ?? (alone ? path.basename(dir) : path.parse(String(app)).name || path.basename(dir)));
+  let title = wanted;
+  for (let count = 2; taken.has(title); count++) title = `${wanted}-${count}`;
+  taken.add(title);
+  return title;
 }
 
 function appsIn(content: unknown, file: string): Pm2App[] {
@@ -50,17 +63,8 @@ async function read(file: string): Promise<unknown> {
     if (/\.ya?ml$/.test(file)) return defaultLoaders['.yaml'](file, text) as unknown;
     // PM2 takes comments and trailing commas there.
     if (file.endsWith('.json')) return runInNewContext(`(${text})`, {}, { filename: file, timeout: 1_000 }) as unknown;
-    return await moduleOf(file);
+    return await freshImport(file);
   } catch (error) {
     throw usageError(`import pm2: ${file} cannot be read: ${messageOf(error)}`);
   }
-}
-
-async function moduleOf(file: string): Promise<unknown> {
-  try {
-    if (!file.endsWith('.mjs')) return createRequire(file)(file) as unknown;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_REQUIRE_ESM') throw error;
-  }
-  return ((await importModule(pathToFileURL(file).href)) as { default?: unknown }).default;
 }

@@ -37,7 +37,9 @@ export class ScriptsStartCommand extends StartCommand {
   override async run({ argv }: Context): Promise<void> {
     const settings = settingsOf(argv, this.#words);
     const isDaemonItself = Boolean(process.env.HATCHERY_DAEMON);
-    if (settings.node !== undefined && !isDaemonItself) return this.#runWith(settings.node);
+    const isMaster = isDaemonItself || this.#line.some((word) => word.startsWith(SHOWN));
+    if (!isMaster && !settings.daemon) return this.#runWith(settings.node ?? process.execPath, this.#shown(settings, optionsOf(settings)));
+    if (!isMaster && settings.node !== undefined) return this.#runWith(settings.node);
     prepareEnvironment(settings);
     if (!isDaemonItself) await othersGone();
     const given = await ownStart(settings.framework, optionsOf(settings), settings.frameworkName);
@@ -81,11 +83,12 @@ export class ScriptsStartCommand extends StartCommand {
     return [`${SHOWN}${JSON.stringify(given)}`, ...this.#line.some((word) => word.startsWith('--title')) ? [] : [`--title=${title}`]];
   }
 
-  /** The same line under another Node, whose end is this one's. */
-  #runWith(node: string): Promise<void> {
+  /** The same line in a process of its own, whose end is this one's: one with the options in its line, or under another Node. */
+  #runWith(node: string, more: readonly string[] = []): Promise<void> {
     const words = this.#line.filter((word, at) => !/^--node(?:=|$)/.test(word) && this.#line[at - 1] !== '--node');
-    const child = spawn(node, [process.argv[1] ?? '', this.commandName || 'start', ...words], { stdio: 'inherit' });
-    const pass = (signal: NodeJS.Signals): void => { child.kill(signal); };
+    const child = spawn(node, [process.argv[1] ?? '', this.commandName || 'start', ...words, ...more], { stdio: 'inherit' });
+    // What is typed at a terminal both have got, and a second one would hurry.
+    const pass = (signal: NodeJS.Signals): void => { if (signal === 'SIGTERM' || !process.stdin.isTTY) child.kill(signal); };
     for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM'] as const) process.on(signal, pass);
     return new Promise((_, reject) => {
       child.once('error', reject);

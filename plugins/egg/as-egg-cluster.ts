@@ -130,8 +130,6 @@ function tellClose({ hooks, logger, deadlines }: Master): void {
     logger.info(`wait ${deadlines.agent}ms`);
   });
   hooks.closed.tap(NAME, () => { logger.debug('close done, exiting with code:0'); });
-  // Of a start that failed the caller says it.
-  process.once('exit', (code) => { if (code === 0) logger.info('exit with code:0'); });
 }
 
 /** In development a worker that died stays dead: who reads its error reloads. */

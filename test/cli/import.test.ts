@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { directory } from '../helpers/config-dir.js';
-import { run, type Scope } from '../helpers/cluster.js';
+import { fixture, run, type Scope } from '../helpers/cluster.js';
 
 interface Told {
   apps: { file: string; title: string; config: Record<string, unknown>; notes: { kind: string; key: string; text: string }[] }[];
@@ -77,7 +77,7 @@ test('JSON with comments, YAML, one app alone, several apps, and what is no Node
     { name: 'py', script: 'main.py', interpreter: 'python3' },
   ]`, 'ecosystem.config.cjs');
   assert.deepEqual(several.apps.map(({ file }) => path.basename(file)), ['one.clusterrc.json', 'two.clusterrc.json']);
-  assert.deepEqual(several.skipped, ['main.py: not Node.js']);
+  assert.deepEqual(several.skipped, ['py: its interpreter is python3, which is not Node.js']);
   const npm = await imported(t, 'module.exports = { apps: [{ name: "n", script: "npm", args: "run serve" }] }', 'ecosystem.config.js', {
     'package.json': JSON.stringify({ scripts: { serve: 'NODE_ENV=production node server.js' } }),
   });
@@ -113,3 +113,64 @@ test('import egg-scripts: eggScriptsConfig and the flags of the script', async (
     execArgv: ['--max-http-header-size=20000', '--enable-source-maps'],
   });
 });
+
+/** As they stand in public repositories; names and addresses are others. Each is for an app with these files. */
+const FOUND: Record<string, { titles: string[]; skipped: RegExp[]; configs: Record<string, object> }> = {
+  'line-as-script.config.js': {
+    titles: ['game', 'api', 'site', 'ui', 'checker'],
+    skipped: [],
+    configs: {
+      game: { app: './server.js', workers: 1, plugins: { 'health-check': { maxRss: '1.5GB' }, pm2: {} } },
+      api: { app: 'server.js', args: ['--debug'], execArgv: ['--enable-source-maps'], workers: 1, plugins: { pm2: {} } },
+      site: { app: './server.js', workers: 1, port: 3000, plugins: { pm2: {} } },
+      ui: { app: './server.js', args: ['-p', '4000'], workers: 1, plugins: { pm2: {} } },
+      checker: { app: 'jobs/check.cjs', workers: 1, plugins: { 'health-check': { cron: '*/5 * * * *' }, pm2: {} } },
+    },
+  },
+  'names.config.js': {
+    titles: ['monitor-server', 'monitor-server-2', 'server', 'jobs'],
+    skipped: [/^Frontend: serve: there is no such file/, /^go: its interpreter is none/],
+    configs: { jobs: { app: './jobs/', workers: 1, plugins: { pm2: {} } } },
+  },
+  'empty-values.json': {
+    titles: ['ssr'],
+    skipped: [],
+    configs: {
+      ssr: {
+        app: './server.js', workers: 2, plugins: { 'health-check': { maxRss: '26214MB' }, pm2: {} },
+        refork: { minDelay: 30_000, maxDelay: 30_000 }, port: 9527, env: { REMOTE_ADDR: '', HOST: '0.0.0.0' },
+        profiles: { dev: { port: 9527, env: { EXE_ENV: 'dev' } } },
+      },
+    },
+  },
+  'module.config.mjs': {
+    titles: ['svc', 'pinned'],
+    skipped: [],
+    configs: {
+      svc: { app: './server.ts', workers: 'auto', plugins: { pm2: {} } },
+      pinned: { app: 'server.js', execArgv: ['--max-old-space-size=512'], workers: 1, plugins: { pm2: {} } },
+    },
+  },
+};
+
+for (const [name, { titles, skipped, configs }] of Object.entries(FOUND)) {
+  test(`${name}: all apps in it are taken that are Node's, and each can be read`, async (t) => {
+    const scripts = { start: 'cross-env A=1 node ./server.js', 'start:debug': 'node --enable-source-maps server.js --debug' };
+    const dir = directory(t, {
+      [name]: readFileSync(path.join(fixture('ecosystem-files'), name), 'utf8'), 'package.json': { name: 'found', scripts },
+      'server.js': '', 'server.ts': '', 'jobs/index.js': '', 'jobs/check.cjs': '',
+    });
+    const { code, stdout, stderr } = await run(['import', 'pm2', name, '--json'], { cwd: dir });
+    assert.equal(code, 0, stderr);
+    const told = JSON.parse(stdout) as Told;
+    assert.deepEqual(told.apps.map(({ title }) => title), titles);
+    assert.equal(new Set(told.apps.map(({ file }) => file)).size, titles.length, 'a file each');
+    assert.equal(told.skipped.length, skipped.length, told.skipped.join('\n'));
+    for (const [index, line] of told.skipped.entries()) assert.match(line, skipped[index] as RegExp);
+    for (const { file, title, config } of told.apps) {
+      if (configs[title]) assert.deepEqual(config, { title, ...configs[title] });
+      const read = await run(['config', '--config', path.basename(file)], { cwd: path.dirname(file) });
+      assert.equal(read.code, 0, read.stderr);
+    }
+  });
+}
