@@ -17,7 +17,11 @@ export async function startCluster(options: EggClusterOptions = {}, callback?: (
   try {
     await bootstrap.start();
   } catch (error) {
-    if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') process.exit(await bootstrap.exited);
+    if (error instanceof ClusterError && error.code === 'ERR_CLUSTER_CLOSING') {
+      const code = await bootstrap.exited;
+      if (code !== 0) bootstrap.logger.error(`exit with code:${code}`);
+      process.exit(code);
+    }
     bootstrap.logger.error((error as Error).message);
     bootstrap.logger.error('exit with code:1');
     process.exit(1);
