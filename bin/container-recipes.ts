@@ -1,4 +1,4 @@
-import type { Config } from '../lib/config/schema.js';
+import { mostWorkers, workerRange, type Config } from '../lib/config/schema.js';
 import { graceOf, healthOf, MARGIN, startSeconds, stopSeconds } from './recipe.js';
 
 /** What a recipe is made of. */
@@ -55,8 +55,8 @@ function figuresOf({ config, isAuto, isAlone, memory, hasAgent, ...given }: Reci
   const own = { ...graceOf(config), ...(isAlone ? { agentTimeout: 0 } : {}) };
   const waits = isShared && config.plugins['graceful-exit'] !== false;
   const grace = { ...own, shutdownDelay: waits ? own.shutdownDelay || SHUTDOWN_DELAY : own.shutdownDelay };
-  const cpus = given.cpus ?? (isAuto ? PROCESSORS : config.workers);
-  const workers = isAuto ? Math.ceil(cpus) : config.workers;
+  const cpus = given.cpus ?? (isAuto ? PROCESSORS : mostWorkers(config));
+  const workers = isAuto ? Math.ceil(cpus) : mostWorkers(config);
   const processes = isAlone ? 1 : workers + Math.min(reload.batch, workers) + (hasAgent ? 1 : 0);
   return {
     variables: {
@@ -168,7 +168,7 @@ export function kubernetesManifest(recipe: Recipe): string {
             timeoutSeconds: ${probe}
             ${rest}`;
   const size = `{ cpu: "${cpus}", memory: ${memory}Mi }`;
-  const given = isAlone ? 'One process' : `Workers, as configured: ${config.workers}`;
+  const given = isAlone ? 'One process' : `Workers, as configured: ${mostWorkers(config)}${workerRange(config) ? ' at most' : ''}`;
   const counted = isAuto && !isAlone ? 'The number of workers is what the CPU limit is, rounded up' : given;
   const scheme = config.https ? 'https' : 'http';
   const ports = [...(port === null ? [] : [[scheme, port]]), ['health', healthPort]];

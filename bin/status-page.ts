@@ -1,4 +1,4 @@
-import type { ChildStatus, DuckStatus, ReloadResult, StandbyStatus, Status } from '../lib/api/control.js';
+import type { AdaptiveStatus, ChildStatus, DuckStatus, ReloadResult, StandbyStatus, Status } from '../lib/api/control.js';
 import type { LastExit } from '../lib/api/child.js';
 import { style, type Style } from './output.js';
 import { knowWidths, table, width, wrapped } from './table.js';
@@ -121,13 +121,14 @@ function headOf(status: ToldStatus, now: number): string[] {
 
 function notesOf(status: ToldStatus, now: number): string[] {
   const { container, agent, workers, ducks = [], standby = [], slowPaths = [], cut = 0, faults = 0, lastReload } = status;
-  const { balance, balanceWhy = AS_CONFIGURED } = status;
+  const { balance, balanceWhy = AS_CONFIGURED, adaptive } = status;
   return [
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
     ...[agent, ...workers].flatMap((child) => child?.steps?.map(({ name, age: since }) =>
       `${nameOf(child)} waits for ${name}: ${duration(since)}`) ?? []),
     ...(balanceWhy.startsWith(AS_CONFIGURED) ? [] : [`balance ${balance}: ${balanceWhy}`]),
+    ...(adaptive ? [followed(adaptive, now)] : []),
     ...slowPaths.map((what) => `slow path: ${what}`),
     ...ducks.map((duck) => duckOf(duck, now)),
     ...standby.map((one) => standbyOf(one, now)),
@@ -147,6 +148,12 @@ function duckOf({ pid, slot, generation, streams, until }: DuckStatus, now: numb
 function standbyOf({ pid, slot, state, generation, startedAt, rss }: StandbyStatus, now: number): string {
   const whose = slot === null ? '' : ` for worker#${slot}`;
   return `standby pid ${pid}${whose}, ${colored(state)}, generation ${generation}, up ${age(startedAt, now)}, rss ${sized(rss)}`;
+}
+
+function followed({ min, max, scaled, lastMove, held }: AdaptiveStatus, now: number): string {
+  const { from, to, why, at } = lastMove ?? {};
+  const moved = at === undefined ? 'no change yet' : `${from} -> ${to} ${age(at, now)} ago: ${why}`;
+  return `workers follow the load, ${min}${scaled ? ' (scaled)' : ''} to ${max}: ${moved}${held === null ? '' : `; not more now: ${held}`}`;
 }
 
 function lastError(child: ChildStatus): string[] {

@@ -6,7 +6,7 @@ import { bootstrapOptions } from './master/checked-calls.js';
 
 /** The public API, and nothing else. */
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
-export { defineConfig, standbys, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
+export { defineConfig, standbys, workerRange, type Config, type ConfigInput, type PluginOptions, type WorkerRange } from './config/schema.js';
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type PluginCommand, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';
@@ -19,7 +19,7 @@ export type { FillDecision, LimitDecision, ReforkDecision, UnresponsiveDecision 
 export type { Hooks, HookName, ForkSpec, TapRecord } from './api/hooks.js';
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, ListeningAddress, SlotLoad, SlotView } from './api/child.js';
-export type { Status, ChildStatus, StandbyStatus, ReloadResult } from './api/control.js';
+export type { Status, AdaptiveStatus, ChildStatus, StandbyStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer, RouteRequest } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { PartSpec, RequestInFlight, Role, Waiting } from './ipc/messages.js';

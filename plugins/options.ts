@@ -2,6 +2,7 @@
  * Types only: whoever loads this file has the options of every built-in plugin typed in `defineConfig`, as each of them
  * declares its own. The published declarations of the package load it.
  */
+export type { AdaptiveWorkersOptions } from './adaptive-workers/options.js';
 export type { ContainerOptions } from './container/options.js';
 export type { DevReloadOptions } from './dev-reload/options.js';
 export type { EggOptions } from './egg/options.js';

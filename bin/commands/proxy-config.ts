@@ -101,6 +101,7 @@ export class ProxyConfigCommand extends Command {
     const port = this.whole(argv, 'listen', 1) ?? 80;
     if (port > 65_535) throw usageError(`--listen: expected a port from 1 to 65535, found "${port}"`);
     const { loadConfig } = await import('../../lib/config/load.js');
+    const { mostWorkers } = await import('../../lib/config/schema.js');
     const { config, target: { dir: appDir } } = await loadConfig(readRequest({ ...argv, _: target === undefined ? [] : [target] }, this));
     const sticky = config.plugins['sticky-session'];
     const wanted = typeof sticky === 'object' ? sticky.perSlotSocket : undefined;
@@ -109,7 +110,7 @@ export class ProxyConfigCommand extends Command {
         + 'set `perSlotSocket: true` in plugins["sticky-session"] first');
     }
     const dir = (wanted as { dir?: string }).dir ?? SLOT_SOCKET_DIR;
-    const sockets = Array.from({ length: config.workers }, (_, slot) => slotSocketPath(appDir, dir, config.title, slot));
+    const sockets = Array.from({ length: mostWorkers(config) }, (_, slot) => slotSocketPath(appDir, dir, config.title, slot));
     const content = render({ title: config.title, port, secure: config.https?.key !== undefined, sockets });
     answer({ proxy, sockets, content }, content);
   }

@@ -1,3 +1,4 @@
+import { mostWorkers } from '../../lib/config/schema.js';
 import { heapFor } from '../../plugins/container/heaps.js';
 import { bites, count, good, megabytes, note, type Check } from './finding.js';
 
@@ -52,7 +53,7 @@ export const MACHINE_CHECKS: readonly Check[] = [
   {
     name: 'limits',
     look({ machine: { processes, addressSpace, fileSize, pids }, config }) {
-      const needed = ((config?.workers ?? 1) + 2) * TASKS_A_PROCESS;
+      const needed = ((config ? mostWorkers(config) : 1) + 2) * TASKS_A_PROCESS;
       const left = pids && pids.max - pids.current;
       return [
         ...(processes !== null && processes < needed ? [bites(`this user may have ${processes} processes and threads, ${needed} are needed`,
@@ -92,17 +93,19 @@ export const MACHINE_CHECKS: readonly Check[] = [
     look({ machine: { processors, quota }, config }) {
       const have = quota === null ? processors : Math.min(processors, quota);
       if (!config) return null;
-      if (config.workers > 1.5 * Math.max(1, Math.ceil(have))) return note(
-        `${count(config.workers, 'worker')} on ${Number(have.toFixed(2))} processor${have === 1 ? '' : 's'}`, 'workers: "auto"',
+      const workers = mostWorkers(config);
+      if (workers > 1.5 * Math.max(1, Math.ceil(have))) return note(
+        `${count(workers, 'worker')} on ${Number(have.toFixed(2))} processor${have === 1 ? '' : 's'}`, 'workers: "auto"',
       );
-      return good(`${Number(have.toFixed(2))}${quota === null ? '' : ' (a quota)'} for ${count(config.workers, 'worker')}`);
+      return good(`${Number(have.toFixed(2))}${quota === null ? '' : ' (a quota)'} for ${count(workers, 'worker')}`);
     },
   },
   {
     name: 'memory',
     look({ machine: { memory }, config, hasAgent }) {
       if (!config) return null;
-      const { memory: rule, workers, reload, execArgv } = config;
+      const { memory: rule, reload, execArgv } = config;
+      const workers = mostWorkers(config);
       if (!memory) {
         return rule === 'limit' ? note('memory is "limit", and there is no container\'s limit: heaps are as Node has them',
           'a limit for the container, or memory: "watch"') : null;

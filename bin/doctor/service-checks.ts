@@ -1,3 +1,4 @@
+import { workerRange, type Config } from '../../lib/config/schema.js';
 import type { GracefulExitOptions } from '../../plugins/graceful-exit/options.js';
 import type { Facts } from './facts.js';
 import { bites, count, good, megabytes, note, type Answer, type Check } from './finding.js';
@@ -23,6 +24,11 @@ const portOf = ({ config }: Facts, plugin: string): unknown => {
   return typeof options === 'object' ? options.port : undefined;
 };
 
+function workersOf(config: Config): string {
+  const { min, max } = workerRange(config) ?? {};
+  return min === undefined ? count(config.workers, 'worker') : `${min} to ${max} workers`;
+}
+
 /** Of the app, its configuration and what runs of it. */
 export const SERVICE_CHECKS: readonly Check[] = [
   {
@@ -43,7 +49,7 @@ export const SERVICE_CHECKS: readonly Check[] = [
     look: ({ config, mistakes, unused }) => [
       ...mistakes.map((line) => bites(line, 'a start would end with this line; mend it')),
       ...unused.map((file) => note(`${file} is not read: another configuration comes first`, 'remove one of them')),
-      ...(config && mistakes.length === 0 ? [good(`valid, ${count(config.workers, 'worker')}, balance ${config.balance}`)] : []),
+      ...(config && mistakes.length === 0 ? [good(`valid, ${workersOf(config)}, balance ${config.balance}`)] : []),
     ],
   },
   {

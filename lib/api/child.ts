@@ -126,6 +126,8 @@ export interface ListeningAddress {
   readonly address: Pick<Address, 'host' | 'port' | 'path'>;
   /** Connections in the master that wait for whatever worker is free first. */
   readonly waiting: number;
+  /** Milliseconds that the one which waits longest for a worker, whichever it is, has waited until now; 0 where none does. */
+  readonly longestWait: number;
   /** All slots there are now, by index. */
   readonly slots: readonly SlotLoad[];
 }

@@ -191,6 +191,25 @@ export interface StandbyStatus {
   rss: number | null;
 }
 
+/** How the number of workers follows the load, where `workers` is a range. */
+export interface AdaptiveStatus {
+  /** The fewest: as configured, or what `scale` has said since (`scaled`). */
+  min: number;
+  max: number;
+  /** Milliseconds of little load before one is taken away. */
+  quiet: number;
+  scaled: boolean;
+  /** Null: the number has not changed yet. `cause`: `asked` is `scale` or a signal; `why` in words; `at` ISO 8601. */
+  lastMove: { from: number; to: number; cause: 'connection' | 'utilization' | 'silence' | 'quiet' | 'range' | 'asked'; why: string;
+    at: string } | null;
+  /** Why there are not more, although the load asks for more; null: it does not. */
+  held: string | null;
+  /** Changes since the start. */
+  moves: { direction: 'up' | 'down'; cause: string; count: number }[];
+  /** How often the load began to ask for more and got nothing: `most` is the range's end. */
+  holds: { by: 'most' | 'memory' | 'failed'; count: number }[];
+}
+
 /** How connections reach workers. */
 export interface Balance {
   configured: 'round-robin' | 'os' | 'reuse-port' | 'auto';
@@ -244,6 +263,8 @@ export interface Status {
    * `memory: "limit"` sets it; null: no limit.
    */
   container?: { cpus: number | null; memory: { limit: number; workingSet: number } | null; heap: number | null };
+  /** Plugin adaptive-workers; absent where the number of workers is said. */
+  adaptive?: AdaptiveStatus;
   /** What plugins add in `collectStatus`. */
   [extra: string]: unknown;
 }

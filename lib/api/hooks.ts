@@ -121,6 +121,9 @@ export const createHooks = () => ({
   beforeReload: decideLater<[string], string | undefined>(['reason'], 'before a rolling reload; a text vetoes it and is the reason'),
   reloaded: pause<[ReloadResult]>(['result'], 'after a rolling reload, done or aborted'),
   beforeDrain: pause<[ChildView, CloseReason]>(['child', 'reason'], 'before a child is told to close'),
+  beforeScale: decide<[number, number], string | undefined>(['from', 'to'],
+    'the number of workers is asked to be `to`, by a command, a signal or a plugin, also where it is that already; a text refuses it '
+    + 'and is the reason'),
   scaleChanged: observe<[number, number]>(['from', 'to'], 'the number of workers wanted has changed'),
   scaled: observe<[number, number, string | null]>(['from', 'to', 'operation'],
     'the number of workers has changed: new ones are ready, those that were removed are gone'),

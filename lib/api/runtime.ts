@@ -163,10 +163,10 @@ export interface Runtime<R extends ChildRole = ChildRole> {
   /** Whether this child prints why it could not start; a plugin that shows it in a better way turns it off. */
   printsFailure: boolean;
   /**
-   * Gives idle HTTP/1 connections back to the master, which hands them to another worker as if they were new; resolves with
-   * how many.
+   * Gives idle HTTP/1 connections, of each server `most` at most, back to the master, which hands them to another worker as if they
+   * were new; those that are being answered follow with their answers. Resolves with how many were idle.
    */
-  giveBackIdle(): Promise<number>;
+  giveBackIdle(most?: number): Promise<number>;
   /** What a plugin in the master has noted of a connection (`prepare` of `routeConnections`), by the connection's handle. */
   noteOf(connection: object): unknown;
   /** What this child still waits for while it closes; parts add their own counts. */

@@ -124,17 +124,23 @@ const LIMIT = 500;
  * kernel, since an idle connection has no byte in this process. One that is being answered follows with the end of its
  * answer, before anything else is read from it. TLS keeps its state in the process, so it cannot be moved.
  */
-export async function giveBackIdle(runtime: Runtime): Promise<number> {
+export async function giveBackIdle(runtime: Runtime, most = Infinity): Promise<number> {
   if (runtime.config.balance === 'os' || !process.connected) return 0;
   const given: Promise<void>[] = [];
   for (const [key, server] of plainServersOfMaster()) {
-    for (const connection of httpConnections(server) ?? []) {
+    for (const connection of (httpConnections(server) ?? []).slice(0, most)) {
       if (isMovable(connection)) given.push(giveBack(connection, key));
-      else if (connection.response) onAnswered(connection.response, () => void giveBackIdle(runtime));
+      else if (connection.response) onAnswered(connection.response, () => void giveBackAnswered(server, connection, key));
     }
   }
   await atMost(LIMIT, Promise.all(given));
   return given.length;
+}
+
+/** Of its connection alone: others may have come since from where these go. */
+async function giveBackAnswered(server: Server, { socket }: HttpConnection, key: string): Promise<void> {
+  const connection = httpConnections(server)?.find((one) => one.socket === socket);
+  if (connection && process.connected && isMovable(connection)) await giveBack(connection, key);
 }
 
 /** One that drains has no handle any more, and its connections still. */

@@ -175,8 +175,8 @@ export class ChildRuntime implements Runtime {
     return unfinished;
   }
 
-  giveBackIdle(): Promise<number> {
-    return giveBackIdle(this);
+  giveBackIdle(most?: number): Promise<number> {
+    return giveBackIdle(this, most);
   }
 
   noteOf(connection: object): unknown {

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { ClusterError, messageOf } from '../kit/errors.js';
 import { isObject, show, nearest } from '../kit/misuse.js';
-import { isPlugin, type Config } from './schema.js';
+import { ADAPTIVE, isPlugin, workerRange, type Config } from './schema.js';
 
 export type Path = readonly (string | number)[];
 type Schema = v.GenericSchema & {
@@ -87,6 +87,15 @@ function mistakes(schema: v.GenericSchema, value: unknown): Mistake[] {
     const name = pathText(path);
     if (seen.has(name) || (issue.type === 'strict_object' && issue.expected === 'never')) continue;
     seen.add(name);
+    if (issue.type === 'strict_object' && issue.input === undefined) {
+      // A slip of the keyboard, which has its own line.
+      const place = (at: Path): string => pathText(at.slice(0, -1));
+      const beside = ({ path: other }: Mistake): boolean => other.length === path.length && place(other) === place(path);
+      if (found.some(beside)) continue;
+      const { message = issue.message } = (schemaAt(schema, path) ?? {}) as { message?: string };
+      found.push({ path, text: `expected ${message}, found nothing` });
+      continue;
+    }
     const shape = issue.type === 'union' && isObject(issue.input) ? shapeAt(schema, path) : undefined;
     if (shape) {
       found.push(...mistakes(shape, issue.input).map((one) => ({ ...one, path: [...path, ...one.path] })));
@@ -198,12 +207,14 @@ export interface Renewed {
  */
 export function renewed(read: Config, inForce: Config, workers: number): Renewed {
   const keys: (keyof Config)[] = ONCE.filter((key) => !sameValue(read[key], inForce[key]));
-  const options = Object.keys({ ...inForce.plugins, ...read.plugins }).filter((name) => name !== 'standby')
+  const options = Object.keys({ ...inForce.plugins, ...read.plugins }).filter((name) => name !== 'standby' && name !== ADAPTIVE)
     .flatMap((name) => differing(optionsOf(inForce.plugins[name]), optionsOf(read.plugins[name]), ['plugins', name]));
   // With none before there is nobody to make them; how many is asked each time.
   if (!inForce.plugins.standby && read.plugins.standby) keys.push('standby');
   const waiting = [...keys.map((key) => pathText([key])), ...options].map((key) => `${key}: takes effect at a restart`);
-  if (read.workers !== inForce.workers && read.workers !== workers) {
+  const [range, before] = [workerRange(read), workerRange(inForce)];
+  if (Boolean(range) !== Boolean(before)) waiting.push('workers: takes effect at a restart');
+  else if (!range && read.workers !== inForce.workers && read.workers !== workers) {
     waiting.push(`workers: takes effect at a restart; "scale ${read.workers}" does it now`);
   }
   const rotates = inForce.log.rotate !== undefined;

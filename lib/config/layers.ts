@@ -78,6 +78,8 @@ const ENV_KEYS: Readonly<Record<string, Path>> = {
 const FLAG_NAMES: Readonly<Record<string, string>> = {
   'plugins.sticky-session': '--sticky',
   'plugins.dev-reload': '--no-reload',
+  'workers.min': '--workers',
+  'workers.max': '--workers',
   profile: '--env',
   args: '--',
 };
@@ -107,7 +109,7 @@ export function fromEnv(env: NodeJS.ProcessEnv): Source {
     for (const key of at.slice(0, -1)) place = (place[key] ??= {}) as Record<string, unknown>;
     place[at.at(-1) as string] = coerce(at, text);
   }
-  const label: Label = (at) => names[pathText(at)] ?? pathText(at);
+  const label: Label = (at) => names[pathText(at)] ?? names[pathText(at.slice(0, 1))] ?? pathText(at);
   return { values, typed: true, origin: (at) => ({ from: 'env', where: label(at) }), mistakes: check(profileSchema, values, label) };
 }
 
@@ -128,9 +130,11 @@ export function fromInline(given: Record<string, unknown>): Source {
   };
 }
 
-/** Flags and variables are texts; a key that wants a number gets one, if the text is one. */
+/** Flags and variables are texts; a key that wants a number gets one, if the text is one; `2-8` is a range of workers. */
 function coerce(at: Path, value: unknown): unknown {
   if (typeof value !== 'string') return value;
+  const range = at[0] === 'workers' ? /^\s*(\d{1,6})-(\d{1,6})\s*$/.exec(value) : null;
+  if (range) return { min: Number(range[1]), max: Number(range[2]) };
   // What a plugin's own schema will say is not known here.
   const schema = at[0] === 'plugins' ? v.number() : schemaAt(profileSchema, at);
   return schema ? asNumber(schema, value) : value;

@@ -4,12 +4,12 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { cpuQuota, processors } from '../kit/cgroup.js';
 import { ClusterError, reason } from '../kit/errors.js';
-import { isObject, nearest } from '../kit/misuse.js';
+import { isObject, nearest, show } from '../kit/misuse.js';
 import { groupId, localGroups, mayGive, socketPathFault } from '../kit/sockets.js';
 import { check, type Path, pathText, refuse } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
 import { asWritten, mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
-import { type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema, standbys } from './schema.js';
+import { ADAPTIVE, type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema, standbys, type WorkerRange } from './schema.js';
 
 /**
  * Merged layers as the cluster runs with them.
@@ -25,15 +25,35 @@ export function resolveConfig(values: Record<string, unknown>, provenance: Prove
   const config: Config = {
     ...rest,
     title,
-    workers: Number(workers),
+    workers: typeof workers === 'object' ? workers.min : Number(workers),
     port: https && portIsDefault ? HTTPS_PORT : port,
     ...(https ? { https: https as HttpsFiles } : {}),
     plugins: plugins as Config['plugins'],
   };
-  const isSaid = originOf(provenance, ['plugins', 'standby']).from !== 'default';
-  if (!isSaid && standbys(config).count > 0) config.plugins = { ...config.plugins, standby: true };
+  const isSaid = (plugin: string) => originOf(provenance, ['plugins', plugin]).from !== 'default';
+  if (!isSaid('standby') && standbys(config).count > 0) config.plugins = { ...config.plugins, standby: true };
+  refuse(rangeFaults(workers, config, provenance));
+  if (typeof workers === 'object' && !(isSaid(ADAPTIVE) && config.plugins[ADAPTIVE] === false)) {
+    config.plugins = { ...config.plugins, [ADAPTIVE]: { ...workers } };
+    provenance[pathText(['plugins', ADAPTIVE])] = { ...originOf(provenance, ['workers']), counted: 'workers' };
+  }
   refuse(contradictions(config, source, (at, full) => asWritten(provenance, at, full)));
   return config;
+}
+
+/** The range of workers, which the key `workers` says and nothing else. */
+function rangeFaults(workers: WorkerRange | number | string, { plugins }: Config, provenance: Provenance): string[] {
+  const at = ['plugins', ADAPTIVE];
+  const given = plugins[ADAPTIVE];
+  // Resolved before, and shown to the taps of `configResolved`.
+  const isResolved = originOf(provenance, at).from === 'hook' && isObject(given);
+  const lines = isObject(given) && !isResolved
+    ? [`${whereWritten(provenance, at)}: expected true or false, found ${show(given)}: the range is the key \`workers\``]
+    : given === true && typeof workers !== 'object'
+      ? [`${whereWritten(provenance, at)}: expected \`workers\` to be { min, max } where it is on, found ${show(workers)}`] : [];
+  const range = typeof workers === 'object' ? workers : undefined;
+  if (!range || range.min <= range.max) return lines;
+  return [...lines, `${whereWritten(provenance, ['workers', 'min'])}: expected at most max (${range.max}), found ${range.min}`];
 }
 
 /** What no single layer can be blamed for. */

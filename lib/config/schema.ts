@@ -80,6 +80,9 @@ function bytesIn(size: number | string): number {
 }
 const bytes = (description: string) => v.pipe(v.union([v.number(), v.string()], A_SIZE),
   v.check((size) => bytesIn(size) >= 1024, A_SIZE), v.description(description), v.transform(bytesIn));
+/** Less would be shorter than what is measured, ms. */
+const LEAST_QUIET = 1_000;
+const WORKERS = `a whole number from 1 to ${MOST_WORKERS}, "auto" or { min, max, quiet }`;
 const STANDBYS = `a whole number from 0 to ${MOST_STANDBYS}, or { count, perSlot }`;
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';
@@ -105,9 +108,13 @@ const entries = {
     v.description('A framework that exports `Application` and `Agent`: package name or path.'))),
   title: v.optional(v.pipe(v.string(A_TITLE), v.nonEmpty(A_TITLE), v.maxLength(LONGEST_TITLE, A_TITLE),
     v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
-  workers: v.optional(v.pipe(wholeOr(['auto'], 1, MOST_WORKERS),
-    v.description('How many workers; `auto`: what WEB_CONCURRENCY says, else one for each processor that the machine '
-      + 'and the container\'s quota leave; 1 in `dev`.')), 'auto'),
+  workers: v.optional(v.pipe(v.union([v.literal('auto'), whole(1, MOST_WORKERS), v.strictObject({
+    min: v.pipe(whole(1, MOST_WORKERS), v.description('The fewest.')),
+    max: v.pipe(whole(1, MOST_WORKERS), v.description('The most.')),
+    quiet: v.optional(v.pipe(milliseconds(LEAST_QUIET), v.description('Of little load before one is taken away, ms.')), 60_000),
+  }, object)], WORKERS), v.description('How many workers; `auto`: what WEB_CONCURRENCY says, else one for each processor that the '
+    + 'machine and the container\'s quota leave; 1 in `dev`. `{ min, max }`: as many as the load asks for; `quiet` (60000): so many ms '
+    + 'of little load before one is taken away.')), 'auto'),
   standby: v.optional(v.pipe(v.union([whole(0, MOST_STANDBYS), v.strictObject({
     count: v.optional(whole(1, MOST_STANDBYS), 1),
     perSlot: v.optional(v.boolean('true or false'), false),
@@ -235,7 +242,7 @@ export interface HttpsFiles {
  * milliseconds.
  */
 export interface Config extends Omit<Parsed, 'workers' | 'title' | 'https' | 'plugins'> {
-  /** How many, `auto` counted out. */
+  /** How many, `auto` counted out; of a range the fewest, see {@link workerRange}. */
   workers: number;
   /** Name of the instance. */
   title: string;
@@ -259,8 +266,27 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   hosts: false,
   // On where the key `standby` says how many.
   standby: false,
+  // On where the key `workers` is a range.
+  [ADAPTIVE]: false,
   pm2: false,
 });
+
+/** The plugin that moves the number of workers; the range that `workers` is stands among its options. */
+export const ADAPTIVE = 'adaptive-workers';
+
+/** How many workers there may be, and how long (ms) little must be asked of all before one is taken away. */
+export interface WorkerRange {
+  min: number;
+  max: number;
+  quiet: number;
+}
+
+/** Undefined where the number of workers is said, and does not follow the load. */
+export const workerRange = ({ plugins: { [ADAPTIVE]: range } }: Pick<Config, 'plugins'>): WorkerRange | undefined =>
+  typeof range === 'object' && typeof range.max === 'number' ? range as unknown as WorkerRange : undefined;
+
+/** So many workers there are at most, by themselves. */
+export const mostWorkers = (config: Pick<Config, 'plugins' | 'workers'>): number => workerRange(config)?.max ?? config.workers;
 
 /** How many workers wait, of all together or for each slot. */
 export const standbys = ({ standby }: Pick<Config, 'standby'>): { count: number; perSlot: boolean } =>

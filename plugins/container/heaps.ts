@@ -1,4 +1,4 @@
-import { standbys, type ChildView, type ForkSpec, type Master, type MemoryLimit } from '../../lib/index.js';
+import { standbys, workerRange, type ChildView, type ForkSpec, type Master, type MemoryLimit } from '../../lib/index.js';
 
 const MB = 2 ** 20;
 /** Share of the limit that is for processes: the rest is the kernel's (sockets, page tables), and what nobody foresees. */
@@ -48,7 +48,8 @@ export class Heaps {
     const { config, slots } = this.#master;
     const limit = config.memory === 'limit' ? this.#limit() : null;
     if (limit === null) return null;
-    const workers = slots.length || config.workers;
+    // Of a range the most: else all would be replaced for each that comes.
+    const workers = Math.max(workerRange(config)?.max ?? 0, slots.length || config.workers);
     const { count, perSlot } = standbys(config);
     const waiting = config.plugins.standby ? count * (perSlot ? workers : 1) : 0;
     return heapFor(limit.limit, workers + waiting + Math.min(config.reload.batch, workers) + (this.#hasAgent ? 1 : 0));

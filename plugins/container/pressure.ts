@@ -20,7 +20,7 @@ const FOR_DUCKS = 5_000;
 /** What a process has to itself, bytes: pages of files that it maps the kernel can take back. 0: it is gone. */
 export type OwnMemory = (pid: number) => number;
 
-const fromProc: OwnMemory = (pid) => {
+export const ownMemory: OwnMemory = (pid) => {
   try {
     const text = readFileSync(`/proc/${pid}/status`, 'latin1');
     const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(text)?.[1] ?? NaN);
@@ -52,7 +52,7 @@ export class Pressure {
   #roomAt = -Infinity;
   #busy = false;
 
-  constructor(name: string, master: Master, own: OwnMemory = fromProc) {
+  constructor(name: string, master: Master, own: OwnMemory = ownMemory) {
     this.#master = master;
     this.#own = own;
     master.hooks.workerReady.tap(name, (child) => { this.#atReady.set(child, own(child.pid)); });

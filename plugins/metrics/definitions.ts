@@ -1,4 +1,4 @@
-import type { ChildStatus, Status } from '../../lib/index.js';
+import type { AdaptiveStatus, ChildStatus, Status } from '../../lib/index.js';
 
 /** What the status does not tell: counted by the plugin itself. */
 export interface Counts {
@@ -51,6 +51,9 @@ const ofAgent = (name: string, help: string, value: (agent: ChildStatus) => numb
 const single = (name: string, help: string, value: (status: Status, counts: Counts) => number | null, type: Type = 'gauge'): Definition =>
   ({ name: `hatchery_${name}`, help, type, values: (status, counts) => [[[], value(status, counts)]] });
 
+const ofRange = (name: string, help: string, value: (adaptive: AdaptiveStatus) => number): Definition =>
+  ({ name: `hatchery_workers_${name}`, help, type: 'gauge', values: ({ adaptive }) => adaptive ? [[[], value(adaptive)]] : [] });
+
 const seconds = (ms: number | null): number | null => ms === null ? null : ms / 1000;
 
 export const definitions: readonly Definition[] = [
@@ -66,6 +69,17 @@ export const definitions: readonly Definition[] = [
   single('master_resident_memory_bytes', 'Resident memory of the master.', ({ master }) => master.rss),
   single('faults_total', 'Errors in the master that nobody waits for, logged and survived.', ({ faults }) => faults, 'counter'),
   single('workers_ready', 'Workers that are ready.', (status) => allOf(status).filter(({ state }) => state === 'ready').length),
+  ofRange('min', 'The fewest workers that there are to be, where their number follows the load.', ({ min }) => min),
+  ofRange('max', 'The most workers that there are to be, where their number follows the load.', ({ max }) => max),
+  {
+    name: 'hatchery_worker_moves_total', help: 'Changes of the number of workers, by direction and cause.', type: 'counter',
+    labels: ['direction', 'cause'],
+    values: ({ adaptive }) => adaptive?.moves.map(({ direction, cause, count }) => [[direction, cause], count]) ?? [],
+  },
+  {
+    name: 'hatchery_worker_moves_held_total', help: 'How often the load began to ask for more workers and there were to be none, by reason.',
+    type: 'counter', labels: ['reason'], values: ({ adaptive }) => adaptive?.holds.map(({ by, count }) => [[by], count]) ?? [],
+  },
   single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',
     ({ cut }) => cut, 'counter'),
   single('streams_moved_total', 'Event streams and WebSockets ended as their worker closed, whose clients come back by themselves.',

@@ -70,9 +70,13 @@ export class Acceptor {
   get members(): number { return this.#members.size; }
 
   get waiting(): number {
-    let count = this.#shared.length;
-    for (const { queue } of this.#places.values()) count += queue.length;
-    return count;
+    return this.#queues().reduce((count, { length }) => count + length, 0);
+  }
+
+  /** performance.now() since when the one that has waited longest does, be it on its way to a worker; Infinity: none waits. */
+  get waitsSince(): number {
+    const given = [...this.#members.values()].flatMap(({ busy, child }) => busy ? this.#place(child.slot).stalledSince ?? [] : []);
+    return Math.min(Infinity, ...given, ...this.#queues().flatMap(([first]) => first?.since ?? []));
   }
 
   /** Connections that wait for whoever is free first. */

@@ -54,6 +54,8 @@ interface Listened {
   where(): ListeningAddress['address'];
   /** Connections that any worker may take. */
   readonly unpicked: number;
+  /** performance.now() since when the one that waits longest does; Infinity: none waits. */
+  readonly waitsSince: number;
   load(slot: number): Omit<SlotLoad, 'index'>;
 }
 
@@ -159,6 +161,7 @@ export class Routing {
     return {
       get address() { return acceptor.where(); },
       get waiting() { return acceptor.unpicked; },
+      get longestWait() { return Math.max(0, performance.now() - acceptor.waitsSince); },
       get slots() { return Array.from({ length: count() }, (_, index) => ({ index, ...acceptor.load(index) })); },
     };
   }

@@ -7,10 +7,13 @@ import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { alone } from './tasks.js';
 
-/** Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START */
-export async function scale(core: Core, change: number | string): Promise<{ from: number; to: number }> {
+/**
+ * Changes the number of workers: `3`, `"+1"`, `"-2"`; never below 1. `gives`: nobody has asked for it, and who asks for something
+ * meanwhile waits for it in place of being refused. @throws ClusterError ERR_CLUSTER_BUSY, _CLOSING, _USAGE, _START
+ */
+export async function scale(core: Core, change: number | string, gives = false): Promise<{ from: number; to: number }> {
   assertNumber(change);
-  return core.tasks.run('scale', () => scaleNow(core, change));
+  return core.tasks.run('scale', () => scaleNow(core, change), gives);
 }
 
 /** What signals ask for and has not had its turn yet. */
@@ -25,7 +28,9 @@ export function orderScale(core: Core, by: 1 | -1): void {
     ordered.delete(core);
     return scaleNow(core, change < 0 ? String(change) : `+${change}`);
   }, 'scale by signals').catch((error: Error) => {
-    if (!core.life.closing) core.logger.error(error);
+    if (core.life.closing) return;
+    if ((error as ClusterError).code === 'ERR_CLUSTER_USAGE') core.logger.warn(`by a signal: ${error.message}`);
+    else core.logger.error(error);
   });
 }
 
@@ -82,6 +87,8 @@ export async function standBy(core: Core, { slot, generation }: { slot?: number;
 async function scaleNow({ tasks, life, hooks, workers, releases }: Core, change: number | string): Promise<{ from: number; to: number }> {
   const from = workers.slots.length;
   const to = wanted(change, from);
+  const refusal = hooks.beforeScale.call(from, to);
+  if (refusal !== undefined) throw new ClusterError('ERR_CLUSTER_USAGE', `scale: ${refusal}`);
   if (to === from) return { from, to };
   tasks.step('scale', `from ${from} to ${to} worker${to === 1 ? '' : 's'}`);
   hooks.scaleChanged.call(from, to);

@@ -24,6 +24,8 @@ export class Tasks {
   #open = false;
   #closed: ClusterError | null = null;
   #current: string | null = null;
+  /** Nobody has asked for what is under way: whoever wants something waits for its end. */
+  #gives = false;
   /** How many have begun. */
   #begun = 0;
   readonly #queue: Waiting[] = [];
@@ -64,13 +66,17 @@ export class Tasks {
     this.#next();
   }
 
-  /** Now, or not at all. @throws ClusterError ERR_CLUSTER_BUSY: something else is under way, or the cluster starts; _CLOSING */
-  async run<T>(name: string, task: () => Promise<T>): Promise<T> {
+  /**
+   * Now, or not at all; or behind what `gives`. @throws ClusterError ERR_CLUSTER_BUSY: something else is under way, or the cluster
+   * starts; _CLOSING
+   */
+  async run<T>(name: string, task: () => Promise<T>, gives = false): Promise<T> {
     if (this.#closed) throw refusal(name, this.#closed);
     if (!this.#open) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: the cluster is starting`);
+    if (this.#current !== null && this.#gives && !gives && this.#queue.length === 0) return this.queue(name, task);
     const ahead = this.#current ?? this.#queue[0]?.name;
     if (ahead !== undefined) throw new ClusterError('ERR_CLUSTER_BUSY', `${name} refused: a ${ahead} is under way`);
-    return this.#perform(name, task);
+    return this.#perform(name, task, gives);
   }
 
   /**
@@ -133,8 +139,9 @@ export class Tasks {
     return () => { this.#listeners.delete(own); };
   }
 
-  async #perform<T>(name: string, task: () => Promise<T>): Promise<T> {
+  async #perform<T>(name: string, task: () => Promise<T>, gives = false): Promise<T> {
     this.#current = name;
+    this.#gives = gives;
     this.#begun++;
     try {
       return await task();

@@ -67,7 +67,7 @@ function faceOf(core: Core, name: string, hooks: Hooks, apply: Apply): Master {
     status: () => status(core),
     reload: async (reason, options) => reload(core, reason, reloadOptions('reload', reason, options)),
     restart: (reason, options) => restart(core, reason, options),
-    scale: (change) => scale(core, change),
+    scale: (change) => scale(core, change, true),
     close: async (reason, options) => close(core, reason, closeOptions(options)),
     replace: async (child, reason, how) => replaceWorker(core, ownChild('replace', child), reason, replaceOptions(how)),
     standBy: async (how) => standBy(core, standByOptions(how)),
