@@ -108,7 +108,7 @@ const entries = {
     v.description('A framework that exports `Application` and `Agent`: package name or path.'))),
   title: v.optional(v.pipe(v.string(A_TITLE), v.nonEmpty(A_TITLE), v.maxLength(LONGEST_TITLE, A_TITLE),
     v.description('Name of the instance, shown in process titles. By itself: the name in package.json, else the directory\'s.'))),
-  workers: v.optional(v.pipe(v.union([v.literal('auto'), whole(1, MOST_WORKERS), v.strictObject({
+  workers: v.optional(v.pipe(v.union([v.literal('auto'), whole(1, MOST_WORKERS, WORKERS), v.strictObject({
     min: v.pipe(whole(1, MOST_WORKERS), v.description('The fewest.')),
     max: v.pipe(whole(1, MOST_WORKERS), v.description('The most.')),
     quiet: v.optional(v.pipe(milliseconds(LEAST_QUIET), v.description('Of little load before one is taken away, ms.')), 60_000),

@@ -1,11 +1,13 @@
 import * as v from 'valibot';
 
+/** A configuration gives it none: the range is said by the key `workers`. */
+export const schema = v.strictObject({});
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
 
-/** Filled from the key `workers`, where a range is written. */
-export const schema = v.strictObject({ min: count, max: count, quiet: count });
+/** What it is given: that range, resolved. */
+export const rangeSchema = v.strictObject({ min: count, max: count, quiet: count });
 
-/** What a configuration may say of it: that it is off. */
 export type AdaptiveWorkersOptions = Record<string, never>;
 
 declare module '../../lib/index.js' {

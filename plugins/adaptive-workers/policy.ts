@@ -93,7 +93,13 @@ export class Policy {
   /** The range that holds now. */
   get range(): WorkerRange {
     const { min, max, quiet } = this.#range();
-    return { min: Math.max(min, this.#floor <= max ? this.#floor : min), max, quiet };
+    return { min: this.isScaled ? this.#floor : min, max, quiet };
+  }
+
+  /** Somebody has said the fewest, and the range has it. */
+  get isScaled(): boolean {
+    const { min, max } = this.#range();
+    return this.#floor >= min && this.#floor <= max;
   }
 
   /** From now on there are not fewer: somebody has said so. */

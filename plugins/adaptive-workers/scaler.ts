@@ -16,23 +16,23 @@ const AGAIN = [5_000, 300_000] as const;
 const HELD = 2_000;
 
 type Told = NonNullable<Status['adaptive']>;
+/** What is needed of the pulses. */
+type SampledPulses = Pick<Pulses, 'interval' | 'onSample' | 'of'>;
 type Hold = 'most' | 'memory' | 'failed';
 
 /** Looks at the load, and has the master change the number of workers as the policy says. */
 export class Scaler {
   readonly #master: Master;
-  readonly #pulses: Pulses;
+  readonly #pulses: SampledPulses;
   readonly #limit: () => MemoryLimit | null;
   readonly #policy: Policy;
   readonly #loads = new WeakMap<ChildView, Load>();
   /** The last one that was configured: a configuration without one waits for a restart. */
   #range: WorkerRange;
-  #timer: NodeJS.Timeout | undefined;
   /** That we have asked for, and is under way. */
   #moving: Move | null = null;
   /** What somebody else has asked for, and is under way. */
   #asked: number | null = null;
-  #scaled = false;
   #lastMove: Told['lastMove'] = null;
   #held: { by: Hold; why: string; at: number } | null = null;
   #failures = 0;
@@ -40,7 +40,8 @@ export class Scaler {
   readonly #moves = new Map<string, number>();
   readonly #holds = new Map<Hold, number>();
 
-  constructor(master: Master, pulses: Pulses, range: WorkerRange, limit: () => MemoryLimit | null) {
+  /** `limit`: of the container's memory. */
+  constructor(name: string, master: Master, pulses: SampledPulses, range: WorkerRange, limit: () => MemoryLimit | null) {
     this.#master = master;
     this.#limit = limit;
     this.#pulses = pulses;
@@ -48,25 +49,27 @@ export class Scaler {
     this.#policy = new Policy(() => this.#range);
     pulses.interval = Math.min(pulses.interval, INTERVAL);
     pulses.onSample((pulse, sample) => this.#sampled(pulse, sample));
-  }
-
-  start(): void {
-    this.#timer = setInterval(this.#master.guard('the number of workers', () => this.#look(performance.now())), INTERVAL);
-    this.#timer.unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
+    const { clusterReady, beforeScale, scaled, scaleChanged, reloaded, beforeClose, collectStatus } = master.hooks;
+    let timer: NodeJS.Timeout | undefined;
+    clusterReady.tap(name, () => {
+      timer = setInterval(master.guard('the number of workers', () => this.#look(performance.now())), INTERVAL).unref();
+    });
+    beforeScale.tap(name, (from, to) => this.#refuses(from, to));
+    scaled.tap(name, (from, to) => this.#scaledTo(from, to));
+    scaleChanged.tap(name, (from, to) => this.#takenBack(from, to));
+    reloaded.tap(name, () => this.#renewed());
+    beforeClose.tap(name, () => clearInterval(timer));
+    collectStatus.tap(name, (status) => this.#tell(status));
   }
 
   /** A reload has ended: the range may be another one, and the processes are. */
-  renewed(): void {
+  #renewed(): void {
     this.#range = workerRange(this.#master.config) ?? this.#range;
     this.#policy.forget(performance.now());
   }
 
   /** Before the number changes: one that somebody else asks for has to be in the range, and is the fewest from then on. */
-  refuses(from: number, to: number): string | undefined {
+  #refuses(from: number, to: number): string | undefined {
     if (this.#moving?.to === to) {
       this.#asked = null;
       this.#master.logger.info(`${to > from ? 'more' : 'fewer'} workers: ${this.#moving.why}`);
@@ -75,26 +78,25 @@ export class Scaler {
     const { min, max } = this.#range;
     if (to < min || to > max) return `expected from ${min} to ${max} workers, the range of \`workers\`, found ${to}`;
     this.#asked = to;
-    if (from === to) this.scaled(from, to);
+    if (from === to) this.#scaledTo(from, to);
     return undefined;
   }
 
   /** The number is going to change back: what somebody asked for could not be done. */
-  failed(from: number, to: number): void {
+  #takenBack(from: number, to: number): void {
     if (this.#asked === from && from > to) this.#asked = null;
   }
 
   /** The number has changed. */
-  scaled(from: number, to: number): void {
+  #scaledTo(from: number, to: number): void {
     if (this.#asked !== to) return;
     this.#asked = null;
-    this.#scaled = true;
     this.#policy.floor = to;
     this.#policy.forget(performance.now());
     if (from !== to) this.#note({ from, to, cause: 'asked', why: 'asked for; there are not fewer until a restart' });
   }
 
-  tell(status: Status): Status {
+  #tell(status: Status): Status {
     const { min, max, quiet } = this.#policy.range;
     const moves = [...this.#moves].map(([name, count]) => {
       const [direction, cause] = name.split(' ') as ['up' | 'down', string];
@@ -102,7 +104,7 @@ export class Scaler {
     });
     const holds = [...this.#holds].map(([by, count]) => ({ by, count }));
     const held = this.#held && performance.now() - this.#held.at < HELD ? this.#held.why : null;
-    return { ...status, adaptive: { min, max, quiet, scaled: this.#scaled, lastMove: this.#lastMove, held, moves, holds } };
+    return { ...status, adaptive: { min, max, quiet, scaled: this.#policy.isScaled, lastMove: this.#lastMove, held, moves, holds } };
   }
 
   #sampled({ child, samples }: Pulse, { at, eventLoopUtilization }: Sample): void {

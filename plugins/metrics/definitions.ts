@@ -77,7 +77,7 @@ export const definitions: readonly Definition[] = [
     values: ({ adaptive }) => adaptive?.moves.map(({ direction, cause, count }) => [[direction, cause], count]) ?? [],
   },
   {
-    name: 'hatchery_worker_moves_held_total', help: 'How often the load began to ask for more workers and there were to be none, by reason.',
+    name: 'hatchery_worker_moves_held_total', help: 'How often the load began to ask for more workers and got none, by reason.',
     type: 'counter', labels: ['reason'], values: ({ adaptive }) => adaptive?.holds.map(({ by, count }) => [[by], count]) ?? [],
   },
   single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',

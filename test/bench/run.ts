@@ -9,7 +9,10 @@ import { judge, table, type Figure } from './figures.js';
 import type { Benchmark } from './benchmark.js';
 
 /** In the order in which `all` runs them; a name that has no file yet is passed over. */
-const ALL = ['start', 'throughput', 'busy', 'memory', 'messages', 'reload', 'stop', 'sticky', 'logs', 'dev', 'drain', 'standby', 'scale', 'beside'];
+const ALL = [
+  'start', 'throughput', 'busy', 'memory', 'messages', 'reload', 'stop', 'sticky', 'logs', 'dev', 'drain', 'standby', 'adaptive', 'scale',
+  'overload', 'beside',
+];
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
 const { positionals, values } = parseArgs({

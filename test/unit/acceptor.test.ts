@@ -52,6 +52,29 @@ test('the one that is free longest gets it; one that has not answered gets no se
   assert.deepEqual(closed, ['2'], 'the master\'s end of it');
 });
 
+test('since when somebody waits: for a worker, or for one to answer; not who was given back idle', (t) => {
+  const { it, accept, later, client } = acceptor(t);
+  const a = worker(0);
+  it.join(a.child);
+  assert.equal(it.waitsSince, Infinity);
+  accept('1');
+  later(30);
+  accept('2');
+  assert.equal(performance.now() - it.waitsSince, 30, 'on its way');
+  a.answer();
+  assert.equal(performance.now() - it.waitsSince, 0, 'the second is on its way now');
+  later(10);
+  accept('3');
+  later(10);
+  assert.equal(performance.now() - it.waitsSince, 20);
+  a.answer();
+  a.answer();
+  assert.equal(it.waitsSince, Infinity);
+  it.leave(a.child);
+  it.acceptAgain(client('idle'), undefined);
+  assert.ok(it.waitsSince > performance.now());
+});
+
 test('nobody there yet: they wait, and go in their order', (t) => {
   const { it, accept } = acceptor(t);
   accept('1', '2');

@@ -4,7 +4,7 @@ import { configSchema } from '../../lib/config/schema.js';
 import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
 const fromOne = 'a whole number from 1 up';
-const workers = 'a whole number from 1 to 1024 or "auto"';
+const workers = 'a whole number from 1 to 1024, "auto" or { min, max, quiet }';
 const standby = 'a whole number from 0 to 64, or { count, perSlot }';
 const port = 'a whole number from 0 to 65535';
 const texts = 'a list of texts';
@@ -20,6 +20,8 @@ const wrong: [key: string, value: unknown, says: string][] = [
   ['workers', 'four', `expected ${workers}, found "four"`],
   ['workers', 0, `expected ${workers}, found 0`],
   ['workers', 1.5, `expected ${workers}, found 1.5`],
+  ['workers', '2-8', `expected ${workers}, found "2-8"`],
+  ['workers', [2, 8], `expected ${workers}, found [2,8]`],
   ['standby', 'one', `expected ${standby}, found "one"`],
   ['standby', -1, 'expected a whole number from 0 to 64, found -1'],
   ['standby.count', 0, 'expected a whole number from 1 to 64, found 0'],

@@ -12,7 +12,8 @@ test('what is said is laid over the built-in plugins', async (t) => {
   assert.ok(path.isAbsolute(mine));
   assert.deepEqual(config.plugins, {
     'graceful-exit': false, 'health-check': { port: 9, maxRss: 2 }, 'sticky-session': false, 'dev-reload': false,
-    metrics: false, 'shared-clients': true, systemd: false, container: true, egg: false, hosts: false, standby: false, pm2: false,
+    metrics: false, 'shared-clients': true, systemd: false, container: true, egg: false, hosts: false, standby: false,
+    'adaptive-workers': false, pm2: false,
     [mine]: true, 'some-package': { a: [1] },
   });
 });

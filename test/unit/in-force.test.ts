@@ -21,6 +21,14 @@ test('workers: what the file says otherwise than at the start is named, unless s
   assert.equal(renewed(config({ workers: 4 }), config({ workers: 2 }), 3).config.workers, 3);
 });
 
+test('workers: another range is no matter of a restart; one in place of a number is, and the other way round', () => {
+  const range = (min: number, max: number) => ({ workers: min, plugins: { 'adaptive-workers': { min, max, quiet: 60_000 } } });
+  const number = { workers: 4, plugins: { 'adaptive-workers': false } };
+  assert.deepEqual(waiting(range(1, 4), range(2, 8), 3), []);
+  assert.deepEqual(waiting(number, range(2, 8), 4), ['workers: takes effect at a restart']);
+  assert.deepEqual(waiting(range(2, 8), number, 3), ['workers: takes effect at a restart']);
+});
+
 test('standby: how many may change where there are some; the first ones come with a restart', () => {
   const some = { standby: 1, plugins: { standby: true } };
   assert.deepEqual(waiting({ standby: 0, plugins: { standby: false } }, some), ['standby: takes effect at a restart']);

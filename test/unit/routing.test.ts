@@ -5,7 +5,7 @@ import { Routing } from '../../lib/master/connections/routing.js';
 
 const client = { close() {} } as RawHandle;
 const at = new Routing(() => {}, () => 2).view({
-  where: () => ({ port: 7001 }), unpicked: 3, load: (slot) => ({ ready: slot === 0, busy: false, waiting: slot }),
+  where: () => ({ port: 7001 }), unpicked: 3, waitsSince: Infinity, load: (slot) => ({ ready: slot === 0, busy: false, waiting: slot }),
 });
 
 test('nobody looks and nobody picks: any worker, for ever', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { statusPage, type ToldStatus } from '../../bin/status-page.js';
 import { table } from '../../bin/table.js';
-import type { ChildStatus, Status } from '../../lib/api/control.js';
+import type { AdaptiveStatus, ChildStatus, Status } from '../../lib/api/control.js';
 
 const at = new Date(0).toISOString();
 const child = (id: number, state: ChildStatus['state']): ChildStatus => ({
@@ -59,6 +59,16 @@ test('all addresses, the balance, ducks and faults are told', async () => {
   assert.match(page, /, balance os$/m);
   assert.match(page, /^duck pid 77 \(was worker#0, generation 1\) finishes 2 streams, for 1m at most$/m);
   assert.match(page, /^faults in the master: 3;/m);
+});
+
+test('why the number of workers has changed, and what keeps it from changing', async () => {
+  const adaptive = { min: 2, max: 8, quiet: 60_000, scaled: false, lastMove: null, held: null, moves: [], holds: [] };
+  const lineOf = async (change: Partial<AdaptiveStatus>) =>
+    /^workers follow.*$/m.exec(await statusPage({ ...long, adaptive: { ...adaptive, ...change } }, 30_000))?.[0];
+  assert.equal(await lineOf({}), 'workers follow the load, 2 to 8: no change yet');
+  const lastMove = { from: 2, to: 3, cause: 'connection', why: 'a connection waited 48 ms for a worker', at } as const;
+  assert.equal(await lineOf({ scaled: true, lastMove, held: 'no room' }),
+    'workers follow the load, 2 (scaled) to 8: 2 -> 3 30s ago: a connection waited 48 ms for a worker; not more now: no room');
 });
 
 test('three layouts: a table with everything, a shorter one, sentences; none is wider than the terminal', async () => {
