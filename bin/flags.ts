@@ -40,7 +40,7 @@ export const configFlags: Flags = {
   port: { kind: 'text', alias: 'p', description: 'TCP port, 0 for a free one', standard: '7001, with https 8443', key: ['port'] },
   host: { kind: 'text', description: 'address to listen on', standard: 'all addresses', key: ['host'] },
   workers: {
-    kind: 'text', alias: 'w', description: 'how many workers, "auto": one a processor; 2-8: by the load; 0: in this process',
+    kind: 'text', alias: 'w', description: 'how many workers: N, auto, 2-8 by the load, 0 in this process',
     standard: 'auto, in dev 1', key: ['workers'],
   },
   framework: { kind: 'text', description: 'package or path of a framework', standard: 'none', key: ['framework'] },

@@ -7,7 +7,7 @@ import { isPath, resolvePath } from './modules.js';
 import type { Place } from './place.js';
 import { separatePlugins, type PluginObjects } from './plugin-objects.js';
 import { whereWritten, type Layer, type Origin } from './provenance.js';
-import { defaults, pluginDefaults, profileSchema } from './schema.js';
+import { A_RANGE, defaults, pluginDefaults, profileSchema } from './schema.js';
 import { asNumber } from './variables.js';
 
 export function builtIn(place: Place, command: 'start' | 'dev'): Layer {
@@ -97,6 +97,10 @@ interface Source extends Layer {
   typed: boolean;
 }
 
+/** As a range of workers is typed. */
+const typedMistakes = (values: Record<string, unknown>, label: Label): string[] =>
+  check(profileSchema, values, label).map((line) => line.replace(A_RANGE, 'a range such as 2-8'));
+
 /** Shells and CI set empty variables where they mean none. */
 export function fromEnv(env: NodeJS.ProcessEnv): Source {
   const values: Record<string, unknown> = {};
@@ -110,12 +114,12 @@ export function fromEnv(env: NodeJS.ProcessEnv): Source {
     place[at.at(-1) as string] = coerce(at, text);
   }
   const label: Label = (at) => names[pathText(at)] ?? names[pathText(at.slice(0, 1))] ?? pathText(at);
-  return { values, typed: true, origin: (at) => ({ from: 'env', where: label(at) }), mistakes: check(profileSchema, values, label) };
+  return { values, typed: true, origin: (at) => ({ from: 'env', where: label(at) }), mistakes: typedMistakes(values, label) };
 }
 
 export function fromFlags(flags: Record<string, unknown>): Source {
   const values = coerceAll(flags, []);
-  const mistakes = check(profileSchema, values, flagName);
+  const mistakes = typedMistakes(values, flagName);
   return { values, typed: true, origin: (at) => ({ from: 'flag', where: flagName(at) }), mistakes };
 }
 

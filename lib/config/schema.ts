@@ -82,7 +82,8 @@ const bytes = (description: string) => v.pipe(v.union([v.number(), v.string()], 
   v.check((size) => bytesIn(size) >= 1024, A_SIZE), v.description(description), v.transform(bytesIn));
 /** Less would be shorter than what is measured, ms. */
 const LEAST_QUIET = 1_000;
-const WORKERS = `a whole number from 1 to ${MOST_WORKERS}, "auto" or { min, max, quiet }`;
+export const A_RANGE = '{ min, max, quiet }';
+const WORKERS = `a whole number from 1 to ${MOST_WORKERS}, "auto" or ${A_RANGE}`;
 const STANDBYS = `a whole number from 0 to ${MOST_STANDBYS}, or { count, perSlot }`;
 const list = () => v.array(text(), 'a list of texts');
 const object = 'an object';

@@ -9,8 +9,10 @@ export const BUSY = 0.8;
 export const IDLE = 0.3;
 /** Together so many ms over BUSY: two samples, but for what their timers are off. */
 const STAYS = 400;
-/** So many looks in a row at which a connection waits: one is the pause of a garbage collector, perhaps. */
-const LOOKS = 2;
+/** A connection waits at each look for so long (ms), two looks: at one it may be a pause of the garbage collector. */
+const AGAIN = 200;
+/** No such pause is so long, ms. */
+const TOO_LONG = 100;
 /** Down, and soon up again: that was wrong, and the next one waits twice as long, up to so many times `quiet`. */
 const LONGEST = 16;
 /** A share of `quiet`, and at most so many ms: over that time the load of a slot is evened out before it is called little. */
@@ -33,10 +35,15 @@ export class Load {
     return this.#level ?? 1;
   }
 
-  /** It was busy for this share of the last `ms`. */
-  add(share: number, ms: number): void {
+  get stays(): boolean {
+    return this.over >= STAYS;
+  }
+
+  /** It was busy for this share of the last `ms`; true: it stays busy. */
+  add(share: number, ms: number): boolean {
     this.over = share > BUSY ? this.over + ms : 0;
     this.#level = this.#level === null ? share : this.#level + (share - this.#level) * (1 - Math.exp(-ms / this.#evened));
+    return this.stays;
   }
 }
 
@@ -50,7 +57,7 @@ export interface Look {
   wait: number;
   /** How long the worker that was heard last of all has said nothing. */
   silence: number;
-  loads: readonly Pick<Load, 'over' | 'level'>[];
+  loads: readonly Pick<Load, 'stays' | 'level'>[];
 }
 
 export type Cause = 'connection' | 'utilization' | 'silence' | 'quiet' | 'range';
@@ -75,8 +82,8 @@ export class Policy {
   #floor = 0;
   /** What was seen before is forgotten. */
   #since = -Infinity;
-  /** Looks in a row at which somebody waited. */
-  #pressing = 0;
+  /** When somebody waited for the first of some looks in a row. */
+  #pressingSince: number | null = null;
   /** Since then little is asked, and the number is what it is; null: more is asked. */
   #quietSince: number | null = null;
   /** So many times `quiet` is waited for. */
@@ -110,7 +117,7 @@ export class Policy {
   /** What was seen until now belongs to another number of workers, or to other processes. */
   forget(now: number): void {
     this.#since = now;
-    this.#pressing = 0;
+    this.#pressingSince = null;
     this.#quietSince = null;
   }
 
@@ -149,11 +156,11 @@ export class Policy {
   #asks({ now, complete, wait, silence, loads }: Look): Pick<Move, 'cause' | 'why'> | null {
     const waits = complete && wait > LONG_WAIT;
     const silent = silence > SILENT;
-    this.#pressing = waits || silent ? this.#pressing + 1 : 0;
-    if (now - this.#since >= STAYS && loads.some(({ over }) => over >= STAYS)) {
+    this.#pressingSince = waits || silent ? this.#pressingSince ?? now : null;
+    if (now - this.#since >= STAYS && loads.some(({ stays }) => stays)) {
       return { cause: 'utilization', why: `an event loop stays over ${BUSY} busy` };
     }
-    if (this.#pressing < LOOKS) return null;
+    if (this.#pressingSince === null || (now - this.#pressingSince < AGAIN && !(waits && wait > TOO_LONG))) return null;
     if (waits) return { cause: 'connection', why: `a connection waited ${Math.round(wait)} ms for a worker` };
     return { cause: 'silence', why: `a worker has been blocked for ${Math.round(silence)} ms` };
   }

@@ -37,6 +37,8 @@ export class Scaler {
   #held: { by: Hold; why: string; at: number } | null = null;
   #failures = 0;
   #notBefore = 0;
+  /** While it looks. */
+  #timer: NodeJS.Timeout | undefined;
   readonly #moves = new Map<string, number>();
   readonly #holds = new Map<Hold, number>();
 
@@ -50,15 +52,17 @@ export class Scaler {
     pulses.interval = Math.min(pulses.interval, INTERVAL);
     pulses.onSample((pulse, sample) => this.#sampled(pulse, sample));
     const { clusterReady, beforeScale, scaled, scaleChanged, reloaded, beforeClose, collectStatus } = master.hooks;
-    let timer: NodeJS.Timeout | undefined;
     clusterReady.tap(name, () => {
-      timer = setInterval(master.guard('the number of workers', () => this.#look(performance.now())), INTERVAL).unref();
+      this.#timer = setInterval(master.guard('the number of workers', () => this.#look(performance.now())), INTERVAL).unref();
     });
     beforeScale.tap(name, (from, to) => this.#refuses(from, to));
     scaled.tap(name, (from, to) => this.#scaledTo(from, to));
     scaleChanged.tap(name, (from, to) => this.#takenBack(from, to));
     reloaded.tap(name, () => this.#renewed());
-    beforeClose.tap(name, () => clearInterval(timer));
+    beforeClose.tap(name, () => {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    });
     collectStatus.tap(name, (status) => this.#tell(status));
   }
 
@@ -113,7 +117,7 @@ export class Scaler {
     if (child.role !== 'worker' || !before) return;
     let load = this.#loads.get(child);
     if (!load) this.#loads.set(child, load = new Load(this.#range.quiet));
-    load.add(eventLoopUtilization, at - before.at);
+    if (load.add(eventLoopUtilization, at - before.at) && this.#timer) this.#look(performance.now());
   }
 
   #look(now: number): void {

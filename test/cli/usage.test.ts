@@ -30,9 +30,10 @@ const WRONG: [args: string[], says: string][] = [
   [['start', 'app', '--port'], '--port: a value is missing (TCP port, 0 for a free one)'],
   [['start', 'app', '--port', '99999'], '--port: expected a whole number from 0 to 65535, found 99999'],
   [['start', 'app', '--port', 'http'], '--port: expected a whole number from 0 to 65535, found "http"'],
-  [['start', 'app', '--workers', 'four'], '--workers: expected a whole number from 1 to 1024 or "auto", found "four"'],
-  [['dev', 'app', '-w', '0'], '--workers: expected a whole number from 1 to 1024 or "auto", found 0'],
-  [['start', 'app', '-w', '1000000000'], '--workers: expected a whole number from 1 to 1024 or "auto", found 1000000000'],
+  [['start', 'app', '--workers', 'four'], '--workers: expected a whole number from 1 to 1024, "auto" or a range such as 2-8, found "four"'],
+  [['dev', 'app', '-w', '0'], '--workers: expected a whole number from 1 to 1024, "auto" or a range such as 2-8, found 0'],
+  [['start', 'app', '-w', '1000000000'],
+    '--workers: expected a whole number from 1 to 1024, "auto" or a range such as 2-8, found 1000000000'],
   [['start', 'app', '--log-level', 'loud'], '--log-level: expected one of "debug", "info", "warn", "error", "silent", found "loud"'],
   [['start', 'app', '--log-format', 'xml'], '--log-format: expected one of "text", "json", "short", found "xml"'],
   [['start', 'app', '--start-timeout', 'soon'], '--start-timeout: expected whole milliseconds from 1 up, found "soon"'],
@@ -102,7 +103,7 @@ test('a value that is called like the command is still a value', async (t) => {
   sandbox.app();
   for (const args of [['-w', 'start', 'start', 'app'], ['start', '-w', 'start', 'app'], ['--workers=start', 'start', 'app']]) {
     const { code, stderr } = await sandbox.run(args);
-    assert.equal(stderr, '--workers: expected a whole number from 1 to 1024 or "auto", found "start"\n');
+    assert.equal(stderr, '--workers: expected a whole number from 1 to 1024, "auto" or a range such as 2-8, found "start"\n');
     assert.equal(code, 2);
   }
 });

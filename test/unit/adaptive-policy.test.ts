@@ -10,7 +10,7 @@ function looking(range = { ...RANGE }) {
   const policy = new Policy(() => range);
   let now = 10_000;
   const seen: Omit<Look, 'now'> = { workers: 2, complete: true, wait: 0, silence: 0, loads: [] };
-  const calm = { over: 0, level: 0.1 };
+  const calm = { stays: false, level: 0.1 };
   const look = (change: Partial<Look> = {}) => {
     now += LOOK;
     Object.assign(seen, change);
@@ -32,6 +32,19 @@ test('a connection that waits asks for another worker at the second look in a ro
   assert.equal(look({ wait: 48, workers: 3 }), null, 'the new one has to show what it does');
 });
 
+test('over 100 ms are no pause of a garbage collector, so one look is enough', () => {
+  const { look } = looking();
+  assert.equal(look({ wait: 101 })?.cause, 'connection');
+});
+
+test('a look that comes early is no second one', () => {
+  const { look, pass } = looking();
+  assert.equal(look({ wait: 30 }), null);
+  pass(-LOOK + 20);
+  assert.equal(look({ wait: 40 }), null);
+  assert.equal(look({ wait: 40 })?.cause, 'connection');
+});
+
 test('where a slot has no worker its connections wait for that, and no other is asked for', () => {
   const { looks } = looking();
   assert.deepEqual(looks(8, { wait: 900, complete: false }), []);
@@ -39,12 +52,12 @@ test('where a slot has no worker its connections wait for that, and no other is 
 
 test('a slot that stays over 0.8 asks for another, whatever the others do', () => {
   const { look } = looking();
-  const busy = { over: 500, level: 0.9 };
-  const idle = { over: 0, level: 0 };
-  assert.equal(look({ loads: [{ over: 250, level: 0.9 }, idle] }), null, 'that was one sample');
+  const busy = { stays: true, level: 0.9 };
+  const idle = { stays: false, level: 0 };
+  assert.equal(look({ loads: [{ stays: false, level: 0.9 }, idle] }), null, 'that was one sample');
   assert.equal(look({ loads: [idle, busy] })?.cause, 'utilization');
   assert.equal(look({ workers: 3, loads: [idle, busy, idle] }), null, 'measured before the third was there');
-  assert.equal(look({ workers: 3, loads: [idle, { over: 1_000, level: 0.9 }, idle] })?.to, 4);
+  assert.equal(look({ workers: 3, loads: [idle, { stays: true, level: 0.9 }, idle] })?.to, 4);
 });
 
 test('a worker that has said nothing for a second is as busy as one can be', () => {
@@ -55,7 +68,7 @@ test('a worker that has said nothing for a second is as busy as one can be', () 
 
 test('at the most nothing moves, and that is known as long as more is asked', () => {
   const { policy, looks } = looking();
-  assert.deepEqual(looks(4, { workers: 4, wait: 100 }), []);
+  assert.deepEqual(looks(4, { workers: 4, wait: 90 }), []);
   assert.equal(policy.short, true);
   looks(1, { wait: 0 });
   assert.equal(policy.short, false);
@@ -72,8 +85,8 @@ test('one is taken away after `quiet`, the next one after `quiet` again, none be
 });
 
 for (const [what, change] of [
-  ['a slot at 0.3', { loads: [{ over: 0, level: 0.3 }, { over: 0, level: 0 }] }],
-  ['a slot of which nothing is known', { loads: [{ over: 0, level: 0 }] }],
+  ['a slot at 0.3', { loads: [{ stays: false, level: 0.3 }, { stays: false, level: 0 }] }],
+  ['a slot of which nothing is known', { loads: [{ stays: false, level: 0 }] }],
   ['a slot without a worker', { complete: false }],
   ['a worker that is silent', { silence: 1_100 }],
 ] as const) {
@@ -90,7 +103,7 @@ for (const [what, change] of [
 test('a single connection that waited does not prolong the time of little load', () => {
   const { looks, look } = looking();
   looks(100);
-  look({ wait: 300 });
+  look({ wait: 90 });
   assert.deepEqual(looks(RANGE.quiet / LOOK, { wait: 0 }).map((move) => move?.to), [1]);
 });
 

@@ -44,10 +44,10 @@ test('every variable sets its key', async (t) => {
 test('a wrong variable or flag is named as such', async (t) => {
   const dir = withConfig(t, {});
   assert.equal(await refusal(load(dir, { env: { CLUSTER_WORKERS: 'four' } })),
-    'CLUSTER_WORKERS: expected a whole number from 1 to 1024 or "auto", found "four"');
+    'CLUSTER_WORKERS: expected a whole number from 1 to 1024, "auto" or a range such as 2-8, found "four"');
   assert.match(await refusal(load(dir, { env: { CLUSTER_LOG_LEVEL: 'x' } })), /^CLUSTER_LOG_LEVEL: /);
   const flag = (flags: object) => refusal(load(dir, { flags }));
-  assert.equal(await flag({ workers: '0' }), '--workers: expected a whole number from 1 to 1024 or "auto", found 0');
+  assert.equal(await flag({ workers: '0' }), '--workers: expected a whole number from 1 to 1024, "auto" or a range such as 2-8, found 0');
   assert.match(await flag({ startTimeout: 'soon' }), /^--start-timeout: /);
   assert.match(await flag({ log: { level: 'x' } }), /^--log-level: /);
   assert.match(await flag({ https: { key: '' } }), /^--https\.key: /);
