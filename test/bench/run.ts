@@ -11,7 +11,7 @@ import type { Benchmark } from './benchmark.js';
 /** In the order in which `all` runs them; a name that has no file yet is passed over. */
 const ALL = [
   'start', 'throughput', 'busy', 'memory', 'messages', 'reload', 'stop', 'sticky', 'logs', 'dev', 'drain', 'standby', 'adaptive', 'scale',
-  'overload', 'beside',
+  'beside',
 ];
 
 const folder = path.dirname(fileURLToPath(import.meta.url));

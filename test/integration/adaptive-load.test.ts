@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import test from 'node:test';
+import type { AdaptiveStatus } from '../../lib/api/control.js';
 import { freePort, startCluster, type TestCluster } from '../helpers/cluster.js';
 import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
 import { ownApp } from '../helpers/own-app.js';
 import { parsePrometheus } from '../helpers/prometheus-text.js';
+
+type LastMove = AdaptiveStatus['lastMove'];
 
 /** Each request costs 5 ms of a processor. */
 const busyApp = `require('node:http').createServer((request, response) => {
@@ -62,13 +65,19 @@ for (const [what, keepAlive] of [['connections of their own', false], ['connecti
     const cluster = await startCluster(t, dir);
     const load = clients(cluster, keepAlive);
     await eventually(() => load.answers.size === 2, 30_000);
-    const status = await cluster.status();
-    assert.deepEqual([status.workers.length, status.adaptive?.lastMove?.to], [2, 2]);
-    assert.match(status.adaptive!.lastMove!.why, keepAlive ? /./ : /^a connection waited \d+ ms|^an event loop stays/);
+    // It may answer before the master has heard that it is ready.
+    const moved = async (to: number) => {
+      let last: LastMove = null;
+      await eventually(async () => {
+        last = (await cluster.status()).adaptive!.lastMove;
+        return last?.to === to;
+      }, 60_000);
+      return last! as NonNullable<LastMove>;
+    };
+    assert.match((await moved(2)).why, /^a connection waited \d+ ms|^an event loop stays|^a worker has been blocked/);
     load.rest(1_000);
-    await eventually(async () => (await cluster.status()).workers.length === 1, 60_000);
-    const { adaptive } = await cluster.status();
-    assert.deepEqual([adaptive?.lastMove?.to, adaptive?.lastMove?.cause], [1, 'quiet']);
+    assert.equal((await moved(1)).cause, 'quiet');
+    assert.equal((await cluster.status()).workers.length, 1);
     await load.stop();
     assert.deepEqual(load.failures, []);
     assert.equal((await cluster.stop()).code, 0);
