@@ -1,4 +1,5 @@
-import { mostWorkers, workerRange, type Config } from '../lib/config/schema.js';
+import { mostWorkers, workerRange } from '../lib/config/check.js';
+import type { Config } from '../lib/config/schema.js';
 import { graceOf, healthOf, MARGIN, startSeconds, stopSeconds } from './recipe.js';
 
 /** What a recipe is made of. */

@@ -6,8 +6,9 @@ import { bootstrapOptions } from './master/checked-calls.js';
 
 /** The public API, and nothing else. */
 export { Bootstrap, type BootstrapOptions } from './master/bootstrap.js';
-export { defineConfig, standbys, workerRange, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
-export type { WorkerRange } from './config/schema.js';
+export { standbys, workerRange } from './config/check.js';
+export { defineConfig, type Config, type ConfigInput, type PluginOptions } from './config/schema.js';
+export type { WorkerRange } from './config/check.js';
 export { loadConfig, type LoadedConfig, type LoadRequest } from './config/load.js';
 export { definePlugin, type Plugin, type PluginCommand, type StandardSchema } from './api/plugin.js';
 export { ClusterError, ERRORS, type ErrorCode } from './kit/errors.js';

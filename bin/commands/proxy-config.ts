@@ -101,7 +101,7 @@ export class ProxyConfigCommand extends Command {
     const port = this.whole(argv, 'listen', 1) ?? 80;
     if (port > 65_535) throw usageError(`--listen: expected a port from 1 to 65535, found "${port}"`);
     const { loadConfig } = await import('../../lib/config/load.js');
-    const { mostWorkers } = await import('../../lib/config/schema.js');
+    const { mostWorkers } = await import('../../lib/config/check.js');
     const { config, target: { dir: appDir } } = await loadConfig(readRequest({ ...argv, _: target === undefined ? [] : [target] }, this));
     const sticky = config.plugins['sticky-session'];
     const wanted = typeof sticky === 'object' ? sticky.perSlotSocket : undefined;

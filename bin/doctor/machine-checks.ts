@@ -1,4 +1,4 @@
-import { mostWorkers } from '../../lib/config/schema.js';
+import { mostWorkers } from '../../lib/config/check.js';
 import { heapFor } from '../../plugins/container/heaps.js';
 import { bites, count, good, megabytes, note, type Check } from './finding.js';
 

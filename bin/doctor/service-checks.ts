@@ -1,4 +1,5 @@
-import { workerRange, type Config } from '../../lib/config/schema.js';
+import { workerRange } from '../../lib/config/check.js';
+import type { Config } from '../../lib/config/schema.js';
 import type { GracefulExitOptions } from '../../plugins/graceful-exit/options.js';
 import type { Facts } from './facts.js';
 import { bites, count, good, megabytes, note, type Answer, type Check } from './finding.js';

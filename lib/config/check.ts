@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { ClusterError, messageOf } from '../kit/errors.js';
 import { isObject, show, nearest } from '../kit/misuse.js';
-import { ADAPTIVE, isPlugin, workerRange, type Config } from './schema.js';
+import { ADAPTIVE, isPlugin, type Config } from './schema.js';
 
 export type Path = readonly (string | number)[];
 type Schema = v.GenericSchema & {
@@ -190,6 +190,24 @@ function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
+
+/** How many workers there may be, and how long (ms) little must be asked of all before one is taken away. */
+export interface WorkerRange {
+  min: number;
+  max: number;
+  quiet: number;
+}
+
+/** Undefined where the number of workers is said, and does not follow the load. */
+export const workerRange = ({ plugins: { [ADAPTIVE]: range } }: Pick<Config, 'plugins'>): WorkerRange | undefined =>
+  typeof range === 'object' && typeof range.max === 'number' ? range as unknown as WorkerRange : undefined;
+
+/** So many workers there are at most, by themselves. */
+export const mostWorkers = (config: Pick<Config, 'plugins' | 'workers'>): number => workerRange(config)?.max ?? config.workers;
+
+/** How many workers wait, of all together or for each slot. */
+export const standbys = ({ standby }: Pick<Config, 'standby'>): { count: number; perSlot: boolean } =>
+  typeof standby === 'number' ? { count: standby, perSlot: false } : standby;
 
 /** What a master is made with, once. */
 const ONCE = ['title', 'balance', 'inspect', 'inspectBrk'] as const;

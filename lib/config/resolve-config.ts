@@ -6,10 +6,10 @@ import { cpuQuota, processors } from '../kit/cgroup.js';
 import { ClusterError, reason } from '../kit/errors.js';
 import { isObject, nearest, show } from '../kit/misuse.js';
 import { groupId, localGroups, mayGive, socketPathFault } from '../kit/sockets.js';
-import { check, type Path, pathText, refuse } from './check.js';
+import { check, type Path, pathText, refuse, standbys, type WorkerRange } from './check.js';
 import { isFile, isPath, packageFolder } from './modules.js';
 import { asWritten, mergeLayers, originOf, type Provenance, whereWritten } from './provenance.js';
-import { ADAPTIVE, type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema, standbys, type WorkerRange } from './schema.js';
+import { ADAPTIVE, type Config, HTTPS_PORT, type HttpsFiles, MOST_WORKERS, profileSchema } from './schema.js';
 
 /**
  * Merged layers as the cluster runs with them.

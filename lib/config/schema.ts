@@ -275,24 +275,6 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
 /** The plugin that moves the number of workers; the range that `workers` is stands among its options. */
 export const ADAPTIVE = 'adaptive-workers';
 
-/** How many workers there may be, and how long (ms) little must be asked of all before one is taken away. */
-export interface WorkerRange {
-  min: number;
-  max: number;
-  quiet: number;
-}
-
-/** Undefined where the number of workers is said, and does not follow the load. */
-export const workerRange = ({ plugins: { [ADAPTIVE]: range } }: Pick<Config, 'plugins'>): WorkerRange | undefined =>
-  typeof range === 'object' && typeof range.max === 'number' ? range as unknown as WorkerRange : undefined;
-
-/** So many workers there are at most, by themselves. */
-export const mostWorkers = (config: Pick<Config, 'plugins' | 'workers'>): number => workerRange(config)?.max ?? config.workers;
-
-/** How many workers wait, of all together or for each slot. */
-export const standbys = ({ standby }: Pick<Config, 'standby'>): { count: number; perSlot: boolean } =>
-  typeof standby === 'number' ? { count: standby, perSlot: false } : standby;
-
 export const HTTPS_PORT = 8443;
 
 /** The built-in defaults, as the schema states them. */

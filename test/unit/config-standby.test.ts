@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { standbys } from '../../lib/config/schema.js';
+import { standbys } from '../../lib/config/check.js';
 import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
 test('the plugin is on where some are wanted, unless somebody says otherwise of it', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { mostWorkers, workerRange } from '../../lib/config/schema.js';
+import { mostWorkers, workerRange } from '../../lib/config/check.js';
 import type { LoadRequest } from '../../lib/config/load.js';
 import { load, refusal, withConfig } from '../helpers/config-dir.js';
 
