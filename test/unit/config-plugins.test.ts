@@ -81,7 +81,8 @@ test('plugins that collide: a name twice in a list, that of a built-in one, a ke
   assert.equal(await says('{ mine: { ...plain, engine: {} } }'),
     `${at}.mine: plugin "plain" has an unknown key "engine", did you mean "engines"?`);
   assert.equal(await says('[{ ...plain, colour: 1 }]'),
-    `${at}[0]: plugin "plain" has an unknown key "colour"; known are name, schema, engines, needs, before, after, commands, apply`);
+    `${at}[0]: plugin "plain" has an unknown key "colour"; known are name, schema, jsonSchema, engines, needs, before, after, commands, `
+    + 'apply');
   assert.equal(await says('[{ name: 42, apply() {} }]'), `${at}[0]: expected a text as the plugin's name, found 42`);
 });
 
