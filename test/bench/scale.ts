@@ -75,7 +75,8 @@ async function measure(workers: number): Promise<Costs> {
     const files = descriptors(cluster.pid) / workers;
     const status = await answers(cluster, socket, '/status');
     const metrics = await answers(cluster, socket, '/metrics');
-    const told = (await get(`${cluster.url}/?count=${TIMES}&workers=${workers}`, { deadline: MINUTES })).json as Record<'cpu' | 'took', number>;
+    const { json } = await get(`${cluster.url}/?count=${TIMES}&workers=${workers}`, { deadline: MINUTES });
+    const told = json as Record<'cpu' | 'took', number>;
     const earlier = busy(cluster.pid);
     const { code, stderr } = await cluster.run('reload', [], MINUTES);
     if (code !== 0) throw new Error(stderr);
