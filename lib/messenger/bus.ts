@@ -270,6 +270,7 @@ export class Bus {
   }
 
   #reject(reply: number, error: ErrorData): void {
-    process.nextTick(() => { void this.#needs.receive({ action: '', reply, error }, 0, () => {}); });
+    // A turn later, as in ProcessMessenger.
+    setImmediate(() => { void this.#needs.receive({ action: '', reply, error }, 0, () => {}); });
   }
 }

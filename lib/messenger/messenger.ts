@@ -176,7 +176,8 @@ export class ProcessMessenger implements Messenger {
     try {
       this.#post(envelope, options);
     } catch (error) {
-      queueMicrotask(() => this.#asked.giveUp(request, error));
+      // A turn later: who asks again at once, as long as this goes on, still lets other things happen.
+      setImmediate(() => this.#asked.giveUp(request, error));
     }
   }
 

@@ -66,7 +66,8 @@ export class Calls {
   readonly #calls = new Set<Call>();
   readonly #deadlines = new TimeLimits<Call>((call) => this.#late(call));
   #leader: number | null = null;
-  #empty: (() => void)[] = [];
+  /** Who waits for the end of some call. */
+  #ended: (() => void)[] = [];
 
   /** `undelivered`: who was taken for the leader is none, or not there. */
   constructor(name: string, post: Post, undelivered: (pid: number) => void) {
@@ -77,7 +78,7 @@ export class Calls {
 
   add(message: Ask, given: Given): Promise<unknown> {
     if (this.#leader === null && this.#calls.size >= MOST) {
-      return Promise.reject(new ClusterError('ERR_CLUSTER_LEADER_LOST', `"${this.#name}" has no leader, and ${MOST} calls wait for one`));
+      return refused(new ClusterError('ERR_CLUSTER_LEADER_LOST', `"${this.#name}" has no leader, and ${MOST} calls wait for one`));
     }
     return new Promise((resolve, reject) => {
       const call: Call = {
@@ -113,9 +114,10 @@ export class Calls {
     for (const call of [...this.#calls]) if (this.#end(call)) call.reject(error);
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when all that is under way now has ended; what is called meanwhile is not waited for. */
   async settled(): Promise<void> {
-    while (this.#calls.size > 0) await new Promise<void>((resolve) => { this.#empty.push(resolve); });
+    const now = new Set(this.#calls);
+    while ([...now].some((call) => this.#calls.has(call))) await new Promise<void>((resolve) => { this.#ended.push(resolve); });
   }
 
   #send(call: Call): void {
@@ -181,13 +183,22 @@ export class Calls {
   #end(call: Call): boolean {
     if (!this.#calls.delete(call)) return false;
     this.#deadlines.delete(call, call.given.timeout);
-    if (this.#calls.size === 0 && this.#empty.length > 0) for (const resolve of this.#empty.splice(0)) resolve();
+    if (this.#ended.length > 0) for (const resolve of this.#ended.splice(0)) resolve();
     return true;
   }
 }
 
 /** The messenger's words for a connection that ended before an answer came; the real client's own error of that code has others. */
 const goneWords = (pid: number): string => `process ${pid} is gone`;
+
+/** Node's own, whatever a test puts in its place. */
+export const later = setImmediate;
+
+/**
+ * Rejects a turn later: who calls again at once, however often that fails, keeps the process from nothing else, its end least of all
+ * (test/integration/shared-retries.test.ts).
+ */
+export const refused = (error: unknown): Promise<never> => new Promise((_, reject) => { later(reject, error); });
 
 /** It is no use to send it again. */
 export const isUnsendable = (error: unknown): boolean =>

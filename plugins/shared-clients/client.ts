@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { ClusterError, copyOf } from '../../lib/runtime.js';
+import { refused } from './calls.js';
 import type { Member } from './member.js';
 import type { Holder, Offers } from './messages.js';
 import { usage, type Call, type Shape } from './shape.js';
@@ -221,11 +222,11 @@ export class Client extends EventEmitter implements Holder {
 
   #assertOpen(): Promise<never> | null {
     if (!this.#closed) return null;
-    return Promise.reject(new ClusterError('ERR_CLUSTER_CLIENT_CLOSED', `this client of "${this.#shape.name}" was closed`));
+    return refused(new ClusterError('ERR_CLUSTER_CLIENT_CLOSED', `this client of "${this.#shape.name}" was closed`));
   }
 
   #assertTopic(key: string): Promise<never> | null {
-    return this.#shape.topics?.has(key) === false ? Promise.reject(this.#noTopic(key)) : null;
+    return this.#shape.topics?.has(key) === false ? refused(this.#noTopic(key)) : null;
   }
 
   #noTopic(key: string): ClusterError {

@@ -1,5 +1,5 @@
 import { atMost, ClusterError, copyOf, startWaits, wire, wireWhole, type Runtime, type SharedOptions } from '../../lib/runtime.js';
-import { ACTION } from './calls.js';
+import { ACTION, later } from './calls.js';
 import { Client } from './client.js';
 import { apiOf, isApiClass } from './cluster-client.js';
 import { isAsk, isTell } from './forms.js';
@@ -16,15 +16,16 @@ function homePost(clients: () => Clients): Post {
   return {
     pid,
     async ask(_, message): Promise<Answer> {
-      const answer = await clients().asked(pid, copyOf(message));
-      return copyOf(answer);
+      const sent = copyOf(message);
+      await new Promise((resolve) => { later(resolve); });
+      return copyOf(await clients().asked(pid, sent));
     },
     call(_, attempt) {
       this.ask(pid, attempt.data, attempt.timeout).then((answer) => attempt.resolve(answer), (error: unknown) => attempt.reject(error));
     },
     tell(_, message) {
       const copied = copyOf(message);
-      queueMicrotask(() => clients().told(pid, copied));
+      later(() => clients().told(pid, copied));
       return true;
     },
     async room() {},

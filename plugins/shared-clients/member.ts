@@ -1,5 +1,5 @@
 import { ClusterError, fromWire } from '../../lib/runtime.js';
-import { Calls, isUnsendable, type Given } from './calls.js';
+import { Calls, isUnsendable, refused, type Given } from './calls.js';
 import { Leader } from './leader.js';
 import type { Answer, Ask, Failure, Holder, Leading, Offers, Post, Published, Tell } from './messages.js';
 import type { Shape } from './shape.js';
@@ -232,10 +232,8 @@ export class Member {
   }
 
   #do(message: Ask & { 0: 'call' | 'publish' }, given: Given): Promise<unknown> {
-    if (this.#failure) return Promise.reject(this.#failure.error as Error);
-    if (this.#closed) {
-      return Promise.reject(closed(this.shape.name));
-    }
+    if (this.#failure) return refused(this.#failure.error);
+    if (this.#closed) return refused(closed(this.shape.name));
     return this.#calls.add(message, given);
   }
 
