@@ -65,14 +65,14 @@ export class Member {
       clearInterval(stay);
       here?.();
     });
-    after.then(() => needs.arbiter.join(this)).then((leading) => this.leading(leading), (error: unknown) => this.#fail(error));
+    after.then(() => needs.arbiter.join(this)).then((leading) => this.#joined(leading), (error: unknown) => this.#fail(error));
   }
 
   get leads(): boolean {
     return this.#link === this.#needs.post.pid;
   }
 
-  /** It could not be made, or is closed: the next who wants it begins anew. */
+  /** It could not be made, or is closed. */
   get over(): boolean {
     return this.#failure !== null || this.#closing !== null;
   }
@@ -85,15 +85,14 @@ export class Member {
   /** It was known by its name alone, and can be made here now. */
   adopt(shape: Shape): void {
     this.shape = shape;
-    this.#needs.arbiter.join(this).then((leading) => this.leading(leading), (error: unknown) => this.#needs.warn(`"${shape.name}"`, error));
+    this.#needs.arbiter.join(this).then((leading) => this.#joined(leading), (error: unknown) => this.#needs.warn(`"${shape.name}"`, error));
   }
 
   /** The last one to let go closes the client here. */
   letGo(holder: Holder): Promise<void> {
     this.#holders.delete(holder);
-    if (this.#holders.size === 0) return this.close();
-    this.watch();
-    return Promise.resolve();
+    if (this.#holders.size > 0) this.watch();
+    return this.#holders.size > 0 ? Promise.resolve() : this.close();
   }
 
   call(method: string, args: unknown[], given: Given): Promise<unknown> {
@@ -150,6 +149,11 @@ export class Member {
     void before?.retire();
   }
 
+  /** An answer is heard later than what came behind it: who leads may have been told by then. */
+  #joined(leading: Leading): void {
+    if (leading.term !== this.#term || this.#announced === null) this.leading(leading);
+  }
+
   /** Somebody leads, or nobody. */
   leading({ term, pid, error }: Leading): void {
     if (term < this.#term || this.#closed) return;
@@ -200,8 +204,7 @@ export class Member {
   async #close(): Promise<void> {
     await this.#calls.settled();
     const { arbiter, post } = this.#needs;
-    const leads = this.leader !== null;
-    if (!leads) this.#end();
+    if (this.leader === null) this.#end();
     await arbiter.leave(this).catch(() => {});
     const { leader } = this;
     // Nobody has taken it over: nobody is left who could need it.

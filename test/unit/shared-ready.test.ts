@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import test from 'node:test';
-import { FakeProcesses, leaderOf, until } from '../helpers/shared-processes.js';
+import { Clients } from '../../plugins/shared-clients/clients.js';
+import type { Answer, Leading } from '../../plugins/shared-clients/messages.js';
+import { FakeProcesses, leaderOf, turn, until } from '../helpers/shared-processes.js';
 
 interface Base { close(): Promise<void> }
 type Shared = Record<string, (...args: unknown[]) => Promise<unknown>>;
@@ -123,4 +125,27 @@ test('a real client that cannot be made where another process leads leaves that 
   assert.equal(await client.ping!(), 'pong');
   await until(() => leaderOf('db', world.processes) === agent.pid, 'the agent leads');
   assert.equal(tries, 3);
+});
+
+test('who leads is told before the answer to who joins is heard, which was older: a client has its leader all the same', async () => {
+  let answer!: (leading: Leading) => void;
+  const asked: number[] = [];
+  const clients = new Clients({
+    arbiter: { join: () => new Promise((resolve) => { answer = resolve; }), leave: async () => {} },
+    post: {
+      pid: 1, tell: () => true, room: async () => {}, call: () => {},
+      ask: async (pid): Promise<Answer> => {
+        asked.push(pid);
+        return [{ calls: [], topics: false, publishes: false }];
+      },
+    },
+    warn: () => {},
+  });
+  const shared = clients.share('Registry');
+  await turn();
+  clients.member('Registry')!.leading({ name: 'Registry', term: 1, pid: 7 });
+  // While it was made, nobody led.
+  answer({ name: 'Registry', term: 1, pid: null });
+  await shared;
+  assert.equal(asked[0], 7);
 });
