@@ -66,14 +66,18 @@ function take(pipe: HandlePipe, text: string, client: RawHandle | null): void {
 
 const hasRoom = (server: Server): boolean => server.maxConnections == null || connectionsOf(server) < server.maxConnections;
 
-/** Descriptors that are left to the process: at its limit libuv would accept and close who comes. */
+/** Descriptors that are left to the process, and of few a part: at its limit libuv would accept and close who comes. */
 const SPARE = 16;
+const PART = 1 / 8;
 
 /**
  * Whether one more is too many. The kernel gives the lowest free descriptor: as no connection ever has one of the last, that of what
  * has just come tells how many are left.
  */
-const isFull = (server: Server, { fd = 0 }: RawHandle): boolean => !hasRoom(server) || fd >= descriptorLimit(0) - SPARE;
+function isFull(server: Server, { fd = 0 }: RawHandle): boolean {
+  const limit = descriptorLimit(0);
+  return !hasRoom(server) || fd >= limit - Math.min(SPARE, limit * PART);
+}
 
 /** The master has it too: what waits in its queue is somebody else's. */
 function letGo(listener: Listener | undefined): void {

@@ -77,7 +77,8 @@ const MARK = Symbol.for('hatchery.ClusterError');
 /** An error of ours: whoever handles it goes by `code`, what each means stands in {@link ERRORS}. */
 export class ClusterError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this !== ClusterError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    // Not by its own name, for which esbuild would give the class another one that errors then show.
+    if (!Object.hasOwn(this.prototype, MARK)) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === 'object' && value !== null && MARK in value;
   }
 

@@ -107,7 +107,7 @@ test('another upgraded protocol goes on until upgradeTimeout after the last answ
 test('a WebSocket over HTTP/2 as well', async (t) => {
   const port = await freePort();
   const app = await alone(t, APP, { env: { HTTP2_CLEAR_PORT: String(port) } });
-  const session = http2.connect(`http://127.0.0.1:${port}`);
+  const session = http2.connect(`http://127.0.0.1:${port}`).on('error', () => {});
   await event(session, 'remoteSettings');
   const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/' });
   const chunks: Buffer[] = [];

@@ -18,7 +18,7 @@ const MISTAKES: Record<string, string> = {
   'h.startCluster("server.js")': 'startCluster: expected an object of options, found "server.js"',
   'h.startCluster(null)': 'startCluster: expected an object of options, found null',
   'h.startCluster({ target: 42 })': 'loadConfig: expected a file path as target, found 42',
-  'h.startCluster({ workers: "x" })': `options: workers: expected a whole number from 1 to ${MOST_WORKERS} or "auto", found "x"`,
+  'h.startCluster({ workers: "x" })': `options: workers: expected a whole number from 1 to ${MOST_WORKERS}, "auto" or { min, max, quiet }, found "x"`,
   'h.startCluster({ target: "/no/such/app" })': '/no/such/app: no such directory or file',
   'h.startCluster({}, 42)': 'startCluster: expected an object as its second argument, found 42',
   'h.startCluster({ command: "stat" })': 'loadConfig: expected "start" or "dev" as command, found "stat"',
@@ -30,7 +30,7 @@ const MISTAKES: Record<string, string> = {
   'h.loadConfig({ cwd: 42 })': 'loadConfig: expected a file path as cwd, found 42',
   'h.loadConfig({ flags: { profile: 1 } })': 'loadConfig: expected a text as flags.profile, found 1',
   'h.loadConfig("app")': 'loadConfig: expected an object, found "app"',
-  'h.defineConfig()': 'defineConfig: expected an object of keys, found nothing',
+  'h.defineConfig()': 'defineConfig: expected an object of keys, or a function, found nothing',
   'h.definePlugin()': 'definePlugin: expected an object with `name` and `apply`, found nothing',
   'h.definePlugin({ name: "mine" })': 'definePlugin: expected an object with `name` and `apply`, found {"name":"mine"}',
   'h.definePlugin({ name: "mine", apply() {}, engine: {} })':

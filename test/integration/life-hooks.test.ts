@@ -11,9 +11,9 @@ test('a life in hooks: their order, and no code of the app in the master', async
   assert.equal((await cluster.stop()).code, 0);
   const hooks = [...cluster.output.matchAll(/HOOK (\w+)/g)].map((match) => match[1]);
   assert.deepEqual(hooks, [
-    'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'fillSlot', 'beforeForkWorker', 'workerForked',
+    'configResolved', 'beforeStart', 'beforeForkAgent', 'agentForked', 'agentReady', 'beforeForkWorker', 'fillSlot', 'workerForked',
     'workerReady', 'clusterReady',
-    'beforeReload', 'configResolved', 'fillSlot', 'beforeForkWorker', 'workerForked', 'workerReady', 'beforeDrain', 'workerExit',
+    'beforeReload', 'configResolved', 'beforeForkWorker', 'fillSlot', 'workerForked', 'workerReady', 'beforeDrain', 'workerExit',
     'drained', 'agentExit', 'beforeForkAgent', 'agentForked', 'agentReady', 'reloaded',
     'beforeClose', 'beforeDrain', 'workerExit', 'drained', 'agentExit', 'closed',
   ]);

@@ -131,7 +131,7 @@ test('upgrades go through their taps; one that nobody stops reaches the app with
 test('HTTP/2 requests as well, and a client that leaves while a tap thinks troubles nobody', { timeout: 60_000 }, async (t) => {
   const app = `require('node:http2').createServer((request, response) => response.end('app ' + request.url)).listen(process.env.PORT);`;
   const cluster = await startCluster(t, appWith(t, app, PLUGINS));
-  const client = http2.connect(cluster.url);
+  const client = http2.connect(cluster.url).on('error', () => {});
   t.after(() => client.destroy());
   const ask = (headers: http2.OutgoingHttpHeaders) => new Promise<string>((resolve, reject) => {
     let text = '';
@@ -161,7 +161,7 @@ test('an app that serves HTTP/2 streams itself is guarded too, and has them as t
   const cluster = await startCluster(t, appWith(t, app, {
     ...PLUGINS, slot: "runtime.hooks.request.tap('slot', (request, response) => { response.setHeader('x-slot', runtime.slot); });",
   }));
-  const session = http2.connect(cluster.url);
+  const session = http2.connect(cluster.url).on('error', () => {});
   t.after(() => session.destroy());
   const ask = (url: string, headers: Record<string, string> = {}) => new Promise<string>((resolve, reject) => {
     const call = session.request({ ':path': url, ':method': 'POST', ...headers });

@@ -212,7 +212,7 @@ for (const [what, flags, files, said] of [
 test('dev has one worker at least', async () => {
   const { code, stderr } = await run(['dev', fixture('hello'), ...FLAGS]);
   assert.equal(code, 2);
-  assert.match(stderr, /^--workers: expected a whole number from 1 to \d+ or "auto", found 0$/m);
+  assert.match(stderr, /^--workers: expected a whole number from 1 to \d+, "auto" or a range such as 2-8, found 0$/m);
 });
 
 test('a daemon of one process is started, restarted and stopped', async (t) => {

@@ -6,7 +6,7 @@ import { ask, stickyCluster, type Who } from '../helpers/sticky.js';
 
 test('HTTP/2 and HTTPS in front: every stream reaches its owner, uploads and cookies included', async (t) => {
   const cluster = await stickyCluster(t, { mode: 'request', key: { header: 'x-client' } }, { app: 'sticky-https' });
-  const session = http2.connect(`https://127.0.0.1:${cluster.port}`, { rejectUnauthorized: false });
+  const session = http2.connect(`https://127.0.0.1:${cluster.port}`, { rejectUnauthorized: false }).on('error', () => {});
   t.after(() => session.destroy());
   type Answer = { headers: http2.IncomingHttpHeaders; text: string };
   const get = (path: string, client: string, body?: Buffer) => new Promise<Answer>((resolve, reject) => {
