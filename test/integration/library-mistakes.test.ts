@@ -18,7 +18,8 @@ const MISTAKES: Record<string, string> = {
   'h.startCluster("server.js")': 'startCluster: expected an object of options, found "server.js"',
   'h.startCluster(null)': 'startCluster: expected an object of options, found null',
   'h.startCluster({ target: 42 })': 'loadConfig: expected a file path as target, found 42',
-  'h.startCluster({ workers: "x" })': `options: workers: expected a whole number from 1 to ${MOST_WORKERS}, "auto" or { min, max, quiet }, found "x"`,
+  'h.startCluster({ workers: "x" })':
+    `options: workers: expected a whole number from 1 to ${MOST_WORKERS}, "auto" or { min, max, quiet }, found "x"`,
   'h.startCluster({ target: "/no/such/app" })': '/no/such/app: no such directory or file',
   'h.startCluster({}, 42)': 'startCluster: expected an object as its second argument, found 42',
   'h.startCluster({ command: "stat" })': 'loadConfig: expected "start" or "dev" as command, found "stat"',
