@@ -71,6 +71,18 @@ test('while the agent, or the worker of a slot, is replaced, what is for it wait
   assert.deepEqual([heard(agent), heard(two)], [[['note', 'a']], [['note', 'b']]]);
 });
 
+test('what is for a slot without a process keeps its sender only while another may come; then the master has it', async (t) => {
+  const network = new Network(t);
+  const [one] = await network.up(0) as [Station];
+  network.roster.slots = 2;
+  network.tell();
+  assert.equal(one.bus.isIdle(true), true);
+  one.bus.send(note('a', { to: 'app', receiverPid: 'slot:1' }));
+  assert.deepEqual([one.bus.isIdle(true), one.bus.isIdle(false)], [false, true]);
+  one.bus.flushNow();
+  assert.deepEqual(one.relayed.map(({ data }) => data), ['a']);
+});
+
 test('answers come back, from this process as well', async (t) => {
   const network = new Network(t);
   const [agent, one] = await network.up(-1, 0) as [Station, Station];
