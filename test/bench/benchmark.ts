@@ -3,8 +3,6 @@ import type { Figure } from './figures.js';
 export interface BenchOptions {
   /** Rounds of each measurement; every contender has its turn in each. Undefined: the benchmark's own number. */
   runs?: number;
-  /** Further peers that are asked for by name, such as `pm2`. */
-  peers: readonly string[];
   /** Another checkout, built, to be measured beside this one. */
   beside?: string;
   /** Progress for the one who waits. */

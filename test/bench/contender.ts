@@ -10,9 +10,15 @@ export interface Contender {
   name: string;
   args: string[];
   env?: Record<string, string>;
+  cwd?: string;
 }
 
-export interface Place { port: number; workers: number }
+export interface Place {
+  port: number;
+  workers: number;
+  /** Cores that it may run on, as taskset names them. */
+  cores?: string;
+}
 
 const benchFixture = (name: string): string => fixture(path.join('bench', name));
 
@@ -81,8 +87,10 @@ process.once('exit', () => rmSync(tmp, { recursive: true, force: true }));
 let serial = 0;
 
 /** Spawns it and resolves when as many workers listen as were asked for. */
-export async function launch({ name, args, env }: Contender, { workers }: Pick<Place, 'workers'>): Promise<Running> {
-  const port = await freePort();
+export async function launch(
+  { name, args, env, cwd }: Contender, { workers, port: wanted, cores }: Partial<Place> & Pick<Place, 'workers'>,
+): Promise<Running> {
+  const port = wanted ?? await freePort();
   // A directory for each: records of instances that were killed would slow the next one down.
   const own = path.join(tmp, String(serial++));
   mkdirSync(own, { mode: 0o700 });
@@ -95,7 +103,8 @@ export async function launch({ name, args, env }: Contender, { workers }: Pick<P
     BENCH_PIPE: pipe, BENCH_WORKERS: String(workers), CLUSTER_WORKERS: String(workers), PORT: String(port),
   };
   const started = performance.now();
-  const child = spawn(node, args, { env: full, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [command = node, ...words] = [...(cores === undefined ? [] : ['taskset', '-c', cores]), node, ...args];
+  const child = spawn(command, words, { env: full, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => { output = (output + String(chunk)).slice(-4_000); });

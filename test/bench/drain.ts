@@ -22,7 +22,7 @@ interface Sample {
   took: number;
 }
 
-/** As in pm2.ts: they are nothing of ours to install. */
+/** As in peers.ts: they are nothing of ours to install. */
 function installed(): string {
   const dir = path.join(os.tmpdir(), 'hatchery-bench-drains');
   if (existsSync(path.join(dir, 'node_modules/stoppable'))) return dir;

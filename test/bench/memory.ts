@@ -3,7 +3,6 @@ import { interleave, type Benchmark } from './benchmark.js';
 import { bare, eggCluster, framework, launch, type Contender } from './contender.js';
 import type { Figure } from './figures.js';
 import { median } from './figures.js';
-import { pm2 } from './pm2.js';
 import { rss } from './process-stat.js';
 
 /** Milliseconds after the start. */
@@ -23,12 +22,10 @@ async function sample(contender: Contender): Promise<Sample> {
 
 const memory: Benchmark = {
   about: `resident memory ${SETTLED} ms after a start with 2 workers, idle`,
-  async run({ runs = 5, peers, say }) {
+  async run({ runs = 5, say }) {
     if (process.platform !== 'linux') return [];
     say(`memory: ${runs} rounds`);
-    const contenders: Record<string, Contender> = {
-      bare, ours: framework('plain'), eggCluster, ...(peers.includes('pm2') ? { pm2: await pm2() } : {}),
-    };
+    const contenders: Record<string, Contender> = { bare, ours: framework('plain'), eggCluster };
     const samples = await interleave(runs, Object.fromEntries(Object.entries(contenders)
       .map(([name, contender]) => [name, () => sample(contender)])));
     const figure = (what: string, of: keyof Sample, other: string, name: string, bar?: Figure['bar']): Figure => ({
@@ -40,7 +37,6 @@ const memory: Benchmark = {
       figure('RSS of a worker', 'worker', 'bare', bare.name),
       figure('RSS of the master', 'master', 'eggCluster', eggCluster.name),
       figure('RSS of a worker', 'worker', 'eggCluster', eggCluster.name),
-      ...(samples.pm2 ? [figure('RSS of the master', 'master', 'pm2', 'pm2')] : []),
     ];
   },
 };

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,7 +6,7 @@ import { get } from '../helpers/http-get.js';
 import { withConfig } from '../helpers/with-config.js';
 import type { Benchmark } from './benchmark.js';
 import type { Figure } from './figures.js';
-import { rss } from './process-stat.js';
+import { cpuTime, rss } from './process-stat.js';
 
 /** Workers; beyond what the machine's memory carries a row is left out. */
 const SIZES = [2, 16, 64, 128, 256];
@@ -20,7 +19,7 @@ const SETTLED = 2_000;
 const MINUTES = 300_000;
 
 /** Processor time of a process so far, ms. */
-const busy = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
+const busy = (pid: number): number => cpuTime([pid]) ?? NaN;
 
 type Costs = Record<keyof typeof COSTS, number>;
 

@@ -1,6 +1,5 @@
 import { bare, eggCluster, framework, launch, library, withFramework, type Contender } from './contender.js';
 import { interleave, type Benchmark } from './benchmark.js';
-import { pm2 } from './pm2.js';
 import type { Figure } from './figures.js';
 
 async function time(contender: Contender, workers: number, warm: boolean): Promise<number> {
@@ -13,10 +12,9 @@ async function time(contender: Contender, workers: number, warm: boolean): Promi
 
 const start: Benchmark = {
   about: 'from the spawn of a process until the last of its workers listens, as the workers themselves tell',
-  async run({ runs = 15, peers, say }) {
+  async run({ runs = 15, say }) {
     const plain = framework('plain');
-    const others: Record<string, Contender> = peers.includes('pm2') ? { pm2: await pm2() } : {};
-    const contenders: Record<string, Contender> = { bare, plain, library, agent: framework('agent'), withFramework, eggCluster, ...others };
+    const contenders: Record<string, Contender> = { bare, plain, library, agent: framework('agent'), withFramework, eggCluster };
     say(`start: ${runs} rounds of ${Object.keys(contenders).length}, 2 workers`);
     const two = await interleave(runs, tasks(contenders, 2));
     const few = Math.ceil(runs / 3);
@@ -32,7 +30,6 @@ const start: Benchmark = {
       figure('start, 2 workers, from a script', two.library, bare.name, two.bare, 1.35),
       figure('start, agent and 2 workers, Egg-shaped framework', two.withFramework, eggCluster.name, two.eggCluster, 0.6),
       figure('start, agent module and 2 workers', two.agent, eggCluster.name, two.eggCluster, 0.6),
-      ...(two.pm2 ? [figure('start, 2 workers', two.plain, 'pm2', two.pm2)] : []),
       figure('start, 32 workers', many.plain, bare.name, many.bare, 1.15),
     ];
   },

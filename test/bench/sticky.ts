@@ -1,5 +1,6 @@
 import type { Benchmark } from './benchmark.js';
 import { eggCluster, framework, launch, type Contender, type Running } from './contender.js';
+import { apart } from './cores.js';
 import { fixture } from '../helpers/cluster.js';
 import type { Figure } from './figures.js';
 import { LoadGenerator } from './load.js';
@@ -30,7 +31,7 @@ async function rates(
   const results: Record<string, number[][]> = {};
   for (let round = 0; round < rounds; round++) {
     const running = await Promise.all(Object.entries(contenders)
-      .map(async ([name, asked]) => ({ name, asked, one: await launch(asked[0]![0], { workers: 2 }) })));
+      .map(async ([name, asked]) => ({ name, asked, one: await launch(asked[0]![0], { workers: 2, cores: apart?.server }) })));
     try {
       for (let sample = -1; sample < SAMPLES; sample++) {
         for (const { name, asked, one } of sample % 2 ? running.toReversed() : running) {
@@ -58,7 +59,7 @@ async function pings(rounds: number, generator: LoadGenerator): Promise<{ idle: 
     return (await response.json() as { p50: number }).p50;
   };
   for (let round = 0; round < rounds; round++) {
-    const running = await launch(framework('messenger', ['--sticky']), { workers: 2 });
+    const running = await launch(framework('messenger', ['--sticky']), { workers: 2, cores: apart?.server });
     try {
       await trip(running);
       idle.push(await trip(running));
@@ -80,7 +81,7 @@ const bench: Benchmark = {
   about: `clients of ${ADDRESSES} addresses, 2 workers: by connection beside plain round-robin and egg-cluster's sticky; `
     + `by request, half of them sent on, beside @socket.io/sticky`,
   async run({ runs = 3, say }) {
-    const generator = new LoadGenerator();
+    const generator = new LoadGenerator(apart?.load);
     try {
       say(`sticky: ${runs} rounds of throughput`);
       const results = await rates({
@@ -96,9 +97,10 @@ const bench: Benchmark = {
       const { idle, loaded } = await pings(runs * 2, generator);
       return [
         figure('by connection, a connection each', of('sticky'), 'plain round-robin', of('plain'), 0.7),
-        figure('by connection, a connection each', of('sticky'), eggSticky.name, of('egg'), 1.2),
+        figure('by connection, a connection each', of('sticky'), eggSticky.name, of('egg'), 1.4),
         figure('by connection, keep-alive', of('sticky', 1), 'plain round-robin', of('plain', 1), 0.97),
         figure('by request, keep-alive', of('request'), `${socketIo.name} (connections)`, of('socketIo'), 1.5),
+        figure('by request, keep-alive', of('request'), 'plain round-robin', of('plain', 1), 0.7),
         { ...figure('by request, a connection each', of('request', 1), socketIo.name, of('socketIo'), 0), bar: undefined },
         {
           what: `message to the agent and back at ${RATE} connections/s`, unit: 'us', ours: loaded.map((ms) => ms * 1_000),
