@@ -8,7 +8,11 @@ import { isCommandClass, type Command } from './command.js';
 import type { CommandClass } from './common-bin.js';
 
 /** A command that a plugin brings, and whose it is. */
-export interface Brought extends PluginCommand { plugin: string }
+export interface Brought extends PluginCommand {
+  plugin: string;
+  /** The module of the plugin. */
+  file?: string;
+}
 
 /**
  * The commands of an app's plugins, a framework's among them, by name; nothing of them is loaded. The app is the first directory
@@ -21,27 +25,27 @@ export async function commandsOfPlugins(
   const target = words.find((word) => !word.startsWith('-') && statSync(word, { throwIfNoEntry: false }));
   const loaded = await loadConfig({ ...beneath, target });
   const found = new Map<string, Brought>();
-  for (const { plugin: { name: plugin, commands = {} } } of await instances(loaded, (key) => !isBuiltIn(key))) {
+  for (const { file, plugin: { name: plugin, commands = {} } } of await instances(loaded, (key) => !isBuiltIn(key))) {
     for (const [name, command] of Object.entries(commands)) {
       // Two of the same plugin bring it once.
       if (found.get(name)?.plugin.split('#')[0] === plugin.split('#')[0]) continue;
       const other = own.has(name) ? 'the command line has' : found.has(name) ? `plugin "${found.get(name)?.plugin}" brings` : undefined;
       if (other) throw new ClusterError('ERR_CLUSTER_PLUGIN', `plugin "${plugin}" brings the command "${name}", which ${other} already`);
-      found.set(name, { ...command, plugin });
+      found.set(name, { ...command, plugin, file });
     }
   }
   return found;
 }
 
 /** Its class. @throws ClusterError ERR_CLUSTER_PLUGIN: it cannot be loaded, or is none */
-export async function classOf(name: string, { plugin, load }: Brought): Promise<CommandClass> {
+export async function classOf(name: string, { plugin, file, load }: Brought): Promise<CommandClass> {
   let value: unknown;
   try {
     value = await load();
   } catch (error) {
     if (error instanceof ClusterError) throw error;
-    const { failure } = await import('../lib/master/plugins/mistakes.js');
-    throw failure(`the command "${name}" of plugin "${plugin}" cannot be loaded`, error);
+    const { loadFailure } = await import('../lib/master/plugins/mistakes.js');
+    throw await loadFailure(`the command "${name}" of plugin "${plugin}" cannot be loaded`, file, error);
   }
   // A module, whose default export it is; of CommonJS one step further in.
   for (let step = 0; step < 2 && typeof value === 'object' && value !== null && 'default' in value; step++) value = value.default;

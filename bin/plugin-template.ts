@@ -60,7 +60,7 @@ const quoted = (text: string): string => `'${text}'`;
 const short = (name: string): string => name.replace(/^.*\//, '');
 
 const master = ({ name, ts }: PluginWish): string => `import { definePlugin } from 'hatchery';
-import { schema${ts ? ', type Options' : ''} } from './options.${ts ? 'ts' : 'js'}';
+import { jsonSchema, schema${ts ? ', type Options' : ''} } from './options.${ts ? 'ts' : 'js'}';
 ${ts ? `
 /** Its options in a configuration are checked, and shown, by this. */
 declare module 'hatchery' {
@@ -76,6 +76,7 @@ const beside = (part: string): URL => new URL(\`./\${part}\${/\\.ts(?:\\?|$)/.te
 export default definePlugin${ts ? '<Options>' : ''}({
   name: ${quoted(name)},
   schema,
+  jsonSchema,
   apply(master, options) {
     // What runs in the other processes is a module, with options that can be sent there.
     master.inject('worker', ${ts ? "beside('worker')" : "new URL('./worker.js', import.meta.url)"}, options);
@@ -127,6 +128,15 @@ export const schema${ts ? ': StandardSchema<Options>' : ''} = {
     },
   },
 };
+
+/** The same for editors: \`framework config --schema\` has it among the keys of an app's configuration. */
+export const jsonSchema = {
+  type: 'object',
+  properties: {
+    header: { type: 'string', pattern: '^[\\\\w-]+$', default: defaults.header, description: 'Header that tells which slot has answered.' },
+  },
+  additionalProperties: false,
+};
 `;
 
 const worker = ({ name, ts }: PluginWish): string => `${ts ? `import type { Runtime } from 'hatchery/runtime';
@@ -158,7 +168,13 @@ const test = ({ name, ts }: PluginWish): string => {
   const source = ts ? '../src' : '..';
   const end = ts ? 'ts' : 'js';
   return `import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { createRuntime, startTestCluster } from 'hatchery/testing';
 import part from '${source}/worker.${end}';
 
@@ -185,6 +201,17 @@ test('a cluster runs with it', async (t) => {
 
 test('a wrong option fails the start in one line', async () => {
   await assert.rejects(startTestCluster({ config: { plugins: { [plugin]: { header: 'no header' } } } }), /expected the name of a header/);
+});
+
+test('editors know its options, by the schema of a configuration that has it', (t) => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'plugin-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(path.join(dir, 'app.js'), '');
+  writeFileSync(path.join(dir, '.clusterrc.json'), JSON.stringify({ plugins: { [fileURLToPath(plugin)]: true } }));
+  const framework = path.join(path.dirname(createRequire(import.meta.url).resolve('hatchery/package.json')), 'dist/bin/framework.js');
+  const told = JSON.parse(execFileSync(process.execPath, [framework, 'config', '--schema', dir], { encoding: 'utf8' }));
+  const known = Object.entries(told.properties.plugins.properties).find(([key]) => key.endsWith('index.${end}'))?.[1];
+  assert.equal(known.anyOf[1].properties.header.default, 'x-slot');
 });
 `;
 };

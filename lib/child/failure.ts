@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { BootInfo } from '../ipc/messages.js';
 import { wire } from '../kit/errors.js';
 import { listenErrorInWords } from '../kit/sockets.js';
+import { syntaxFaultFrom } from '../kit/syntax-faults.js';
 import { whenMade } from '../node/process.js';
 import { closeFailed } from './closing.js';
 import { isTypeScript, stripsTypes } from './load.js';
@@ -130,58 +129,18 @@ export function restack(error: Error, stack: string | undefined): void {
   Reflect.set(error, 'stack', stack);
 }
 
-/** Milliseconds that the place of a syntax error is looked for. */
-const PATIENCE = 5_000;
-
-/** Parses an ES module and what it imports by relative paths, and runs none of it; the first fault is left to Node to print. */
-const PARSE_ALL = `
-const { readFileSync, existsSync } = require('node:fs');
-const { SourceTextModule } = require('node:vm');
-const { stripTypeScriptTypes } = require('node:module');
-const queue = [new URL(process.argv[1])];
-const seen = new Set();
-for (const url of queue) {
-  if (seen.has(url.href) || !/\\.m?[jt]s$/.test(url.pathname) || !existsSync(url)) continue;
-  seen.add(url.href);
-  let source = readFileSync(url, 'utf8');
-  if (url.pathname.endsWith('ts')) {
-    if (!stripTypeScriptTypes) continue;
-    source = stripTypeScriptTypes(source);
-  }
-  const module = new SourceTextModule(source, { identifier: url.href });
-  const requests = module.moduleRequests?.map((request) => request.specifier) ?? module.dependencySpecifiers;
-  const later = Array.from(source.matchAll(/\\bimport\\(\\s*(['"])([^'"]+)\\1/g), (found) => found[2]);
-  for (const one of [...requests, ...later]) if (/^\\.{0,2}\\//.test(one)) queue.push(new URL(one, url));
-}`;
-
 /**
- * Adds file, line and code to a syntax error in an ES module, which Node knows, but shows only where it ends the process by
- * itself; and a hint where TypeScript is at the bottom of it.
+ * Puts file, line and code before the stack of a syntax error, as Node does where it ends the process by itself; and a hint where
+ * TypeScript is at the bottom of it. `entry` is what was being loaded. Gives the place: `/srv/app/part.mjs:2`.
  */
-export function explainSyntaxError(error: unknown, entry: string): void {
-  if (!(error instanceof SyntaxError) || error.stack === undefined) return;
-  if (/^SyntaxError: .*\n +at compileSourceTextModule /.test(error.stack)) locate(error, entry);
-  if (isTypeScript(entry) && stripsTypes) {
+export function explainSyntaxError(error: unknown, entry: string): string | undefined {
+  if (!(error instanceof Error) || error.stack === undefined) return undefined;
+  const fault = syntaxFaultFrom(error, entry);
+  if (fault && fault.message !== error.message) reword(error, fault.message);
+  if (fault && !error.stack.startsWith(fault.frame)) restack(error, `${fault.frame}\n\n${error.stack}`);
+  if (error instanceof SyntaxError && isTypeScript(entry) && stripsTypes) {
     error.stack += `\n\nNode.js ${process.version} strips types and compiles nothing: `
       + 'for decorators, enums and the like install tsx in the app and set `import: ["tsx"]`';
   }
-}
-
-/** `/srv/app/part.mjs:2`, for a file that has just been loaded. */
-export function placeOfSyntaxError(error: SyntaxError, file: string | undefined): string | undefined {
-  if (file !== undefined) explainSyntaxError(error, file);
-  const [, place] = /^(?:file:\/\/)?(\/\S+:\d+)\n/.exec(error.stack ?? '') ?? [];
-  return place;
-}
-
-/** Another process looks for the place, so that nothing of the app runs twice. */
-function locate(error: SyntaxError, entry: string): void {
-  const flags = ['--no-warnings', '--experimental-vm-modules'];
-  const { stderr } = spawnSync(process.execPath, [...flags, '-e', PARSE_ALL, pathToFileURL(entry).href], {
-    encoding: 'utf8',
-    timeout: PATIENCE,
-    env: { ...process.env, NODE_OPTIONS: '', NODE_CHANNEL_FD: undefined, NODE_UNIQUE_ID: undefined },
-  });
-  const place = /^(?:file:\S+:\d+)\n.*\n *\^+\n/.exec(stderr ?? '')?.[0];
-  if (place && stderr.includes(error.message)) error.stack = `${place}\n${error.stack}`;
+  return fault?.place;
 }

@@ -5,7 +5,7 @@ import type { PartSpec } from '../ipc/messages.js';
 import { importModule } from '../kit/import-module.js';
 import { requireFile } from '../node/modules.js';
 import { enableTypeScript, isTypeScript } from './load.js';
-import { placeOfSyntaxError, reword } from './failure.js';
+import { explainSyntaxError, reword } from './failure.js';
 import type { ChildRuntime } from './runtime.js';
 
 /**
@@ -41,7 +41,8 @@ const fileOf = ({ url }: PartSpec): string | undefined => url.startsWith('file:'
 function blame(error: unknown, part: PartSpec): void {
   const whose = `plugin "${part.plugin}"`;
   if (!(error instanceof Error) || error.message.startsWith(whose)) return;
-  const place = error instanceof SyntaxError ? placeOfSyntaxError(error, fileOf(part)) : undefined;
+  const file = fileOf(part);
+  const place = file === undefined ? undefined : explainSyntaxError(error, file);
   reword(error, `${whose}: ${place === undefined ? '' : `${place}: `}${error.message}`);
 }
 

@@ -130,6 +130,12 @@ async function readConfigFile(
     const { mark, reason: why } = error as { mark?: { line: number; column: number }; reason?: string };
     if (mark) throw refuse(`:${mark.line + 1}:${mark.column + 1}: not valid YAML: ${why ?? 'it cannot be read'}`);
     if (isUnreadable(error, file)) throw refuse(`: cannot be read: ${reason(error)}`);
+    const { findSyntaxFault } = await import('../kit/syntax-faults.js');
+    const fault = await findSyntaxFault(error, file);
+    if (fault) {
+      const place = fault.place.startsWith(`${file}:`) ? name + fault.place.slice(file.length) : `${name}: ${fault.place}`;
+      throw new ClusterError('ERR_CLUSTER_CONFIG', `${place}: SyntaxError: ${fault.message}`, { cause: error, detail: fault.frame });
+    }
     throw new ClusterError('ERR_CLUSTER_CONFIG', `${name}: ${error instanceof Error ? `${error.name}: ${gist(error)}` : String(error)}`,
       { cause: error, ...(error instanceof Error && error.stack ? { detail: ownFrames(error, file) } : {}) });
   }

@@ -10,9 +10,13 @@ export default definePlugin<Pm2Options>({
   apply(master, options) {
     const { instanceVar, incrementVar } = options;
     master.hooks.beforeForkWorker.tap('pm2', ({ env, slot }) => {
+      // One that stands by for any slot has none yet.
+      if (slot < 0) return;
       env[instanceVar] = String(slot);
-      const first = incrementVar === undefined ? NaN : Number(env[incrementVar] ?? process.env[incrementVar]);
-      if (incrementVar !== undefined && Number.isFinite(first)) env[incrementVar] = String(first + slot);
+      if (incrementVar === undefined) return;
+      const first = Number(env[incrementVar] ?? process.env[incrementVar]);
+      const isAnyPort = incrementVar === 'PORT' && first === 0;
+      if (Number.isFinite(first) && !isAnyPort) env[incrementVar] = String(first + slot);
     });
     master.inject('worker', new URL('./worker.cjs', import.meta.url), options);
   },

@@ -2,8 +2,15 @@ import { atMost, stepOf, type Runtime } from '../../lib/runtime.js';
 import type { Pm2Options } from './options.js';
 
 export default function pm2Worker(runtime: Runtime, options: Pm2Options): void {
+  if (options.incrementVar === 'PORT') expectOwnPort(runtime);
   if (options.waitReady) waitForReady(runtime, options.listenTimeout);
   if (options.shutdownMessage) runtime.onClose(() => sendShutdown(runtime), 'the message "shutdown"');
+}
+
+/** What this worker is there for is the port that PORT tells it, and not that of the first slot, which would be waited for. */
+function expectOwnPort({ hooks }: Runtime): void {
+  const port = Number(process.env.PORT);
+  hooks.boot.tap('pm2', ({ listen }) => { if (Number.isInteger(port)) listen.port = port; });
 }
 
 /** As PM2 has it: the word of the app, or so many ms after it listens without it. */

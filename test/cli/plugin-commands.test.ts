@@ -10,6 +10,7 @@ const PLUGIN = `export default {
   commands: {
     'limits:set': { description: 'set the limits', load: () => import('./set.mjs') },
     broken: { description: 'cannot be loaded', load: () => import('./broken.mjs') },
+    unread: { description: 'does not parse', load: () => import('./unread.mjs') },
     wrong: { description: 'is no command', load: () => class {} },
   },
   apply(master) {
@@ -39,6 +40,7 @@ function app(t: Scope): { sandbox: Sandbox; dir: string } {
   const sandbox = new Sandbox(t);
   const dir = sandbox.app('app', {
     'server.js': SERVER, 'limits.mjs': PLUGIN, 'set.mjs': SET, 'broken.mjs': 'throw new Error("not built");',
+    'unread.mjs': 'export default class {\n  run( {}\n}',
     '.clusterrc': '{ "plugins": { "./limits.mjs": true } }',
   });
   return { sandbox, dir };
@@ -67,6 +69,7 @@ const WRONG: readonly [words: string[], says: RegExp][] = [
   [['limits:st'], /^unknown command "limits:st", did you mean "limits:set"\?\n$/],
   [['limits:set', '--fsat'], /^--fsat: unknown flag, did you mean "--fast"\?\n$/],
   [['broken'], /^the command "broken" of plugin "limits" cannot be loaded: not built\n/],
+  [['unread'], /^the command "unread" of plugin "limits" cannot be loaded: \/\S+\/unread\.mjs:\d: Unexpected token .*\n\S+\n[^]*\^\n$/],
   [['wrong'], /^the command "wrong" of plugin "limits": expected a class that extends Command of hatchery\/cli\n$/],
   [['nothing-like-it'], /^unknown command "nothing-like-it"; known are .*limits:set/],
 ];

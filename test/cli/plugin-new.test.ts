@@ -29,7 +29,7 @@ for (const [flag, kind] of [['--no-ts', 'JavaScript'], ['--ts', 'TypeScript']] a
     const [own = ''] = files.filter((file) => file.startsWith('test/'));
     const words = scripts.test.split(' ').slice(1).map((word) => word.includes('*') ? own : word);
     const told = await promisify(execFile)(node, words, { cwd: dir, env: { ...sandbox.env, NODE_TEST_CONTEXT: undefined } });
-    assert.match(told.stdout, /^# pass 3$/m);
+    assert.match(told.stdout, /^# pass 4$/m);
   });
 }
 

@@ -36,6 +36,32 @@ test('a plugin that cannot be loaded says why', async (t) => {
   assert.match(await refused(t, { [plugin(t, 'throw new Error("no licence");')]: true }), /could not be loaded.*no licence/);
 });
 
+test('a plugin that does not parse, imports what does not, or does so in apply: its name, file, line and code', async (t) => {
+  const broken = 'export const x = 1;\nconst a = ;\n';
+  const marked = String.raw`\S+broken\.mjs:2\nconst a = ;\n {10}\^\n$`;
+  for (const [source, begin] of [
+    [broken, 'could not be loaded'],
+    ['import "./broken.mjs";', 'could not be loaded'],
+    ['export default { name: "mine", apply: () => import("./broken.mjs") };', 'plugin "mine" failed in apply'],
+  ] as const) {
+    const file = plugin(t, source);
+    writeFileSync(path.join(path.dirname(file), 'broken.mjs'), broken);
+    const told = (await refused(t, { [file]: true })).replaceAll(file, file.replace('plugin.mjs', 'broken.mjs'));
+    assert.match(told, new RegExp(`${begin}: /\\S+/broken\\.mjs:2: Unexpected token ';'\n${marked}`));
+  }
+});
+
+test('a plugin of CommonJS and of TypeScript that does not parse is shown alike', async (t) => {
+  const dir = path.dirname(plugin(t, ''));
+  for (const [name, message] of [['broken.cjs', /Unexpected token ';'/], ['broken.ts', /.+/]] as const) {
+    const file = path.join(dir, name);
+    writeFileSync(file, 'exports.x = 1;\nexports.y = {;\n');
+    const told = await refused(t, { [file]: true });
+    assert.ok(told.includes(`could not be loaded: ${file}:2: `), told);
+    assert.match(told, new RegExp(`:2: ${message.source}\n${file}:2\n(?:exports.x = 1;\n)?exports\\.y = \\{;\n {13}\\^\n`));
+  }
+});
+
 test('wrong options of a built-in plugin: the path and what is allowed', async (t) => {
   assert.match(await refused(t, { 'graceful-exit': { timeout: 'soon' } }),
     /^.*cluster\.json: plugins\.graceful-exit\.timeout: expected whole milliseconds from 0 up, found "soon"\n$/);
@@ -126,6 +152,8 @@ test('a part that does not parse: plugin, file and line; one that does not finis
     const { code, stderr } = await run(['start', fixture('life'), '-p', '0', '-w', '1', '--config', path.join(dir, 'cluster.json')]);
     assert.equal(code, 1, stderr);
     assert.match(stderr, says);
+    const shown = /part\.[cm]js:2\n {2}const a = ;\n {12}\^\n\nSyntaxError: plugin "mine": /;
+    if (stderr.includes('Unexpected token')) assert.match(stderr, shown);
   }
 });
 
@@ -157,6 +185,11 @@ test('a route that is malformed, given twice or somebody else\'s: both names, ex
     '{ method: "GET", path: "/a", handler() {} }': '/a: expected true or false as `open`, found nothing',
     '{ method: "GET", path: "/a", open: true }': '/a: expected a function as the handler, found nothing',
     '{ method: "POST", path: "/stop", open: false, handler() {} }': 'POST /stop belongs to the control socket already',
+    '{ method: "GET", path: "/launch", open: true, handler() {} }': 'GET /launch belongs to the control socket already',
+    '{ method: "GET", path: "/status", open: false, handler() {} }':
+      'GET /status belongs to the control socket already; to add to what it tells, tap collectStatus',
+    '{ method: "PUT", path: "/status", open: false, handler() {} }':
+      'PUT /status belongs to the control socket already; to add to what it tells, tap collectStatus',
     '42': 'expected { method, path, open, handler }, found 42',
   };
   for (const [given, line] of Object.entries(says)) {

@@ -51,7 +51,9 @@ test('a link to nowhere', async (t) => {
 
 test('a JavaScript config that throws, does not parse, or misses a module: one line, the rest beside it', async (t) => {
   assert.equal(await says(t, { 'cluster.config.mjs': 'throw new TypeError("no database")' }), 'cluster.config.mjs: TypeError: no database');
-  assert.match(await says(t, { 'cluster.config.mjs': 'export default {' }), /^cluster\.config\.mjs: SyntaxError: .+$/);
+  assert.match(await says(t, { 'cluster.config.mjs': 'export default {' }), /^cluster\.config\.mjs:1: SyntaxError: .+$/);
+  assert.match(await says(t, { 'cluster.config.mjs': 'import "./part.mjs";', 'part.mjs': '\nlet a = ;' }),
+    /^cluster\.config\.mjs: \/\S+\/part\.mjs:2: SyntaxError: Unexpected token ';'$/);
   assert.match(await says(t, { 'cluster.config.cjs': 'require("not-there")' }),
     /^cluster\.config\.cjs: Error: Cannot find module 'not-there'$/);
   assert.equal(await says(t, { 'cluster.config.mjs': 'throw null' }), 'cluster.config.mjs: Error: it threw null');

@@ -14,6 +14,8 @@ export interface Found {
   key: string;
   plugin: Plugin<never>;
   options: unknown;
+  /** The module that it comes from, where it is no object of a configuration, and none of ours. */
+  file?: string;
   /** Whether the text at a path of the options was filled in from variables, so that it may stand for a number. */
   filled?: (path: Path) => boolean;
 }
@@ -48,8 +50,7 @@ export async function checkPlugins(
   for (const [key, value] of on) {
     const ours = isBuiltIn(key);
     if (!isNew([key, value]) && (ours || !others)) continue;
-    const plugin = await importPlugin(key, loaded, where);
-    const found = await checked({ ...given(key, value, provenance), value: plugin }, limit, where);
+    const found = await checked({ ...given(key, value, provenance), ...await importPlugin(key, loaded, where) }, limit, where);
     await enter(names, found, ours, where);
   }
 }
@@ -78,6 +79,7 @@ export interface Given {
   key: string;
   value: unknown;
   options: unknown;
+  file?: string;
   filled?: Found['filled'];
 }
 
@@ -96,9 +98,11 @@ export async function whole(found: Found, limit: number, where: Where): Promise<
 const core = () => createRequire(`${packageRoot}/`)(built('core.cjs')) as { plugin(name: string): { default?: unknown } };
 
 /** @throws ClusterError ERR_CLUSTER_PLUGIN: not found, not loaded */
-async function importPlugin(key: string, { pluginObjects, pluginDirs, target }: Located, where: Where): Promise<unknown> {
-  if (Object.hasOwn(pluginObjects, key)) return pluginObjects[key];
-  if (isBuiltIn(key)) return exported(core().plugin(key));
+async function importPlugin(
+  key: string, { pluginObjects, pluginDirs, target }: Located, where: Where,
+): Promise<Pick<Given, 'value' | 'file'>> {
+  if (Object.hasOwn(pluginObjects, key)) return { value: pluginObjects[key] };
+  if (isBuiltIn(key)) return { value: exported(core().plugin(key)) };
   const { resolveModule, isPath } = await import('../../config/modules.js');
   const dirs = [...new Set([...pluginDirs[key] ?? [], target.realDir])];
   const specifiers = [key, instanceIn(key)?.specifier ?? key];
@@ -113,10 +117,10 @@ async function importPlugin(key: string, { pluginObjects, pluginDirs, target }: 
   }
   try {
     const { freshImport } = await import('../../config/modules.js');
-    return await freshImport(file);
+    return { value: await freshImport(file), file };
   } catch (error) {
-    const { failure } = await import('./mistakes.js');
-    throw failure(`${await where(key)}: ${file} could not be loaded`, error);
+    const { loadFailure } = await import('./mistakes.js');
+    throw await loadFailure(`${await where(key)}: ${file} could not be loaded`, file, error);
   }
 }
 
@@ -164,8 +168,8 @@ export async function instances(
   const found: Found[] = [];
   for (const [key, value] of Object.entries(config.plugins)) {
     if (value === false || !wanted(key)) continue;
-    const plugin = await instantiate(key, await importPlugin(key, loaded, where), where);
-    found.push({ ...given(key, value, provenance), plugin });
+    const { value: plugin, file } = await importPlugin(key, loaded, where);
+    found.push({ ...given(key, value, provenance), file, plugin: await instantiate(key, plugin, where) });
   }
   return found;
 }

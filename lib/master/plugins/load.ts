@@ -59,7 +59,7 @@ async function applied(core: Core, found: Found & { options: never }, ours: bool
     await inTime(hookTimeout, ours ? apply : theirs, late);
   } catch (error) {
     const { applyFailure } = await import('./mistakes.js');
-    throw applyFailure(plugin.name, error, missed, Object.keys(core.hooks));
+    throw await applyFailure(found, error, missed, Object.keys(core.hooks));
   } finally {
     close();
   }

@@ -4,6 +4,7 @@ import type { Path } from '../../config/check.js';
 import { ClusterError, messageOf } from '../../kit/errors.js';
 import { show, nearest } from '../../kit/misuse.js';
 import { packageRoot } from '../../kit/package.js';
+import { findSyntaxFault } from '../../kit/syntax-faults.js';
 
 type Issue = NonNullable<StandardResult<unknown>['issues']>[number];
 
@@ -67,12 +68,21 @@ export function failure(what: string, error: unknown): ClusterError {
   return new ClusterError('ERR_CLUSTER_PLUGIN', `${what}: ${text}`, { cause: error, detail });
 }
 
+/** The same where a module is, or may be, loaded from `file`: of one that does not parse the place, and the code below. */
+export async function loadFailure(what: string, file: string | undefined, error: unknown): Promise<ClusterError> {
+  const fault = await findSyntaxFault(error, file);
+  if (!fault) return failure(what, error);
+  return new ClusterError('ERR_CLUSTER_PLUGIN', `${what}: ${fault.place}: ${fault.message}`, { cause: error, detail: fault.frame });
+}
+
 /** `missed`: what the plugin has asked for among the hooks, and is none of them. */
-export function applyFailure(plugin: string, error: unknown, missed: readonly string[], hooks: readonly string[]): ClusterError {
+export async function applyFailure(
+  { plugin, file }: { plugin: { name: string }; file?: string }, error: unknown, missed: readonly string[], hooks: readonly string[],
+): Promise<ClusterError> {
   if (error instanceof ClusterError) return error;
-  const what = `plugin "${plugin}" failed in apply`;
+  const what = `plugin "${plugin.name}" failed in apply`;
   const wrong = error instanceof TypeError && error.message.includes('undefined') ? missed.at(-1) : undefined;
-  if (wrong === undefined) return failure(what, error);
+  if (wrong === undefined) return loadFailure(what, file, error);
   const near = nearest(wrong, hooks);
   const hint = near ? `, did you mean "${near}"?` : '; "framework hooks" lists them';
   return failure(what, Object.assign(error as Error, { message: `there is no hook "${wrong}"${hint}` }));

@@ -86,8 +86,8 @@ function inRelease(file: string, from: string, to: string): string | null {
 const below = (file: string, dir: string): string | null =>
   file.startsWith(dir + path.sep) ? file.slice(dir.length + 1) : null;
 
-/** Answered on the control socket before any plugin is asked (control/server.ts). */
-const OWN = ['/reload', '/scale', '/stop', '/launch'];
+/** Answered on the control socket before any plugin is asked (control/server.ts); the first one may be another's on the health port. */
+const OWN = ['/status', '/reload', '/scale', '/stop', '/launch'];
 const METHODS: readonly unknown[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Paths that plugins answer; each belongs to one of them. */
@@ -102,9 +102,13 @@ export class Routes {
     const fault = faultOf(route);
     if (fault) throw refused(fault);
     const name = `${route.method} ${route.path}`;
-    const owner = OWN.includes(route.path) ? 'the control socket' : this.#owners.get(name);
+    if (OWN.includes(route.path) && !(route.open && route.path === '/status')) {
+      const hint = route.path === '/status' ? '; to add to what it tells, tap collectStatus' : '';
+      throw refused(`${name} belongs to the control socket already${hint}`);
+    }
+    const owner = this.#owners.get(name);
     if (owner === plugin) throw refused(`${name} is given twice`);
-    if (owner !== undefined) throw refused(`${name} belongs to ${OWN.includes(route.path) ? owner : `plugin "${owner}"`} already`);
+    if (owner !== undefined) throw refused(`${name} belongs to plugin "${owner}" already`);
     this.#owners.set(name, plugin);
     const { method, path, open, tells, handler } = route;
     const answers = owned(handler);
