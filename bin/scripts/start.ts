@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 import path from 'node:path';
 import { isAlive, listInstances, type InstanceRecord } from '../../lib/control/registry.js';
 import { requestOf } from '../../plugins/egg/egg-options.js';
@@ -38,8 +39,8 @@ export class ScriptsStartCommand extends StartCommand {
     const settings = settingsOf(argv, this.#words);
     const isDaemonItself = Boolean(process.env.HATCHERY_DAEMON);
     const isMaster = isDaemonItself || this.#line.some((word) => word.startsWith(SHOWN));
-    if (!isMaster && !settings.daemon) return this.#runWith(settings.node ?? process.execPath, this.#shown(settings, optionsOf(settings)));
-    if (!isMaster && settings.node !== undefined) return this.#runWith(settings.node);
+    if (!isMaster && settings.node !== undefined) return this.#runWith(settings.node, this.#shown(settings, optionsOf(settings)));
+    endWithStarter();
     prepareEnvironment(settings);
     if (!isDaemonItself) await othersGone();
     const given = await ownStart(settings.framework, optionsOf(settings), settings.frameworkName);
@@ -83,10 +84,12 @@ export class ScriptsStartCommand extends StartCommand {
     return [`${SHOWN}${JSON.stringify(given)}`, ...this.#line.some((word) => word.startsWith('--title')) ? [] : [`--title=${title}`]];
   }
 
-  /** The same line in a process of its own, whose end is this one's: one with the options in its line, or under another Node. */
-  #runWith(node: string, more: readonly string[] = []): Promise<void> {
+  /** The same line under another Node, in a process whose end is this one's, and that ends with this one. */
+  #runWith(node: string, more: readonly string[]): Promise<void> {
     const words = this.#line.filter((word, at) => !/^--node(?:=|$)/.test(word) && this.#line[at - 1] !== '--node');
-    const child = spawn(node, [process.argv[1] ?? '', this.commandName || 'start', ...words, ...more], { stdio: 'inherit' });
+    const child = spawn(node, [process.argv[1] ?? '', this.commandName || 'start', ...words, ...more], {
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: { ...process.env, [STARTER]: '1' },
+    });
     // What is typed at a terminal both have got, and a second one would hurry.
     const pass = (signal: NodeJS.Signals): void => { if (signal === 'SIGTERM' || !process.stdin.isTTY) child.kill(signal); };
     for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM'] as const) process.on(signal, pass);
@@ -95,6 +98,19 @@ export class ScriptsStartCommand extends StartCommand {
       child.once('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
     });
   }
+}
+
+/** Variable: the same command has started this process under another Node, and holds the other end of a pipe. */
+const STARTER = 'HATCHERY_SCRIPTS_STARTER';
+const STARTER_FD = 3;
+
+/** Nothing else would tell this process of a starter that was killed. */
+function endWithStarter(): void {
+  const { [STARTER]: starter } = process.env;
+  delete process.env[STARTER];
+  if (starter === undefined) return;
+  const gone = (): void => { process.kill(process.pid, 'SIGTERM'); };
+  new Socket({ fd: STARTER_FD, readable: true, writable: false }).once('end', gone).once('error', gone).resume().unref();
 }
 
 /** How long instances may take that are closing, ms. */

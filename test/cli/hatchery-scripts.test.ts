@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { fixture, freePort, node, root } from '../helpers/cluster.js';
+import { eventually } from '../helpers/eventually.js';
 import { get } from '../helpers/http-get.js';
 
 interface Result { code: number; stdout: string; stderr: string }
 
 /** Runs the second bin as a user of egg-scripts does, with a home of its own. */
-function scripts(t: test.TestContext): { home: string; run(...words: string[]): Promise<Result> } {
+function scripts(t: test.TestContext): { home: string; env: NodeJS.ProcessEnv; run(...words: string[]): Promise<Result> } {
   const home = mkdtempSync(path.join(os.tmpdir(), 'ht-scripts-'));
   const env = { ...process.env, HOME: home, TMPDIR: home, XDG_RUNTIME_DIR: home, NODE_ENV: undefined };
   const run = (...words: string[]) => new Promise<Result>((resolve) => {
@@ -21,7 +23,7 @@ function scripts(t: test.TestContext): { home: string; run(...words: string[]): 
     await run('stop', fixture('egg-start'), '--timeout=10s');
     rmSync(home, { recursive: true, force: true });
   });
-  return { home, run };
+  return { home, env, run };
 }
 
 test('hatchery-scripts start --daemon, and stop: its logs are where egg-scripts has them', async (t) => {
@@ -72,3 +74,24 @@ test('a flag that is nearly one, and a Node that is not there, start nothing', a
   assert.equal(noNode.code, 1);
   assert.match(noNode.stderr, /spawn no-such-node ENOENT/);
 });
+
+for (const [how, flags, own] of [['is one process', [], true], ['under another Node ends with it', [`--node=${node}`], false]] as const) {
+  test(`a start in the foreground ${how}: killed, it leaves nothing`, async (t) => {
+    const { env } = scripts(t);
+    const port = await freePort();
+    const words = ['start', `--port=${port}`, '--workers=1', ...flags, fixture('egg-start')];
+    const child = spawn(node, [path.join(root, 'dist/bin/hatchery-scripts.js'), ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    t.after(() => child.kill('SIGKILL'));
+    let told = '';
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { told += text; });
+    await eventually(() => /\[master\] egg started on/.test(told), 60_000);
+    const master = Number(/INFO (\d+) \[master\]/.exec(told)?.[1]);
+    assert.equal(master === child.pid, own);
+    assert.equal((await get(`http://127.0.0.1:${port}`)).status, 200);
+    // All that has its output has ended then.
+    const ended = once(child, 'close', { signal: AbortSignal.timeout(25_000) });
+    child.kill('SIGKILL');
+    await ended;
+    await assert.rejects(get(`http://127.0.0.1:${port}`));
+  });
+}
