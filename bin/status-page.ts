@@ -1,4 +1,4 @@
-import type { AdaptiveStatus, ChildStatus, DuckStatus, ReloadResult, StandbyStatus, Status } from '../lib/api/control.js';
+import type { AdaptiveStatus, ChildStatus, DuckStatus, OverloadStatus, ReloadResult, StandbyStatus, Status } from '../lib/api/control.js';
 import type { LastExit } from '../lib/api/child.js';
 import { style, type Style } from './output.js';
 import { knowWidths, table, width, wrapped } from './table.js';
@@ -121,7 +121,7 @@ function headOf(status: ToldStatus, now: number): string[] {
 
 function notesOf(status: ToldStatus, now: number): string[] {
   const { container, agent, workers, ducks = [], standby = [], slowPaths = [], cut = 0, faults = 0, lastReload } = status;
-  const { balance, balanceWhy = AS_CONFIGURED, adaptive } = status;
+  const { balance, balanceWhy = AS_CONFIGURED, adaptive, overload } = status;
   return [
     // Two processes of a slot have their predecessor in common.
     ...new Set([agent, ...workers].flatMap((child) => child ? lastError(child) : [])),
@@ -129,6 +129,7 @@ function notesOf(status: ToldStatus, now: number): string[] {
       `${nameOf(child)} waits for ${name}: ${duration(since)}`) ?? []),
     ...(balanceWhy.startsWith(AS_CONFIGURED) ? [] : [`balance ${balance}: ${balanceWhy}`]),
     ...(adaptive ? [followed(adaptive, now)] : []),
+    ...(overload ? refused(overload, workers.length) : []),
     ...slowPaths.map((what) => `slow path: ${what}`),
     ...ducks.map((duck) => duckOf(duck, now)),
     ...standby.map((one) => standbyOf(one, now)),
@@ -154,6 +155,14 @@ function followed({ min, max, scaled, lastMove, held }: AdaptiveStatus, now: num
   const { from, to, why, at } = lastMove ?? {};
   const moved = at === undefined ? 'no change yet' : `${from} -> ${to} ${age(at, now)} ago: ${why}`;
   return `workers follow the load, ${min}${scaled ? ' (scaled)' : ''} to ${max}: ${moved}${held === null ? '' : `; not more now: ${held}`}`;
+}
+
+/** Nothing as long as nothing was shed. */
+function refused({ over, slots, acceptor }: OverloadStatus, workers: number): string[] {
+  const shed = slots.reduce((sum, { shed: { low, normal, high } }) => sum + low + normal + high, 0);
+  if (over === 0 && shed === 0 && acceptor.shed === 0) return [];
+  const now = over === 0 ? 'none is over its limit now' : `${over} of ${workers} workers ${over === 1 ? 'is' : 'are'} over the limit`;
+  return [`overload: ${now}; ${shed} requests shed by workers, ${acceptor.shed} connections by the master`];
 }
 
 function lastError(child: ChildStatus): string[] {

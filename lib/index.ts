@@ -21,13 +21,13 @@ export type { FillDecision, LimitDecision, ReforkDecision, UnresponsiveDecision 
 export type { Hooks, HookName, ForkSpec, TapRecord } from './api/hooks.js';
 export type { ConnectionRouting, Deadlines, HeldSocket, Master, ServiceState, Shared, TakeUnserved } from './api/plugin.js';
 export type { ChildState, ChildView, ExitCause, ExitInfo, LastExit, ListeningAddress, SlotLoad, SlotView } from './api/child.js';
-export type { Status, AdaptiveStatus, ChildStatus, StandbyStatus, ReloadResult } from './api/control.js';
+export type { Status, AdaptiveStatus, ChildStatus, OverloadStatus, StandbyStatus, ReloadResult } from './api/control.js';
 export type { Progress, Route, RouteAnswer, RouteRequest } from './api/control.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { PartSpec, RequestInFlight, Role, Waiting } from './ipc/messages.js';
 export { detach, isMovable, type HttpConnection } from './node/http-connections.js';
 export { INSPECTOR_HOST, startInspector } from './node/process.js';
-export { peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
+export { answerLast, peerAddress, readFirst, type RawHandle } from './node/raw-sockets.js';
 export type { Channel } from './ipc/channel.js';
 export { defineShared } from './api/messenger.js';
 export type { Answers, Asking, BroadcastOptions, CarryBroadcasts, MessageOptions, Messages, Messenger } from './api/messenger.js';

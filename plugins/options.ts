@@ -10,6 +10,7 @@ export type { GracefulExitOptions } from './graceful-exit/options.js';
 export type { HealthCheckOptions } from './health-check/options.js';
 export type { HostsOptions } from './hosts/options.js';
 export type { MetricsOptions } from './metrics/options.js';
+export type { OverloadOptions } from './overload/options.js';
 export type { Pm2Options } from './pm2/options.js';
 export type { SharedClientsOptions } from './shared-clients/options.js';
 export type { StandbyOptions } from './standby/options.js';

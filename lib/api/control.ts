@@ -210,6 +210,21 @@ export interface AdaptiveStatus {
   holds: { by: 'most' | 'memory' | 'failed'; count: number }[];
 }
 
+/** What plugin overload has done since the start. */
+export interface OverloadStatus {
+  /** Workers that are over their limits now. */
+  over: number;
+  /** Requests that workers have shed, by slot and priority. */
+  slots: { slot: number; shed: { low: number; normal: number; high: number } }[];
+  /** Connections that were handed to the least busy worker. */
+  picks: number;
+  /**
+   * Connections that came while all were over: answered by the master; read and passed on; passed on as nothing came in time; passed on
+   * unread, as too many were being read; gone by themselves.
+   */
+  acceptor: { shed: number; passed: number; silent: number; full: number; gone: number };
+}
+
 /** How connections reach workers. */
 export interface Balance {
   configured: 'round-robin' | 'os' | 'reuse-port' | 'auto';
@@ -265,6 +280,8 @@ export interface Status {
   container?: { cpus: number | null; memory: { limit: number; workingSet: number } | null; heap: number | null };
   /** Plugin adaptive-workers; absent where the number of workers is said. */
   adaptive?: AdaptiveStatus;
+  /** Plugin overload; absent where it is off. */
+  overload?: OverloadStatus;
   /** What plugins add in `collectStatus`. */
   [extra: string]: unknown;
 }

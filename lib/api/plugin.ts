@@ -113,7 +113,8 @@ export interface ConnectionRouting {
   patience?: number;
   /**
    * Sees a connection first, in the plugins' order. Calls `admit` once it may go on, or closes the handle and then calls
-   * `drop`, within 30 s. What `admit` is given goes to the worker with the connection (`runtime.noteOf`).
+   * `drop`, within 30 s. What `admit` is given goes to the worker with the connection (`runtime.noteOf`): of several plugins' notes
+   * that are objects all in one.
    */
   prepare?(client: RawHandle, admit: (note?: unknown) => void, drop: () => void, at: ListeningAddress): void;
 }

@@ -265,6 +265,7 @@ export const pluginDefaults = (command: 'start' | 'dev'): Record<string, boolean
   // On by itself for its apps (target.ts).
   egg: false,
   hosts: false,
+  overload: false,
   // On where the key `standby` says how many.
   standby: false,
   // On where the key `workers` is a range.

@@ -129,6 +129,24 @@ export function readFirst(
   };
 }
 
+/**
+ * The last words on a connection that was read from and goes nowhere else. Its client is left to go by itself, for `limit` ms at most:
+ * bytes of it that nobody reads would make the system reset it, before it has read the answer perhaps. `gone` is called once. Returns
+ * what ends it at once.
+ */
+export function answerLast(handle: RawHandle, text: string, limit: number, gone: () => void): () => void {
+  const socket = new Socket({ handle, readable: true, writable: true, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
+  const end = () => { socket.destroy(); };
+  const timer = setTimeout(end, limit);
+  socket.on('error', () => {}).once('end', end).once('close', () => {
+    clearTimeout(timer);
+    gone();
+  });
+  socket.end(text, 'latin1');
+  socket.resume();
+  return end;
+}
+
 /** A connection is taken raw, and what was sent is read off it in two parts; another one is reset. */
 export async function probe(): Promise<string | null> {
   return await probeReading() ?? probeReset();
@@ -149,6 +167,9 @@ async function probeReset(): Promise<string | null> {
   }
 }
 
+/** Milliseconds. */
+const WAIT = 1_000;
+
 async function probeReading(): Promise<string | null> {
   const server = net.createServer();
   await listen(server, { port: 0, host: '127.0.0.1' });
@@ -163,8 +184,15 @@ async function probeReading(): Promise<string | null> {
     if (!raw) return '`onconnection` is called without the connection';
     if (peerAddress(raw) !== '127.0.0.1') return '`getpeername` of a handle does not tell the address';
     const parts = [await readText(raw, 4), await readText(raw, 4)];
-    if (parts.join() === 'head,body') return null;
-    return `of "headbody" were read "${parts.join('" and "')}": what is not read does not stay in the kernel`;
+    if (parts.join() !== 'head,body') {
+      return `of "headbody" were read "${parts.join('" and "')}": what is not read does not stay in the kernel`;
+    }
+    client.once('end', () => client.end()).resume();
+    let told = '';
+    client.on('data', (data) => { told += String(data); });
+    const took = performance.now();
+    await new Promise<void>((resolve) => { answerLast(raw, 'no', WAIT, resolve); });
+    return told === 'no' && performance.now() - took < WAIT ? null : 'who is answered on a raw handle does not go by itself';
   } finally {
     client.destroy();
     server.close();

@@ -68,6 +68,8 @@ export class Readiness {
   #look(pulse: Pulse): Promise<string[]> {
     const silent = this.#silence(pulse);
     if (silent) return Promise.resolve([silent]);
+    const full = this.#master.shared('overload.reason')?.(pulse.child);
+    if (full) return Promise.resolve([`${pulse.name}: ${full}`]);
     // Most apps have no checks: nobody is asked.
     if (!pulse.last?.checks.length) return Promise.resolve([]);
     const look = this.#looks.get(pulse.child) ?? this.#ask(pulse).finally(() => this.#looks.delete(pulse.child));

@@ -1,4 +1,4 @@
-import type { AdaptiveStatus, ChildStatus, Status } from '../../lib/index.js';
+import type { AdaptiveStatus, ChildStatus, OverloadStatus, Status } from '../../lib/index.js';
 
 /** What the status does not tell: counted by the plugin itself. */
 export interface Counts {
@@ -54,6 +54,12 @@ const single = (name: string, help: string, value: (status: Status, counts: Coun
 const ofRange = (name: string, help: string, value: (adaptive: AdaptiveStatus) => number): Definition =>
   ({ name: `hatchery_workers_${name}`, help, type: 'gauge', values: ({ adaptive }) => adaptive ? [[[], value(adaptive)]] : [] });
 
+/** Of plugin overload; nothing where it is off. */
+const sheds = (worker: ChildStatus) => worker.overload as { over: boolean; wait: number } | undefined;
+const ofOverload = (name: string, help: string, values: (overload: OverloadStatus) => ReturnType<Definition['values']>,
+  labels: readonly string[] = []): Definition =>
+  ({ name: `hatchery_${name}`, help, type: 'counter', labels, values: ({ overload }) => overload ? values(overload) : [] });
+
 const seconds = (ms: number | null): number | null => ms === null ? null : ms / 1000;
 
 export const definitions: readonly Definition[] = [
@@ -80,6 +86,13 @@ export const definitions: readonly Definition[] = [
     name: 'hatchery_worker_moves_held_total', help: 'How often the load began to ask for more workers and got none, by reason.',
     type: 'counter', labels: ['reason'], values: ({ adaptive }) => adaptive?.holds.map(({ by, count }) => [[by], count]) ?? [],
   },
+  ofOverload('requests_shed_total', 'Requests that workers have shed, by slot and priority.', ({ slots }) =>
+    slots.flatMap(({ slot, shed }) => Object.entries(shed).map(([priority, count]) => [[String(slot), priority], count] as const)),
+  ['slot', 'priority']),
+  ofOverload('overloaded_connections_total', 'Connections that came while all workers were over their limits, by what the master did: '
+    + 'answered (shed), passed on by their priority (passed), as nothing came (silent) or unread (full); gone by themselves.',
+  ({ acceptor }) => Object.entries(acceptor).map(([outcome, count]) => [[outcome], count] as const), ['outcome']),
+  ofOverload('connections_picked_total', 'Connections that were handed to the least busy worker.', ({ picks }) => [[[], picks]]),
   single('requests_cut_total', 'Requests that were cut, at the deadline of a worker that drained or as that was killed.',
     ({ cut }) => cut, 'counter'),
   single('streams_moved_total', 'Event streams and WebSockets ended as their worker closed, whose clients come back by themselves.',
@@ -107,6 +120,10 @@ export const definitions: readonly Definition[] = [
     ({ eventLoopDelay }) => seconds(eventLoopDelay)),
   perWorker('event_loop_utilization_ratio', 'Share of the time that the event loop was busy since the sample before.',
     ({ eventLoopUtilization }) => eventLoopUtilization),
+  perWorker('overloaded', 'Whether it is over its limit, and sheds requests.', (worker) =>
+    sheds(worker) ? Number(sheds(worker)?.over) : null),
+  perWorker('request_wait_seconds', 'What requests wait for the event loop, in the mean.',
+    (worker) => seconds(sheds(worker)?.wait ?? null)),
   perWorker('connections', 'Open connections.', (worker) => numberIn(worker, 'connections')),
   perWorker('restarts_total', 'Processes that followed the first one in a slot.', ({ restarts }) => restarts, 'counter'),
   perSlot('cpu_seconds_total', 'Processor time, over all processes of a slot.', ({ cpu }) => cpu / 1000),

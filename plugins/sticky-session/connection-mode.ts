@@ -8,6 +8,10 @@ import { best } from './rendezvous.js';
 /** Milliseconds between two log lines about the same trouble. */
 const QUIET = 10_000;
 
+/** Other plugins note other things. */
+const peerOf = (note: unknown): ProxiedPeer | undefined =>
+  typeof note === 'object' && note !== null && 'address' in note ? note as ProxiedPeer : undefined;
+
 /** In the master: a connection's slot by the address of its client. */
 export function connectionRouting(master: Master, options: StickyOptions): ConnectionRouting {
   /** Clients known from a PROXY header; null: the header named none. */
@@ -18,7 +22,7 @@ export function connectionRouting(master: Master, options: StickyOptions): Conne
     patience: options.patience,
     pick(client, unavailable, note) {
       // One that a worker gave back has another handle, and what its header said goes along.
-      const peer = proxied.has(client) || !options.proxyProtocol ? proxied.get(client) : note as ProxiedPeer | undefined;
+      const peer = proxied.has(client) || !options.proxyProtocol ? proxied.get(client) : peerOf(note);
       const address = peer === undefined ? peerAddress(client) : peer?.address;
       // A unix socket's peer has no address, and one that was reset already has none any more.
       if (address === undefined) return undefined;

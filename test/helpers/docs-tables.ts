@@ -10,7 +10,7 @@ import { configTable } from '../../lib/config/schema-renderings.js';
 import { ERRORS } from '../../lib/kit/errors.js';
 import { serviceTable } from '../../lib/master/life.js';
 
-const PLUGINS = ['graceful-exit', 'health-check', 'sticky-session', 'dev-reload', 'metrics', 'hosts'] as const;
+const PLUGINS = ['graceful-exit', 'health-check', 'sticky-session', 'dev-reload', 'metrics', 'hosts', 'overload'] as const;
 
 /** The commands of `framework` by their names, in the order of its help. */
 export const commands: ReadonlyMap<string, CommandClass> = (() => {

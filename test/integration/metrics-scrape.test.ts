@@ -21,8 +21,9 @@ test('/metrics beside health-check: valid Prometheus text; requests, exits, '
 
   const first = await scrape(port);
   assert.ok(first.size >= 24, [...first.keys()].join());
-  // No worker has ended, and their number is no range (adaptive-load.test.ts).
-  const without = /^hatchery_worker(?:_exits_total|s_min|s_max|_moves_.*total)$/;
+  // No worker has ended, their number is no range (adaptive-load.test.ts), and nothing is shed (overload-acceptor.test.ts).
+  const without = new RegExp('^hatchery_(?:worker(?:_exits_total|s_min|s_max|_moves_.*total|_overloaded|_request_wait_seconds)'
+    + '|requests_shed_total|overloaded_connections_total|connections_picked_total)$');
   for (const [name, { samples }] of first) if (!without.test(name)) assert.ok(samples.length > 0, name);
   assert.deepEqual(first.get('hatchery_worker_resident_memory_bytes')?.samples.map(({ labels }) => labels.slot), ['0', '1']);
   assert.ok(sum(first, 'hatchery_worker_resident_memory_bytes') > 2 * 20 * 2 ** 20);

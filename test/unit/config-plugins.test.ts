@@ -13,7 +13,7 @@ test('what is said is laid over the built-in plugins', async (t) => {
   assert.deepEqual(config.plugins, {
     'graceful-exit': false, 'health-check': { port: 9, maxRss: 2 }, 'sticky-session': false, 'dev-reload': false,
     metrics: false, 'shared-clients': true, systemd: false, container: true, egg: false, hosts: false, standby: false,
-    'adaptive-workers': false, pm2: false,
+    'adaptive-workers': false, overload: false, pm2: false,
     [mine]: true, 'some-package': { a: [1] },
   });
 });

@@ -30,13 +30,14 @@ test('a second plugin does not take the place of the first: all see a connection
 
 for (const [notes, last] of [
   [['a', 'b'], 'b'], [['a', undefined], 'a'], [[undefined, 'b'], 'b'], [[undefined, undefined], undefined],
+  [[{ a: 1, c: 1 }, { b: 2, c: 2 }], { a: 1, b: 2, c: 2 }], [[{ a: 1 }, 'b'], 'b'], [[{ a: 1 }, undefined], { a: 1 }],
 ] as const) {
-  test(`notes ${JSON.stringify(notes)}: the worker gets ${last}`, () => {
+  test(`notes ${JSON.stringify(notes)}: the worker gets ${JSON.stringify(last)}`, () => {
     const routing = new Routing(() => {}, () => 8);
     for (const [at, note] of notes.entries()) routing.add(`plugin ${at}`, { prepare: (_, admit) => { admit(note); } });
     let got: unknown = 'none';
     routing.prepare(client, (note) => { got = note; }, () => {}, at);
-    assert.equal(got, last);
+    assert.deepEqual(got, last);
   });
 }
 

@@ -71,6 +71,18 @@ test('why the number of workers has changed, and what keeps it from changing', a
     'workers follow the load, 2 (scaled) to 8: 2 -> 3 30s ago: a connection waited 48 ms for a worker; not more now: no room');
 });
 
+test('what is shed, and how many workers are over their limits; nothing as long as nothing was', async () => {
+  const acceptor = { shed: 0, passed: 0, silent: 0, full: 0, gone: 0 };
+  const lineOf = async (over: number, normal: number, shed: number) => {
+    const overload = { over, slots: [{ slot: 0, shed: { low: 1, normal, high: 0 } }], picks: 0, acceptor: { ...acceptor, shed } };
+    return /^overload.*$/m.exec(await statusPage({ ...long, overload: normal === 0 ? { ...overload, slots: [] } : overload }, 30_000))?.[0];
+  };
+  assert.equal(await lineOf(0, 0, 0), undefined);
+  assert.equal(await lineOf(1, 4, 7),
+    `overload: 1 of ${long.workers.length} workers is over the limit; 5 requests shed by workers, 7 connections by the master`);
+  assert.match((await lineOf(0, 4, 7))!, /^overload: none is over its limit now; 5 /);
+});
+
 test('three layouts: a table with everything, a shorter one, sentences; none is wider than the terminal', async () => {
   const heads = new Map([
     [160, /gen .*loop delay .*last exit/], [80, /process +pid +state +up +restarts +rss +cpu +req\/s$/m],

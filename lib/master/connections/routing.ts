@@ -124,7 +124,7 @@ export class Routing {
     return this.#fault(this.#picker, 'pick', new Error(`expected a slot from 0 to ${count - 1} or undefined, found ${show(slot)}`));
   }
 
-  /** From one plugin to the next; the last note of any goes to the worker. One that fails is no reason to let a connection through. */
+  /** From one plugin to the next; the notes of all go to the worker. One that fails is no reason to let a connection through. */
   prepare(client: RawHandle, admit: (note?: unknown) => void, drop: () => void, at: ListeningAddress): void {
     const from = (first: number, note: unknown): void => {
       const next = this.#taps.findIndex(({ prepare }, index) => index >= first && prepare !== undefined);
@@ -144,7 +144,7 @@ export class Routing {
         drop();
       });
       try {
-        const admitted = (own?: unknown) => once(() => from(next + 1, this.#noteOf(tap, own) ?? note));
+        const admitted = (own?: unknown) => once(() => from(next + 1, this.#together(tap, note, own)));
         const result: unknown = tap.prepare(client, admitted, () => once(drop), at);
         if (result instanceof Promise) result.catch(failed);
         if (!decided) limit = setTimeout(() => failed(new Error(`nothing was decided within ${UNDECIDED} ms`)), UNDECIDED).unref();
@@ -184,8 +184,13 @@ export class Routing {
     if (used !== 'round-robin') throw new ClusterError('ERR_CLUSTER_BALANCE', `${routes(tap)}, found "${used}"`);
   }
 
+  /** What two plugins have noted: objects have room for each other, of anything else the last one holds. */
+  #together(tap: Tap, before: unknown, own: unknown): unknown {
+    if (own === undefined) return before;
+    return this.#noteOf(tap, isObject(before) && isObject(own) ? { ...before, ...own } : own) ?? before;
+  }
+
   #noteOf(tap: Tap, note: unknown): unknown {
-    if (note === undefined) return undefined;
     try {
       const { length = 0 } = JSON.stringify(note) ?? '';
       if (length <= LONGEST_NOTE) return note;
