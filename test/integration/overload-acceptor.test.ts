@@ -112,7 +112,7 @@ test('a head that does not come is answered after a second; a connection that as
 });
 
 test('one worker that has room takes what comes, and nothing is answered for it', async (t) => {
-  const cluster = await start(t, { ...SOON, target: 500 }, {}, 2);
+  const cluster = await start(t, { ...SOON, target: 10_000 }, {}, 2);
   const load = flood(cluster.port, { clients: 20, keeps: false });
   await eventually(() => (load.answers.get(200) ?? 0) > 300, 30_000);
   await load.stop();
