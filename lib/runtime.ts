@@ -8,9 +8,10 @@ export type { Answers, Asking, BroadcastOptions, CarryBroadcasts, Messages, Mess
 export type { SharedCall, SharedCallOptions, SharedClient } from './api/messenger.js';
 export type { SharedDefinition, SharedOptions, SharedTopicKind } from './api/messenger.js';
 export type {
-  ChildHook, ClosingContext, FrameworkApplication, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, RequestHook, Runtime,
-  RuntimeHooks, ServedRequest, ServedResponse,
+  ChildHook, ClosingContext, FrameworkApplication, FrameworkPart, FrameworkServing, HealthCheck, ListenOptions, RequestHook, RequestTap,
+  Runtime, RuntimeHooks, ServedRequest, ServedResponse,
 } from './api/runtime.js';
+export { BailChildHook, gateRequests } from './child/request-hooks.js';
 export type { Channel } from './ipc/channel.js';
 export type { Address, BootInfo, ChildRole, CloseReason, CutRequests, Envelope, InternalMessages } from './ipc/messages.js';
 export type { RequestInFlight, Waiting } from './ipc/messages.js';

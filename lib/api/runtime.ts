@@ -107,10 +107,24 @@ export interface ChildHook<Args extends unknown[], Result> {
 export type ServedRequest = IncomingMessage | Http2ServerRequest;
 export type ServedResponse = ServerResponse | Http2ServerResponse;
 
-/** Taps run in the plugins' order, and in that of registration, until one has handled what came. */
+/** How a tap of requests stands among the others. */
+export interface RequestTap {
+  name: string;
+  /** Lower ones run first; 0. graceful-exit is at -100, sticky-session at -50: what comes behind it runs in the worker that serves. */
+  stage?: number;
+  /** Milliseconds that it may take, 30,000; `Infinity` for one that answers as long as it lasts. */
+  limit?: number;
+  /** It has nothing to do with HTTP/2: an app that listens to streams alone is left without what taps are given of them. */
+  http1?: boolean;
+}
+
+/**
+ * Taps run by their stage, then in the plugins' order, and in that of registration, until one has handled what came. One that comes
+ * later counts from then on.
+ */
 export interface RequestHook<Args extends unknown[]> {
-  tap(name: string, fn: (...args: Args) => true | void | Promise<true | void>): void;
-  tapPromise(name: string, fn: (...args: Args) => Promise<true | void>): void;
+  tap(tap: string | RequestTap, fn: (...args: Args) => true | void | Promise<true | void>): void;
+  tapPromise(tap: string | RequestTap, fn: (...args: Args) => Promise<true | void>): void;
 }
 
 /** What a plugin's part gets in a child. */

@@ -1,28 +1,36 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { RequestHook, Runtime, ServedRequest, ServedResponse } from '../api/runtime.js';
+import type { RequestHook, RequestTap, Runtime, ServedRequest, ServedResponse } from '../api/runtime.js';
 import { inTime } from '../kit/time.js';
 import { cutAnswer } from '../node/http-connections.js';
 
-/** What a tap of theirs may take, ms; an authentication that hangs holds its request no longer. */
+/** What a tap may take that says nothing else, ms; an authentication that hangs holds its request no longer. */
 const LIMIT = 30_000;
 
-interface Tap<Args extends unknown[]> {
-  name: string;
+interface Tap<Args extends unknown[]> extends Required<RequestTap> {
   fn: (...args: Args) => unknown;
 }
 
 /** Taps in their order, each of which may say that it has handled what came: then nobody after it, nor the app, sees it. */
 export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> {
   readonly taps: Tap<Args>[] = [];
+  readonly #tapped: () => void;
 
-  tap(name: string, fn: (...args: Args) => unknown): void {
-    this.taps.push({ name, fn });
+  /** `tapped`: there is one more. */
+  constructor(tapped: () => void = () => {}) {
+    this.#tapped = tapped;
   }
 
-  tapPromise(name: string, fn: (...args: Args) => Promise<unknown>): void {
-    this.taps.push({ name, fn });
+  tap(tap: string | RequestTap, fn: (...args: Args) => unknown): void {
+    const { name, stage = 0, limit = LIMIT, http1 = false } = typeof tap === 'string' ? { name: tap } : tap;
+    const after = this.taps.findIndex((one) => one.stage > stage);
+    this.taps.splice(after < 0 ? this.taps.length : after, 0, { name, stage, limit, http1, fn });
+    this.#tapped();
+  }
+
+  tapPromise(tap: string | RequestTap, fn: (...args: Args) => Promise<unknown>): void {
+    this.tap(tap, fn);
   }
 
   /** True, at once where no tap is asynchronous: it is handled. Throws, or rejects with, a {@link TapFailure}. */
@@ -32,27 +40,30 @@ export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> 
 
   #from(first: number, args: Args): boolean | Promise<boolean> {
     for (let at = first; at < this.taps.length; at++) {
-      const { name, fn } = this.taps[at] as Tap<Args>;
+      const tap = this.taps[at] as Tap<Args>;
       let result: unknown;
       try {
-        result = fn(...args);
+        result = tap.fn(...args);
       } catch (cause) {
-        throw new TapFailure(name, cause);
+        throw new TapFailure(tap.name, cause);
       }
-      if (isPromise(result)) return this.#later(name, result, at, args);
+      if (isPromise(result)) return this.#later(tap, result, args);
       if (result === true) return true;
     }
     return false;
   }
 
-  async #later(name: string, result: Promise<unknown>, at: number, args: Args): Promise<boolean> {
+  async #later(tap: Tap<Args>, result: Promise<unknown>, args: Args): Promise<boolean> {
+    const { name, limit } = tap;
     let handled: unknown;
     try {
-      handled = await inTime(LIMIT, () => result, () => new Error(`it did not finish within ${LIMIT} ms`));
+      const late = () => new Error(`it did not finish within ${limit} ms`);
+      handled = await (limit === Infinity ? result : inTime(limit, () => result, late));
     } catch (cause) {
       throw new TapFailure(name, cause);
     }
-    return handled === true || this.#from(at + 1, args);
+    // Others may have come before it meanwhile.
+    return handled === true || this.#from(this.taps.indexOf(tap) + 1, args);
   }
 }
 
@@ -69,13 +80,35 @@ type Emit = (...args: [string | symbol, ...unknown[]]) => boolean;
 type Requests = BailChildHook<[ServedRequest, ServedResponse, Server]>;
 type Upgrades = BailChildHook<[ServedRequest, Duplex, Buffer, Server]>;
 
-/** Has requests and upgrades of a server go through the taps before its listeners. A server without them is left alone. */
-export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'hooks' | 'logger'>): void {
+/** What a gate needs of the runtime, or of what stands for one. */
+export interface Gated {
+  hooks: Pick<Runtime['hooks'], 'request' | 'upgrade'>;
+  logger: Pick<Runtime['logger'], 'error'>;
+}
+
+const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'checkExpectation', 'connect']);
+const gated = new WeakSet<Server>();
+const asking = new WeakSet<Server>();
+
+/**
+ * Has requests and upgrades of a server go through the taps before its listeners. A server without them is left alone: to be called
+ * again once there are some.
+ */
+export function gateRequests(server: Server, { hooks, logger }: Gated): void {
   const { request: requests, upgrade: upgrades } = hooks as unknown as { request: Requests; upgrade: Upgrades };
   if (!('closeIdleConnections' in server || 'updateSettings' in server) || requests.taps.length + upgrades.taps.length === 0) return;
+  // With a listener Node asks before it says "100 Continue" by itself: a body that nobody wants need not be sent.
+  if (requests.taps.length > 0 && !asking.has(server)) {
+    asking.add(server);
+    server.on('checkContinue', ignore);
+  }
+  if (gated.has(server)) return;
+  gated.add(server);
   const emit = server.emit.bind(server) as Emit;
   /** Have been through: an app may emit one again, after `checkContinue` for instance. */
   const passed = new WeakSet<object>();
+  const hasPassed = (request: unknown): boolean =>
+    passed.has(request as object) || passed.has((request as { stream?: object } | undefined)?.stream ?? server);
 
   const failed = (error: unknown, end: () => void): void => {
     logger.error((error as Error).message, { error: (error as Error).cause });
@@ -97,14 +130,16 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
     through(() => requests.call(request, response, server), () => {
       // It was answered without a word of it, or its client has gone meanwhile.
       if (response.writableEnded || response.destroyed) return;
-      if (event === 'request' || server.listenerCount('checkContinue') > 1) emit(event, request, response);
-      else {
+      if (event === 'checkContinue' && server.listenerCount('checkContinue') === 1) {
         response.writeContinue();
         emit('request', request, response);
+      } else if (!emit(event, request, response) && event === 'connect') {
+        response.statusCode = 405;
+        response.end();
       }
     }, () => refuse(response));
   };
-  /** An app that speaks HTTP/2 itself (gRPC's do) asks for streams, of which no requests are made. */
+  /** An app that speaks HTTP/2 itself (gRPC's do) asks for streams, of which no requests are made; for taps of HTTP/1 alone none are. */
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]): void => {
     passed.add(stream);
     const { request, response, detach } = requestOf(stream, headers, rest.at(-1) as string[]);
@@ -114,38 +149,34 @@ export function gateRequests(server: Server, { hooks, logger }: Pick<Runtime, 'h
       emit('stream', stream, headers, ...rest);
     }, () => refuse(response));
   };
-  const servesStreams = (): boolean => server.listenerCount('stream') > (server.listenerCount('request') > 0 ? 1 : 0);
-  const onUpgrade = (request: ServedRequest, socket: Duplex, head: Buffer): void => {
+  const servesStreams = (): boolean => requests.taps.some(({ http1 }) => !http1)
+    && server.listenerCount('stream') > (server.listenerCount('request') > 0 ? 1 : 0);
+  const onUpgrade = (event: string | symbol, request: ServedRequest, socket: Duplex, head: Buffer): void => {
     passed.add(request);
     // Nobody listens yet: an error would end the worker.
     socket.on('error', ignore);
     const done = (): void => { socket.off('error', ignore); };
     through(() => upgrades.call(request, socket, head, server), () => {
       done();
-      if (!socket.destroyed && !emit('upgrade', request, socket, head)) socket.destroy();
+      if (!socket.destroyed && !emit(event, request, socket, head)) socket.destroy();
     }, () => {
       if (!socket.destroyed) socket.end('HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     });
   };
 
-  // With a listener Node asks before it says "100 Continue" by itself: a body that nobody wants need not be sent.
-  if (requests.taps.length > 0) server.on('checkContinue', ignore);
   server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
     const [event, request, second, head] = args;
-    if (event === 'stream' && requests.taps.length > 0 && !passed.has(request as object) && servesStreams()) {
+    if (event === 'stream' && !passed.has(request as object) && servesStreams()) {
       onStream(request as ServerHttp2Stream, second as IncomingHttpHeaders, head, ...args.slice(4));
       return true;
     }
-    const hasPassed = passed.has(request as object) || passed.has((request as { stream?: object } | undefined)?.stream ?? server);
-    if ((event === 'request' || event === 'checkContinue') && requests.taps.length > 0 && !hasPassed) {
-      onRequest(event, request as ServedRequest, second as ServedResponse);
-      return true;
-    }
-    if (event === 'upgrade' && upgrades.taps.length > 0 && !passed.has(request as object)) {
-      onUpgrade(request as ServedRequest, second as Duplex, head as Buffer);
-      return true;
-    }
-    return emit(...args);
+    // HTTP/2's CONNECT comes with a response, as a request does.
+    const isTurned = event === 'upgrade' || (event === 'connect' && args.length > 3);
+    const { taps } = isTurned ? upgrades : requests;
+    if (taps.length === 0 || !(isTurned || ANSWERED.has(event)) || hasPassed(request)) return emit(...args);
+    if (isTurned) onUpgrade(event, request as ServedRequest, second as Duplex, head as Buffer);
+    else onRequest(event, request as ServedRequest, second as ServedResponse);
+    return true;
   };
 }
 

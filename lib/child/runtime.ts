@@ -20,7 +20,7 @@ import { openWire } from '../node/wire.js';
 import { onSlowPath } from '../node/slow-paths.js';
 import { giveBackIdle, noteOf } from './connections.js';
 import { logOutput } from './output.js';
-import { BailChildHook } from './request-hooks.js';
+import { BailChildHook, gateRequests } from './request-hooks.js';
 
 interface Tap<Args extends unknown[]> {
   name: string;
@@ -142,13 +142,14 @@ export class ChildRuntime implements Runtime {
     channel.on('messenger.envelope', (envelope) => { void this.#receive(envelope); });
     this.steps = new StartSteps((steps) => { channel.send('child.steps', steps); }, (text) => this.logger.warn(text));
     onSlowPath((what) => { channel.send('child.slowPath', what.slice(0, LINE)); });
+    const tapped = (): void => { for (const server of this.servers) gateRequests(server, this); };
     this.hooks = {
       boot: new SeriesChildHook<[BootInfo]>(),
       server: new SyncChildHook<[Server]>(),
       listen: new SyncChildHook<[Server, ListenOptions]>(),
       listening: new SyncChildHook<[Server, Address]>(),
-      request: new BailChildHook<[ServedRequest, ServedResponse, Server]>(),
-      upgrade: new BailChildHook<[ServedRequest, Duplex, Buffer, Server]>(),
+      request: new BailChildHook<[ServedRequest, ServedResponse, Server]>(tapped),
+      upgrade: new BailChildHook<[ServedRequest, Duplex, Buffer, Server]>(tapped),
       frameworkMade: new SyncChildHook<[FrameworkPart]>(),
       frameworkReady: new SeriesChildHook<[FrameworkPart, FrameworkServing | null]>(),
       startFailed: new SyncChildHook<[unknown]>(),

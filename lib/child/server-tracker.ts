@@ -191,6 +191,8 @@ export function trackServers(runtime: Runtime): void {
     server.on('listening', () => {
       const address = addressOf(server);
       servers.add(server);
+      // For who has tapped since.
+      gateRequests(server, runtime);
       state.settled(server, address.port);
       runtime.hooks.listening.call(server, address);
     });
@@ -203,7 +205,7 @@ export function trackServers(runtime: Runtime): void {
       if (state.pending.has(server) && error instanceof Error) state.refuse(error);
       state.settled(server);
     });
-    // Innermost: what a plugin's `server` tap puts before the listeners, such as sticky-session's forwarding, comes first.
+    // Innermost: what a plugin's `server` tap puts before the listeners comes first.
     gateRequests(server, runtime);
     const before = server.listenerCount('connection');
     runtime.hooks.server.call(server);

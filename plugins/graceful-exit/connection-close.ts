@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { isLastOnConnection } from '../../lib/runtime.js';
+import { isLastOnConnection, type RequestTap, type ServedRequest, type ServedResponse } from '../../lib/runtime.js';
 
-const REQUEST_EVENTS = new Set<string | symbol>(['request', 'checkContinue', 'checkExpectation']);
+/** Of graceful-exit: before anybody answers, or sends on, what comes. */
+export const FIRST: RequestTap = { name: 'graceful-exit', stage: -100, limit: Infinity, http1: true };
 const marked = new WeakSet<ServerResponse>();
 
 /**
@@ -25,28 +26,26 @@ export function announceClose(response: ServerResponse): void {
 }
 
 /**
- * From now on, every request of this server gets an answer that closes its connection. Requests are handed to the app
- * when all that has arrived is parsed, as only then is it known which one of a pipelined batch is the last, and not before `held`.
+ * A tap of requests from a drain's beginning on: each gets an answer that closes its connection. Requests go on when all that has
+ * arrived is parsed, as only then is it known which one of a pipelined batch is the last, and not before `heldOf` their server.
  */
-export function announceCloseFromNowOn(server: Server, held: Promise<void> | null): void {
-  const arrived: unknown[][] = [];
-  const { emit } = server;
-  const handOver = async () => {
-    await held;
-    for (const args of arrived.splice(0)) {
-      announceClose(args[2] as ServerResponse);
-      Reflect.apply(emit, server, args);
-    }
-  };
-  server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
-    if (!REQUEST_EVENTS.has(args[0]) || !isHttp1(args[2])) return Reflect.apply(emit, server, args) as boolean;
-    if (arrived.push(args) === 1) setImmediate(handOver);
-    return true;
+export function closingAnswers(
+  heldOf: (server: Server) => Promise<void> | null | undefined,
+): (request: ServedRequest, response: ServedResponse, server: Server) => Promise<void> | undefined {
+  let parsed: Promise<void> | null = null;
+  return (_, response, server) => {
+    if (!isHttp1(response)) return undefined;
+    parsed ??= new Promise((resolve) => {
+      setImmediate(() => {
+        parsed = null;
+        resolve();
+      });
+    });
+    return parsed.then(() => heldOf(server)).then(() => announceClose(response));
   };
 }
 
-const isHttp1 = (response: unknown): boolean =>
-  typeof response === 'object' && response !== null && 'shouldKeepAlive' in response;
+const isHttp1 = (response: ServedResponse): response is ServerResponse => 'shouldKeepAlive' in response;
 
 const isKeepAlive = (name: unknown, value: unknown): boolean =>
   /^(connection|keep-alive)$/i.test(String(name)) && !/upgrade/i.test(String(value));

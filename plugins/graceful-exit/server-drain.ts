@@ -2,7 +2,7 @@ import net, { type Server, type Socket } from 'node:net';
 import {
   accepts, belowTls, connectionsOf, httpConnections, openSockets, reset, transferred, type HttpConnection,
 } from '../../lib/runtime.js';
-import { announceClose, announceCloseFromNowOn } from './connection-close.js';
+import { announceClose } from './connection-close.js';
 import { isFinal, type Reason } from './drain.js';
 import { sessionOf } from './engine-poll.js';
 import { exchangeOf, kindOf, type Exchange, type Kind } from './exchange.js';
@@ -26,6 +26,8 @@ const DRIBBLE = 5_000;
 /** One server of the app: what of it is still open, and how to end it without losing a request. */
 export class ServerDrain {
   readonly closed: Promise<void>;
+  /** What comes is not answered before; null where it is at once. */
+  held: Promise<void> | null = null;
   readonly #server: Server;
   readonly #secure: Set<Socket> | null;
   readonly #http2: Http2Sessions | null;
@@ -50,7 +52,7 @@ export class ServerDrain {
     this.#secure = 'setSecureContext' in server ? secureSockets(server) : null;
   }
 
-  /** Stops accepting, and tells clients in every answer from now on. Idempotent. */
+  /** Stops accepting, and tells clients in the answers under way; in later ones a tap does. Idempotent. */
   begin(reason: Reason): void {
     if (this.#begun || this.#inner) return;
     this.#begun = true;
@@ -63,7 +65,7 @@ export class ServerDrain {
     const close = () => Reflect.apply(net.Server.prototype.close, this.#server, [closed]);
     const taken = this.#isLast(reason) ? takeLast(this.#server, () => this.#hurries, close) : null;
     // Until then nobody is answered, as who has an answer is back at once.
-    announceCloseFromNowOn(this.#server, taken);
+    this.held = taken;
     for (const { response } of httpConnections(this.#server) ?? []) if (response) announceClose(response);
     this.#http2?.begin();
     if (!taken) close();

@@ -1,5 +1,6 @@
 import net, { type Server } from 'node:net';
-import { openServers, openSockets, reset } from '../../lib/runtime.js';
+import { BailChildHook, gateRequests, openServers, openSockets, reset, type RuntimeHooks } from '../../lib/runtime.js';
+import { FIRST, closingAnswers } from './connection-close.js';
 import type { Drained } from './drain.js';
 import { ServerDrain } from './server-drain.js';
 import { WebSockets } from './web-sockets.js';
@@ -13,10 +14,15 @@ type Listen = (this: Server, ...args: unknown[]) => Server;
 export class TrackedServers {
   readonly #known = new WeakMap<Server, ServerDrain>();
   readonly #open = new Set<ServerDrain>();
+  readonly #listening = new Set<Server>();
   readonly #webSockets = new WebSockets();
+  readonly #hooks: Pick<RuntimeHooks, 'request' | 'upgrade'>;
   #closing = false;
 
   constructor() {
+    const tapped = (): void => { for (const server of this.#listening) this.#gate(server); };
+    this.#hooks = { request: new BailChildHook(tapped), upgrade: new BailChildHook(tapped) };
+    this.#hooks.upgrade.tap(FIRST, (request, socket) => { this.#webSockets.upgrades(request, socket); });
     const { prototype } = net.Server as unknown as { prototype: { listen: Listen } };
     const { listen } = prototype;
     const meet = (server: Server): void => { this.#meet(server); };
@@ -26,13 +32,14 @@ export class TrackedServers {
     };
     for (const server of openServers()) {
       this.#open.add(this.#meet(server));
-      this.#webSockets.watch(server);
+      this.#gate(server);
     }
   }
 
   /** Those that listen, or have connections; each stops accepting now, and so does one that is still on its way there. */
   begin(): Drained[] {
     this.#closing = true;
+    this.#hooks.request.tap(FIRST, closingAnswers((server) => this.#known.get(server)?.held));
     for (const drain of this.#open) drain.begin('stop');
     return [...this.#open, this.#webSockets];
   }
@@ -44,6 +51,12 @@ export class TrackedServers {
     return rest.length;
   }
 
+  #gate(server: Server): void {
+    this.#listening.add(server);
+    // Taps of ours alone, which do not fail.
+    gateRequests(server, { hooks: this.#hooks, logger: console });
+  }
+
   #meet(server: Server): ServerDrain {
     const known = this.#known.get(server);
     if (known) return known;
@@ -52,10 +65,13 @@ export class TrackedServers {
     server.on('listening', () => {
       if (this.#closing) drain.begin('stop');
       this.#open.add(drain);
-      this.#webSockets.watch(server);
+      this.#gate(server);
     });
     // Closed by the app while it runs: it may listen again.
-    server.on('close', () => { if (!this.#closing) this.#open.delete(drain); });
+    server.on('close', () => {
+      this.#listening.delete(server);
+      if (!this.#closing) this.#open.delete(drain);
+    });
     return drain;
   }
 }

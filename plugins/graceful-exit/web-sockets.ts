@@ -1,8 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-import net, { type Server } from 'node:net';
+import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { cutAnswer, reset } from '../../lib/runtime.js';
+import { cutAnswer, reset, type ServedRequest } from '../../lib/runtime.js';
 import { described } from './in-flight.js';
 import { Moves } from './moves.js';
 import { NO_PROGRESS, type Progress, type Rules } from './rules.js';
@@ -19,18 +18,9 @@ export class WebSockets {
   readonly #moves = new Moves();
   readonly #endedAt = new WeakMap<Duplex, number>();
 
-  /**
-   * From now on it sees what is upgraded. `server` listens: other parts have put themselves in front of the app by then, and what
-   * they pass on to another worker is seen as well. Idempotent.
-   */
-  watch(server: Server): void {
-    if (watched.has(server)) return;
-    watched.add(server);
-    const { emit } = server;
-    server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
-      if (args[0] === 'upgrade') this.#upgrades(args[1] as IncomingMessage, args[2] as Duplex);
-      return Reflect.apply(emit, server, args) as boolean;
-    };
+  /** For the hook of upgrades. */
+  upgrades({ headers, url = '' }: ServedRequest, socket: Duplex): void {
+    if (/^websocket$/i.test(headers.upgrade ?? '')) this.add(socket, url);
   }
 
   /** `answered`: the handshake is over. */
@@ -73,10 +63,6 @@ export class WebSockets {
     return [...this.#open.values()].filter(({ other, socket }) => !other && !socket.destroyed);
   }
 
-  #upgrades({ headers, url = '' }: IncomingMessage, socket: Duplex): void {
-    if (/^websocket$/i.test(headers.upgrade ?? '')) this.add(socket, url);
-  }
-
   #end(one: WebSocketEnd, { now, upgradeTimeout, cut: cutRequests, cutStreams }: Rules, progress: Progress): void {
     const { socket, toldAt, answeredAt } = one;
     if (toldAt === null) {
@@ -93,8 +79,6 @@ export class WebSockets {
     }
   }
 }
-
-const watched = new WeakSet<Server>();
 
 const told = ({ path, since }: WebSocketEnd, now: number) => described({ method: 'GET', url: path, age: now - since });
 

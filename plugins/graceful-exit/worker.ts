@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
 import type { ClosingContext, RequestInFlight, Runtime } from '../../lib/runtime.js';
+import { FIRST, closingAnswers } from './connection-close.js';
 import { drain, isReplaced, type Reason } from './drain.js';
 import { oldest, told } from './in-flight.js';
 import type { GracefulExitOptions } from './options.js';
@@ -22,13 +23,14 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
   let closing = false;
   let crashed = false;
 
+  // What is sent on to another worker is seen as well.
+  runtime.hooks.upgrade.tap(FIRST, (request, socket) => { webSockets.upgrades(request, socket); });
   runtime.hooks.server.tap('graceful-exit', (server) => { known.set(server, new ServerDrain(server, webSockets)); });
   runtime.hooks.listening.tap('graceful-exit', (server) => {
     onUncaught(runtime, options.uncaughtTimeout, () => { crashed = true; });
     const tracked = known.get(server);
     if (!tracked) return;
     listening.add(tracked);
-    webSockets.watch(server);
     // Closed by the app while it runs: it may listen again.
     server.once('close', () => {
       if (!closing) listening.delete(tracked);
@@ -39,6 +41,7 @@ export default function gracefulExit(runtime: Runtime<'worker'>, options: Gracef
   // (`server.close()` cuts idle connections) already meets the drain.
   runtime.signal.addEventListener('abort', () => {
     closing = true;
+    runtime.hooks.request.tap(FIRST, closingAnswers((server) => known.get(server)?.held));
     for (const server of listening) server.begin(runtime.signal.reason as Reason);
   }, { once: true });
 

@@ -16,8 +16,6 @@ export interface Forwarding {
   from: number;
   socketOf(id: number): string;
   next: NextOwner;
-  /** The owner turned out to be this process. */
-  here(): void;
 }
 
 /** Nothing of such a request changes anything, so it may be sent a second time. */
@@ -72,20 +70,25 @@ export class Agents {
   }
 }
 
-/** Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. Never rejects. */
-export async function forward(request: IncomingMessage, response: ServerResponse, agents: Agents, forwarding: Forwarding): Promise<void> {
+/**
+ * Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. False: the owner turned out
+ * to be this process. Never rejects.
+ */
+export async function forward(
+  request: IncomingMessage, response: ServerResponse, agents: Agents, forwarding: Forwarding,
+): Promise<boolean> {
   try {
-    await send(request, response, agents, forwarding);
+    return await send(request, response, agents, forwarding);
   } catch (error) {
     // A head that Node's parser lets pass and its client does not, for instance.
-    unavailable(response, 502, `not to be sent on: ${(error as Error).message}`);
+    return unavailable(response, 502, `not to be sent on: ${(error as Error).message}`);
   }
 }
 
 async function send(
   request: IncomingMessage, response: ServerResponse, agents: Agents,
-  { server, from, socketOf, next, here }: Forwarding,
-): Promise<void> {
+  { server, from, socketOf, next }: Forwarding,
+): Promise<boolean> {
   const headers = requestHeaders(request, describeHop(server, from, request.socket));
   let gone = false;
   const leaves = () => { gone = true; };
@@ -97,8 +100,8 @@ async function send(
   let saw = false;
   for (;;) {
     const owner = await next(failed, saw);
-    if (gone) return;
-    if (owner === 'here') return here();
+    if (gone) return true;
+    if (owner === 'here') return false;
     if (owner === null) return unavailable(response, 503, 'the worker of this session is not there');
     const upstream = http.request({
       agent: agents.of(owner), socketPath: socketOf(owner), method: request.method, path: request.url, headers, setHost: false,
@@ -106,7 +109,7 @@ async function send(
     agents.begin(owner);
     upstream.once('close', () => agents.end(owner));
     const outcome = await attempt(request, response, upstream);
-    if (outcome === 'done' || gone) return;
+    if (outcome === 'done' || gone) return true;
     // Once more and no oftener: it may be the request that ends its worker.
     if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) {
       return unavailable(response, 502, 'the worker of this session ended before it had answered');
@@ -227,11 +230,12 @@ function requestHeaders(request: IncomingMessage, hop: string): string[] {
   return headers;
 }
 
-function unavailable(response: ServerResponse, status: 502 | 503, reason: string): void {
+function unavailable(response: ServerResponse, status: 502 | 503, reason: string): true {
   if (response.headersSent || response.destroyed) {
     cutAnswer(response);
-    return;
+    return true;
   }
   response.writeHead(status, { 'Content-Type': 'text/plain', ...status === 503 ? { 'Retry-After': '1' } : {} });
   response.end(`${reason}\n`);
+  return true;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Address, Runtime } from '../../lib/runtime.js';
+import type { Address, RequestTap, Runtime } from '../../lib/runtime.js';
 import { endPolling, keepPoll, markSessions, sessionOwner } from './engine-io.js';
 import { enter } from './entrance.js';
 import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
@@ -23,8 +23,8 @@ interface Owner {
 }
 const ANYONE: Owner = {};
 
-const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'checkExpectation']);
-const TUNNELLED: ReadonlySet<unknown> = new Set(['upgrade', 'connect']);
+/** Before the taps that are to run in the worker that serves; an answer that is sent on lasts as long as it lasts. */
+const TAP: RequestTap = { name: 'sticky-session', stage: -50, limit: Infinity };
 /** Milliseconds before a process that just failed is tried again, if the master has not said by then what became of it. */
 const AGAIN = 50;
 /**
@@ -79,7 +79,8 @@ export class Requests {
       await this.#table.known;
       await this.#private.listen(this.#socketOf(runtime.boot.id));
     });
-    hooks.server.tap('sticky-session', (server) => this.#intercept(server));
+    hooks.request.tap(TAP, (request, response, server) => this.#answer(server, request as IncomingMessage, response as ServerResponse));
+    hooks.upgrade.tap(TAP, (request, socket, head, server) => this.#tunnel(server, request as IncomingMessage, socket, head));
     hooks.listening.tap('sticky-session', (server, address) => { this.#servers.set(keyOf(address), server); });
     hooks.beforeClose.tapPromise('sticky-session', async (closing) => {
       // A worker that finishes streams has longer than the others.
@@ -98,58 +99,43 @@ export class Requests {
     return path.join(this.#table.dir, `${id}.sock`);
   }
 
-  #intercept(server: Server): void {
-    const { emit } = server;
-    server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
-      const [event, request, second, head] = args;
-      if (ANSWERED.has(event)) {
-        if (this.#answer(server, event, request as IncomingMessage, second as ServerResponse)) return true;
-      } else if (TUNNELLED.has(event)) {
-        if (this.#tunnel(server, event, request as IncomingMessage, second as Duplex, head as Buffer)) return true;
-      }
-      return Reflect.apply(emit, server, args) as boolean;
-    };
-  }
-
-  /** False: it is ours. */
-  #answer(server: Server, event: string | symbol, request: IncomingMessage, response: ServerResponse): boolean {
-    if (this.#local.has(request)) return false;
+  /** Undefined: it is ours. */
+  #answer(server: Server, request: IncomingMessage, response: ServerResponse): Promise<true | undefined> | undefined {
+    if (this.#local.has(request)) return undefined;
     enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
     if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) {
       this.#cookie.add(response, owner.slot, isEncrypted(request.socket));
     }
-    if (this.#where(owner) === 'here') return false;
+    if (this.#where(owner) === 'here') return undefined;
     this.forwarded++;
-    // Node has said "100 Continue" already, unless the app wants to say it itself.
-    if (event !== 'checkContinue') drop(request, 'expect');
-    void forward(request, response, this.#agents, this.#forwarding(server, owner, () => {
-      this.#local.add(request);
-      server.emit(event, request, response);
-    }));
-    return true;
+    // The owner says "100 Continue"; what else is expected has been looked at here.
+    if (request.headers.expect?.toLowerCase() !== '100-continue') drop(request, 'expect');
+    return this.#unless(request, forward(request, response, this.#agents, this.#forwarding(server, owner)));
   }
 
-  #tunnel(server: Server, event: string | symbol, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    if (this.#local.has(request)) return false;
+  #tunnel(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<true | undefined> | undefined {
+    if (this.#local.has(request)) return undefined;
     enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
-    if (this.#where(owner) === 'here') return false;
+    if (this.#where(owner) === 'here') return undefined;
     this.forwarded++;
-    void tunnel(request, socket, head, this.#agents, this.#forwarding(server, owner, () => {
-      this.#local.add(request);
-      if (!server.emit(event, request, socket, head)) socket.destroy();
-    }));
-    return true;
+    return this.#unless(request, tunnel(request, socket, head, this.#agents, this.#forwarding(server, owner)));
   }
 
-  #forwarding(server: Server, owner: Owner, here: () => void): Forwarding {
+  /** It was sent on, unless its owner turned out to be this process. */
+  async #unless(request: IncomingMessage, isSent: Promise<boolean>): Promise<true | undefined> {
+    if (await isSent) return true;
+    this.#local.add(request);
+    return undefined;
+  }
+
+  #forwarding(server: Server, owner: Owner): Forwarding {
     return {
       server: [...this.#servers].find(([, one]) => one === server)?.[0] ?? '',
       from: this.#runtime.boot.id,
       socketOf: (id) => this.#socketOf(id),
       next: this.#next(owner),
-      here,
     };
   }
 

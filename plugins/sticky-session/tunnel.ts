@@ -6,21 +6,22 @@ import { HOP_HEADER, describeHop, endToEnd } from './hop.js';
 
 /**
  * A request that turns its connection into something else (WebSocket, CONNECT): from here on a pipe between client and owner.
- * Never rejects.
+ * False: the owner turned out to be this process. Never rejects.
  */
 export async function tunnel(
   request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, forwarding: Forwarding,
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await send(request, client, head, agents, forwarding);
+    return await send(request, client, head, agents, forwarding);
   } catch {
     client.destroy();
+    return true;
   }
 }
 
 async function send(
-  request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, from, socketOf, next, here }: Forwarding,
-): Promise<void> {
+  request: IncomingMessage, client: Duplex, head: Buffer, agents: Agents, { server, from, socketOf, next }: Forwarding,
+): Promise<boolean> {
   // Nobody listens to it until the pipe stands.
   const ignore = () => {};
   client.on('error', ignore);
@@ -28,20 +29,21 @@ async function send(
   let failed: number | null = null;
   for (;;) {
     const owner = await next(failed);
-    if (client.destroyed) return;
+    if (client.destroyed) return true;
     if (owner === 'here') {
       client.off('error', ignore);
-      return here();
+      return false;
     }
     if (owner === null) {
       client.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n');
-      return;
+      return true;
     }
     agents.begin(owner);
     const upstream = await connect(socketOf(owner));
     if (upstream) {
       taken(upstream, () => agents.end(owner));
-      return join(client, upstream, [headOf(request, hop), head]);
+      join(client, upstream, [headOf(request, hop), head]);
+      return true;
     }
     agents.end(owner);
     failed = owner;

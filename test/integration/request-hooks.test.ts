@@ -194,3 +194,34 @@ test('a draining worker answers what a tap still thinks about', { timeout: 60_00
   assert.match(body.toString(), /^app \/late/);
   assert.equal(code, 0);
 });
+
+test('nobody comes past the taps: with another expectation, or by CONNECT', { timeout: 60_000 }, async (t) => {
+  const app = `const server = require('node:http').createServer((request, response) => response.end('app'));
+  server.on('checkExpectation', (request, response) => response.end('app expects'));
+  server.on('connect', (request, socket) => socket.end('HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\napp'));
+  server.listen(process.env.PORT);`;
+  const cluster = await startCluster(t, appWith(t, app, PLUGINS));
+  const ask = (head: string[]) => new Promise<string>((resolve) => {
+    const connection = new RawConnection({ port: cluster.port });
+    t.after(() => connection.destroy());
+    let seen = '';
+    connection.socket.on('data', (chunk: Buffer) => { seen += chunk.toString(); });
+    connection.socket.on('close', () => resolve(seen));
+    connection.socket.write([...head, 'Host: x', 'Connection: close', '', ''].join('\r\n'));
+  });
+  const expecting = ['GET /closed HTTP/1.1', 'Expect: a miracle'];
+  assert.match(await ask(expecting), /^HTTP\/1\.1 401 /);
+  assert.match(await ask([...expecting, 'Authorization: yes']), /^HTTP\/1\.1 200 [^]*app expects/);
+  assert.match(await ask(['CONNECT x:1 HTTP/1.1']), /^HTTP\/1\.1 401 /);
+  assert.match(await ask(['CONNECT x:1 HTTP/1.1', 'Authorization: yes']), /^HTTP\/1\.1 200 [^]*app$/);
+});
+
+test('taps run by their stage, then in the order of their plugins', { timeout: 60_000 }, async (t) => {
+  const says = (name: string, tap: string) =>
+    `runtime.hooks.request.tap(${tap}, (request) => { request.headers['x-seen'] = (request.headers['x-seen'] ?? '') + '${name}'; });`;
+  const cluster = await startCluster(t, appWith(t, ECHO, {
+    one: says('1', "'one'"), last: says('L', "{ name: 'last', stage: 10 }"), two: says('2', "{ name: 'two' }"),
+    first: says('F', "{ name: 'first', stage: -10 }"),
+  }));
+  assert.equal(await (await fetch(`${cluster.url}/`)).text(), 'app / F12L 0');
+});
