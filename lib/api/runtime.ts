@@ -114,8 +114,8 @@ export interface RequestTap {
   stage?: number;
   /** Milliseconds that it may take, 30,000; `Infinity` for one that answers as long as it lasts. */
   limit?: number;
-  /** It has nothing to do with HTTP/2: an app that listens to streams alone is left without what taps are given of them. */
-  http1?: boolean;
+  /** False: it wants what the app has as a request, and nothing of HTTP/2 streams that the app (gRPC's do) listens to itself. True. */
+  streams?: boolean;
 }
 
 /**

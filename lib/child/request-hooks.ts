@@ -14,7 +14,13 @@ interface Tap<Args extends unknown[]> extends Required<RequestTap> {
 
 /** Taps in their order, each of which may say that it has handled what came: then nobody after it, nor the app, sees it. */
 export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> {
-  readonly taps: Tap<Args>[] = [];
+  /** Another list with each tap: what is on its way goes on by the one that it came to. */
+  taps: readonly Tap<Args>[] = [];
+  /** Those of them that streams go through, and those that they do not. */
+  ofStreams: readonly Tap<Args>[] = [];
+  ofRequests: readonly Tap<Args>[] = [];
+  /** Servers whose events go through them. */
+  readonly gated = new WeakSet<Server>();
   readonly #tapped: () => void;
 
   /** `tapped`: there is one more. */
@@ -23,9 +29,11 @@ export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> 
   }
 
   tap(tap: string | RequestTap, fn: (...args: Args) => unknown): void {
-    const { name, stage = 0, limit = LIMIT, http1 = false } = typeof tap === 'string' ? { name: tap } : tap;
-    const after = this.taps.findIndex((one) => one.stage > stage);
-    this.taps.splice(after < 0 ? this.taps.length : after, 0, { name, stage, limit, http1, fn });
+    const { name, stage = 0, limit = LIMIT, streams = true } = typeof tap === 'string' ? { name: tap } : tap;
+    const isLater = (one: Tap<Args>): boolean => one.stage > stage;
+    this.taps = [...this.taps.filter((one) => !isLater(one)), { name, stage, limit, streams, fn }, ...this.taps.filter(isLater)];
+    this.ofStreams = this.taps.filter((one) => one.streams);
+    this.ofRequests = this.taps.filter((one) => !one.streams);
     this.#tapped();
   }
 
@@ -34,27 +42,23 @@ export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> 
   }
 
   /** True, at once where no tap is asynchronous: it is handled. Throws, or rejects with, a {@link TapFailure}. */
-  call(...args: Args): boolean | Promise<boolean> {
-    return this.#from(0, args);
-  }
-
-  #from(first: number, args: Args): boolean | Promise<boolean> {
-    for (let at = first; at < this.taps.length; at++) {
-      const tap = this.taps[at] as Tap<Args>;
+  call(taps: readonly Tap<Args>[], args: Args, first = 0): boolean | Promise<boolean> {
+    for (let at = first; at < taps.length; at++) {
+      const tap = taps[at] as Tap<Args>;
       let result: unknown;
       try {
         result = tap.fn(...args);
       } catch (cause) {
         throw new TapFailure(tap.name, cause);
       }
-      if (isPromise(result)) return this.#later(tap, result, args);
+      if (isPromise(result)) return this.#later(result, taps, args, at);
       if (result === true) return true;
     }
     return false;
   }
 
-  async #later(tap: Tap<Args>, result: Promise<unknown>, args: Args): Promise<boolean> {
-    const { name, limit } = tap;
+  async #later(result: Promise<unknown>, taps: readonly Tap<Args>[], args: Args, at: number): Promise<boolean> {
+    const { name, limit } = taps[at] as Tap<Args>;
     let handled: unknown;
     try {
       const late = () => new Error(`it did not finish within ${limit} ms`);
@@ -62,8 +66,7 @@ export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> 
     } catch (cause) {
       throw new TapFailure(name, cause);
     }
-    // Others may have come before it meanwhile.
-    return handled === true || this.#from(this.taps.indexOf(tap) + 1, args);
+    return handled === true || this.call(taps, args, at + 1);
   }
 }
 
@@ -87,8 +90,11 @@ export interface Gated {
 }
 
 const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'checkExpectation', 'connect']);
-const gated = new WeakSet<Server>();
-const asking = new WeakSet<Server>();
+/** With a listener Node asks before it says "100 Continue" by itself: a body that nobody wants need not be sent. */
+const ASKS = Symbol.for('hatchery.asks');
+const ask = Object.assign(() => {}, { [ASKS]: true });
+/** Another copy of this may ask as well (`hatchery/drain` in a worker): neither answers. */
+const appContinues = (server: Server): boolean => server.listeners('checkContinue').some((one) => !(ASKS in one));
 
 /**
  * Has requests and upgrades of a server go through the taps before its listeners. A server without them is left alone: to be called
@@ -97,18 +103,15 @@ const asking = new WeakSet<Server>();
 export function gateRequests(server: Server, { hooks, logger }: Gated): void {
   const { request: requests, upgrade: upgrades } = hooks as unknown as { request: Requests; upgrade: Upgrades };
   if (!('closeIdleConnections' in server || 'updateSettings' in server) || requests.taps.length + upgrades.taps.length === 0) return;
-  // With a listener Node asks before it says "100 Continue" by itself: a body that nobody wants need not be sent.
-  if (requests.taps.length > 0 && !asking.has(server)) {
-    asking.add(server);
-    server.on('checkContinue', ignore);
-  }
-  if (gated.has(server)) return;
-  gated.add(server);
+  if (requests.taps.length > 0 && !server.listeners('checkContinue').includes(ask)) server.on('checkContinue', ask);
+  if (requests.gated.has(server)) return;
+  requests.gated.add(server);
   const emit = server.emit.bind(server) as Emit;
   /** Have been through: an app may emit one again, after `checkContinue` for instance. */
   const passed = new WeakSet<object>();
-  const hasPassed = (request: unknown): boolean =>
-    passed.has(request as object) || passed.has((request as { stream?: object } | undefined)?.stream ?? server);
+  /** Those that are left for it: a request may have been a stream before, to an app that listens to both. */
+  const tapsFor = (request: ServedRequest): Requests['taps'] =>
+    'stream' in request && passed.has(request.stream) ? requests.ofRequests : requests.taps;
 
   const failed = (error: unknown, end: () => void): void => {
     logger.error((error as Error).message, { error: (error as Error).cause });
@@ -127,10 +130,10 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
   };
   const onRequest = (event: string | symbol, request: ServedRequest, response: ServedResponse): void => {
     passed.add(request);
-    through(() => requests.call(request, response, server), () => {
+    through(() => requests.call(tapsFor(request), [request, response, server]), () => {
       // It was answered without a word of it, or its client has gone meanwhile.
       if (response.writableEnded || response.destroyed) return;
-      if (event === 'checkContinue' && server.listenerCount('checkContinue') === 1) {
+      if (event === 'checkContinue' && !appContinues(server)) {
         response.writeContinue();
         emit('request', request, response);
       } else if (!emit(event, request, response) && event === 'connect') {
@@ -139,24 +142,24 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
       }
     }, () => refuse(response));
   };
-  /** An app that speaks HTTP/2 itself (gRPC's do) asks for streams, of which no requests are made; for taps of HTTP/1 alone none are. */
+  /** An app that speaks HTTP/2 itself (gRPC's do) listens to streams, of which no requests are made, nor for taps that want none. */
   const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]): void => {
     passed.add(stream);
     const { request, response, detach } = requestOf(stream, headers, rest.at(-1) as string[]);
-    through(() => requests.call(request, response, server), () => {
+    through(() => requests.call(requests.ofStreams, [request, response, server]), () => {
       if (response.writableEnded || stream.destroyed) return;
       detach();
       emit('stream', stream, headers, ...rest);
     }, () => refuse(response));
   };
-  const servesStreams = (): boolean => requests.taps.some(({ http1 }) => !http1)
+  const servesStreams = (): boolean => requests.ofStreams.length > 0
     && server.listenerCount('stream') > (server.listenerCount('request') > 0 ? 1 : 0);
   const onUpgrade = (event: string | symbol, request: ServedRequest, socket: Duplex, head: Buffer): void => {
     passed.add(request);
     // Nobody listens yet: an error would end the worker.
     socket.on('error', ignore);
     const done = (): void => { socket.off('error', ignore); };
-    through(() => upgrades.call(request, socket, head, server), () => {
+    through(() => upgrades.call(upgrades.taps, [request, socket, head, server]), () => {
       done();
       if (!socket.destroyed && !emit(event, request, socket, head)) socket.destroy();
     }, () => {
@@ -165,7 +168,10 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
   };
 
   server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
-    const [event, request, second, head] = args;
+    const event = args[0];
+    // Nearly all that comes where nobody taps requests but graceful-exit upgrades.
+    if (requests.taps.length === 0 && event !== 'upgrade' && event !== 'connect') return emit(...args);
+    const [, request, second, head] = args;
     if (event === 'stream' && !passed.has(request as object) && servesStreams()) {
       onStream(request as ServerHttp2Stream, second as IncomingHttpHeaders, head, ...args.slice(4));
       return true;
@@ -173,7 +179,7 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
     // HTTP/2's CONNECT comes with a response, as a request does.
     const isTurned = event === 'upgrade' || (event === 'connect' && args.length > 3);
     const { taps } = isTurned ? upgrades : requests;
-    if (taps.length === 0 || !(isTurned || ANSWERED.has(event)) || hasPassed(request)) return emit(...args);
+    if (taps.length === 0 || !(isTurned || ANSWERED.has(event)) || passed.has(request as object)) return emit(...args);
     if (isTurned) onUpgrade(event, request as ServedRequest, second as Duplex, head as Buffer);
     else onRequest(event, request as ServedRequest, second as ServedResponse);
     return true;

@@ -3,7 +3,7 @@ import type { Server } from 'node:net';
 import { isLastOnConnection, type RequestTap, type ServedRequest, type ServedResponse } from '../../lib/runtime.js';
 
 /** Of graceful-exit: before anybody answers, or sends on, what comes. */
-export const FIRST: RequestTap = { name: 'graceful-exit', stage: -100, limit: Infinity, http1: true };
+export const FIRST: RequestTap = { name: 'graceful-exit', stage: -100, limit: Infinity, streams: false };
 const marked = new WeakSet<ServerResponse>();
 
 /**

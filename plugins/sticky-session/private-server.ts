@@ -44,7 +44,9 @@ export class PrivateServer {
     server.headersTimeout = 0;
     server.maxHeadersCount = 0;
     server.on('request', (request, response) => this.#answer(request, response));
-    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response));
+    for (const event of ['checkContinue', 'checkExpectation'] as const) {
+      server.on(event, (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response, event));
+    }
     for (const event of ['upgrade', 'connect'] as const) {
       server.on(event, (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         const target = this.#target(request);
@@ -115,7 +117,7 @@ export class PrivateServer {
     this.#remove();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  #answer(request: IncomingMessage, response: ServerResponse, event = 'request'): void {
     const target = this.#target(request);
     if (!target) {
       response.writeHead(502, { 'Content-Type': 'text/plain' });
@@ -124,11 +126,12 @@ export class PrivateServer {
     }
     this.#answers.add(response);
     response.once('close', () => this.#answers.delete(response));
-    if (request.headers.expect?.toLowerCase() !== '100-continue') target.emit('request', request, response);
-    else if (!target.emit('checkContinue', request, response)) {
-      response.writeContinue();
-      target.emit('request', request, response);
+    // One of another version may listen otherwise than where its client came in.
+    if (target.listenerCount(event) === 0) {
+      if (event === 'checkContinue') response.writeContinue();
+      event = 'request';
     }
+    target.emit(event, request, response);
   }
 
   #target(request: IncomingMessage): Server | undefined {

@@ -24,7 +24,7 @@ interface Owner {
 const ANYONE: Owner = {};
 
 /** Before the taps that are to run in the worker that serves; an answer that is sent on lasts as long as it lasts. */
-const TAP: RequestTap = { name: 'sticky-session', stage: -50, limit: Infinity };
+const TAP: RequestTap = { name: 'sticky-session', stage: -50, limit: Infinity, streams: false };
 /** Milliseconds before a process that just failed is tried again, if the master has not said by then what became of it. */
 const AGAIN = 50;
 /**
@@ -101,7 +101,8 @@ export class Requests {
 
   /** Undefined: it is ours. */
   #answer(server: Server, request: IncomingMessage, response: ServerResponse): Promise<true | undefined> | undefined {
-    if (this.#local.has(request)) return undefined;
+    // That of HTTP/2 has an answer; a tunnel over it is of whoever has it.
+    if (this.#local.has(request) || request.method === 'CONNECT') return undefined;
     enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
     if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) {
@@ -109,8 +110,6 @@ export class Requests {
     }
     if (this.#where(owner) === 'here') return undefined;
     this.forwarded++;
-    // The owner says "100 Continue"; what else is expected has been looked at here.
-    if (request.headers.expect?.toLowerCase() !== '100-continue') drop(request, 'expect');
     return this.#unless(request, forward(request, response, this.#agents, this.#forwarding(server, owner)));
   }
 
@@ -208,12 +207,6 @@ export class Requests {
 const keyOf = ({ port, path: file }: Address): string => String(file ?? port);
 
 const isEncrypted = (socket: Socket | undefined): boolean => (socket as { encrypted?: boolean } | undefined)?.encrypted === true;
-
-function drop(request: IncomingMessage, name: string): void {
-  const { rawHeaders } = request;
-  const at = rawHeaders.findIndex((one, i) => i % 2 === 0 && one.toLowerCase() === name);
-  if (at >= 0) rawHeaders.splice(at, 2);
-}
 
 /** graceful-exit's, as a forwarded WebSocket is one like any other. */
 function upgradeTimeout({ config }: Runtime<'worker'>): number {

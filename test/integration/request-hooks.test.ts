@@ -1,28 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
-import os from 'node:os';
-import path from 'node:path';
 import test from 'node:test';
-import { startCluster, type Scope } from '../helpers/cluster.js';
+import { startCluster } from '../helpers/cluster.js';
 import { RawConnection, requestHead } from '../helpers/raw-client.js';
-
-/** An app, and plugins of which each is the worker's part, in their order. */
-function appWith(t: Scope, app: string, parts: Record<string, string>): string {
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'hr-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  writeFileSync(path.join(dir, 'app.cjs'), app);
-  writeFileSync(path.join(dir, 'package.json'), '{"main": "app.cjs"}');
-  for (const [name, part] of Object.entries(parts)) {
-    writeFileSync(path.join(dir, `${name}-part.mjs`), `export default (runtime) => { ${part} };`);
-    writeFileSync(path.join(dir, `${name}.mjs`), `export default {
-      name: '${name}', apply: (master) => master.inject('worker', new URL('./${name}-part.mjs', import.meta.url)),
-    };`);
-  }
-  const plugins = Object.fromEntries(Object.keys(parts).map((name) => [`./${name}.mjs`, true]));
-  writeFileSync(path.join(dir, '.clusterrc'), JSON.stringify({ workers: 1, plugins }));
-  return dir;
-}
+import { appWith } from '../helpers/worker-parts.js';
 
 const ECHO = `const server = require('node:http').createServer((request, response) => {
   let size = 0;
