@@ -16,9 +16,9 @@ const BAR = 1.02;
 
 type Pair = Record<'now' | 'before', number[]>;
 
-/** The same contender, run by another checkout's build. */
+/** The same contender, run by another checkout's build, with a title of its own, as both run at once. */
 const from = (dir: string, { name, args, env }: Contender): Contender =>
-  ({ name, env, args: [path.join(dir, 'dist/bin/framework.js'), ...args.slice(1)] });
+  ({ name, env, args: [path.join(dir, 'dist/bin/framework.js'), ...args.slice(1), '--title', 'bench-before'] });
 
 async function starts(contender: Contender, workers: number, warm: boolean): Promise<number> {
   const running = await launch(contender, { workers });
