@@ -205,6 +205,8 @@ function requestOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawH
         if (!before.get(event)?.has(listener)) stream.off(event, listener as () => void);
       }
     }
+    // It is the app that answers now, and not by this.
+    Object.defineProperty(response, 'writableEnded', { get: () => stream.writableEnded && !stream.aborted });
     stream.prependListener('close', () => {
       const status = stream.sentHeaders?.[':status'];
       if (status !== undefined) response.statusCode = Number(status);
