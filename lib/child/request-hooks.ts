@@ -206,7 +206,8 @@ function requestOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawH
       }
     }
     // It is the app that answers now, and not by this.
-    Object.defineProperty(response, 'writableEnded', { get: () => stream.writableEnded && !stream.aborted });
+    const isAnswered = (): boolean => stream.writableEnded && !stream.rstCode;
+    for (const name of ['writableEnded', 'writableFinished']) Object.defineProperty(response, name, { get: isAnswered });
     stream.prependListener('close', () => {
       const status = stream.sentHeaders?.[':status'];
       if (status !== undefined) response.statusCode = Number(status);

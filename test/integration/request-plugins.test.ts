@@ -9,8 +9,7 @@ import { appWith } from '../helpers/worker-parts.js';
 const PLUGINS = {
   log: `const log = (request, end) => runtime.logger.info('access ' + request.method + ' ' + request.url + ' ' + end());
     runtime.hooks.request.tap('log', (request, response) => {
-      const isAnswered = () => response.writableFinished ?? response.writableEnded;
-      response.once('close', () => log(request, () => isAnswered() ? response.statusCode : 'aborted'));
+      response.once('close', () => log(request, () => response.writableFinished ? response.statusCode : 'aborted'));
     });
     runtime.hooks.upgrade.tap('log', (request, socket) => { socket.once('close', () => log(request, () => 'closed')); });`,
   timeout: `runtime.hooks.request.tap('timeout', (request, response) => {
