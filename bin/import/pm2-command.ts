@@ -38,6 +38,8 @@ interface Command {
 
 /** Flags of Node's whose value is the next word. */
 const WITH_VALUE: ReadonlySet<string> = new Set(['-r', '--require', '--import', '--loader', '--experimental-loader', '--env-file']);
+/** What `nest start` builds and then runs. */
+const BUILT_BY_NEST = 'dist/main.js';
 /** How many scripts of package.json may name one another. */
 const DEEPEST = 5;
 
@@ -48,7 +50,9 @@ export function commandOf(line: readonly string[], dir: string, depth = 0): Comm
   if (/^\w+=/.test(first) || /(?:^|\/)(?:cross-env|npx)$/.test(first)) return commandOf(rest, dir, depth);
   if (MANAGER.test(first)) return scriptNamed(first, rest, dir, depth);
   const isRunner = NODE.test(first) || RUNS_TYPESCRIPT.test(first) || /(?:^|\/)nodemon$/.test(first);
-  if (!isRunner) return /\.(?:sh|py|rb|php)$/.test(first) ? { why: `${first}: not Node.js` } : { script: first, args: rest, flags: [] };
+  if (/\.(?:sh|py|rb|php)$/.test(first)) return { why: `${first}: not Node.js` };
+  if (first === 'nest' && rest[0] === 'start') return { script: BUILT_BY_NEST, args: [], flags: [] };
+  if (!isRunner) return { script: moduleOf(first, dir), args: rest, flags: [] };
   const flags: string[] = [];
   let at = 0;
   for (; rest[at]?.startsWith('-'); at++) {
@@ -74,9 +78,23 @@ function scriptNamed(manager: string, words: readonly string[], dir: string, dep
   return { ...found, args: [...found.args, ...more, ...end === -1 ? [] : words.slice(end + 1)] };
 }
 
-function manifest(dir: string): { scripts?: Record<string, string> } {
+/** The program of an installed package is a module of it. */
+function moduleOf(program: string, dir: string): string {
+  if (isFileLike(program)) return program;
+  const folder = path.posix.join('node_modules', program);
+  const { bin } = manifest(path.join(dir, folder));
+  const file = typeof bin === 'string' ? bin : bin?.[program];
+  return file === undefined ? program : path.posix.join(folder, file);
+}
+
+interface Manifest {
+  scripts?: Record<string, string>;
+  bin?: string | Record<string, string>;
+}
+
+function manifest(dir: string): Manifest {
   try {
-    return JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8')) as { scripts?: Record<string, string> };
+    return JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8')) as Manifest;
   } catch {
     return {};
   }

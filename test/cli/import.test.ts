@@ -53,6 +53,19 @@ test('import pm2: an app that is told to be in development is in production unde
   });
 });
 
+test('import pm2: the program of an installed package is its module, and nest start is what it has built', async (t) => {
+  const program = JSON.stringify({ name: 'site-server', bin: { 'site-server': './lib/bin.js' } });
+  const { apps } = await imported(t, `module.exports = { apps: [
+    { name: 'site', script: 'site-server', args: 'public' }, { name: 'api', script: 'npm', args: 'start' },
+  ] };`, 'ecosystem.config.js', {
+    'node_modules/site-server/package.json': program, 'node_modules/site-server/lib/bin.js': '',
+    'package.json': '{ "scripts": { "start": "nest start" } }',
+  });
+  assert.deepEqual(apps.map(({ config }) => [config.title, config.app, config.args]), [
+    ['site', 'node_modules/site-server/lib/bin.js', ['public']], ['api', 'dist/main.js', undefined],
+  ]);
+});
+
 test('import pm2 writes over no file without --force', async (t) => {
   const content = 'module.exports = { apps: [{ script: "server.js" }] }';
   const dir = directory(t, { 'ecosystem.config.js': content, 'server.js': '', '.clusterrc': '{}' });
