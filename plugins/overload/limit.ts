@@ -6,6 +6,10 @@ const COSTS = { target: 4, interval: 20 };
 const LARGEST = 10;
 /** Share of the target below which whoever comes has found nobody before him, so to speak. */
 const EMPTY = 1 / 8;
+/** Milliseconds of idleness that are none, between one message and the next. */
+const LEAST = 0.5;
+/** And so much of what a request costs is some. */
+const SPARE = 1 / 4;
 /** How much of what was known of a request's cost is still believed after a new figure. */
 const OLD = 0.8;
 
@@ -55,9 +59,12 @@ export class Limit {
     return Math.max(configured, Math.min(costs * this.cost, configured * LARGEST));
   }
 
-  /** The event loop was busy for so many ms, and has answered so many requests meanwhile. */
-  worked(busy: number, requests: number): void {
-    if (requests === 0) return;
+  /**
+   * The event loop was busy for so many ms, and has taken and shed so many requests meanwhile. Where most were shed it was busy with
+   * them: what that makes of the others would have it take fewer, and so on.
+   */
+  worked(busy: number, requests: number, shed = 0): void {
+    if (requests === 0 || shed > requests) return;
     const cost = busy / requests;
     this.cost = this.cost === 0 ? cost : this.cost * OLD + cost * (1 - OLD);
   }
@@ -84,10 +91,14 @@ export class Limit {
     this.over = false;
   }
 
-  /** Whether one who has waited so long is to be served, beside so many that are under way. */
-  takes(priority: Priority, wait: number, underWay: number): boolean {
+  /**
+   * Whether one who has waited so long is to be served, beside so many that are under way. `idle`: ms that the event loop has had nothing
+   * to do since the last one was taken. Where that was a good part of another one, what is slow is not this worker: all come to it late,
+   * and who is shed makes room for nobody.
+   */
+  takes(priority: Priority, wait: number, underWay: number, idle: () => number): boolean {
     const share = PRIORITIES[priority];
     if (this.#options.requests !== undefined && underWay >= this.#options.requests * share) return false;
-    return !this.over || wait <= this.target * share;
+    return !this.over || wait <= this.target * share || idle() >= Math.max(this.cost * SPARE, LEAST);
   }
 }

@@ -25,10 +25,12 @@ export default function overload(runtime: Runtime<'worker'>, options: WorkerOpti
   const turns = new Turns();
   const arrivals = new Arrivals(runtime, turns, (wait) => saw(wait));
   const shed: Shed = { low: 0, normal: 0, high: 0 };
-  let [underWay, taken] = [0, 0];
+  let [underWay, taken, refused] = [0, 0, 0];
   /** Since the last report. */
-  let seen = { count: 0, wait: 0, taken: 0, loop: performance.eventLoopUtilization() };
+  let seen = { count: 0, wait: 0, taken: 0, refused: 0, loop: performance.eventLoopUtilization() };
   let told = false;
+  /** How long the event loop had been idle, all in all, when a request was taken for the last time, ms. */
+  let idleAt = 0;
 
   function saw(wait: number): void {
     limit.saw(performance.now(), wait);
@@ -39,12 +41,12 @@ export default function overload(runtime: Runtime<'worker'>, options: WorkerOpti
     const loop = performance.eventLoopUtilization();
     const { active, utilization } = performance.eventLoopUtilization(loop, seen.loop);
     // An early one, as it goes over its limit, is of too short a time.
-    if (active + 1 >= REPORT / 2) limit.worked(active, taken - seen.taken);
+    if (active + 1 >= REPORT / 2) limit.worked(active, taken - seen.taken, refused - seen.refused);
     told = limit.over;
     const { cost, target } = limit;
     const wait = seen.count === 0 ? 0 : seen.wait / seen.count;
     runtime.channel.send('overload.load', { over: told, wait, cost, turn: turns.length, busy: utilization, target, taken, shed });
-    seen = { count: 0, wait: 0, taken, loop };
+    seen = { count: 0, wait: 0, taken, refused, loop };
   }
 
   runtime.hooks.server.tap(NAME, (server) => {
@@ -56,13 +58,15 @@ export default function overload(runtime: Runtime<'worker'>, options: WorkerOpti
     seen.wait += wait;
     saw(wait);
     const priority: Priority = priorities.of(request.method ?? '', request.url ?? '');
-    if (!limit.takes(priority, wait, underWay)) {
+    if (!limit.takes(priority, wait, underWay, () => performance.eventLoopUtilization().idle - idleAt)) {
       if (priority !== 'never') shed[priority]++;
+      refused++;
       refuse(request, response, options.retryAfter);
       return true;
     }
     taken++;
     underWay++;
+    if (limit.over) idleAt = performance.eventLoopUtilization().idle;
     response.once('close', () => { underWay--; });
     return undefined;
   });

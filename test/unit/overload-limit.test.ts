@@ -7,6 +7,9 @@ const TARGET = 50;
 const INTERVAL = 250;
 const limitOf = (requests?: number) => new Limit({ target: TARGET, interval: INTERVAL, requests });
 
+/** The event loop has had something to do all the time. */
+const busy = () => 0;
+
 /** Each ms somebody comes who has waited so long, from one time to another. */
 function stand(limit: Limit, from: number, to: number, wait: number): void {
   for (let now = from; now <= to; now++) limit.saw(now, wait);
@@ -16,11 +19,11 @@ test('it is over once each has waited too long for the whole interval, and not b
   const limit = limitOf();
   stand(limit, 0, INTERVAL - 1, TARGET + 1);
   assert.equal(limit.over, false);
-  assert.equal(limit.takes('normal', 10 * TARGET, 0), true, 'a burst clears by itself');
+  assert.equal(limit.takes('normal', 10 * TARGET, 0, busy), true, 'a burst clears by itself');
   stand(limit, INTERVAL, INTERVAL, TARGET + 1);
   assert.equal(limit.over, true);
-  assert.equal(limit.takes('normal', TARGET + 1, 0), false);
-  assert.equal(limit.takes('normal', TARGET, 0), true);
+  assert.equal(limit.takes('normal', TARGET + 1, 0, busy), false);
+  assert.equal(limit.takes('normal', TARGET, 0, busy), true);
 });
 
 test('one who has not waited too long in between begins the interval anew', () => {
@@ -65,7 +68,7 @@ test('where nobody comes for an interval all is forgotten', () => {
 test('the lowest priorities go first, and what is never shed stays', () => {
   const limit = limitOf();
   stand(limit, 0, 300, 60);
-  const taken = (wait: number) => (['low', 'normal', 'high', 'never'] as Priority[]).filter((one) => limit.takes(one, wait, 0));
+  const taken = (wait: number) => (['low', 'normal', 'high', 'never'] as Priority[]).filter((one) => limit.takes(one, wait, 0, busy));
   assert.deepEqual(taken(TARGET / 2), ['low', 'normal', 'high', 'never']);
   assert.deepEqual(taken(TARGET), ['normal', 'high', 'never']);
   assert.deepEqual(taken(2 * TARGET), ['high', 'never']);
@@ -74,7 +77,8 @@ test('the lowest priorities go first, and what is never shed stays', () => {
 
 test('so many requests under way are the most, by their priority, over the limit or not', () => {
   const limit = limitOf(10);
-  const taken = (underWay: number) => (['low', 'normal', 'high', 'never'] as Priority[]).filter((one) => limit.takes(one, 0, underWay));
+  const all: Priority[] = ['low', 'normal', 'high', 'never'];
+  const taken = (underWay: number) => all.filter((one) => limit.takes(one, 0, underWay, busy));
   assert.deepEqual(taken(4), ['low', 'normal', 'high', 'never']);
   assert.deepEqual(taken(5), ['normal', 'high', 'never']);
   assert.deepEqual(taken(10), ['high', 'never']);
@@ -90,7 +94,8 @@ test('requests that are slow by themselves are waited for longer, and not withou
   for (let times = 0; times < 50; times++) limit.worked(60_000, 1);
   assert.deepEqual([limit.target, limit.interval], [10 * TARGET, 10 * INTERVAL]);
   limit.worked(100, 0);
-  assert.ok(limit.cost > 1_000, 'where nothing was answered nothing is known');
+  limit.worked(100, 10, 11);
+  assert.ok(limit.cost > 1_000, 'where nothing was answered, or most was shed, nothing is known');
 });
 
 /** The same numbers at each run. */
@@ -104,25 +109,33 @@ const SHED = 0.03;
 
 interface Served { at: number; wait: number }
 
-/** One worker that takes one after the other, `cost` ms each, and a fraction of that for one that it sheds; who comes, by chance. */
-function live({ seed, cost, rate, until }: { seed: number; cost: number; rate: (now: number) => number; until: number }) {
+interface Life { seed: number; cost: number; rate: (now: number) => number; until: number; apart?: number; room?: number }
+
+/**
+ * One worker that takes one after the other, `cost` ms each, and a fraction of that for one that it sheds; who comes, by chance. They
+ * reach it so many ms `apart` at least, and beyond so many that wait (`room`) they do not at all.
+ */
+function live({ seed, cost, rate, until, apart = 0, room = Infinity }: Life) {
   const draw = random(seed);
   const limit = limitOf();
   const served: Served[] = [];
-  let [shed, free, coming, loopAt, loopServed] = [0, 0, 0, 0, 0];
-  while (coming < until) {
-    const now = Math.max(coming, free);
+  let [shed, free, coming, loopAt, loopServed, idle, last] = [0, 0, 0, 0, 0, 0, -Infinity];
+  for (; coming < until; coming += -Math.log(1 - draw()) * 1_000 / rate(coming)) {
+    const now = Math.max(coming, free, last + apart);
     const wait = now - coming;
+    if (wait > room * Math.max(apart, cost)) continue;
+    idle += now - free;
+    last = now;
     limit.saw(now, wait);
-    const isTaken = limit.takes('normal', wait, 0);
+    const isTaken = limit.takes('normal', wait, 0, () => idle);
     if (isTaken) served.push({ at: now, wait });
     else shed++;
+    if (isTaken) idle = 0;
     free = now + (isTaken ? cost : cost * SHED);
     if (now - loopAt > 200) {
       limit.worked((served.length - loopServed) * cost, served.length - loopServed);
       [loopAt, loopServed] = [now, served.length];
     }
-    coming += -Math.log(1 - draw()) * 1_000 / rate(coming);
   }
   return { served, shed, limit };
 }
@@ -142,6 +155,16 @@ test('whatever comes beyond what can be done, that much is done, and nobody wait
     assert.ok(share > 0.98 * most, `seed ${seed}: ${cost} ms, ${times.toFixed(1)} times: ${share.toFixed(3)} of ${most.toFixed(3)}`);
     const longest = Math.max(...steady.map(({ wait }) => wait));
     assert.ok(longest <= limit.target * 1.3, `seed ${seed}: ${cost} ms: waited ${longest.toFixed(0)} of ${limit.target.toFixed(0)} ms`);
+  }
+});
+
+test('where they come to it slowly, and late, it serves them rather than be idle', () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const cost = [2, 5, 20][seed % 3] as number;
+    const [apart, until] = [1.3 * cost, 20_000];
+    const { served } = live({ seed, cost, rate: () => 3_000 / cost, until, apart, room: 4 * TARGET / cost });
+    const share = served.filter(({ at }) => at > 5_000).length * apart / (until - 5_000);
+    assert.ok(share > 0.75, `seed ${seed}: ${cost} ms: ${share.toFixed(2)} of those that come`);
   }
 });
 
