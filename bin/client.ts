@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Launch, Progress, ReloadResult, Route, Status } from '../lib/api/control.js';
 import { MARK } from '../lib/ipc/messages.js';
 import { ClusterError, fromWire } from '../lib/kit/errors.js';
@@ -107,7 +107,8 @@ export class ControlClient {
     return new Promise((resolve, reject) => {
       const headers = { ...fromWithin(), ...body === undefined ? {} : { 'content-type': 'application/json' } };
       const to = { socketPath: this.#record.socket, method, path, signal, agent: false, headers };
-      const request = httpRequest(to, resolve).on('error', reject);
+      // Not loaded by the start, which asks nobody.
+      const request = process.getBuiltinModule('node:http').request(to, resolve).on('error', reject);
       request.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }

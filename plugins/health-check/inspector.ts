@@ -1,4 +1,3 @@
-import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { INSPECTOR_HOST, startInspector } from '../../lib/index.js';
@@ -85,7 +84,7 @@ export async function pause<T>(url: string, signal: AbortSignal, look: (paused: 
 
 function ask(port: number): Promise<string | null> {
   return new Promise((resolve) => {
-    const request = get({ host: INSPECTOR_HOST, port, path: '/json/list', timeout: PROBE, agent: false }, (response) => {
+    const request = process.getBuiltinModule('node:http').get({ host: INSPECTOR_HOST, port, path: '/json/list', timeout: PROBE, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;

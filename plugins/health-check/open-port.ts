@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { ClusterError, descriptorLimit, listen, type Master, type RouteAnswer } from '../../lib/index.js';
 
@@ -31,7 +31,7 @@ export async function openPort(master: Master, owner: string, options: OpenPortO
   const { port, host } = options;
   const timeouts = { requestTimeout: PATIENCE, headersTimeout: PATIENCE, keepAliveTimeout: 5_000, connectionsCheckingInterval: LOOK };
   const places = new Places();
-  const server = createServer(timeouts, (request, response) => {
+  const server = process.getBuiltinModule('node:http').createServer(timeouts, (request, response) => {
     places.answering(request.socket, response);
     const reply = answer(master, owner, options, request);
     void reply.then((content) => send(response, request.method === 'HEAD', content)).catch((error: unknown) => {
