@@ -45,10 +45,10 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   const loader = Module as unknown as Loader;
   const loaded = loader._cache[file];
   if (loaded) return loaded.exports;
-  const { name, source } = readWrapped(file, loader);
+  const { name, source, room } = readWrapped(file, loader);
   const place = placeOfKept();
   const kept = place === null ? null : path.join(place, `${name}-${hash(file)}-${use}.bin`);
-  const cachedData = kept === null ? undefined : readKept(kept);
+  const cachedData = kept === null ? undefined : readKept(kept, room);
   const script = new vm.Script(source, {
     filename: file, cachedData, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
@@ -70,18 +70,23 @@ export function loadCompiled(file: string, use: string, keeps = true): unknown {
   return module.exports;
 }
 
-/** Made one text at once: of a megabyte each copy costs, and what is given to V8 stays. */
-function readWrapped(file: string, loader: Loader): { name: string | undefined; source: string } {
+/**
+ * Made one text at once: of a megabyte each copy costs, and what is given to V8 stays. What it was read into has `room` for what
+ * is kept compiled, which is about as long: memory that nobody has written to yet costs nothing.
+ */
+function readWrapped(file: string, loader: Loader): { name: string | undefined; source: string; room: Buffer } {
   const [head = '', tail = ''] = loader.wrap('\0').split('\0');
   const descriptor = openSync(file, 'r');
   try {
     const { size } = fstatSync(descriptor);
-    const all = Buffer.allocUnsafeSlow(head.length + size + tail.length);
+    const length = head.length + size + tail.length;
+    const room = Buffer.allocUnsafeSlow(2 * length);
+    const all = room.subarray(0, length);
     all.write(head, 'latin1');
     if (readSync(descriptor, all, head.length, size, 0) !== size) throw new Error(`${file} changes while it is read`);
     all.write(tail, head.length + size, 'latin1');
     const name = /\w+/.exec(all.toString('latin1', head.length, head.length + FIRST_LINE))?.[0];
-    return { name, source: all.toString(isAscii(all) ? 'latin1' : 'utf8') };
+    return { name, source: all.toString(isAscii(all) ? 'latin1' : 'utf8'), room };
   } finally {
     closeSync(descriptor);
   }
@@ -146,7 +151,7 @@ function isOwnDirectory(dir: string): boolean {
 }
 
 /** The file is opened once, so that what was looked at is what is read. V8 believes whatever it is given: it gets what was written. */
-function readKept(file: string): Buffer | undefined {
+function readKept(file: string, room?: Buffer): Buffer | undefined {
   let descriptor: number | undefined;
   try {
     const place = path.dirname(file);
@@ -155,7 +160,7 @@ function readKept(file: string): Buffer | undefined {
     descriptor = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     const stat = fstatSync(descriptor);
     if (!stat.isFile() || !isOwn(stat) || stat.size <= HEADER || stat.size > LONGEST) return undefined;
-    const all = Buffer.allocUnsafeSlow(stat.size);
+    const all = room && stat.size <= room.length ? room.subarray(0, stat.size) : Buffer.allocUnsafeSlow(stat.size);
     if (readSync(descriptor, all, 0, all.length, 0) !== all.length) return undefined;
     const data = all.subarray(HEADER);
     if (all.readUInt32LE(0) !== MAGIC || all.readUInt32LE(4) !== data.length || all.readUInt32LE(8) !== crc32(data)) return undefined;
