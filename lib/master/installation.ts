@@ -20,7 +20,7 @@ const COPY = 'code';
 /**
  * Where this version of the package lies. A deploy may delete, or replace by another version, the folder that the master was
  * started from; its children have to be of its own version all the same, as they speak with it. So their files are held in
- * memory from the first ready on: 1 MB. As long as the folder is as it was, children are started from there; then from the
+ * memory from the first ready on: 2 MB. As long as the folder is as it was, children are started from there; then from the
  * target's own installation, where that is the same to the byte; then from a copy in the master's own directory, written when
  * it is first needed (docs/decisions/held-code.md).
  */
