@@ -10,7 +10,7 @@ import { grantAccess, socketAccess } from '../lib/kit/sockets.js';
 import { hasControllingTerminal, outliveTerminal, startedAtTerminal } from '../lib/kit/terminal.js';
 import type { Bootstrap, BootstrapOptions } from '../lib/master/bootstrap.js';
 import type { ForkPlace, Forked } from '../lib/master/processes/forked.js';
-import type { StartProcess } from '../lib/master/processes/forker.js';
+import type { StartProcess } from '../lib/master/processes/forked.js';
 import type { Wire } from '../lib/node/wire.js';
 import { OwnSignals } from '../plugins/graceful-exit/own-signals.js';
 import { usageError } from './command.js';

@@ -192,10 +192,13 @@ export interface Master extends Omit<Controllable, 'onProgress'> {
   /**
    * Replaces all workers with as little delay as can be: the old ones go first, connections wait until the new ones are
    * there, configuration and code are read afresh. For development; `reload` is for production. Rejects with the first
-   * failure, and the slots stay empty until the next call. `signal` gives it up.
+   * failure, and the slots stay empty until the next call. `signal` gives it up; the new ones run nothing of the app before
+   * `hold`, which is called when the old ones are gone, has resolved.
    * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING
    */
-  restart(reason: string, options?: { agent?: boolean; signal?: AbortSignal }): ReturnType<Controllable['reload']>;
+  restart(
+    reason: string, options?: { agent?: boolean; signal?: AbortSignal; hold?: () => Promise<unknown> | undefined },
+  ): ReturnType<Controllable['reload']>;
   /**
    * Replaces one worker, its successor ready first: recycling. Resolves false when something else is under way or it is not
    * in charge any more. One that stands by is ended, as nothing depends on it. `leavesFirst`: where there is no room for both, it

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Context, Runtime } from '../api/runtime.js';
-import { WARM, type BootInfo } from '../ipc/messages.js';
+import { WARM, type BootInfo, type Warmth } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
 import { importModule } from '../kit/import-module.js';
 import { hasMain, isRequirable, requireAsMain, runAsMain } from '../node/modules.js';
@@ -101,12 +101,20 @@ export async function preload({ config }: BootInfo): Promise<void> {
 
 let warming: Promise<void> | undefined;
 
-/** A process that waits to become a worker gets ready for the entry that it is told in the environment. */
-export function warmUp(): void {
-  const file = process.env[WARM];
+/** A process that waits to become a worker gets ready for what it is told in the environment; null: it is no such one. */
+export function warmUp(): Warmth | null {
+  const told = process.env[WARM];
   delete process.env[WARM];
+  if (told === undefined) return null;
+  const warmth = JSON.parse(told) as Warmth;
   // What fails fails again, and is told, when the app is loaded.
-  if (file && isTypeScript(file)) warming = enable(file).catch(() => {});
+  if (isTypeScript(warmth.entry)) warming = enable(warmth.entry).catch(() => {});
+  return warmth;
+}
+
+/** The first import() of a process takes some milliseconds longer than others. */
+export async function importAhead(entry: string): Promise<void> {
+  if (entry !== '' && isEsModule(entry)) await importModule('node:process');
 }
 
 async function enable(file: string): Promise<void> {

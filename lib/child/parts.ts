@@ -22,7 +22,10 @@ export async function runParts(runtime: ChildRuntime, parts: readonly PartSpec[]
   for (const part of parts) {
     try {
       // Ours do not hang, and a start has no time for a message about each.
-      if (!fileOf(part)?.startsWith(PLUGINS)) told = tellStep(runtime, part);
+      if (!fileOf(part)?.startsWith(PLUGINS)) {
+        await runtime.released;
+        told = tellStep(runtime, part);
+      }
       await speakingThrough(part.plugin, () => runPart(runtime, part));
     } catch (error) {
       blame(error, part);
@@ -44,6 +47,11 @@ function blame(error: unknown, part: PartSpec): void {
   const file = fileOf(part);
   const place = file === undefined ? undefined : explainSyntaxError(error, file);
   reword(error, `${whose}: ${place === undefined ? '' : `${place}: `}${error.message}`);
+}
+
+/** Ours are loaded, and run later. */
+export function loadAhead(parts: readonly string[]): void {
+  for (const url of parts) if (url.startsWith('file:') && fileURLToPath(url).startsWith(PLUGINS)) load(fileURLToPath(url));
 }
 
 async function runPart(runtime: ChildRuntime, part: PartSpec): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Context } from '../api/runtime.js';
 import { Channel } from '../ipc/channel.js';
-import { MARK, type BootInfo, type ChildRole, type CloseReason, type DataOf } from '../ipc/messages.js';
+import { MARK, type BootInfo, type ChildRole, type CloseReason, type DataOf, type Warmth } from '../ipc/messages.js';
 import { hearReady } from '../ipc/ready.js';
 import { ClusterError, wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
@@ -10,25 +10,37 @@ import { MASTER_GONE, Signals, closeDown, endBy, hurry, masterGone } from './clo
 import { acceptHeldSockets, takeConnections, takeSlotSockets } from './connections.js';
 import { serveFramework } from './framework.js';
 import { keepLastWords } from './failure.js';
-import { loadAgent, loadApp, preload, warmUp } from './load.js';
+import { importAhead, loadAgent, loadApp, preload, warmUp } from './load.js';
 import { pastMaster, printBy, throughMaster, watchOutput } from './output.js';
-import { runParts } from './parts.js';
+import { loadAhead, runParts } from './parts.js';
 import { refuseProbes } from './port-probes.js';
 import { Readiness, type Reached } from './readiness.js';
 import { ChildRuntime, createContext, openChannel } from './runtime.js';
-import { resolved, serve, untilServing } from './serve.js';
+import { answerAhead, resolved, serve, untilServing } from './serve.js';
 import { listenStateOf, trackServers, type ListenState } from './server-tracker.js';
 import { takeWords } from './words.js';
 
 /** What a worker's process does; each role is a bundle of its own (build.mjs), so that an agent loads nothing that serves. */
 export function worker(): void {
-  warmUp();
+  const warmth = warmUp();
+  if (warmth?.parts) setImmediate(() => void rehearse(warmth as Required<Warmth>));
   takeConnections();
   run((boot, runtime) => {
     acceptHeldSockets(runtime);
     takeSlotSockets(runtime);
     return serving(boot, runtime);
   });
+}
+
+/** A process that has time does what its start as a worker takes, as far as that is nobody's but ours (npm run bench -- dev). */
+async function rehearse({ entry, parts }: Required<Warmth>): Promise<void> {
+  try {
+    loadAhead(parts);
+    answerAhead();
+    await importAhead(entry);
+  } catch {
+    // What fails fails again, and is told, when it is its turn.
+  }
 }
 
 /** The app in the master's own process, which is the only one. */
@@ -226,6 +238,7 @@ async function start(runtime: ChildRuntime, load: Load): Promise<void> {
     await runParts(runtime, boot.parts);
     channel.declared();
     await hooks.boot.call(boot);
+    await runtime.released;
     served = await Promise.race([load(boot, runtime), runtime.steps.failed]);
     await runtime.steps.settled();
   } catch (error) {

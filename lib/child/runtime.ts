@@ -110,6 +110,8 @@ export class ChildRuntime implements Runtime {
   readonly closers: { fn: () => unknown; name: string }[] = [];
   readonly abort = new AbortController();
   readonly steps: StartSteps;
+  /** Code of others than ours runs after this; undefined: at once. */
+  readonly released: Promise<void> | undefined;
   readonly #own: boolean;
   /** What parts of plugins have added to the context. */
   readonly extras: Partial<Record<string, unknown>> = {};
@@ -141,6 +143,7 @@ export class ChildRuntime implements Runtime {
     this.messenger.starting();
     channel.on('messenger.envelope', (envelope) => { void this.#receive(envelope); });
     this.steps = new StartSteps((steps) => { channel.send('child.steps', steps); }, (text) => this.logger.warn(text));
+    if (boot.held) this.released = new Promise((resolve) => { channel.on('child.go', () => resolve()); });
     onSlowPath((what) => { channel.send('child.slowPath', what.slice(0, LINE)); });
     const tapped = (): void => { for (const server of this.servers) gateRequests(server, this); };
     this.hooks = {

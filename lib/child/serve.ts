@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import path from 'node:path';
+import { Duplex } from 'node:stream';
 import type { Context, FrameworkServing, ListenOptions, Runtime } from '../api/runtime.js';
 import type { BootInfo } from '../ipc/messages.js';
 import { ClusterError } from '../kit/errors.js';
@@ -35,6 +36,13 @@ export async function serve(exported: unknown, boot: BootInfo, context: Context,
   const isLeft = kind && (app === found ? isLeftAlone(found, kind, boot, state) : state.begun && !boot.listen.named);
   if (kind && !isLeft) return open(kind, app, boot, runtime);
   if (!state.begun && !mayListenLater(app)) throw notServable(app, boot, state);
+}
+
+/** A request to nobody's server, over no connection: what answers the first real one is compiled then. */
+export function answerAhead(): void {
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  http.createServer((_, response) => response.end()).emit('connection', socket);
+  socket.push('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
 }
 
 const fileOf = ({ entry }: BootInfo): string => 'file' in entry ? entry.file : path.resolve('app');

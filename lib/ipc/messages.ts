@@ -60,12 +60,8 @@ export interface CutRequests {
   oldest: RequestInFlight[];
 }
 
-/** What a start waits for, by its name. */
-export interface StartStep {
-  name: string;
-  /** When it began, milliseconds since the epoch. */
-  since: number;
-}
+/** What a start waits for, by its name, and since when, milliseconds since the epoch. */
+export interface StartStep { name: string; since: number }
 
 /** What a closing child still waits for, for `status` and `stop`. */
 export interface Waiting {
@@ -104,16 +100,15 @@ export type Entry =
   | { kind: 'none' };
 
 /** What a process was started with, as the app is to see it. */
-export interface ChildWords {
-  argv: string[];
-  execArgv: string[];
-}
+export interface ChildWords { argv: string[]; execArgv: string[] }
 
 /** Tells a child its words where code runs before it is told anything else (`--require`, `--import`). */
 export const WORDS = 'HATCHERY_WORDS';
 
-/** The entry that a spare process will have to load; beside MARK and WORDS the one variable that a child is told something in. */
+/** What a spare process is to get ready for, as JSON; beside MARK and WORDS the one variable that a child is told something in. */
 export const WARM = 'HATCHERY_WARM';
+/** The entry that it will have to load; `parts`: it has time to do ahead what it can, and these of plugins are of it. */
+export interface Warmth { entry: string; parts?: string[] }
 
 /** Tells whose a process is: all that a child has started inherits its value (lib/master/processes/leftovers.ts). */
 export const MARK = 'HATCHERY_CHILD';
@@ -127,6 +122,8 @@ export interface BootInfo {
   slot: number;
   /** It is to load the app and to hold back what that listens on, until `child.adopt`. */
   standby: boolean;
+  /** Until `child.go` it runs neither the app nor a part of a plugin that is not built in: its predecessor still does. */
+  held?: boolean;
   /** Of its configuration and code: 1 at the start, one more with each reload. */
   generation: number;
   processTitle: string;
@@ -230,6 +227,7 @@ export interface InternalMessages {
   'child.hello': { from: 'agent' | 'worker'; to: 'master'; data: { node: string } };
   /** Written by the master at the fork; a pipe keeps it until the child reads. */
   'child.boot': { from: 'master'; to: 'agent' | 'worker'; data: BootInfo };
+  'child.go': { from: 'master'; to: 'agent' | 'worker'; data: null };
   /** It serves; where it listens, which expected addresses stay away, and whether it serves others in place of the configured one. */
   'child.ready': { from: 'agent' | 'worker'; to: 'master'; data: { addresses: Served[]; missing: string[]; instead: boolean } };
   /** All that it serves, each time that changes. */

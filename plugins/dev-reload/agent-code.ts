@@ -19,9 +19,13 @@ export class AgentCode {
 
   /** Remembered until an agent has started after it, as a reload may come to nothing. */
   changed(files: readonly string[]): void {
+    if (this.concerns(files)) this.outdate();
+  }
+
+  concerns(files: readonly string[]): boolean {
     const own = this.#uses.of('agent');
     const { entry } = this.#master.target;
-    if (files.some((file) => own.has(file) || file === entry.agent || (entry.framework && this.#mayBeNew(file)))) this.outdate();
+    return files.some((file) => own.has(file) || file === entry.agent || (entry.framework !== undefined && this.#mayBeNew(file)));
   }
 
   outdate(): void {

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { listenErrorInWords, type ChildView, type ExitInfo } from '../../lib/index.js';
+import { ClusterError, listenErrorInWords, type ChildView, type ExitInfo } from '../../lib/index.js';
 import { OURS, codeFrame, frameText, isOwn, positionOf, type CodeFrame, type Position } from './code-frame.js';
 
 interface ErrorLike {
@@ -44,6 +44,17 @@ function endOf({ cause, code, signal, uptime }: ExitInfo, wasReady: boolean): st
   return code ? `${how} before it was ready; what it printed is in the terminal` : `${how} before it was ready`;
 }
 
+/** Of a start, or a reload, that came to nothing. */
+export function startFailure(error: Error & { code?: string }, dir: string): Failure {
+  const { name, message, stack, code } = error;
+  if (!(error instanceof ClusterError) || error.exitCode !== 2) {
+    return errorFailure('The app does not start', '', { name, message, stack, code }, dir);
+  }
+  // What the user wrote is wrong there, so a stack of the master's says nothing.
+  const title = code === 'ERR_CLUSTER_APP_NOT_FOUND' ? 'There is nothing to run' : 'The configuration is wrong';
+  return errorFailure(title, '', { name: '', message }, dir);
+}
+
 export function errorFailure(title: string, who: string, { name, message: said, stack = '', code }: ErrorLike, dir: string): Failure {
   const message = listenErrorInWords(said) ?? said;
   const position = positionOf({ message, stack }, dir);
@@ -72,6 +83,12 @@ function stackLines(stack: string, dir: string): Failure['stack'] {
 }
 
 export const relative = (file: string, dir: string): string => isOwn(file, dir) ? path.relative(dir, file) : file;
+
+/** Names of files in one line. */
+export function listed(files: readonly string[], dir: string): string {
+  const names = files.map((file) => relative(file, dir));
+  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+}
 
 /** For a terminal. */
 export function failureText({ title, who, message, where, frame, name, stack }: Failure): string {

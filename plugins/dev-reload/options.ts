@@ -13,7 +13,7 @@ export const schema = v.strictObject({
   ignore: texts('What is ignored beside node_modules, dot folders, and logs, run and coverage at the top: '
     + 'names, paths from the app\'s directory, or patterns with * and **.', []),
   debounce: v.optional(v.pipe(v.number(debounce), v.integer(debounce), v.minValue(5, debounce), v.maxValue(10_000, debounce),
-    v.description('How long after the last change of several a reload starts, in ms.')), 30),
+    v.description('How long after the last of several changes a reload starts, in ms; after one whole file alone a third of it.')), 30),
   serveWhileReloading: v.optional(v.pipe(v.picklist(['new', 'old'], 'expected "new" or "old"'),
     v.description('Who answers a request that comes during a reload: the new code, which it waits for, '
       + 'or the old code until the new one is ready.')), 'new'),

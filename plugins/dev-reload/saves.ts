@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { Master } from '../../lib/index.js';
 import { Changes } from './changes.js';
@@ -37,7 +38,8 @@ export class Saves {
     this.#uses = uses;
     this.#warn = warn;
     this.#saved = saved;
-    this.#changes = new Changes(debounce, master.guard('changes', (files: Map<string, number>) => this.#settled(files)));
+    const settled = master.guard('changes', (files: Map<string, number>) => this.#settled(files));
+    this.#changes = new Changes(debounce, settled, (file) => sizeOf(file) > 0);
   }
 
   /** Set by who watches. */
@@ -49,6 +51,11 @@ export class Saves {
 
   changed(file: string): void {
     if (!this.#out.has(file)) this.#changes.add(file, this.#slow.has(file) ? SLOWLY : undefined);
+  }
+
+  /** Resolves when what has changed by now has been told as saved, or is no save; undefined: there is nothing. */
+  still(): Promise<void> | undefined {
+    return this.#changes.still();
   }
 
   /** The children start on what was saved. */
@@ -93,3 +100,6 @@ export class Saves {
     this.#warn(`${name} ${what}; to say so yourself: ${line}`);
   }
 }
+
+/** Bytes; 0 where there is none, as between the two steps of those who write anew what they have emptied or removed. */
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;

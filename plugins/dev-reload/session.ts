@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ClusterError, type ChildView, type ExitInfo, type Master } from '../../lib/index.js';
+import type { ChildView, ExitInfo, Master } from '../../lib/index.js';
 import { AgentCode } from './agent-code.js';
 import { configChanges } from './config-changes.js';
-import { childFailure, errorFailure, failureText, relative, type Failure } from './failure.js';
+import { childFailure, errorFailure, failureText, listed, startFailure, type Failure } from './failure.js';
 import type { DevReloadOptions } from './options.js';
 import type { PageServer } from './page-server.js';
 import { Saves } from './saves.js';
@@ -21,6 +21,8 @@ const CUT_SHORT = 2;
 const TO_ITS_END = 10_000;
 /** What others who watch files ask for so soon after a save is asked because of it, ms. */
 const SAME_SAVE = 1_000;
+/** Files that are saved a moment apart are waited for no longer than this, ms. */
+const GATHERS = 1_000;
 
 /** From a change to its answer: one reload at a time, the last content always wins, a failure is shown until the next one works. */
 export class Session {
@@ -37,6 +39,8 @@ export class Session {
   /** When a save was seen that reloads, `performance.now()`. */
   #savedAt = -SAME_SAVE;
   #running: AbortController | null = null;
+  /** What is being reloaded, as long as nothing of the new code has run: what is saved now belongs to it. */
+  #gathered: string[] | null = null;
   #since = 0;
   #cutShort = 0;
   #failure: Failure | null = null;
@@ -70,9 +74,32 @@ export class Session {
   }
 
   #saved(files: string[]): void {
-    for (const file of files) this.#files.add(file);
     this.#savedAt = performance.now();
+    const gathered = this.#gathered;
+    if (gathered && !this.#isMore(files)) {
+      // Without a word: what we print may be what has changed.
+      gathered.push(...files.filter((file) => !gathered.includes(file)));
+      return;
+    }
+    for (const file of files) this.#files.add(file);
     this.#cutShortAndBegin();
+  }
+
+  /** More than workers that have run nothing yet will read. */
+  #isMore(files: readonly string[]): boolean {
+    return files.some((file) => this.#master.files.includes(file) || this.#isReadEarly(file)) || this.#agentCode.concerns(files);
+  }
+
+  /** A TypeScript loader has read it when it was started, as a process that waits has read what is preloaded. */
+  #isReadEarly(file: string): boolean {
+    return /[\\/]tsconfig[^\\/]*\.json$/.test(file) || this.#uses.isEarly(file);
+  }
+
+  /** Before anything of the new code runs: files that were saved a moment apart are one save. */
+  async #gather(): Promise<void> {
+    const until = performance.now() + GATHERS;
+    for (let still = this.saves.still(); still && performance.now() < until; still = this.saves.still()) await still;
+    this.#gathered = null;
   }
 
   #cutShortAndBegin(): void {
@@ -111,7 +138,7 @@ export class Session {
     this.saves.finished();
     // Given up for newer code, it is no failure of the app.
     const isGivenUp = this.#running !== null || this.saves.pending || this.#files.size > 0;
-    if (!isGivenUp) void this.#tell(this.#lastExit ?? this.#describe(error));
+    if (!isGivenUp) void this.#tell(this.#lastExit ?? startFailure(error, this.dir));
   }
 
   /** Somebody can answer again, however that came about. */
@@ -176,7 +203,7 @@ export class Session {
       this.#running = new AbortController();
       this.#since = performance.now();
       await this.#reload(this.#running.signal);
-      this.#running = null;
+      this.#running = this.#gathered = null;
     }
   }
 
@@ -185,7 +212,7 @@ export class Session {
     const started = performance.now();
     const files = [...this.#files];
     this.#files.clear();
-    const why = { files: this.#list(files), asked: this.#asked?.reason ?? '' };
+    const why = { files: listed(files, this.dir), asked: this.#asked?.reason ?? '' };
     const reason = why.files ? `changed: ${why.files}` : why.asked;
     if (this.#asked?.agent) this.#agentCode.outdate();
     else this.#agentCode.changed(files);
@@ -195,27 +222,27 @@ export class Session {
     const before = master.config;
     try {
       await this.#endStart();
-      // A TypeScript loader has read it when it was started, as a process that waits has read what is preloaded.
-      if (files.some((file) => /[\\/]tsconfig[^\\/]*\.json$/.test(file) || this.#uses.isEarly(file))) master.spares.discard();
+      if (files.some((file) => this.#isReadEarly(file))) master.spares.discard();
       // Caught between an editor's truncation and its write.
       if (files.some((file) => statSync(file, { throwIfNoEntry: false })?.size === 0)) await delay(this.#options.debounce);
       this.expectReady();
       this.saves.started();
       const agent = this.#agentCode.isOld;
       const keepOld = this.#options.serveWhileReloading === 'old' && master.slots.some(({ ready }) => ready);
-      await (keepOld ? master.reload(reason, { agent }) : master.restart(reason, { agent, signal }));
+      if (!keepOld) this.#gathered = files;
+      await (keepOld ? master.reload(reason, { agent }) : master.restart(reason, { agent, signal, hold: () => this.#gather() }));
       this.#ended();
       for (const { text, needsRestart } of configChanges(before, master.config)) {
         if (needsRestart) this.#terminal.warn(`config: ${text}: start again for this to take effect`);
         else this.#terminal.info(`config: ${text}`);
       }
       this.recovered();
-      this.#terminal.reloaded(why, Math.round(performance.now() - started));
+      this.#terminal.reloaded({ ...why, files: listed(files, this.dir) }, Math.round(performance.now() - started));
     } catch (error) {
       this.#stopWaiting();
       if (signal.aborted || master.closing) return;
       this.#ended();
-      await this.#fail(this.#lastExit ?? this.#describe(error as Error));
+      await this.#fail(this.#lastExit ?? startFailure(error as Error, this.dir));
     }
   }
 
@@ -258,19 +285,4 @@ export class Session {
     return this.#known ?? (path === undefined ? `${https ? 'https' : 'http'}://${host ?? '127.0.0.1'}:${port}` : `unix:${path}`);
   }
   #known: string | null = null;
-
-  #describe(error: Error): Failure {
-    const { name, message, stack, code } = error as Error & { code?: string };
-    if (!(error instanceof ClusterError) || error.exitCode !== 2) {
-      return errorFailure('The app does not start', '', { name, message, stack, code }, this.dir);
-    }
-    // What the user wrote is wrong there, so a stack of the master's says nothing.
-    const title = code === 'ERR_CLUSTER_APP_NOT_FOUND' ? 'There is nothing to run' : 'The configuration is wrong';
-    return errorFailure(title, '', { name: '', message }, this.dir);
-  }
-
-  #list(files: readonly string[]): string {
-    const names = files.map((file) => relative(file, this.dir));
-    return names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
-  }
 }

@@ -91,6 +91,8 @@ export class FakeChild {
   readonly envelopes: Envelope[] = [];
   /** As which worker it was adopted. */
   adoption: Adoption | null = null;
+  /** It was told that it may run the app. */
+  went = false;
   /** How often it was told to end its streams. */
   moves = 0;
   /** It was told that it is about to be killed. */
@@ -111,6 +113,7 @@ export class FakeChild {
     this.channel.on('child.boot', (boot) => { this.boot = boot; });
     this.channel.on('messenger.envelope', (envelope) => { this.envelopes.push(envelope); });
     this.channel.on('child.adopt', (adoption) => { this.adoption = adoption; });
+    this.channel.on('child.go', () => { this.went = true; });
     this.channel.on('child.move', () => { this.moves++; });
     this.channel.on('child.hurry', () => { this.hurried = true; });
     this.channel.on('child.close', ({ reason }) => {

@@ -11,7 +11,8 @@ async function cluster(
 ) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const options = next ? { reloadConfig: async () => loadedWith(next, { agent }) } : {};
-  const fake = await running(t, { agent, ...config, options });
+  // What is preloaded is the app's: nothing comes up beside the old ones (restart-held.test.ts).
+  const fake = await running(t, { agent, require: ['/preload.cjs'], ...config, options });
   // As dev-reload does: what is left empty is no reason to give up.
   fake.core.workers.leftReturn = true;
   return { ...fake, fake };

@@ -12,6 +12,8 @@ export interface RestartOptions {
   agent?: boolean;
   /** Somebody wants something newer: what starts is killed. */
   signal?: AbortSignal;
+  /** Called when the old ones are gone: new ones run nothing of the app before this has resolved. */
+  hold?: () => Promise<unknown> | undefined;
 }
 
 /** How long old workers may take to be gone before new ones start beside them, ms. */
@@ -22,8 +24,8 @@ const LOOK = 20;
 /**
  * Replaces all workers with as little delay as can be, for development: the old ones go first, then the new ones come, while
  * connections wait in the master. The other way round than a reload, so that what only one process can hold (a lock, a port)
- * is free and no old code answers any more. Rejects with the first failure; the slots of those that failed stay empty until
- * the next restart. Waits for what is under way.
+ * is free and no old code answers any more. The new processes come up beside that, as far as nothing of the app runs. Rejects
+ * with the first failure; the slots of those that failed stay empty until the next restart. Waits for what is under way.
  * @throws ClusterError ERR_CLUSTER_START, _START_TIMEOUT, _CONFIG, _APP_NOT_FOUND, _CLOSING
  */
 export function restart(core: Core, reason: string, options: RestartOptions = {}): Promise<ReloadResult> {
@@ -46,7 +48,7 @@ export function restart(core: Core, reason: string, options: RestartOptions = {}
   });
 }
 
-async function replaceAll(core: Core, { agent: withAgent = false, signal }: RestartOptions): Promise<Release> {
+async function replaceAll(core: Core, { agent: withAgent = false, signal, hold }: RestartOptions): Promise<Release> {
   const { workers, agent, forker, releases, deadlines } = core;
   const replaced = forker.wantsAgent(releases.current) && (withAgent || agent.current === null) ? agent : null;
   const gone = Promise.all(workers.slots.map((slot) => slot.vacate('reload')));
@@ -66,18 +68,28 @@ async function replaceAll(core: Core, { agent: withAgent = false, signal }: Rest
       await checkPlugins(release.loaded, before, core.options.hookTimeout);
       return release;
     });
-    reading.catch(() => {});
-    // Two processes cannot have the same inspector port; and where no server is, nobody waits for an answer.
-    const apart = !before.server || inspectPort(before, 'master', -1) !== null;
-    await atMost(apart ? deadlines.drain + 1_000 : OVERLAP, gone);
-    const release = releases.coming = await reading;
-    await replaced?.replace(release, 'reload');
+    const inspected = inspectPort(before, 'master', -1) !== null;
+    // Where no server is, nobody waits for an answer.
+    const ended = atMost(inspected || !before.server ? deadlines.drain + 1_000 : OVERLAP, gone);
+    const release = releases.coming = await reading.catch(async (error: unknown) => {
+      await ended;
+      throw error;
+    });
     const { workers: count } = release.loaded.config;
     workers.addSlots(count);
-    await workers.shrink(count);
-    signal?.throwIfAborted();
-    const starting = workers.slots.map((slot) => slot.replace(release, 'reload'));
-    await Promise.all(starting).catch(async (error: unknown) => {
+    const shrunk = workers.shrink(count);
+    // Two processes cannot have the same inspector's port, and which one it gets is settled before the fork.
+    if (inspected) await ended;
+    // They come up while the old ones leave, and run nothing of the app before that.
+    const after = (async () => {
+      await ended;
+      signal?.throwIfAborted();
+      await replaced?.replace(release, 'reload');
+      await shrunk;
+      await hold?.();
+    })();
+    const starting = workers.slots.map((slot) => slot.replace(release, 'reload', { after }));
+    await Promise.all([after, ...starting]).catch(async (error: unknown) => {
       // The others run the same code; none is left behind half started.
       giveUp();
       await Promise.allSettled(starting);

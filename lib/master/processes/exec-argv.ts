@@ -1,11 +1,11 @@
 import path from 'node:path';
 import type { ForkSpec } from '../../api/hooks.js';
+import type { Variables } from '../../config/environment.js';
 import type { LoadedConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import { WORDS, type ChildRole, type ChildWords } from '../../ipc/messages.js';
 import type { Logger } from '../../kit/logger.js';
 import { INSPECTOR_HOST } from '../../node/process.js';
-import type { ForkPlace } from './forked.js';
 
 const STANDARD = 9229;
 
@@ -142,7 +142,9 @@ export function childWords({ role, execArgv }: ForkSpec, { config, target }: Loa
  * Variables with which a child knows its words before the user's preloads run, also those of NODE_OPTIONS: a module of ours
  * comes before them, and takes them away again (lib/child/words.ts).
  */
-export function early(spec: ForkSpec, { root, environment = {} }: ForkPlace, loaded: Loaded): ForkSpec['env'] {
+export function early(
+  spec: ForkSpec, { root, environment = {} }: { root: string; environment?: Variables }, loaded: Loaded,
+): ForkSpec['env'] {
   const { NODE_OPTIONS: nodeOptions } = { ...process.env, ...environment, ...spec.env };
   const file = path.join(root, 'dist/lib/child/words-first.cjs').replaceAll(/["\\]/g, '\\$&');
   return {

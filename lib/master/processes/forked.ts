@@ -1,6 +1,6 @@
-import type { ChildProcess } from 'node:child_process';
+import { fork as forkProcess, type ChildProcess } from 'node:child_process';
+import cluster, { type Worker } from 'node:cluster';
 import { statSync } from 'node:fs';
-import type { Worker } from 'node:cluster';
 import path from 'node:path';
 import type { ForkSpec } from '../../api/hooks.js';
 import type { Variables } from '../../config/environment.js';
@@ -14,6 +14,9 @@ import type { ErrorData } from '../../kit/errors.js';
 import type { Release } from '../releases.js';
 import { owned, type Faults } from '../../kit/faults.js';
 import { createDebug } from '../../kit/logger.js';
+import { killTree } from '../../kit/processes.js';
+import { withOwnPipes } from '../../node/own-output.js';
+import { portIn } from './exec-argv.js';
 
 /** Where a process is started, and where its output goes. */
 export interface ForkPlace {
@@ -165,4 +168,44 @@ export function cutAtEnd({ waiting, cut }: Pick<ChildView, 'waiting' | 'cut'>): 
   const { requests = 0, inFlight = [] } = waiting ?? {};
   if (requests <= 0) return cut;
   return { count: requests + (cut?.count ?? 0), oldest: [...cut?.oldest ?? [], ...inFlight] };
+}
+
+/** Starts one process, whose `kill` leaves `spared` ones of its own alone; a unit test's has none behind it (fake-forker.ts). */
+export type StartProcess = (spec: ForkSpec, place: ForkPlace, spared: (pid: number) => boolean) => Forked;
+
+/** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
+const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];
+
+export const startProcess: StartProcess = (spec, place, spared) => withOwnPipes(place.stdio, (stdio) => {
+  const fork = spec.role === 'agent' ? forkAgent : forkWorker;
+  return fork(spec, { ...place, stdio }, spared);
+});
+
+const mainOf = ({ role }: ForkSpec, { root }: ForkPlace): string => path.join(root, `dist/lib/child/${role}-main.cjs`);
+
+const forkWorker: StartProcess = (spec, place, spared) => {
+  cluster.setupPrimary({
+    exec: mainOf(spec, place),
+    args: [],
+    execArgv: spec.execArgv,
+    cwd: place.cwd,
+    stdio: streams(place),
+    // Whose process this is may have chosen the other one for workers of its own.
+    serialization: 'json',
+    windowsHide: true,
+    // node:cluster counts debug ports up by itself unless it is told one.
+    inspectPort: portIn(spec.execArgv),
+  });
+  const worker = cluster.fork({ ...place.environment, ...spec.env });
+  return { process: worker.process, worker, kill: () => killTree(worker.process.pid, spared) };
+};
+
+const forkAgent: StartProcess = (spec, place, spared) => {
+  const agent = forkProcess(mainOf(spec, place), [], {
+    env: { ...process.env, ...place.environment, ...spec.env },
+    execArgv: spec.execArgv,
+    cwd: place.cwd,
+    stdio: streams(place),
+  });
+  return { process: agent, worker: null, kill: () => killTree(agent.pid, spared) };
 }

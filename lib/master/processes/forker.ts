@@ -1,15 +1,10 @@
-import { fork as forkProcess } from 'node:child_process';
-import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { isNamed, originOf } from '../../config/provenance.js';
-import { MARK, WARM, type Adoption, type BootInfo, type ChildRole } from '../../ipc/messages.js';
+import { MARK, WARM, type Adoption, type BootInfo, type ChildRole, type Warmth } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 import type { LogFiles } from '../../kit/log-files.js';
-import { killTree } from '../../kit/processes.js';
-import { withOwnPipes } from '../../node/own-output.js';
 import type { Listeners } from '../connections/listeners.js';
 import type { Room } from '../connections/room.js';
 import type { ChildOutput } from '../child-output.js';
@@ -17,8 +12,8 @@ import type { Installation } from '../installation.js';
 import type { Parts } from '../plugins/parts.js';
 import { entryOf, variantOf, type Release } from '../releases.js';
 import { Child, type ForkListener } from './child.js';
-import { checkSpec, type ForkPlace, type Forked } from './forked.js';
-import { childWords, early, holdsPort, inspectArgv, inheritedExecArgv, portIn } from './exec-argv.js';
+import { checkSpec, startProcess, type ForkPlace, type Forked, type StartProcess } from './forked.js';
+import { childWords, early, holdsPort, inspectArgv, inheritedExecArgv } from './exec-argv.js';
 import type { Leftovers } from './leftovers.js';
 import type { Reaper } from './reaper.js';
 import type { ServedBefore } from './served-before.js';
@@ -45,14 +40,13 @@ export interface ForkerNeeds {
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Starts one process, whose `kill` leaves `spared` ones of its own alone; a unit test's has none behind it (fake-forker.ts). */
-export type StartProcess = (spec: ForkSpec, place: ForkPlace, spared: (pid: number) => boolean) => Forked;
-
 export interface ForkHow {
   /** It is to load the app, and to wait. */
   standby?: boolean;
   /** One that has waited, for this place. */
   fill?: (spec: ForkSpec) => Promise<Child | null> | null;
+  /** It comes up at once, and runs code of others than ours after this. */
+  after?: Promise<unknown>;
 }
 
 /** Starts processes of a release: the gate hooks, the process, its Child, the hooks that observe. */
@@ -69,23 +63,27 @@ export class Forker {
   /** Rejects when a gate says no, or the listener, as nobody wants it any more. `slot`: -1 for the agent. */
   async fork(role: ChildRole, slot: number, release: Release, listener: ForkListener, how: ForkHow = {}): Promise<Child> {
     const { hooks, spares } = this.#needs;
-    const { standby = false, fill } = how;
+    const { standby = false, fill, after } = how;
     const spec = specOf(role, slot, release, standby);
     const hook = role === 'agent' ? 'beforeForkAgent' : 'beforeForkWorker';
     await hooks[hook].promise(spec);
     checkSpec(spec, release, hook, hooks[hook].taps.map(({ name }) => name));
     const own = variantOf(release, spec);
     spec.dir = own.loaded.target.realDir;
+    // What is preloaded is others' code, an inspector has one port, and who is adopted serves at once.
+    const held = after !== undefined && !preloads(spec) && hooks.fillSlot.taps.length === 0;
+    if (after && !held) await after;
     const filling = fill?.(spec);
     const filled = filling && await filling;
     if (filled) return filled;
     listener.starts();
     const place = this.#place(own);
-    const boot = this.#boot(spec, own, place.root);
+    const boot = { ...this.#boot(spec, own, place.root), held };
     const key = role === 'worker' && !standby ? spares.keyFor(spec, place) : null;
     const forked = (key !== null && spares.take(spec, key)) || this.#launch(spec, place, own);
     try {
       const child = this.#childOf(forked, boot, spec, own, listener);
+      if (held) this.#release(child, after, own);
       if (key !== null) this.#prepareNext(child, spec, key, own);
       (role === 'agent' ? hooks.agentForked : hooks.workerForked).call(child);
       return child;
@@ -115,11 +113,26 @@ export class Forker {
     return child;
   }
 
+  /** Its time to start begins then. One that is not wanted until then is ended by who waits for it. */
+  #release(child: Child, after: Promise<unknown>, { loaded: { config } }: Release): void {
+    child.time.disarm();
+    const go = () => {
+      if (child.state !== 'forked' && child.state !== 'booting') return;
+      child.channel.send('child.go', null);
+      if (config.inspectBrk === false) child.time.arm(config.startTimeout, () => void child.kill('startTimeout'));
+    };
+    this.#needs.faults.watch('hold', after.then(go, () => {}));
+  }
+
   #prepareNext(child: Child, spec: ForkSpec, key: string, release: Release): void {
     const { spares, faults } = this.#needs;
     const settled = Promise.race([child.becameReady, child.exited]);
     // Its place is looked up when it comes to be: log files may have been opened anew by then.
-    const spare = () => this.#spare(spec, this.#place(release), release);
+    const spare = () => {
+      const place = this.#place(release);
+      const parts = this.#needs.parts.of('worker', release.loaded.target.realDir, place.root).map(({ url }) => url);
+      return this.#spare(spec, place, release, parts);
+    };
     faults.watch('spare process', settled.then(() => spares.prepare(spec, key, spare)));
   }
 
@@ -141,9 +154,9 @@ export class Forker {
   }
 
   /** It is told the entry, to start a TypeScript loader for it. */
-  #spare(spec: ForkSpec, place: ForkPlace, release: Release): Forked {
-    const { target } = release.loaded;
-    return this.#launch({ ...spec, env: { ...spec.env, [WARM]: target.entry.app ?? '' } }, place, release);
+  #spare(spec: ForkSpec, place: ForkPlace, release: Release, parts?: string[]): Forked {
+    const warmth: Warmth = { entry: release.loaded.target.entry.app ?? '', ...(parts ? { parts } : {}) };
+    return this.#launch({ ...spec, env: { ...spec.env, [WARM]: JSON.stringify(warmth) } }, place, release);
   }
 
   /** The mark is none of what a spare has to fit: it is another one each time. */
@@ -237,41 +250,4 @@ function specOf(role: ChildRole, slot: number, release: Release, standby = false
     },
     execArgv: [...inheritedExecArgv(), ...inspectArgv(config, role, slot), ...config.execArgv, ...preloads],
   };
-}
-
-/** Standard streams, Node's IPC, and our own pipe at CHANNEL_FD. */
-const streams = ({ stdio }: ForkPlace) => ['ignore', stdio.out, stdio.err, 'ipc', 'pipe'] as ('ignore' | 'ipc' | 'pipe' | number)[];
-
-const startProcess: StartProcess = (spec, place, spared) => withOwnPipes(place.stdio, (stdio) => {
-  const fork = spec.role === 'agent' ? forkAgent : forkWorker;
-  return fork(spec, { ...place, stdio }, spared);
-});
-
-const mainOf = ({ role }: ForkSpec, { root }: ForkPlace): string => path.join(root, `dist/lib/child/${role}-main.cjs`);
-
-const forkWorker: StartProcess = (spec, place, spared) => {
-  cluster.setupPrimary({
-    exec: mainOf(spec, place),
-    args: [],
-    execArgv: spec.execArgv,
-    cwd: place.cwd,
-    stdio: streams(place),
-    // Whose process this is may have chosen the other one for workers of its own.
-    serialization: 'json',
-    windowsHide: true,
-    // node:cluster counts debug ports up by itself unless it is told one.
-    inspectPort: portIn(spec.execArgv),
-  });
-  const worker = cluster.fork({ ...place.environment, ...spec.env });
-  return { process: worker.process, worker, kill: () => killTree(worker.process.pid, spared) };
-};
-
-const forkAgent: StartProcess = (spec, place, spared) => {
-  const agent = forkProcess(mainOf(spec, place), [], {
-    env: { ...process.env, ...place.environment, ...spec.env },
-    execArgv: spec.execArgv,
-    cwd: place.cwd,
-    stdio: streams(place),
-  });
-  return { process: agent, worker: null, kill: () => killTree(agent.pid, spared) };
 }

@@ -16,6 +16,9 @@ export interface SlotNeeds extends ReforkNeeds, DeparturesNeeds {
   readonly standbys: Pick<Standbys, 'children' | 'fill'>;
 }
 
+interface Fork extends Pick<ForkHow, 'after'> { strict?: boolean }
+interface HowToReplace extends Pick<ForkHow, 'after'> { retry?: boolean }
+
 /**
  * A stable place for a process, which outlives its processes: sees them come up, hands over from one to the next, drains and
  * ends them. What follows an end that nobody planned is Refork's; when to reload or stop is decided by the operations.
@@ -82,9 +85,9 @@ export class Slot implements SlotView {
   }
 
   /** Another process in place of the one there is: beside it or, as `start` does, after it, as the policy has it. */
-  async replace(release: Release, reason: CloseReason, { retry = false } = {}): Promise<Child> {
+  async replace(release: Release, reason: CloseReason, { retry = false, after }: HowToReplace = {}): Promise<Child> {
     if (this.policy.overlaps) {
-      const child = await this.succeed(release);
+      const child = await this.succeed(release, after);
       await this.handOver(child, reason);
       return child;
     }
@@ -94,13 +97,13 @@ export class Slot implements SlotView {
   }
 
   /** Forks a replacement that is not in charge yet; resolves when it is ready, rejects with its own failure. */
-  async succeed(release: Release): Promise<Child> {
+  async succeed(release: Release, after?: Promise<unknown>): Promise<Child> {
     const abandoned = this.#abandoned;
     return this.#settle(await this.#fork(release, (child) => {
       // While its gates took their time: it never takes over.
       if (abandoned !== this.#abandoned) this.#goOn(this.departures.end(child, 'abort'));
       else this.successor = child;
-    }, true), release);
+    }, { strict: true, ...(after ? { after } : {}) }), release);
   }
 
   /**
@@ -155,7 +158,7 @@ export class Slot implements SlotView {
    * A process that has stood by, or a new one. `take` gives it its place, in the turn in which the slot hears of it: nobody may look in
    * between. `strict`: one that was waited for in vain is as a new one that fails.
    */
-  async #fork(release: Release, take: (child: Child) => void, strict = false): Promise<Child> {
+  async #fork(release: Release, take: (child: Child) => void, { strict = false, after }: Fork = {}): Promise<Child> {
     const { forker, faults, life, standbys } = this.#needs;
     const { policy: { role, overlaps }, index } = this;
     const listener: ForkListener = {
@@ -167,7 +170,7 @@ export class Slot implements SlotView {
     this.#forking++;
     try {
       const fill: ForkHow['fill'] = (spec) => standbys.fill(spec, release, listener, strict);
-      const child = await forker.fork(role, index, release, listener, overlaps ? { fill } : {});
+      const child = await forker.fork(role, index, release, listener, { ...(overlaps ? { fill } : {}), ...(after ? { after } : {}) });
       faults.watch(processName(child), child.exited.then((exit) => this.#gone(child, exit)));
       if (life.closing || this.#removed) this.#goOn(this.departures.end(child, 'stop'));
       this.#assertOpen();
