@@ -215,9 +215,12 @@ export class Command extends CommonBin {
   }
 }
 
+/** Commands that speak to what runs: they need no directory where their target is a whole path. */
+const OF_WHAT_RUNS: ReadonlySet<string> = new Set(['stop', 'reload', 'scale', 'status', 'logs']);
+
 /**
  * A shell may stand in a directory that was deleted, such as a release, by a path that leads to another one now: there we go.
- * Nothing works where there is no such path, as every file is found from the working directory.
+ * Where there is no such path little works, as every file is found from the working directory.
  */
 function standSomewhere(): void {
   try {
@@ -226,6 +229,9 @@ function standSomewhere(): void {
     try {
       process.chdir(process.env.PWD ?? '');
     } catch {
+      const [command = '', ...words] = process.argv.slice(2);
+      const target = OF_WHAT_RUNS.has(command) ? words.find((word) => path.isAbsolute(word)) : undefined;
+      if (target !== undefined) return process.chdir(path.parse(target).root);
       printError('the working directory was deleted: cd to one that is there');
       process.exit(2);
     }
