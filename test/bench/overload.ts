@@ -22,7 +22,13 @@ interface Level {
   goodput: number;
   /** Of them, ms. */
   p99: number;
+  /** Share of the time that the worker was to run and something else did. */
+  held: number;
 }
+
+/** Over this share others have the machine, and it is tried again: so often, and the calmest one counts. */
+const HELD = 0.15;
+const TRIES = 4;
 
 /** Milliseconds that a process was to run and another one did, on the same core; 0 where it cannot be known. */
 function heldUp(pid: number): number {
@@ -32,7 +38,7 @@ function heldUp(pid: number): number {
 
 function levelOf({ took, seconds }: OpenResult, held: number): Level {
   const sorted = took.toSorted((a, b) => a - b);
-  return { goodput: took.length / seconds / (1 - Math.min(0.9, held)), p99: sorted[Math.floor(sorted.length * 0.99)] ?? NaN };
+  return { goodput: took.length / seconds / (1 - Math.min(0.9, held)), p99: sorted[Math.floor(sorted.length * 0.99)] ?? NaN, held };
 }
 
 /** A core for the worker alone, another one for who asks and the master. */
@@ -55,13 +61,12 @@ async function arm(profile: string, keeps: number, generator: OpenGenerator, say
     pin([worker], 0);
     pin([master.pid, generator.pid], 1);
     const levels: Level[] = [];
-    for (const times of TIMES) {
+    const once = async (times: number): Promise<Level> => {
       const before = heldUp(worker);
       const begun = performance.now();
       const result = await generator.run({ port: cluster.port, rate: CAPACITY * times, keeps, ...LOAD });
       const held = (heldUp(worker) - before) / (performance.now() - begun);
       const level = levelOf(result, held);
-      levels.push(level);
       const { shed, late, failed, asked } = result;
       say(`${profile}, ${times} times: ${asked} asked, ${level.goodput.toFixed(0)}/s answered, p99 ${level.p99.toFixed(0)} ms, `
         + `${shed} shed, ${late} given up, ${failed} failed, ${Math.round(held * 100)} % held up`);
@@ -71,6 +76,15 @@ async function arm(profile: string, keeps: number, generator: OpenGenerator, say
           && performance.now() - begun < 50;
         await delay(100);
       }
+      return level;
+    };
+    for (const times of TIMES) {
+      let level = await once(times);
+      for (let tries = 1; level.held > HELD && tries < TRIES; tries++) {
+        const another = await once(times);
+        if (another.held < level.held) level = another;
+      }
+      levels.push(level);
     }
     return levels;
   } finally {
