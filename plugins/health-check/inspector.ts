@@ -84,7 +84,8 @@ export async function pause<T>(url: string, signal: AbortSignal, look: (paused: 
 
 function ask(port: number): Promise<string | null> {
   return new Promise((resolve) => {
-    const request = process.getBuiltinModule('node:http').get({ host: INSPECTOR_HOST, port, path: '/json/list', timeout: PROBE, agent: false }, (response) => {
+    const { get } = process.getBuiltinModule('node:http');
+    const request = get({ host: INSPECTOR_HOST, port, path: '/json/list', timeout: PROBE, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
