@@ -37,7 +37,8 @@ function copyTo(folder: string, version?: string): void {
   symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
 }
 
-type Lay = (dir: string, app: string) => void;
+/** Gives the folder whose node_modules has the programs, where it is not the app's. */
+type Lay = (dir: string, app: string) => string | void;
 
 function frameworksIn(dir: string): void {
   mkdirSync(dir, { recursive: true });
@@ -53,7 +54,51 @@ const linked = (version?: string): Lay => (dir, app) => {
   symlinkSync(path.join(elsewhere, 'node_modules/acme'), path.join(app, 'node_modules/acme'));
 };
 
+const MARK = `export default {
+  name: 'granite-mark',
+  apply: (master) => { master.inject('worker', new URL('./part.js', import.meta.url)); },
+};`;
+const MARKS = `export default ({ hooks }) => {
+  hooks.request.tap('granite-mark', (request, response) => { response.setHeader('x-mark', 'yes'); });
+};`;
+
+/** Packages of a workspace, of which one is a plugin that the lower framework names and depends on, and nobody else. */
+function workspace(dir: string): (name: string) => string {
+  const folder = (name: string) => path.join(dir, 'packages', name);
+  frameworksIn(path.join(dir, 'packages'));
+  mkdirSync(folder('granite-mark'));
+  const own = '{ "name": "granite-mark", "type": "module", "exports": "./index.js" }';
+  const files = { 'package.json': own, 'index.js': MARK, 'part.js': MARKS };
+  for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder('granite-mark'), file), text);
+  const manifest = path.join(folder('granite'), 'package.json');
+  const granite = JSON.parse(readFileSync(manifest, 'utf8')) as { cluster: { plugins: object } };
+  Object.assign(granite.cluster.plugins, { 'granite-mark': true });
+  writeFileSync(manifest, JSON.stringify(granite));
+  return folder;
+}
+
+function link(target: string, from: string, name: string): void {
+  mkdirSync(path.join(from, 'node_modules'), { recursive: true });
+  symlinkSync(target, path.join(from, 'node_modules', name));
+}
+
+/** As a run of each package manager has left it: npm 10 and yarn 1 link all at the top, pnpm 9 to each package what it depends on. */
 const layouts: Record<string, Lay> = {
+  'workspace of npm, or yarn'(dir) {
+    const folder = workspace(dir);
+    for (const name of ['acme', 'granite', 'granite-mark']) link(folder(name), dir, name);
+    copyTo(path.join(dir, 'node_modules/hatchery'));
+    return dir;
+  },
+  'workspace of pnpm'(dir, app) {
+    const folder = workspace(dir);
+    const store = path.join(dir, 'node_modules/.pnpm/hatchery@0/node_modules/hatchery');
+    copyTo(store);
+    for (const one of [app, folder('acme'), folder('granite')]) link(store, one, 'hatchery');
+    link(folder('acme'), app, 'acme');
+    link(folder('granite'), folder('acme'), 'granite');
+    link(folder('granite-mark'), folder('granite'), 'granite-mark');
+  },
   installed(_, app) {
     frameworksIn(path.join(app, 'node_modules'));
     copyTo(path.join(app, 'node_modules/hatchery'));
@@ -67,9 +112,9 @@ for (const [name, lay] of Object.entries(layouts)) {
     const app = sandbox.app('shop', { 'package.json': '{ "name": "shop", "type": "module" }' });
     mkdirSync(path.join(app, 'routes'));
     writeFileSync(path.join(app, 'routes/same.js'), SAME);
-    lay(sandbox.dir, app);
+    const programs = lay(sandbox.dir, app) ?? app;
     const port = await freePort();
-    const command = async (args: string[], program = path.join(app, 'node_modules/acme/bin.js')) => {
+    const command = async (args: string[], program = path.join(programs, 'node_modules/acme/bin.js')) => {
       const child = sandbox.spawnNode([program, ...args], { cwd: app });
       return { code: await child.ended, text: child.text };
     };
@@ -86,6 +131,8 @@ for (const [name, lay] of Object.entries(layouts)) {
     await ok('start', '-d', '-p', String(port));
     assert.deepEqual(await ask('/acme'), ['acme 0', 'acme']);
     assert.deepEqual(await ask('/same'), ['true', 'acme']);
+    const { headers } = await fetch(`http://127.0.0.1:${port}/acme`);
+    assert.equal(headers.get('x-mark'), name.startsWith('workspace') ? 'yes' : null);
     writeFileSync(path.join(app, '.clusterrc'), '{ "plugins": { "stamp": { "value": "shop" } } }');
     await ok('restart');
     assert.deepEqual(await ask('/acme'), ['acme 0', 'shop']);
@@ -98,7 +145,7 @@ for (const [name, lay] of Object.entries(layouts)) {
     assert.match(await ok('--help'), /routes +list the routes of an app/);
     assert.equal(await ok('routes'), '/same\n');
     writeFileSync(path.join(app, '.clusterrc'), '{ "framework": "acme", "plugins": { "stamp": { "header": "a b" } } }');
-    const refused = await command(['routes', 'nowhere'], path.join(app, 'node_modules/hatchery/dist/bin/framework.js'));
+    const refused = await command(['routes', 'nowhere'], path.join(programs, 'node_modules/hatchery/dist/bin/framework.js'));
     assert.deepEqual([refused.code, refused.text], [2, `no routes in ${app}/nowhere/routes\n`]);
     const failed = await command(['start']);
     assert.equal(failed.code, 2, failed.text);
