@@ -39,7 +39,9 @@ export class ScriptsStartCommand extends StartCommand {
     const settings = settingsOf(argv, this.#words);
     const isDaemonItself = Boolean(process.env.HATCHERY_DAEMON);
     const isMaster = isDaemonItself || this.#line.some((word) => word.startsWith(SHOWN));
-    if (!isMaster && settings.node !== undefined) return this.#runWith(settings.node, this.#shown(settings, optionsOf(settings)));
+    if (!isMaster && (!settings.daemon || settings.node !== undefined)) {
+      return this.#runWith(settings.node ?? process.execPath, this.#shown(settings, optionsOf(settings)));
+    }
     endWithStarter();
     prepareEnvironment(settings);
     if (!isDaemonItself) await othersGone();
@@ -84,7 +86,7 @@ export class ScriptsStartCommand extends StartCommand {
     return [`${SHOWN}${JSON.stringify(given)}`, ...this.#line.some((word) => word.startsWith('--title')) ? [] : [`--title=${title}`]];
   }
 
-  /** The same line under another Node, in a process whose end is this one's, and that ends with this one. */
+  /** The same line in a process of its own, which has the options in it or is another Node; each ends with the other. */
   #runWith(node: string, more: readonly string[]): Promise<void> {
     const words = this.#line.filter((word, at) => !/^--node(?:=|$)/.test(word) && this.#line[at - 1] !== '--node');
     const child = spawn(node, [process.argv[1] ?? '', this.commandName || 'start', ...words, ...more], {
@@ -100,7 +102,7 @@ export class ScriptsStartCommand extends StartCommand {
   }
 }
 
-/** Variable: the same command has started this process under another Node, and holds the other end of a pipe. */
+/** Variable: the same command has started this process, and holds the other end of a pipe. */
 const STARTER = 'HATCHERY_SCRIPTS_STARTER';
 const STARTER_FD = 3;
 
