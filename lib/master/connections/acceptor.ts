@@ -270,3 +270,17 @@ export class Acceptor {
     return [this.#shared, ...[...this.#places.values()].map((place) => place.queue)];
   }
 }
+
+/** Resolves when nobody waits any more, when no worker has taken one for `limit` ms, and after `most` ms. */
+export async function handedOut(acceptors: readonly Acceptor[], limit: number, most: number): Promise<void> {
+  const end = performance.now() + most;
+  for (let [least, until] = [Infinity, end]; acceptors.some((one) => one.handing);) {
+    const waiting = waitingAt(acceptors);
+    if (waiting < least) until = Math.min(end, performance.now() + limit);
+    if (performance.now() >= until) return;
+    least = Math.min(least, waiting);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const waitingAt = (acceptors: readonly Acceptor[]): number => acceptors.reduce((sum, { waiting }) => sum + waiting, 0);

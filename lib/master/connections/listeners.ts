@@ -12,7 +12,7 @@ import { listenOn, seenAs, standInFor, type Place } from '../../node/listening.j
 import { Doubles } from '../../node/parked-socket.js';
 import { BACKLOG, handleOf, ownPort, type RawHandle } from '../../node/raw-sockets.js';
 import type { Child } from '../processes/child.js';
-import { Acceptor } from './acceptor.js';
+import { Acceptor, handedOut } from './acceptor.js';
 import { HeldAddress, fileOf, openFor, placeOf, placeOfServer, type Query, type SharedHandle } from './held-address.js';
 import type { Room } from './room.js';
 import type { Routing } from './routing.js';
@@ -127,20 +127,17 @@ export class Listeners {
   }
 
   /**
-   * Ends accepting; resolves when the workers have taken what was accepted, or after `limit` ms: one that is told to close
-   * first refuses what is still on its way to it, and nobody else is left to take it.
+   * Ends accepting; resolves when the workers have taken what was accepted, when none has taken one for `limit` ms, or after `most` ms:
+   * one that is told to close first refuses what is still on its way to it, and nobody else is left to take it.
    */
-  async stop(limit: number): Promise<void> {
+  async stop(limit: number, most: number): Promise<void> {
     this.held = false;
     await Promise.all(this.#acceptors.map((one) => one.socket.takeBack(limit)));
     for (const address of this.#all) {
       if (address.acceptor) address.acceptor.socket.stop();
       else this.#drop(address);
     }
-    const deadline = performance.now() + limit;
-    while (this.#acceptors.some((one) => one.handing) && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    await handedOut(this.#acceptors, limit, most);
   }
 
   end(): void {

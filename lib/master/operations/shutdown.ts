@@ -11,6 +11,9 @@ const GATE_IN_A_HURRY = 1_000;
 /** What workers get to cut visibly what they answer, ms: the connections of a process that is killed end in order. */
 const CUT = 500;
 
+/** Who waits in the master is handed out at a stop as long as a worker has taken one within so many ms. */
+const HANDING = 1_000;
+
 export interface CloseOptions {
   /** Hurries: everything is killed. */
   force?: boolean;
@@ -108,7 +111,12 @@ async function drain({ options, life, tasks, deadlines, listeners, workers, duck
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
     await atMost(deadlines.shutdownDelay, life.hurried);
   }
-  await listeners.stop(1_000);
+  const began = performance.now();
+  const half = Math.ceil(deadlines.drain / 2);
+  await listeners.stop(HANDING, Math.max(HANDING, half));
+  // Who is handed out late has less time for its answer: the whole takes no longer than the deadlines say.
+  const late = Math.max(0, Math.round(performance.now() - began) - HANDING);
+  deadlines.drain = Math.max(half, deadlines.drain - late);
   const waiting = standbys.children();
   const count = workers.children().length - waiting.length;
   const what = options.alone ? 'the app' : `${count} worker${count === 1 ? '' : 's'}`;
