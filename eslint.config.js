@@ -21,7 +21,7 @@ const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'hosts/(?:held-lease|leases|link|packing|receiving|recent|redis-connection|scripts|sending)',
   'graceful-exit/(?:own-signals|rules|server-drain|stillness|tracked-servers|uncaught|web-sockets?)',
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
-  'overload/(?:arrivals|refusal)',
+  'overload/(?:arrivals|backlog|refusal)',
   'shared-clients/(?:call-forms|calls|client|clients|cluster-client|forms|leader|member|published|shape|telling|turning|wants)',
   'sticky-session/(?:engine-io|entrance|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
   'sticky-session/(?:requests|sample|tunnel)',

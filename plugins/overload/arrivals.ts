@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import { belowTls, handleOf, type Runtime, type ServedRequest } from '../../lib/runtime.js';
+import { Backlog } from './backlog.js';
 import { commonClock, type Arrival } from './messages.js';
 import type { Turns } from './turns.js';
 
@@ -20,19 +21,22 @@ export class Arrivals {
   readonly #runtime: Pick<Runtime, 'noteOf'>;
   readonly #turns: Turns;
   readonly #saw: (wait: number) => void;
+  readonly #sharers: number;
   readonly #taken = new WeakMap<Socket, Taken>();
 
-  /** `saw`: what a connection had waited for, ms, as it was taken. */
-  constructor(runtime: Pick<Runtime, 'noteOf'>, turns: Turns, saw: (wait: number) => void) {
+  /** `saw`: what a connection had waited for, ms, as it was taken; `sharers`: how many workers accept from one socket. */
+  constructor(runtime: Pick<Runtime, 'noteOf'>, turns: Turns, saw: (wait: number) => void, sharers = 1) {
     this.#runtime = runtime;
     this.#turns = turns;
     this.#saw = saw;
+    this.#sharers = sharers;
   }
 
   /** To be called before the server listens. */
   watch(server: Server): void {
     const isSecure = 'setSecureContext' in server;
-    server.prependListener('connection', (socket: Socket) => this.#connected(socket, isSecure));
+    const backlog = new Backlog(server, this.#sharers);
+    server.prependListener('connection', (socket: Socket) => this.#connected(socket, isSecure, backlog));
     if (!isSecure) return;
     server.prependListener('secureConnection', (socket: Socket) => {
       const below = belowTls(socket);
@@ -59,18 +63,21 @@ export class Arrivals {
     return { at: commonClock(), turn: this.#turns.count };
   }
 
-  #connected(socket: Socket, isSecure: boolean): void {
+  #connected(socket: Socket, isSecure: boolean, backlog: Backlog): void {
     const handle = handleOf(socket);
     const note = handle && this.#runtime.noteOf(handle) as { overload?: Arrival } | undefined;
     const arrival = note?.overload;
-    if (!note || !arrival) return;
+    const now = performance.now();
+    const isBusy = this.#turns.wait(now) > 0;
+    // Without a word of the master this process has accepted it itself, or has it back.
+    const waited = arrival ? commonClock() - arrival.at : note ? 0 : backlog.accepted(now, isBusy);
+    if (!arrival && waited === 0) return;
     // One that is given back to the master goes on without it.
-    delete note.overload;
-    this.#turns.wait(performance.now());
+    if (note) delete note.overload;
     const moment = this.#moment();
-    this.#taken.set(socket, { came: arrival.at, ...moment });
+    this.#taken.set(socket, { came: moment.at - waited, ...moment });
     // Its request, which is not here yet, tells more of it than that.
-    if (isSecure) this.#saw(moment.at - arrival.at);
-    if (arrival.read !== undefined) socket.unshift(Buffer.from(arrival.read, 'base64'));
+    if (isSecure) this.#saw(waited);
+    if (arrival?.read !== undefined) socket.unshift(Buffer.from(arrival.read, 'base64'));
   }
 }

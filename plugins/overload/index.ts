@@ -1,4 +1,4 @@
-import { definePlugin, type ChildView } from '../../lib/index.js';
+import { definePlugin, workerRange, type ChildView, type Config } from '../../lib/index.js';
 import { Entrance } from './entrance.js';
 import { Loads } from './loads.js';
 import { schema, type OverloadOptions } from './options.js';
@@ -12,6 +12,9 @@ declare module '../../lib/index.js' {
     'overload.reason': (child: ChildView) => string | null;
   }
 }
+
+/** How many workers accept from one socket. */
+const sharers = (config: Config): number => config.balance === 'os' ? workerRange(config)?.max ?? config.workers : 1;
 
 /** More comes than can be answered: what is answered is answered as fast as ever, and the rest is told so at once. */
 export default definePlugin<OverloadOptions>({
@@ -33,7 +36,7 @@ export default definePlugin<OverloadOptions>({
     }
     if (options.readiness) master.share('overload.reason', (child) => loads.reason(child));
     master.inject('worker', new URL('./worker.cjs', import.meta.url),
-      { target, interval, requests, retryAfter, never, rules } satisfies WorkerOptions);
+      { target, interval, requests, retryAfter, never, rules, sharers: sharers(config) } satisfies WorkerOptions);
     hooks.collectStatus.tap(NAME, (status) => loads.tell(status, entrance.counts));
     hooks.closed.tap(NAME, () => entrance.close());
   },

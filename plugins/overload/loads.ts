@@ -109,14 +109,16 @@ export class Loads {
   tell(status: Status, acceptor: OverloadStatus['acceptor']): Status {
     const known = new Map(this.#master.children().map((child) => [child.pid, this.#all.get(child)]));
     let over = 0;
-    const workers = status.workers.map((worker) => {
-      const load = worker.pid === null ? undefined : known.get(worker.pid);
-      if (!load) return worker;
+    const withLoad = <T extends { pid: number | null }>(child: T): T => {
+      const load = child.pid === null ? undefined : known.get(child.pid);
+      if (!load) return child;
       if (load.over) over++;
       const { wait, cost, busy, target } = load;
-      return { ...worker, overload: { over: load.over, wait, cost, busy, target } };
-    });
+      return { ...child, overload: { over: load.over, wait, cost, busy, target } };
+    };
+    const workers = status.workers.map(withLoad);
+    const app = status.app ? { app: withLoad(status.app) } : {};
     const slots = [...this.#shed].sort(([a], [b]) => a - b).map(([slot, shed]) => ({ slot, shed: { ...shed } }));
-    return { ...status, workers, overload: { over, slots, picks: this.picks, acceptor } };
+    return { ...status, workers, ...app, overload: { over, slots, picks: this.picks, acceptor } };
   }
 }

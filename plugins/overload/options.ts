@@ -14,12 +14,14 @@ const METHOD = 'a method such as "GET", or a list of them';
 const method = v.custom<string>((value) => typeof value === 'string' && /^[A-Z][A-Z-]*$/.test(value), expected(METHOD));
 const names = Object.keys(PRIORITIES) as Priority[];
 const RULE = 'an object of path, method and priority';
+const PRIORITY = names.map((name) => `"${name}"`).join(', ');
 
 const rule = v.pipe(v.strictObject({
   path: v.optional(path),
-  method: v.optional(v.union([method, v.pipe(v.array(method), v.minLength(1))], expected(METHOD))),
-  priority: v.picklist(names, expected(names.map((name) => `"${name}"`).join(', '))),
-}, ({ input, expected: key }) => key === 'never' ? 'unknown; known are path, method and priority' : expected(RULE)({ input })),
+  method: v.optional(v.union([method, v.pipe(v.array(method), v.minLength(1, expected(METHOD)))], expected(METHOD))),
+  priority: v.picklist(names, expected(PRIORITY)),
+}, ({ input, expected: key }) => key === 'never' ? 'unknown; known are path, method and priority'
+  : expected(key === '"priority"' ? PRIORITY : RULE)({ input })),
 v.check(({ path: at, method: by }) => at !== undefined || by !== undefined, 'expected a path, a method, or both'));
 
 const flag = (description: string) => v.optional(v.pipe(v.boolean(expected('true or false')), v.description(description)), true);

@@ -12,6 +12,8 @@ export interface WorkerOptions extends LimitOptions {
   retryAfter: number;
   never: string[];
   rules: Rule[];
+  /** Workers that accept from one socket. */
+  sharers: number;
 }
 
 const NAME = 'overload';
@@ -23,7 +25,7 @@ export default function overload(runtime: Runtime<'worker'>, options: WorkerOpti
   const limit = new Limit(options);
   const priorities = new Priorities(options);
   const turns = new Turns();
-  const arrivals = new Arrivals(runtime, turns, (wait) => saw(wait));
+  const arrivals = new Arrivals(runtime, turns, (wait) => saw(wait), options.sharers);
   const shed: Shed = { low: 0, normal: 0, high: 0 };
   let [underWay, taken, refused] = [0, 0, 0];
   /** Since the last report. */

@@ -40,6 +40,8 @@ test('options that are wrong are told with their place, and what is allowed', ()
     [{ never: '/health' }, /^never: expected a list of paths, found "\/health"$/],
     [{ rules: [{ priority: 'low' }] }, /^rules.0: expected a path, a method, or both$/],
     [{ rules: [{ path: '/x', priority: 'lowest' }] }, /^rules.0.priority: expected "low", "normal", "high", "never", found "lowest"$/],
+    [{ rules: [{ path: '/x' }] }, /^rules.0.priority: expected "low", "normal", "high", "never", found undefined$/],
+    [{ rules: [{ method: [], priority: 'low' }] }, /^rules.0.method: expected a method such as "GET", or a list of them, found \[\]$/],
     [{ rules: [{ method: 'get', priority: 'low' }] }, /^rules.0.method: expected a method such as "GET", or a list of them/],
     [{ rules: [{ path: '/x', prio: 'low', priority: 'low' }] }, /^rules.0.prio: /],
     [{ acceptor: 'yes' }, /^acceptor: expected true or false, found "yes"$/],
