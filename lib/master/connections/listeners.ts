@@ -120,8 +120,9 @@ export class Listeners {
 
   /** Closes addresses that no worker wants any more, once all slots are served, and others as far as nobody does. */
   release(): void {
-    for (const address of this.#all) {
-      if (address.used) address.fit(this.#all, true);
+    const all = this.#all;
+    for (const address of all) {
+      if (address.used) address.fit(all, true);
       else if (!address.kept) this.#drop(address);
     }
   }
@@ -168,7 +169,10 @@ export class Listeners {
     for (const [key, one] of this.#addresses) if (one === address) this.#addresses.delete(key);
     address.close();
     // It may have stood in the way of what others are to be.
-    if (this.held) for (const other of this.#all) other.fit(this.#all);
+    if (!this.held) return;
+    // Made once: a worker may have had a thousand of them (hostile-child).
+    const others = this.#all;
+    for (const other of others) other.fit(others);
   }
 
   /** A worker's message, before node:cluster sees it. */
