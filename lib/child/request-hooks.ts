@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { RequestHook, RequestTap, Runtime, ServedRequest, ServedResponse } from '../api/runtime.js';
@@ -21,6 +21,11 @@ export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> 
   ofRequests: readonly Tap<Args>[] = [];
   /** Servers whose events go through them. */
   readonly gated = new WeakSet<Server>();
+  /**
+   * What has been through has this mark: an app may emit it again, after `checkContinue` for instance, or at another server of its.
+   * A mark costs a quarter of what a WeakSet does, and its collection less.
+   */
+  readonly passed = Symbol('passed');
   readonly #tapped: () => void;
 
   /** `tapped`: there is one more. */
@@ -92,9 +97,16 @@ export interface Gated {
 const ANSWERED: ReadonlySet<unknown> = new Set(['request', 'checkContinue', 'checkExpectation', 'connect']);
 /** With a listener Node asks before it says "100 Continue" by itself: a body that nobody wants need not be sent. */
 const ASKS = Symbol.for('hatchery.asks');
-const ask = Object.assign(() => {}, { [ASKS]: true });
-/** Another copy of this may ask as well (`hatchery/drain` in a worker): neither answers. */
-const appContinues = (server: Server): boolean => server.listeners('checkContinue').some((one) => !(ASKS in one));
+/**
+ * Does what Node does without a listener, unless the app has one of its own; so it does where the app's own `emit` passes ours by.
+ * Another copy of this may ask as well (`hatchery/drain` in a worker): one of them answers.
+ */
+const ask = Object.assign(function (this: Server, request: ServedRequest, response: ServedResponse): void {
+  const listeners = this.listeners('checkContinue');
+  if (listeners.some((one) => !(ASKS in one)) || listeners[0] !== ask) return;
+  response.writeContinue();
+  this.emit('request', request, response);
+}, { [ASKS]: true });
 
 /**
  * Has requests and upgrades of a server go through the taps before its listeners. A server without them is left alone: to be called
@@ -107,10 +119,8 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
   if (requests.gated.has(server)) return;
   requests.gated.add(server);
   const emit = server.emit.bind(server) as Emit;
-  /** Have been through: an app may emit one again, after `checkContinue` for instance. */
-  const passed = Symbol('passed');
+  const { passed } = requests;
   const pass = (one: object): void => { (one as Record<symbol, boolean>)[passed] = true; };
-  // A mark costs a quarter of what a WeakSet does, and its collection less.
   const hasPassed = (one: object): boolean => (one as Record<symbol, boolean>)[passed] === true;
   /** Those that are left for it: a request may have been a stream before, to an app that listens to both. */
   const tapsFor = (request: ServedRequest): Requests['taps'] =>
@@ -136,10 +146,7 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
     through(() => requests.call(tapsFor(request), [request, response, server]), () => {
       // It was answered without a word of it, or its client has gone meanwhile.
       if (response.writableEnded || response.destroyed) return;
-      if (event === 'checkContinue' && !appContinues(server)) {
-        response.writeContinue();
-        emit('request', request, response);
-      } else if (!emit(event, request, response) && event === 'connect') {
+      if (!emit(event, request, response) && event === 'connect') {
         response.statusCode = 405;
         response.end();
       }
@@ -151,8 +158,9 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
     const { request, response, detach } = requestOf(stream, headers, rest.at(-1) as string[]);
     through(() => requests.call(requests.ofStreams, [request, response, server]), () => {
       if (response.writableEnded || stream.destroyed) return;
-      detach();
+      const trailers = detach();
       emit('stream', stream, headers, ...rest);
+      if (trailers) stream.emit('trailers', ...trailers);
     }, () => refuse(response));
   };
   const servesStreams = (): boolean => requests.ofStreams.length > 0
@@ -189,16 +197,28 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
   };
 }
 
+/** What answers a stream, and the place of its headers. */
+const ANSWERS = { respond: 0, respondWithFD: 1, respondWithFile: 1 } as const;
+
+/** Those that taps have set, beside the app's own, in whatever case that writes them. */
+function withGiven(given: OutgoingHttpHeaders, own: unknown): unknown {
+  if (Array.isArray(own)) return own;
+  const written = new Set(Object.keys(own ?? {}).map((name) => name.toLowerCase()));
+  return { ...Object.fromEntries(Object.entries(given).filter(([name]) => !written.has(name))), ...own as object };
+}
+
 /**
  * What taps get of a stream. Once it goes on to an app that knows streams alone, `detach` leaves of it what tells a tap the end,
- * and gives the answer the headers that taps have set.
+ * gives the answer the headers that taps have set, and returns the client's trailers where they came meanwhile.
  */
 function requestOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) {
   const { Http2ServerRequest, Http2ServerResponse } = process.getBuiltinModule('node:http2');
   const before = new Map(stream.eventNames().map((event) => [event, new Set(stream.rawListeners(event))]));
   const request = new Http2ServerRequest(stream, headers, {}, rawHeaders);
   const response = new Http2ServerResponse(stream);
-  const detach = (): void => {
+  let trailers: unknown[] | undefined;
+  stream.once('trailers', (...came: unknown[]) => { trailers = came; });
+  const detach = (): unknown[] | undefined => {
     for (const event of stream.eventNames()) {
       if (event === 'close' || event === 'aborted') continue;
       for (const listener of stream.rawListeners(event)) {
@@ -212,11 +232,17 @@ function requestOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawH
       const status = stream.sentHeaders?.[':status'];
       if (status !== undefined) response.statusCode = Number(status);
     });
-    const { respond } = stream;
     const given = response.getHeaders();
     if (Object.keys(given).length > 0) {
-      stream.respond = (own, options) => respond.call(stream, Array.isArray(own) ? own : { ...given, ...own }, options);
+      for (const [name, at] of Object.entries(ANSWERS)) {
+        const answer = Reflect.get(stream, name) as (...args: unknown[]) => void;
+        Reflect.set(stream, name, (...args: unknown[]) => {
+          args[at] = withGiven(given, args[at]);
+          Reflect.apply(answer, stream, args);
+        });
+      }
     }
+    return trailers;
   };
   return { request, response, detach };
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import http2, { type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { RequestTap, ServedRequest, ServedResponse } from '../../lib/api/runtime.js';
 import { BailChildHook, gateRequests } from '../../lib/child/request-hooks.js';
 import type { Server } from 'node:net';
@@ -9,19 +11,19 @@ import type { Server } from 'node:net';
 type Requests = BailChildHook<[ServedRequest, ServedResponse, Server]>;
 
 /** Two gates of a server, as where two copies of this are in one process. */
-function hooks(server: Server) {
+function hooks(...servers: Server[]) {
   const made = { request: new BailChildHook(gate), upgrade: new BailChildHook(gate) };
   const logged: string[] = [];
   function gate(): void {
-    gateRequests(server, { hooks: made, logger: { error: (text: string) => logged.push(text) } } as never);
+    for (const server of servers) gateRequests(server, { hooks: made, logger: { error: (text: string) => logged.push(text) } } as never);
   }
   return { request: made.request as unknown as Requests, logged };
 }
 
-async function served(t: TestContext, server: http.Server): Promise<string> {
+async function served(t: TestContext, server: http.Server | Http2Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
-  t.after(() => server.closeAllConnections());
+  if ('closeAllConnections' in server) t.after(() => server.closeAllConnections());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
@@ -49,6 +51,17 @@ test('a tap has its own limit', async () => {
   });
 });
 
+/** What a client gets that sends its body when it is told to go on. */
+function put(url: string): Promise<{ status: number | undefined; continued: number }> {
+  return new Promise((resolve, reject) => {
+    let continued = 0;
+    const request = http.request(url, { method: 'PUT', headers: { expect: '100-continue', 'content-length': 4 } }, (answer) => {
+      answer.resume().on('end', () => resolve({ status: answer.statusCode, continued }));
+    });
+    request.on('continue', () => { continued++; request.end('body'); }).on('error', reject).flushHeaders();
+  });
+}
+
 test('two gates of one server: each has its taps see a request once, and one of them says 100 Continue', async (t) => {
   const server = http.createServer((request, response) => {
     request.resume().on('end', () => response.end('app'));
@@ -58,13 +71,7 @@ test('two gates of one server: each has its taps see a request once, and one of 
   inner.request.tap('inner', ({ method }) => { seen.push(`inner ${method}`); });
   outer.request.tap('outer', async ({ method }) => { seen.push(`outer ${method}`); });
   const url = await served(t, server);
-  let continued = 0;
-  const status = await new Promise((resolve, reject) => {
-    const request = http.request(url, { method: 'PUT', headers: { expect: '100-continue', 'content-length': 4 } }, (answer) => {
-      answer.resume().on('end', () => resolve(answer.statusCode));
-    });
-    request.on('continue', () => { continued++; request.end('body'); }).on('error', reject).flushHeaders();
-  });
+  const { status, continued } = await put(url);
   assert.deepEqual([status, continued, seen], [200, 1, ['outer PUT', 'inner PUT']]);
 });
 
@@ -82,4 +89,60 @@ test('a tap that comes when its server listens counts from the next request on',
   request.tap({ name: 'broken', stage: -1 }, () => { throw new Error('no'); });
   assert.equal((await fetch(url)).status, 500);
   assert.deepEqual(logged, ['plugin "broken" failed at a request']);
+});
+
+test('a request that one server hands to another goes through the taps once', async (t) => {
+  const main = http.createServer((_, response) => response.end('main'));
+  const door = http.createServer((request, response) => { main.emit('request', request, response); });
+  const { request } = hooks(main, door);
+  const seen: string[] = [];
+  request.tap('counts', ({ url }, _, server) => { seen.push(`${url} ${server === door ? 'door' : 'main'}`); });
+  await served(t, main);
+  assert.equal(await (await fetch(`${await served(t, door)}/one`)).text(), 'main');
+  assert.deepEqual(seen, ['/one door']);
+});
+
+test('100 Continue is said where the own `emit` of an app passes the gate by', { timeout: 10_000 }, async (t) => {
+  const server = http.createServer((request, response) => { request.resume().on('end', () => response.end('app')); });
+  const url = await served(t, server);
+  const { request } = hooks(server);
+  request.tap('unseen', () => undefined);
+  server.emit = function (...args: [string, ...unknown[]]) { return Reflect.apply(http.Server.prototype.emit, this, args) as boolean; };
+  assert.deepEqual(await put(url), { status: 200, continued: 1 });
+});
+
+test('a stream that waited for a tap has its trailers, and its answer the headers of taps beside its own', async (t) => {
+  const server = http2.createServer().on('stream', (stream, headers) => {
+    if (headers[':path'] === '/file') return stream.respondWithFile(fileURLToPath(import.meta.url), { ':status': 203, 'ETag': 'own' });
+    let trailers: unknown;
+    stream.on('trailers', (came: http2.IncomingHttpHeaders) => { trailers = came['x-sum']; });
+    stream.resume().on('end', () => {
+      stream.respond({ 'ETag': 'own' });
+      stream.end(trailers);
+    });
+  });
+  const { request } = hooks(server);
+  let go = () => {};
+  request.tap('sets', async (asked, response) => {
+    response.setHeader('etag', 'of a tap');
+    response.setHeader('x-tap', 'yes');
+    if (asked.url !== '/sum') return;
+    await new Promise<void>((resolve) => {
+      (asked as http2.Http2ServerRequest).stream.once('trailers', () => resolve());
+      go();
+    });
+  });
+  const session = http2.connect(await served(t, server));
+  t.after(() => session.destroy());
+  const ask = (url: string) => new Promise((resolve, reject) => {
+    const told: unknown[] = [];
+    const call = session.request({ ':path': url, ':method': 'POST' }, { waitForTrailers: true });
+    go = () => call.end();
+    call.on('wantTrailers', () => call.sendTrailers({ 'x-sum': '7' })).on('error', reject);
+    call.on('response', (got) => told.push(got[':status'], got.etag, got['x-tap'])).setEncoding('utf8');
+    call.on('data', (text: string) => told.push(text.slice(0, 6))).on('end', () => resolve(told.slice(0, 4)));
+    if (url === '/file') call.end();
+  });
+  assert.deepEqual(await ask('/sum'), [200, 'own', 'yes', '7']);
+  assert.deepEqual(await ask('/file'), [203, 'own', 'yes', 'import']);
 });
