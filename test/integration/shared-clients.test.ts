@@ -46,8 +46,11 @@ test('an error has the name of its class, its cause and its own fields, and a Bi
 
 test('an event of the real client is heard in a worker', async () => {
   await on(1, 'hear', 'moved');
-  await on(0, 'shout', 'moved', 'north', 3);
-  await eventually(async () => (await on(1)).heard.length === 2);
+  // Nobody says when the real client's process knows of the listener: what was emitted before is not heard.
+  await eventually(async () => {
+    await on(0, 'shout', 'moved', 'north', 3);
+    return (await on(1)).heard.length > 1;
+  });
   assert.deepEqual((await on(1)).heard.at(-1), ['moved', 'north', 3]);
 });
 

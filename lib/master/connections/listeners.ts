@@ -169,10 +169,9 @@ export class Listeners {
     for (const [key, one] of this.#addresses) if (one === address) this.#addresses.delete(key);
     address.close();
     // It may have stood in the way of what others are to be.
-    if (!this.held) return;
     // Made once: a worker may have had a thousand of them (hostile-child).
     const others = this.#all;
-    for (const other of others) other.fit(others);
+    if (this.held) for (const other of others) other.fit(others);
   }
 
   /** A worker's message, before node:cluster sees it. */
