@@ -271,12 +271,13 @@ export class Acceptor {
   }
 }
 
-/** Resolves when nobody waits any more, when no worker has taken one for `limit` ms, and after `most` ms. */
+/** Resolves when nobody waits any more, when no worker has taken one for three times `limit` ms, and after `most` ms. */
 export async function handedOut(acceptors: readonly Acceptor[], limit: number, most: number): Promise<void> {
   const end = performance.now() + most;
   for (let [least, until] = [Infinity, end]; acceptors.some((one) => one.handing);) {
     const waiting = waitingAt(acceptors);
-    if (waiting < least) until = Math.min(end, performance.now() + limit);
+    // Those on their way to a worker are not seen to be taken, and it answers for as long as that what it has read before.
+    if (waiting < least) until = Math.min(end, performance.now() + 3 * limit);
     if (performance.now() >= until) return;
     least = Math.min(least, waiting);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -128,7 +128,7 @@ export class Listeners {
   }
 
   /**
-   * Ends accepting; resolves when the workers have taken what was accepted, when none has taken one for `limit` ms, or after `most` ms:
+   * Ends accepting; resolves when the workers have taken what was accepted, when none has for three times `limit` ms, or after `most` ms:
    * one that is told to close first refuses what is still on its way to it, and nobody else is left to take it.
    */
   async stop(limit: number, most: number): Promise<void> {
