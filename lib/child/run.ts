@@ -147,6 +147,16 @@ function firstOf(readiness: Readiness, started: Promise<void>): Promise<Reached>
 /** What a role does between its parts and `ready`: load and start what there is to run. A worker has served something by then. */
 type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<DataOf<'child.ready'> | void>;
 
+/** Milliseconds for the master's answer. */
+const ASKED = 1_000;
+
+/**
+ * False where the master closes, as the signal was for all: it stops accepting, closes the workers and then the agent, which they
+ * may need until then (test/integration/signal-to-all.test.ts). A master that does not answer decides nothing.
+ */
+const mayLeave = (channel: Channel<ChildRole, 'master'>): Promise<boolean> =>
+  channel.request('child.mayLeave', null, { timeout: ASKED }).catch(() => true);
+
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
 function run(load: Load): void {
   watchOutput();
@@ -160,10 +170,12 @@ function run(load: Load): void {
     if (!runtime) process.exit(code);
     void closeDown(runtime, signals, { reason, timeout, streamTimeout, code });
   };
-  const signals = new Signals(() => {
+  const leave = async () => {
+    if (!await mayLeave(channel)) return;
     channel.send('child.leaving', { reason: 'signal' });
     close('signal', runtime?.boot.timeout ?? 0, 0);
-  });
+  };
+  const signals = new Signals(() => void leave());
   channel.on('child.close', ({ reason, timeout, streamTimeout }) => close(reason, timeout, 0, streamTimeout));
   channel.on('child.move', ({ timeout }) => {
     const { closing } = runtime ?? {};

@@ -101,6 +101,7 @@ export const valid = {
     && isMaybe(value.error.stack, TEXT) && isText(value.error.message, TEXT) && isText(value.error.name, LINE)
     && isMaybe(value.error.code, LINE) && isMaybe(value.error.detail, TEXT) && isMaybe(value.output, TEXT),
   'child.leaving': (value: unknown) => isData(value) && isIn(REASONS, value.reason),
+  'child.mayLeave': (value: unknown) => value === null,
   'child.slotSocket': (value: unknown) => isData(value) && isText(value.key, LINE) && typeof value.accepts === 'boolean',
   'child.slowPath': (value: unknown) => isText(value, LINE),
   'child.steps': (value: unknown) => isListOf(value, TOLD_STEPS, (step) => isData(step)

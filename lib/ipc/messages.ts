@@ -250,6 +250,8 @@ export interface InternalMessages {
   'child.hurry': { from: 'master'; to: 'worker'; data: null };
   /** The child drains by itself (a signal, an uncaught exception, a disconnect): fork its replacement now. */
   'child.leaving': { from: 'agent' | 'worker'; to: 'master'; data: { reason: CloseReason } };
+  /** SIGTERM has come to it: whether it is to leave by itself. No, where the master closes as well, which ends each in its turn. */
+  'child.mayLeave': { from: 'agent' | 'worker'; to: 'master'; data: null; reply: boolean };
   /** Accept from the socket of this path, which comes over Node's own channel; the answer says that it does. */
   'child.accept': { from: 'master'; to: 'worker'; data: { path: string } };
   /** Nobody can connect to the socket of this path any more; the answer says that whoever had, has been accepted. */

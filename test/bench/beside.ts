@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { interleave, type Benchmark } from './benchmark.js';
-import { framework, launch, withFramework, type Contender } from './contender.js';
+import { framework, launch, launchAll, withFramework, type Contender } from './contender.js';
 import type { Figure } from './figures.js';
 import { LoadGenerator } from './load.js';
 import type { LoadMode } from './load-process.js';
@@ -35,7 +35,7 @@ const pair = (
 async function load(dir: string, rounds: number, mode: LoadMode): Promise<Pair> {
   const generator = new LoadGenerator();
   const contender = framework('plain');
-  const [now, before] = await Promise.all([launch(contender, { workers: 2 }), launch(from(dir, contender), { workers: 2 })]);
+  const { now, before } = await launchAll({ now: contender, before: from(dir, contender) }, { workers: 2 });
   try {
     const cost = async ({ master, workers, port }: typeof now): Promise<number> => {
       const pids = [master, ...workers];

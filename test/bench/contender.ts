@@ -135,3 +135,16 @@ function withDeadline<T>(promise: Promise<T>, what: string): Promise<T> {
     new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`no ${what} within ${PATIENCE} ms`)), PATIENCE); }),
   ]).finally(() => clearTimeout(timer));
 }
+
+/** All at once, by name; where one does not start none is left. */
+export async function launchAll<Name extends string>(
+  contenders: Readonly<Record<Name, Contender>>, place: Parameters<typeof launch>[1],
+): Promise<Record<Name, Running>> {
+  const names = Object.keys(contenders) as Name[];
+  const started = await Promise.allSettled(names.map((name) => launch(contenders[name], place)));
+  const running = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failed = started.find((one) => one.status === 'rejected');
+  if (!failed) return Object.fromEntries(names.map((name, at) => [name, running[at]])) as Record<Name, Running>;
+  await Promise.all(running.map((one) => one.kill()));
+  throw failed.reason;
+}

@@ -1,5 +1,5 @@
 import type { Benchmark } from './benchmark.js';
-import { eggCluster, framework, launch, type Contender, type Running } from './contender.js';
+import { eggCluster, framework, launch, launchAll, type Contender, type Running } from './contender.js';
 import { apart } from './cores.js';
 import { fixture } from '../helpers/cluster.js';
 import type { Figure } from './figures.js';
@@ -19,7 +19,8 @@ const keyed = { keys: 64 } as const;
 type Order = Omit<LoadOrder, 'port'>;
 
 const plain = framework('plain');
-const sticky = framework('plain', ['--sticky']);
+// Beside the plain one, in its folder: two of one name are refused.
+const sticky = framework('plain', ['--sticky', '--title', 'bench-sticky']);
 const request = framework('sticky-request');
 const eggSticky: Contender = { ...eggCluster, name: 'egg-cluster sticky', env: { ...eggCluster.env, BENCH_STICKY: 'true' } };
 const socketIo: Contender = { name: '@socket.io/sticky', args: [fixture('bench/socketio-sticky.cjs')] };
@@ -30,8 +31,9 @@ async function rates(
 ): Promise<Record<string, number[][]>> {
   const results: Record<string, number[][]> = {};
   for (let round = 0; round < rounds; round++) {
-    const running = await Promise.all(Object.entries(contenders)
-      .map(async ([name, asked]) => ({ name, asked, one: await launch(asked[0]![0], { workers: 2, cores: apart?.server }) })));
+    const first = Object.fromEntries(Object.entries(contenders).map(([name, asked]) => [name, asked[0]![0]]));
+    const all = await launchAll(first, { workers: 2, cores: apart?.server });
+    const running = Object.entries(all).map(([name, one]) => ({ name, one, asked: contenders[name]! }));
     try {
       for (let sample = -1; sample < SAMPLES; sample++) {
         for (const { name, asked, one } of sample % 2 ? running.toReversed() : running) {

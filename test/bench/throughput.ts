@@ -1,6 +1,6 @@
 import type { Benchmark } from './benchmark.js';
 import { skip as noReusePort } from '../helpers/reuse-port.js';
-import { bare, bareOs, bareReusePort, eggCluster, framework, launch, type Contender, type Running } from './contender.js';
+import { bare, bareOs, bareReusePort, eggCluster, framework, launchAll, type Contender, type Running } from './contender.js';
 import { apart } from './cores.js';
 import type { Figure } from './figures.js';
 import { LoadGenerator } from './load.js';
@@ -33,8 +33,7 @@ interface Sample {
 
 /** Samples by contender and mode. All contenders run at once, idle but for the one that is asked. */
 async function round(contenders: Record<string, Contender>, generator: LoadGenerator, results: Results): Promise<void> {
-  const running = Object.fromEntries(await Promise.all(Object.entries(contenders)
-    .map(async ([name, contender]) => [name, await launch(contender, { workers: 2, cores: apart?.server })] as const)));
+  const running = await launchAll(contenders, { workers: 2, cores: apart?.server });
   try {
     for (const mode of MODES) {
       // The first of each is for the compiler.

@@ -271,13 +271,15 @@ export class Acceptor {
   }
 }
 
-/** Resolves when nobody waits any more, when no worker has taken one for three times `limit` ms, and after `most` ms. */
-export async function handedOut(acceptors: readonly Acceptor[], limit: number, most: number): Promise<void> {
+/** Milliseconds that a worker may answer what it has read before it is seen to take another (test/integration/drain-crowded.test.ts). */
+const NONE_TAKEN = 3_000;
+
+/** Resolves when nobody waits any more, when workers take none, and after `most` ms. */
+export async function handedOut(acceptors: readonly Acceptor[], most: number): Promise<void> {
   const end = performance.now() + most;
   for (let [least, until] = [Infinity, end]; acceptors.some((one) => one.handing);) {
     const waiting = waitingAt(acceptors);
-    // Those on their way to a worker are not seen to be taken, and it answers for as long as that what it has read before.
-    if (waiting < least) until = Math.min(end, performance.now() + 3 * limit);
+    if (waiting < least) until = Math.min(end, performance.now() + NONE_TAKEN);
     if (performance.now() >= until) return;
     least = Math.min(least, waiting);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -128,8 +128,8 @@ export class Listeners {
   }
 
   /**
-   * Ends accepting; resolves when the workers have taken what was accepted, when none has for three times `limit` ms, or after `most` ms:
-   * one that is told to close first refuses what is still on its way to it, and nobody else is left to take it.
+   * Ends accepting what waits in the kernel, within `limit` ms; resolves when the workers have taken what was accepted, when they take
+   * none, or after `most` ms: one that is told to close first refuses what is still on its way to it, and nobody else is left to take it.
    */
   async stop(limit: number, most: number): Promise<void> {
     this.held = false;
@@ -138,7 +138,7 @@ export class Listeners {
       if (address.acceptor) address.acceptor.socket.stop();
       else this.#drop(address);
     }
-    await handedOut(this.#acceptors, limit, most);
+    await handedOut(this.#acceptors, most);
   }
 
   end(): void {

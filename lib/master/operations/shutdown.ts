@@ -11,7 +11,7 @@ const GATE_IN_A_HURRY = 1_000;
 /** What workers get to cut visibly what they answer, ms: the connections of a process that is killed end in order. */
 const CUT = 500;
 
-/** Who waits in the master is handed out at a stop as long as a worker has taken one within three times so many ms. */
+/** Who waits in the kernel and in the master is taken at a stop within these ms; what is over it, of their crowd, the drain has less. */
 const HANDING = 1_000;
 
 export interface CloseOptions {

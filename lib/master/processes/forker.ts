@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { isNamed, originOf } from '../../config/provenance.js';
+import { valid } from '../../ipc/intake.js';
 import { MARK, WARM, type Adoption, type BootInfo, type ChildRole, type Warmth } from '../../ipc/messages.js';
 import type { Faults } from '../../kit/faults.js';
 import type { LogFiles } from '../../kit/log-files.js';
@@ -9,6 +11,7 @@ import type { Listeners } from '../connections/listeners.js';
 import type { Room } from '../connections/room.js';
 import type { ChildOutput } from '../child-output.js';
 import type { Installation } from '../installation.js';
+import type { Life } from '../life.js';
 import type { Parts } from '../plugins/parts.js';
 import { entryOf, variantOf, type Release } from '../releases.js';
 import { Child, type ForkListener } from './child.js';
@@ -34,11 +37,14 @@ export interface ForkerNeeds {
   readonly logFiles: LogFiles;
   readonly childOutput: ChildOutput;
   readonly inheritedSockets: Record<string, number>;
+  readonly life: Pick<Life, 'closing'>;
   readonly faults: Faults;
 }
 
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
+/** A signal to a whole group, as service managers and shells send it, reaches its processes one after the other, within this time; ms. */
+const SAME_SIGNAL = 20;
 
 export interface ForkHow {
   /** It is to load the app, and to wait. */
@@ -100,13 +106,14 @@ export class Forker {
   }
 
   #childOf(forked: Forked, boot: BootInfo, spec: ForkSpec, { loaded: { config } }: Release, listener: ForkListener): Child {
-    const { listeners, reaper, faults } = this.#needs;
+    const { listeners, reaper, life, faults } = this.#needs;
     const { pid } = forked.process;
     // Before it is told what to run: if that loops, nobody else could end it once the master is gone.
     if (pid !== undefined) reaper.add(pid);
     holdsPort(spec.execArgv, forked.process);
     // Under --inspect-brk a child waits for a person.
     const child = new Child(forked, boot, listener, config.inspectBrk === false ? config.startTimeout : LONGEST, faults);
+    child.channel.on('child.mayLeave', () => delay(SAME_SIGNAL).then(() => !life.closing), valid['child.mayLeave']);
     // Where descriptors are used up there is not even a channel to watch.
     if (boot.role === 'worker' && pid !== undefined) listeners.watch(child);
     if (pid !== undefined) faults.watch('reaper', child.exited.then(() => reaper.drop(pid)));
