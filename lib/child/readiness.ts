@@ -7,10 +7,10 @@ const INSTEAD = 5_000;
 const QUIET = 300;
 /**
  * Milliseconds that all that is wanted has to be there: who opened a server to see whether its port is free closes it in its
- * callback, or in a timer from there. A timer of ours comes after that one; longer where somebody relies on it, but in development, or
- * has closed one. Of a worker that has stood by such servers have listened before.
+ * callback, or in a timer from there. A timer of ours comes after that one; longer where somebody relies on it (`Expected`), or it has
+ * closed one. Of a worker that has stood by such servers have listened before.
  */
-const STILL = { first: 1, adopted: 5, closed: 25, usual: 60 };
+const STILL = { first: 1, adopted: 5, closed: 25 };
 
 /** How a worker became ready. */
 export interface Reached {
@@ -54,7 +54,7 @@ export class Readiness {
   constructor(wanted: Wanted, state: Pick<ListenState, 'served' | 'pending' | 'onChange'>, waits = false) {
     this.#waits = waits;
     this.#wanted = wanted;
-    this.#still = !wanted.expected || wanted.expected.quick ? STILL.first : STILL.usual;
+    this.#still = wanted.expected?.still ?? STILL.first;
     this.#state = state;
     this.reached = new Promise((resolve) => { this.#resolve = resolve; });
     state.onChange(() => this.#look());

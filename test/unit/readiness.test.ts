@@ -107,7 +107,7 @@ test('nothing is ready before the app is loaded; but what was served counts from
 });
 
 test('what those before it serve is waited for, and no longer', async (t) => {
-  const expected = { configured: false, others: ['*:3000', '*:9100'], grace: 5_000, quick: false };
+  const expected = { configured: false, others: ['*:3000', '*:9100'], grace: 5_000, quick: false, still: 60 };
   const { it, serves, later, how } = worker(t, { named: false, expected });
   it.loaded();
   serves(metrics);
@@ -121,7 +121,7 @@ test('what those before it serve is waited for, and no longer', async (t) => {
 });
 
 test('after the configured address the others have 5 s, then they are named', async (t) => {
-  const expected = { configured: true, others: ['*:9100', '127.0.0.1:9200'], grace: 5_000, quick: false };
+  const expected = { configured: true, others: ['*:9100', '127.0.0.1:9200'], grace: 5_000, quick: false, still: 60 };
   const { it, serves, later, how } = worker(t, { expected });
   it.loaded();
   serves(at('*:9200'));
@@ -135,7 +135,8 @@ test('after the configured address the others have 5 s, then they are named', as
 });
 
 test('an app that never served the configured address is not asked to', async (t) => {
-  const { it, serves, later, how } = worker(t, { expected: { configured: false, others: ['*:3000'], grace: 5_000, quick: false } });
+  const expected = { configured: false, others: ['*:3000'], grace: 5_000, quick: false, still: 60 };
+  const { it, serves, later, how } = worker(t, { expected });
   it.loaded();
   serves(at('*:3000'));
   later(60);
@@ -149,7 +150,8 @@ test('by hand: at once where nobody serves anything yet; else what is served is 
 });
 
 test('by hand, in place of one that served: for a while', async (t) => {
-  const { it, serves, later, how } = worker(t, { expected: { configured: true, others: ['*:9100'], grace: 5_000, quick: false } });
+  const expected = { configured: true, others: ['*:9100'], grace: 5_000, quick: false, still: 60 };
+  const { it, serves, later, how } = worker(t, { expected });
   it.said();
   serves(main);
   later(4_999);
@@ -159,7 +161,8 @@ test('by hand, in place of one that served: for a while', async (t) => {
 });
 
 test('by hand, in place of one that served the configured address: that is waited for, and then the others for a while', async (t) => {
-  const { it, serves, later, how } = worker(t, { expected: { configured: true, others: ['*:9100'], grace: 5_000, quick: false } });
+  const expected = { configured: true, others: ['*:9100'], grace: 5_000, quick: false, still: 60 };
+  const { it, serves, later, how } = worker(t, { expected });
   it.said();
   later(60_000);
   assert.equal(await how(), null);
@@ -172,7 +175,7 @@ test('by hand, in place of one that served the configured address: that is waite
 });
 
 test('with the default, the one that was served before is waited for; in development for 5 s', async (t) => {
-  const expected = { configured: true, others: ['*:9100'], grace: 300, quick: false };
+  const expected = { configured: true, others: ['*:9100'], grace: 300, quick: false, still: 60 };
   const usual = worker(t, { named: false, expected });
   usual.it.loaded();
   usual.serves(metrics);
@@ -180,7 +183,7 @@ test('with the default, the one that was served before is waited for; in develop
   assert.equal(await usual.how(), null);
   t.mock.reset();
   t.mock.timers.reset();
-  const quick = worker(t, { named: false, expected: { ...expected, quick: true } });
+  const quick = worker(t, { named: false, expected: { ...expected, quick: true, still: 1 } });
   quick.it.loaded();
   quick.serves(metrics);
   quick.later(4_999);

@@ -18,7 +18,7 @@ test('a successor is told what its predecessor serves, also what came later; the
   ]);
   const reloading = reload(core, 'test');
   await turns();
-  assert.deepEqual(forks.in(0).boot?.listen.expected, { configured: true, others: ['*:9100'], grace: 5_000, quick: false });
+  assert.deepEqual(forks.in(0).boot?.listen.expected, { configured: true, others: ['*:9100'], grace: 5_000, quick: false, still: 60 });
   forks.in(0).ready({});
   await reloading;
 });
@@ -60,3 +60,26 @@ test('a new slot has to serve what all the others do', async (t) => {
   forks.in(2).ready();
   await growing;
 });
+
+for (const how of ['has served for a second', 'has closed it meanwhile', 'has just come'] as const) {
+  test(`a worker that ${how}, of the same release: how long the next one has to keep its address`, async (t) => {
+    const { core, forks } = await running(t, { workers: 1 });
+    const first = forks.in(0);
+    const main = { protocol: 'http', port: 7001, name: '*:7001', configured: true, own: false } as const;
+    first.channel.send('child.listening', [main]);
+    await turns();
+    if (how === 'has closed it meanwhile') first.channel.send('child.listening', []);
+    first.channel.send('child.listening', [main]);
+    await turns();
+    if (how !== 'has just come') core.workers.slots[0]!.current!.readyAt! -= 1_000;
+    first.exits(1);
+    await turns();
+    await new Promise((resolve) => setTimeout(resolve));
+    await turns();
+    const next = forks.in(0);
+    assert.notEqual(next, first);
+    assert.equal(next.boot?.listen.expected?.still, how === 'has served for a second' ? 1 : 60);
+    next.ready(main);
+    await turns();
+  });
+}

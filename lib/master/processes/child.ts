@@ -70,6 +70,7 @@ export class Child implements ChildView {
 
   state: ChildState = 'forked';
   addresses: Served[] = [];
+  hasLooked = false;
   missing: string[] = [];
   instead = false;
   readyAt: number | null = null;
@@ -136,7 +137,6 @@ export class Child implements ChildView {
   #listen(): void {
     const { channel } = this;
     channel.on('child.hello', () => { this.#apply('hello'); }, valid['child.hello']);
-    channel.on('child.listening', (all) => { if (this.state !== 'draining') this.addresses = plainly(all); }, valid['child.listening']);
     channel.on('child.ready', ({ addresses, missing, instead }) => {
       Object.assign(this, { addresses: plainly(addresses), missing, instead, failure: null });
       if (this.state === 'forked') this.#apply('hello');

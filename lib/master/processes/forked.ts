@@ -6,10 +6,10 @@ import type { ForkSpec } from '../../api/hooks.js';
 import type { Variables } from '../../config/environment.js';
 import { ClusterError } from '../../kit/errors.js';
 import { isObject, show } from '../../kit/misuse.js';
-import type { ChildView, ExitCause, ExitInfo } from '../../api/child.js';
+import type { ChildState, ChildView, ExitCause, ExitInfo } from '../../api/child.js';
 import type { Channel } from '../../ipc/channel.js';
-import { valid } from '../../ipc/intake.js';
-import type { ChildRole, CloseReason, CutRequests, StartStep, Waiting } from '../../ipc/messages.js';
+import { plainly, valid } from '../../ipc/intake.js';
+import type { ChildRole, CloseReason, CutRequests, Served, StartStep, Waiting } from '../../ipc/messages.js';
 import type { ErrorData } from '../../kit/errors.js';
 import type { Release } from '../releases.js';
 import { owned, type Faults } from '../../kit/faults.js';
@@ -79,10 +79,20 @@ interface Facts {
   steps: StartStep[];
   waiting: Waiting | null;
   cut: CutRequests | null;
+  readonly state: ChildState;
+  addresses: Served[];
+  /** While it lived it has closed its configured address, to look at others perhaps. */
+  hasLooked: boolean;
   readonly slowPaths: Set<string>;
 }
 
 export function hearFacts(child: Facts, channel: Channel<'master', ChildRole>): void {
+  channel.on('child.listening', (all) => {
+    if (child.state === 'draining') return;
+    const isConfigured = ({ configured }: Served): boolean => configured;
+    child.hasLooked ||= child.addresses.some(isConfigured) && !all.some(isConfigured);
+    child.addresses = plainly(all);
+  }, valid['child.listening']);
   channel.on('child.failed', (failure) => { child.failure = failure; }, valid['child.failed']);
   channel.on('child.slowPath', (what) => {
     if (child.slowPaths.size < MOST_SLOW_PATHS) child.slowPaths.add(what);

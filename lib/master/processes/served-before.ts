@@ -8,6 +8,12 @@ import { processName } from './exit-report.js';
 
 /** Milliseconds that a worker may take for what those before it have served, beside the configured address; in development, and else. */
 const GRACE = { quick: 300, usual: 5_000 };
+/**
+ * Milliseconds that it has to be there, as others close what they looked with in a timer (docs/decisions/ready.md); and where this code
+ * has shown that it does not, for `SHOWN` ms.
+ */
+const STILL = { usual: 60, shown: 1 };
+const SHOWN = 1_000;
 /** Generations of which is remembered what they let go: those that are forked from. */
 const REMEMBERED = 4;
 
@@ -40,7 +46,14 @@ export class ServedBefore {
     // With `server: false` from now on nothing is meant to be there.
     const configured = main.length > 0 && (config.server || !before.listen.hasServer);
     if (!configured && names.size === 0) return null;
-    return { configured, others: [...names], quick, grace: quick ? GRACE.quick : GRACE.usual };
+    const still = quick || this.#hasShown(generation) ? STILL.shown : STILL.usual;
+    return { configured, others: [...names], quick, still, grace: quick ? GRACE.quick : GRACE.usual };
+  }
+
+  /** Workers of this code have served for a while, and none has closed what it is there for. */
+  #hasShown(generation: number): boolean {
+    const same = [...this.#last.values()].filter((child) => child.generation === generation);
+    return same.some(({ readyAt }) => readyAt !== null && Date.now() - readyAt >= SHOWN) && same.every(({ hasLooked }) => !hasLooked);
   }
 
   /** To be told of each worker that becomes ready. */
