@@ -31,9 +31,8 @@ export interface Expected {
   configured: boolean;
   /** Others, by name. */
   others: string[];
-  /** Milliseconds that the others are waited for. */
+  /** Milliseconds that the others are waited for; and that all of it has to be there before it counts. */
   grace: number;
-  /** Milliseconds that all of it has to be there before it counts. */
   still: number;
   /** New code may listen elsewhere, unless somebody has named the address: in development. */
   quick: boolean;
@@ -43,7 +42,8 @@ export interface Expected {
  * Why a child is asked to close, or killed. `signal`, `uncaught`: its own decision, for a signal it got or an exception nobody
  * caught; `recycle`: health-check's; `abort`: what it was started for was given up; `masterGone`: the master has died.
  */
-export type CloseReason = 'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
+export type CloseReason =
+  'stop' | 'reload' | 'scale' | 'recycle' | 'signal' | 'uncaught' | 'unresponsive' | 'startTimeout' | 'abort' | 'masterGone';
 
 /** A request that is not answered yet. */
 export interface RequestInFlight {
