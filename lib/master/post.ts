@@ -157,9 +157,10 @@ export class Post {
   /** The agent knows the workers that are in charge and ready: a successor once it has taken over, who drains no more. */
   #tellPids(): void {
     const { agent, life } = this.#needs;
+    if (!agent.ready || life.closing) return;
     const pids = this.#pids();
     const told = pids.join();
-    if (!agent.ready || life.closing || told === this.#told) return;
+    if (told === this.#told) return;
     this.#told = told;
     this.#tell('app-pids', 'agent', pids);
   }

@@ -39,15 +39,23 @@ const REST_OF_CLOSE = 10_000;
 
 /** All that the workers serve, the cluster's own address first: the configured one, else one that speaks HTTP, else the first. */
 export function addressesOf(workers: Workers): Address[] {
-  const rank = ({ configured, protocol }: Served) => configured ? 0 : protocol === 'tcp' ? 2 : 1;
   const served = workers.ready().flatMap(({ addresses }) => addresses).sort((a, b) => rank(a) - rank(b));
   const texts = new Set<string>();
-  return served.map(({ protocol, host, port, path }): Address => path === undefined ? { protocol, host, port } : { protocol, path })
-    .filter((address) => texts.size < texts.add(formatAddress(address)).size);
+  return served.map(plain).filter((address) => texts.size < texts.add(formatAddress(address)).size);
 }
 
+const rank = ({ configured, protocol }: Served): number => configured ? 0 : protocol === 'tcp' ? 2 : 1;
+const plain = ({ protocol, host, port, path }: Served): Address => path === undefined ? { protocol, host, port } : { protocol, path };
+
 /** Where the cluster really listens; null as long as nothing does. */
-export const addressOf = (workers: Workers): Address | null => addressesOf(workers)[0] ?? null;
+export function addressOf(workers: Workers): Address | null {
+  let first: Served | undefined;
+  for (const { addresses } of workers.ready()) {
+    for (const one of addresses) if (!first || rank(one) < rank(first)) first = one;
+    if (first?.configured) break;
+  }
+  return first ? plain(first) : null;
+}
 
 /** What a restart has to know of this master. */
 export function launch(

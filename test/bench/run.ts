@@ -12,7 +12,7 @@ import { write } from './page.js';
 /** In the order in which `all` runs them; a name that has no file yet is passed over. */
 const ALL = [
   'start', 'throughput', 'busy', 'memory', 'messages', 'reload', 'stop', 'sticky', 'logs', 'dev', 'drain', 'standby', 'adaptive',
-  'overload', 'scale', 'peers', 'beside',
+  'overload', 'scale', 'simulated', 'peers', 'beside',
 ];
 
 const folder = path.dirname(fileURLToPath(import.meta.url));

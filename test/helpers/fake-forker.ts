@@ -110,7 +110,10 @@ export class FakeChild {
     this.process = new FakeProcess(pid, stdio);
     this.worker = spec.role === 'worker' ? new EventEmitter() : null;
     this.channel = new Channel<'worker', 'master'>(theirs);
-    this.channel.on('child.boot', (boot) => { this.boot = boot; });
+    this.channel.on('child.boot', (boot) => {
+      this.boot = boot;
+      if (manners.boots && !spec.standby) setImmediate(() => this.ready());
+    });
     this.channel.on('messenger.envelope', (envelope) => { this.envelopes.push(envelope); });
     this.channel.on('child.adopt', (adoption) => { this.adoption = adoption; });
     this.channel.on('child.go', () => { this.went = true; });
@@ -120,7 +123,6 @@ export class FakeChild {
       this.closes.push(reason);
       if (this.manners.obeys) this.#soon(() => this.exits(0));
     });
-    if (manners.boots) setImmediate(() => { if (!spec.standby) this.ready(); });
   }
 
   get forked(): Forked {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import type { ForkSpec, Hooks } from '../../api/hooks.js';
 import type { Deadlines } from '../../api/plugin.js';
 import { isNamed, originOf } from '../../config/provenance.js';
@@ -60,6 +60,7 @@ export class Forker {
   readonly #needs: ForkerNeeds;
   readonly #start: StartProcess;
   readonly #counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(needs: ForkerNeeds, start: StartProcess = startProcess) {
     this.#needs = needs;
@@ -82,6 +83,7 @@ export class Forker {
     const filling = fill?.(spec);
     const filled = filling && await filling;
     if (filled) return filled;
+    await this.#ownTurn();
     listener.starts();
     const place = this.#place(own);
     const boot = { ...this.#boot(spec, own, place.root), held };
@@ -103,6 +105,16 @@ export class Forker {
   placeIn(slot: number, release: Release): { adoption: Adoption; listen: BootInfo['listen'] } {
     const listen = this.#listen('worker', slot, release);
     return { adoption: { slot, processTitle: titleOf(release, 'worker', slot), expected: listen.expected }, listen };
+  }
+
+  /**
+   * A fork holds up the loop, for a millisecond or, on a machine that is short of memory, for a third of a second. Of many (docs/scale.md)
+   * each has a turn of its own, in which the others, their clients and commands are heard.
+   */
+  #ownTurn(): Promise<unknown> {
+    const mine = this.#turn;
+    this.#turn = mine.then(() => turn());
+    return mine;
   }
 
   #childOf(forked: Forked, boot: BootInfo, spec: ForkSpec, { loaded: { config } }: Release, listener: ForkListener): Child {

@@ -2,6 +2,8 @@ import { LAST_LINES } from '../../ipc/messages.js';
 
 /** What a child may take longer than its deadline before it is killed, ms. */
 const MARGIN = 500;
+/** Milliseconds by which a timer is late where the loop was held up: what has come meanwhile is heard before anybody is killed. */
+const HELD_UP = 50;
 
 /** How long a process may take to start, or to close, with one timer, which ends with the state that it belongs to. */
 export class TimeLimit {
@@ -10,6 +12,7 @@ export class TimeLimit {
   /** Its deadline to close has passed: what that was, ms. */
   overdue: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
   /** When the timer fires, `performance.now()`. */
   #at = 0;
   /** When it would where nothing but streams is left. */
@@ -35,11 +38,16 @@ export class TimeLimit {
   arm(ms: number, then: () => void = this.#kill): void {
     this.disarm();
     this.#at = performance.now() + ms;
-    this.#timer = setTimeout(this.#guard(then), ms);
+    const over = this.#guard(then);
+    this.#timer = setTimeout(() => {
+      if (performance.now() - this.#at < HELD_UP) over();
+      else this.#turn = setImmediate(over);
+    }, ms);
   }
 
   disarm(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
     this.#timer = undefined;
   }
 

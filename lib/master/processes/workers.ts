@@ -28,7 +28,10 @@ export class Workers {
   }
 
   ready(): Child[] {
-    return this.slots.flatMap(({ ready, current }) => ready && current ? [current] : []);
+    const all: Child[] = [];
+    // Asked for at each change of each: no list a slot.
+    for (const { ready, current } of this.slots) if (ready && current) all.push(current);
+    return all;
   }
 
   /** Every slot has a worker that is ready. */
