@@ -42,7 +42,7 @@ export function write(file: string, { figures, version, benchmarks, peers }: Run
   writeFileSync(raw, `${JSON.stringify({ ...machine, peers, figures }, null, 1)}\n`);
   writeFileSync(file, `# Beside others
 
-Written by \`npm run bench -- ${benchmarks.join(' ')} --node ${major} --page ${file}\` on ${machine.date};
+Written by \`npm run bench -- ${benchmarks.join(' ')} --node ${major} --page ${path.relative(process.cwd(), file)}\` on ${machine.date};
 each sample is in
 [${name}](${name}). ${machine.processor}, ${machine.memory}, ${machine.system}, Node ${version};
 ${peers.join(', ')}. Medians of ${samples} rounds, in which each had its turn.

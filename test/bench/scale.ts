@@ -9,9 +9,9 @@ import type { Figure } from './figures.js';
 import { cpuTime, rss } from './process-stat.js';
 
 /** Workers; beyond what the machine's memory carries a row is left out. */
-const SIZES = [2, 16, 64, 128, 256];
-/** MiB that a worker of this app takes, with something to spare. */
-const EACH = 70;
+const SIZES = [2, 16, 64, 128, 256, 512];
+/** MiB that a worker of this app takes beside what all share, with something to spare. */
+const EACH = 30;
 /** What is asked so many times for one figure. */
 const TIMES = 20;
 const IDLE = 5_000;
