@@ -19,8 +19,9 @@ export class BailChildHook<Args extends unknown[]> implements RequestHook<Args> 
   /** Those of them that streams go through, and those that they do not. */
   ofStreams: readonly Tap<Args>[] = [];
   ofRequests: readonly Tap<Args>[] = [];
-  /** Servers whose events go through them. */
+  /** Servers whose events go through them, and those of which that is not needed yet. */
   readonly gated = new WeakSet<Server>();
+  readonly spared = new WeakSet<Server>();
   /**
    * What has been through has this mark: an app may emit it again, after `checkContinue` for instance, or at another server of its.
    * A mark costs a quarter of what a WeakSet does, and its collection less.
@@ -108,14 +109,33 @@ const ask = Object.assign(function (this: Server, request: ServedRequest, respon
   this.emit('request', request, response);
 }, { [ASKS]: true });
 
+const hooksOf = ({ hooks }: Gated) => hooks as unknown as { request: Requests; upgrade: Upgrades };
+/** Without a listener of them there are none, whatever clients ask for. */
+const TURNS = ['upgrade', 'connect'];
+
 /**
  * Has requests and upgrades of a server go through the taps before its listeners. A server without them is left alone: to be called
- * again once there are some.
+ * again once there are some. So is one whose upgrades alone are tapped, until somebody listens to them: its requests are no slower than
+ * those of a server that nobody looks at.
  */
-export function gateRequests(server: Server, { hooks, logger }: Gated): void {
-  const { request: requests, upgrade: upgrades } = hooks as unknown as { request: Requests; upgrade: Upgrades };
+export function gateRequests(server: Server, gated: Gated): void {
+  const { request: requests, upgrade: upgrades } = hooksOf(gated);
   if (!('closeIdleConnections' in server || 'updateSettings' in server) || requests.taps.length + upgrades.taps.length === 0) return;
   if (requests.taps.length > 0 && !server.listeners('checkContinue').includes(ask)) server.on('checkContinue', ask);
+  if (requests.gated.has(server)) return;
+  if (requests.taps.length > 0 || TURNS.some((event) => server.listenerCount(event) > 0)) return gate(server, gated);
+  if (requests.spared.has(server)) return;
+  requests.spared.add(server);
+  server.on('newListener', function spared(event: string | symbol) {
+    if (!TURNS.includes(event as string)) return;
+    server.off('newListener', spared);
+    gate(server, gated);
+  });
+}
+
+function gate(server: Server, gated: Gated): void {
+  const { logger } = gated;
+  const { request: requests, upgrade: upgrades } = hooksOf(gated);
   if (requests.gated.has(server)) return;
   requests.gated.add(server);
   const emit = server.emit.bind(server) as Emit;
@@ -180,7 +200,7 @@ export function gateRequests(server: Server, { hooks, logger }: Gated): void {
 
   server.emit = (...args: [string | symbol, ...unknown[]]): boolean => {
     const event = args[0];
-    // Nearly all that comes where nobody taps requests but graceful-exit upgrades.
+    // Nearly all that comes to a server of WebSockets.
     if (requests.taps.length === 0 && event !== 'upgrade' && event !== 'connect') return emit(...args);
     const [, request, second, head] = args;
     if (event === 'stream' && !hasPassed(request as object) && servesStreams()) {

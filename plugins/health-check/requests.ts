@@ -16,24 +16,36 @@ export const ACTIVE_REQUESTS = 'hatchery.activeRequests';
 const MOST = 200;
 const LINE = 2_000;
 
+/** Where one comes within so many ms of the other, so many have one reading of the clock between them, which holds for so many ms. */
+const CLOSE = 2;
+const SHARERS = 8;
+const HOLDS = 20;
+
 /**
- * Counts requests, and knows those under way. A request costs one clock reading and one addition, within the noise of
- * test/soak/health.ts; who is under way is read out of Node's own list of connections when somebody asks.
+ * Counts requests, and knows those under way: who that is is read out of Node's own list of connections when somebody asks. What a request
+ * costs here is the clock, 1 to 3 % of a short answer (docs/decisions/requests.md), so that those of a busy process share it.
  */
 export class Requests {
   /** Since the process began. */
   total = 0;
   readonly #servers: ReadonlySet<Server>;
   readonly #streams = new Map<ServerHttp2Stream, { method: string; path: string; since: number }>();
+  readonly #onStart: (now: number) => void;
+  /** performance.now() of the last reading, whole: a number of that kind is kept without memory of its own. */
+  #now = 0;
+  /** How many may have it. */
+  #left = 0;
+  #held: NodeJS.Timeout | undefined;
 
-  /** `onStart` is called at the start of each request with performance.now(). */
-  constructor({ hooks, servers }: Runtime, onStart: (now: number) => void) {
+  /** `onStart` is called with performance.now() at the start of a request, of many of them at each {@link SHARERS}th. */
+  constructor({ hooks, servers }: Pick<Runtime, 'hooks' | 'servers'>, onStart: (now: number) => void) {
     this.#servers = servers;
+    this.#onStart = onStart;
     const count = (): number => {
       this.total++;
-      const now = performance.now();
-      onStart(now);
-      return now;
+      if (this.#left > 0) this.#left--;
+      else this.#look();
+      return this.#now;
     };
     let subscribed = false;
     hooks.server.tap('health-check', (server) => {
@@ -45,6 +57,19 @@ export class Requests {
       });
     });
     Object.defineProperty(globalThis, Symbol.for(ACTIVE_REQUESTS), { value: () => this.active(), configurable: true });
+  }
+
+  #look(): void {
+    const now = performance.now();
+    if (now - this.#now < CLOSE) {
+      this.#left = SHARERS - 1;
+      this.#held ??= setTimeout(() => {
+        this.#held = undefined;
+        this.#left = 0;
+      }, HOLDS).unref();
+    }
+    this.#now = Math.floor(now);
+    this.#onStart(now);
   }
 
   /** Oldest first, and not all where there are many. */

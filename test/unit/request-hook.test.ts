@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import http2, { type Http2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RequestTap, ServedRequest, ServedResponse } from '../../lib/api/runtime.js';
@@ -9,6 +10,7 @@ import { BailChildHook, gateRequests } from '../../lib/child/request-hooks.js';
 import type { Server } from 'node:net';
 
 type Requests = BailChildHook<[ServedRequest, ServedResponse, Server]>;
+type Upgrades = BailChildHook<[ServedRequest, Duplex, Buffer, Server]>;
 
 /** Two gates of a server, as where two copies of this are in one process. */
 function hooks(...servers: Server[]) {
@@ -17,7 +19,7 @@ function hooks(...servers: Server[]) {
   function gate(): void {
     for (const server of servers) gateRequests(server, { hooks: made, logger: { error: (text: string) => logged.push(text) } } as never);
   }
-  return { request: made.request as unknown as Requests, logged };
+  return { request: made.request as unknown as Requests, upgrade: made.upgrade as unknown as Upgrades, logged };
 }
 
 async function served(t: TestContext, server: http.Server | Http2Server): Promise<string> {
@@ -100,6 +102,60 @@ test('a request that one server hands to another goes through the taps once', as
   await served(t, main);
   assert.equal(await (await fetch(`${await served(t, door)}/one`)).text(), 'main');
   assert.deepEqual(seen, ['/one door']);
+});
+
+/** What a client gets that asks for another protocol. */
+async function turn(url: string, line: string, headers = ''): Promise<string> {
+  const client = net.connect(Number(new URL(url).port), '127.0.0.1');
+  client.write(`${line} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`);
+  let text = '';
+  for await (const bytes of client.setEncoding('latin1')) text += bytes;
+  return text;
+}
+
+const TURNS = [['upgrade', 'GET /socket', 'Connection: Upgrade\r\nUpgrade: own\r\n'], ['connect', 'CONNECT x:1']] as const;
+
+for (const [event, line, headers] of TURNS) {
+  for (const when of ['before it listens', 'while it serves']) {
+    test(`a server whose upgrades alone are tapped is as Node made it until it has a listener of "${event}", ${when}`, async (t) => {
+      const server = http.createServer((_, response) => response.end('app'));
+      const { upgrade } = hooks(server);
+      const seen: string[] = [];
+      const listen = () => server.on(event, (_: unknown, socket: Duplex) => { seen.push('app'); socket.end('turned'); });
+      if (when === 'before it listens') listen();
+      upgrade.tap('counts', ({ method }) => { seen.push(`tap ${method}`); });
+      const url = await served(t, server);
+      if (when === 'while it serves') {
+        assert.equal(Object.hasOwn(server, 'emit'), false);
+        assert.equal(await (await fetch(url)).text(), 'app');
+        server.on('clientError', () => {});
+        assert.equal(Object.hasOwn(server, 'emit'), false);
+        listen();
+      }
+      assert.equal(Object.hasOwn(server, 'emit'), true);
+      assert.equal(await turn(url, line, headers), 'turned');
+      assert.deepEqual(seen, [`tap ${line.split(' ')[0]}`, 'app']);
+      assert.equal(server.listenerCount('newListener'), 0);
+    });
+  }
+}
+
+test('a tap that comes after an `emit` of the app\'s own sees each request once, and the app all of them', async (t) => {
+  const server = http.createServer((_, response) => response.end('app'));
+  const { request, upgrade } = hooks(server);
+  const seen: string[] = [];
+  upgrade.tap('upgrades', () => {});
+  const url = await served(t, server);
+  const { emit } = server;
+  server.emit = function (this: http.Server, ...args: [string, ...unknown[]]) {
+    if (args[0] === 'request') seen.push('emit');
+    return Reflect.apply(emit, this, args) as boolean;
+  };
+  await fetch(url);
+  request.tap('late', () => { seen.push('tap'); });
+  server.on('upgrade', () => {});
+  await fetch(url);
+  assert.deepEqual(seen, ['emit', 'tap', 'emit']);
 });
 
 test('100 Continue is said where the own `emit` of an app passes the gate by', { timeout: 10_000 }, async (t) => {
