@@ -30,6 +30,8 @@ upstream ${name(title)} {
     hash $remote_addr consistent;
 ${sockets.map((socket) => `    server ${JSON.stringify(`unix:${socket}`)} max_fails=0;`).join('\n')}
     keepalive 64;
+    # Before the worker does (Node: 5 s): a POST on a connection that it closes just then would be lost. Less where the app keeps them less.
+    keepalive_timeout 4s;
 }
 
 server {

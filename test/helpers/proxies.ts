@@ -18,7 +18,7 @@ export const withoutHaproxy: string | false = haproxyBinary ? false : missing.ha
 /** What stands in `http { }` for a plain reverse proxy with kept connections to one upstream. */
 export const keepAliveProxy = (port: number, upstream: string) => `
   map $http_upgrade $upgrade_or_keep { default upgrade; '' ''; }
-  upstream app { server ${upstream}; keepalive 32; }
+  upstream app { server ${upstream}; keepalive 32; keepalive_timeout 4s; }
   server {
     listen 127.0.0.1:${port};
     location / {
