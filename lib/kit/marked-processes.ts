@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promises } from 'node:fs';
 import { promisify } from 'node:util';
-import type { ProcessIdentity } from './processes.js';
+import { fewAtOnce, type ProcessIdentity } from './processes.js';
 
 /** A process that bears a mark, or was started by one that does. */
 export interface MarkedProcess extends ProcessIdentity {
@@ -14,8 +14,6 @@ export interface MarkedProcess extends ProcessIdentity {
 /** Is asked with the value of the variable and the process; where it says no, what that has started is passed over as well. */
 export type Wanted = (value: string, pid: number) => boolean;
 
-/** How many are looked at together: the reads share four threads with whatever else this process reads. */
-const TOGETHER = 8;
 /** A chain of parents is never this long. */
 const MOST_PARENTS = 100;
 const LONGEST_COMMAND = 100;
@@ -44,9 +42,9 @@ async function fromProc(variable: string, wanted: Wanted, session: string): Prom
     // Where there are no lists of children, one that is passed over does not hide its own.
     if (inherited === undefined && !await allAbove(stat.parent, (above) => wanted(mark, above))) return;
     found.set(pid, { pid, startedTick: stat.startedTick, mark, command: oneLine(await read(`/proc/${pid}/cmdline`)) });
-    await each(await childrenOf(pid), (child) => visit(child, mark));
+    await fewAtOnce(await childrenOf(pid), (child) => visit(child, mark));
   };
-  await each(await adopted(), (pid) => visit(pid));
+  await fewAtOnce(await adopted(), (pid) => visit(pid));
   return [...found.values()];
 }
 
@@ -103,7 +101,9 @@ async function adopted(): Promise<number[]> {
   // The kernel may have no such lists, and the init process may be hidden from us.
   const isTold = await Promise.all([1, process.pid].map((pid) => promises.access(childList(pid, pid)).then(() => true, () => false)));
   if (isTold.includes(false)) return (await promises.readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  return (await Promise.all([...adopters].map(childrenOf))).flat();
+  const all: number[] = [];
+  for (const pid of adopters) all.push(...await childrenOf(pid));
+  return all;
 }
 
 const childList = (pid: number, thread: number | string): string => `/proc/${pid}/task/${thread}/children`;
@@ -111,7 +111,7 @@ const childList = (pid: number, thread: number | string): string => `/proc/${pid
 /** What each of its threads has started; nothing where it is gone: then that has another parent, and is found at the next look. */
 async function childrenOf(pid: number): Promise<number[]> {
   const threads = await promises.readdir(`/proc/${pid}/task`).catch(() => []);
-  const lists = await Promise.all(threads.map((thread) => read(childList(pid, thread))));
+  const lists = await fewAtOnce(threads, (thread) => read(childList(pid, thread)));
   return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
 }
 
@@ -133,10 +133,6 @@ async function statOf(pid: number): Promise<Stat | null> {
 
 /** Empty where it cannot be read: it is gone, or another user's. */
 const read = (file: string): Promise<string> => promises.readFile(file, 'latin1').catch(() => '');
-
-async function each<T>(all: readonly T[], visit: (one: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < all.length; at += TOGETHER) await Promise.all(all.slice(at, at + TOGETHER).map(visit));
-}
 
 function valueIn(environment: string, separator: string, variable: string): string | undefined {
   const entry = environment.split(separator).find((one) => one.startsWith(`${variable}=`));

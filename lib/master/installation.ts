@@ -5,6 +5,7 @@ import { packageFolder, readPackage } from '../config/modules.js';
 import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { ownVersion, packageRoot, setWhereBuilt } from '../kit/package.js';
+import { fewAtOnce } from '../kit/processes.js';
 import type { ProcessDir } from '../kit/own-places.js';
 
 /** Of the built package: what children run, and what a master loads when it is first needed. */
@@ -45,8 +46,9 @@ export class Installation {
       const found = await list(path.join(packageRoot, 'dist'), { recursive: true, encoding: 'utf8' });
       const names = found.map((name) => name.replaceAll(path.sep, '/'));
       const wanted = ['package.json', ...names.filter((one) => HELD.test(one)).map((one) => `dist/${one}`)];
-      // At once, as a deploy may come between one file and the next.
-      this.#held = new Map(await Promise.all(wanted.map(async (name) => [name, await read(path.join(packageRoot, name))] as const)));
+      // One after the other would give a deploy the time to come between them, and all of them open at once are half of what a master may
+      // have where descriptors are few: whoever connects then would be dropped (descriptors-short).
+      this.#held = new Map(await fewAtOnce(wanted, async (name) => [name, await read(path.join(packageRoot, name))] as const));
       this.#version = version;
       setWhereBuilt(() => this.root());
     } catch (error) {

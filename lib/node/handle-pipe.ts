@@ -2,6 +2,8 @@ import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import { isShort } from '../kit/processes.js';
 import { listen } from '../kit/sockets.js';
 import { handleOf, ownPort, type RawHandle } from './raw-sockets.js';
 import { slowPath } from './slow-paths.js';
@@ -125,6 +127,8 @@ export async function pipePair(): Promise<PipePair | null> {
     if (process.platform === 'win32') throw new Error('not on Windows');
     return await connected();
   } catch (error) {
+    // That passes.
+    if (isShort(error)) return null;
     slowPath(`connections reach workers over Node's own channel, as there can be no pipe for them: ${(error as Error).message}`);
     return null;
   }
@@ -134,12 +138,13 @@ export function connected(): Promise<PipePair> {
   const { Pipe, PipeConnectWrap, constants } = natives();
   const server = new Pipe(constants.SERVER);
   const ours = new Pipe(constants.IPC);
+  const request = new PipeConnectWrap();
   let dir: string | undefined;
   try {
     dir = passingDir();
     const file = path.join(dir, 's');
-    const failed = server.bind(file) || server.listen(1) || ours.connect(new PipeConnectWrap(), file);
-    if (failed) throw new Error(`error ${failed}`);
+    const failed = server.bind(file) || server.listen(1) || ours.connect(request, file);
+    if (failed) throw failure(failed);
   } catch (error) {
     server.close();
     ours.close();
@@ -148,13 +153,30 @@ export function connected(): Promise<PipePair> {
     if (dir !== undefined) remove(dir);
   }
   return new Promise((resolve, reject) => {
-    server.onconnection = (error, theirs) => {
+    let isOver = false;
+    const end = (status: number, theirs?: RawHandle) => {
+      if (isOver) return;
+      isOver = true;
       server.close();
-      if (!error && theirs) return resolve({ ours, theirs });
+      if (theirs) return resolve({ ours, theirs });
       ours.close();
-      reject(new Error(`error ${error}`));
+      reject(failure(status || EMFILE));
+    };
+    server.onconnection = (error, theirs) => end(error, theirs);
+    request.oncomplete = (status) => {
+      if (status < 0) return end(status);
+      // At the limit of descriptors libuv accepts, closes and says nothing (uv__emfile_trick). Both ends are told of in one turn.
+      setImmediate(() => setImmediate(() => end(EMFILE)));
     };
   });
+}
+
+const EMFILE = -os.constants.errno.EMFILE;
+
+/** `status`: libuv's. */
+function failure(status: number): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(code), { code });
 }
 
 /** Somebody may have taken the temporary directory of this process away. */
