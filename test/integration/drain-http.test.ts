@@ -108,11 +108,16 @@ test('the deadline holds: a request that does not end is cut before it, the exit
 
 test('reports what it waits for: at once, every 500 ms, and when nobody waits any more', async (t) => {
   const app = await alone(t, 'drain-app/server.js');
-  const requests = [1, 2, 3].map(() => once({ port: app.port }, 'GET', '/slow?ms=1300'));
-  await delay(100);
-  await app.close('reload', TIMEOUT);
+  const connections = [1, 2, 3].map(() => new RawConnection({ port: app.port }));
+  for (const connection of connections) await get(connection, '/echo');
+  const requests = connections.map((connection) => get(connection, '/slow?ms=1900'));
+  // Sent behind them, so that the app has all three when it is answered.
+  await once({ port: app.port }, 'GET', '/echo');
+  const { took } = await app.close('reload', TIMEOUT);
   await Promise.all(requests);
   const reports = app.messages.filter(({ type }) => type === 'child.waiting');
-  assert.deepEqual(reports.slice(0, -1).map(({ data }) => [data?.requests, data?.sockets]), [[3, 3], [3, 3], [3, 3]]);
+  const waiting = reports.slice(0, -1).map(({ data }) => [data?.requests, data?.sockets]);
+  assert.deepEqual(waiting, waiting.map(() => [3, 3]));
+  assert.ok(waiting.length >= 3 && waiting.length <= took / 500 + 1, `${waiting.length} reports in ${took} ms`);
   assert.equal(reports.at(-1)?.data?.requests, 0);
 });
