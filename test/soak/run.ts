@@ -7,6 +7,7 @@ import { savesUnderLoad } from '../helpers/dev-saves.js';
 import { killWorkers, scaleDown, slotSockets, stopInFlight, termWorkers } from './drains.js';
 import { eventSources, socketIo, tokenStreams, webSockets } from './deploys.js';
 import { faultsAtStart, injectedFaults } from './faults.js';
+import { flat } from './flat.js';
 import { busyWorkers, crashLoops, hangs, leak, overhead } from './health.js';
 import { hostsSoak } from './hosts.js';
 import { mutatedFrames } from './hostile.js';
@@ -21,6 +22,11 @@ const { values } = parseArgs({
 });
 const mix = { keepAlive: 4, perConnection: 4, pipelined: 2, slow: 4, upload: 2, stream: 2, https: 2, http2: 4, sse: 2 };
 const times = (full: number) => values.short ? Math.max(2, Math.round(full / 20)) : full;
+
+const FEW = {
+  connections: 1_000,
+  times: { reloads: 20, 'failed reloads': 10, kills: 10, scales: 10, requests: 200, 'logs opened anew': 50 },
+};
 
 const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   reload: (scope) => reloadsUnderLoad(scope, { workers: 4, reloads: times(100), requests: times(300_000), mix, pause: 15 }),
@@ -43,6 +49,13 @@ const scenarios: Record<string, (scope: Scope) => Promise<string>> = {
   'crash-loops': (scope) => crashLoops(scope, { duration: values.short ? 6_000 : 30_000 }),
   overhead: (scope) => overhead(scope, { rounds: values.short ? 8 : 30 }),
   'many-reloads': (scope) => manyReloads(scope, { reloads: times(1_000) }),
+  flat: (scope) => flat(scope, values.short ? { ...FEW, workers: 4 } : {
+    workers: 64, connections: 10_000,
+    times: { reloads: 1_000, 'failed reloads': 100, kills: 100, scales: 100, requests: 2_000, 'logs opened anew': 200 },
+  }),
+  'flat-plugins': (scope) => flat(scope, {
+    ...FEW, workers: 2, spares: 1, config: { workers: { min: 2, max: 4, quiet: 1_000 }, standby: 1, plugins: { overload: true } },
+  }),
   'hostile-frames': (scope) => mutatedFrames(scope, { frames: values.short ? 10_000 : 100_000, perLife: 400, seed: Date.now() % 1e6 }),
   messages: (scope) => messagesUnderKills(scope, { workers: 8, kills: 2, reloads: 3, messages: times(100_000) }),
   'slow-receivers': (scope) => slowReceivers(scope, { duration: values.short ? 5_000 : 60_000 }),
