@@ -1,35 +1,34 @@
-import { lstatSync, mkdirSync, readFile, readFileSync, readdir, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFile, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { brotliDecompressSync } from 'node:zlib';
 import { packageFolder, readPackage } from '../config/modules.js';
 import { ClusterError } from '../kit/errors.js';
 import type { Logger } from '../kit/logger.js';
 import { ownVersion, packageRoot, setWhereBuilt } from '../kit/package.js';
-import { fewAtOnce } from '../kit/processes.js';
 import type { ProcessDir } from '../kit/own-places.js';
 
-/** Of the built package: what children run, and what a master loads when it is first needed. */
-const HELD = new RegExp(`^(?:${[
-  'lib/child/(?!alone).*', 'lib/kit/import-module', 'lib/messenger/bus', 'lib/node/probes', 'plugins/[^/]+/(?:worker|agent|clients)',
-  'vendor/.*',
-].join('|')})\\.cjs$`);
-/** Not those of fs.promises: to load that takes two milliseconds, and most of a megabyte. */
-const [read, list] = [promisify(readFile), promisify(readdir)];
+/**
+ * Of the built package: what children run, and what a master loads when it is first needed. build.mjs has made one file of it: a line
+ * with the names, and the contents in the same order, compressed.
+ */
+const HELD = 'dist/held.br';
+/** Not that of fs.promises: to load that takes two milliseconds, and most of a megabyte. */
+const read = promisify(readFile);
 /** The folder in the master's own directory. */
 const COPY = 'code';
 
 /**
  * Where this version of the package lies. A deploy may delete, or replace by another version, the folder that the master was
  * started from; its children have to be of its own version all the same, as they speak with it. So their files are held in
- * memory from the first ready on: 2 MB. As long as the folder is as it was, children are started from there; then from the
- * target's own installation, where that is the same to the byte; then from a copy in the master's own directory, written when
- * it is first needed (docs/decisions/held-code.md).
+ * memory from the first ready on, compressed: 0.3 MB. As long as the folder is as it was, children are started from there; then from
+ * the target's own installation, where that is the same to the byte; then from a copy in the master's own directory, written
+ * when it is first needed (docs/decisions/held-code.md).
  */
 export class Installation {
   readonly #dir: ProcessDir;
   readonly #logger: Logger;
-  /** By the path in the package, once read. */
-  #held: ReadonlyMap<string, Buffer> | null = null;
+  #held: Held | null = null;
   /** Folders that have been found to be the same, and how their files looked then. */
   readonly #same = new Map<string, string>();
   #last = packageRoot;
@@ -43,12 +42,13 @@ export class Installation {
   async hold(): Promise<void> {
     try {
       const version = ownVersion();
-      const found = await list(path.join(packageRoot, 'dist'), { recursive: true, encoding: 'utf8' });
-      const names = found.map((name) => name.replaceAll(path.sep, '/'));
-      const wanted = ['package.json', ...names.filter((one) => HELD.test(one)).map((one) => `dist/${one}`)];
-      // One after the other would give a deploy the time to come between them, and all of them open at once are half of what a master may
-      // have where descriptors are few: whoever connects then would be dropped (descriptors-short).
-      this.#held = new Map(await fewAtOnce(wanted, async (name) => [name, await read(path.join(packageRoot, name))] as const));
+      const own = await read(path.join(packageRoot, 'package.json'));
+      const all = await read(path.join(packageRoot, HELD));
+      const end = all.indexOf('\n');
+      const names = JSON.parse(all.toString('utf8', 0, end)) as string[];
+      this.#held = new Held(own, names, all.subarray(end + 1));
+      // As it is now it is what this master was started from.
+      this.#same.set(packageRoot, looksOf(packageRoot, this.#held.names) ?? '');
       this.#version = version;
       setWhereBuilt(() => this.root());
     } catch (error) {
@@ -98,27 +98,46 @@ export class Installation {
 
   /** Every file is as it was when it was read; what looks different is compared to the byte. */
   #isSame(root: string): boolean {
-    const held = this.#held as ReadonlyMap<string, Buffer>;
-    const looks = looksOf(root, held.keys());
+    const held = this.#held as Held;
+    const looks = looksOf(root, held.names);
     if (looks === null) return false;
     if (this.#same.get(root) === looks) return true;
-    for (const [name, content] of held) if (!content.equals(readFileSync(path.join(root, name)))) return false;
+    for (const [name, content] of held.files()) if (!content.equals(readFileSync(path.join(root, name)))) return false;
     this.#same.set(root, looks);
     return true;
   }
 
-  #copy(held: ReadonlyMap<string, Buffer>): string {
+  #copy(held: Held): string {
     const root = path.join(this.#dir.path, COPY);
     if (this.#isSame(root)) return root;
     const draft = `${root}.new`;
     for (const dir of [draft, root]) rmSync(dir, { recursive: true, force: true });
-    for (const [name, content] of held) {
+    for (const [name, content] of held.files()) {
       const file = path.join(draft, name);
       mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
       writeFileSync(file, content, { mode: 0o600 });
     }
     renameSync(draft, root);
     return root;
+  }
+}
+
+class Held {
+  /** Paths in the package. */
+  readonly names: readonly string[];
+  readonly #own: Buffer;
+  readonly #rest: Buffer;
+
+  constructor(own: Buffer, rest: readonly string[], compressed: Buffer) {
+    this.names = ['package.json', ...rest];
+    this.#own = own;
+    this.#rest = compressed;
+  }
+
+  /** Takes 20 ms. */
+  files(): ReadonlyMap<string, Buffer> {
+    const texts = JSON.parse(brotliDecompressSync(this.#rest).toString()) as string[];
+    return new Map(this.names.map((name, at) => [name, at === 0 ? this.#own : Buffer.from(texts[at - 1] as string)]));
   }
 }
 
