@@ -112,9 +112,10 @@ function upwards(top: string, inside: string): string[] {
   return dirs;
 }
 
+/** As UTF-8: of any other text Node makes a buffer of 64 KB each time, and the container plugin looks twice a second. */
 function read(file: string): string | null {
   try {
-    return readFileSync(file, 'latin1');
+    return readFileSync(file, 'utf8');
   } catch {
     return null;
   }

@@ -110,7 +110,7 @@ const sessionFromProc = (pid: number): number | null => {
 function statFromProc(pid: number): string[] | null {
   try {
     // The name in brackets may hold spaces and brackets itself, so fields are counted from the last one: state is the third.
-    return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
   } catch {
     return null;
   }

@@ -22,7 +22,7 @@ export type OwnMemory = (pid: number) => number;
 
 export const ownMemory: OwnMemory = (pid) => {
   try {
-    const text = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
     const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(text)?.[1] ?? NaN);
     const own = kilobytes('RssAnon') + kilobytes('RssShmem');
     return (Number.isNaN(own) ? kilobytes('VmRSS') || 0 : own) * 1024;
