@@ -4,6 +4,7 @@ import { MARK, type BootInfo, type ChildRole, type CloseReason, type DataOf, typ
 import { hearReady } from '../ipc/ready.js';
 import { ClusterError, wire } from '../kit/errors.js';
 import { outliveTerminal } from '../kit/terminal.js';
+import { atMost } from '../kit/time.js';
 import { passOn } from '../node/spawns.js';
 import type { Wire } from '../node/wire.js';
 import { MASTER_GONE, Signals, closeDown, endBy, hurry, masterGone } from './closing.js';
@@ -147,15 +148,18 @@ function firstOf(readiness: Readiness, started: Promise<void>): Promise<Reached>
 /** What a role does between its parts and `ready`: load and start what there is to run. A worker has served something by then. */
 type Load = (boot: BootInfo, runtime: ChildRuntime) => Promise<DataOf<'child.ready'> | void>;
 
-/** Milliseconds for the master's answer. */
-const ASKED = 1_000;
+/** Milliseconds for the master's answer; in looks, as a process that was busy for longer still has to read what has come. */
+const ASKED = { look: 100, looks: 10, most: 60_000 };
 
 /**
  * False where the master closes, as the signal was for all: it stops accepting, closes the workers and then the agent, which they
  * may need until then (test/integration/signal-to-all.test.ts). A master that does not answer decides nothing.
  */
-const mayLeave = (channel: Channel<ChildRole, 'master'>): Promise<boolean> =>
-  channel.request('child.mayLeave', null, { timeout: ASKED }).catch(() => true);
+async function mayLeave(channel: Channel<ChildRole, 'master'>): Promise<boolean> {
+  const answer = channel.request('child.mayLeave', null, { timeout: ASKED.most }).catch(() => true);
+  for (let look = 0; look < ASKED.looks; look++) if (await atMost(ASKED.look, answer)) return answer;
+  return true;
+}
 
 /** The life of a child process, alike for agent and worker: hello, boot, parts, app, ready; then whatever ends it. */
 function run(load: Load): void {

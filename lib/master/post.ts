@@ -104,7 +104,8 @@ export class Post {
       this.#tell('cluster-ready', 'agent', this.#ready());
     });
     hooks.agentExit.tap(after, (child) => {
-      if (life.closing || child.readyAt === null) return;
+      if (child.readyAt === null) return;
+      // In a close as well: who waits for it as he ends has to know that none will come.
       this.#tell('agent-pids', 'app', []);
       if (life.started) this.#tell('agent-worker-died', 'parent');
     });

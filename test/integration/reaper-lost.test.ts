@@ -33,6 +33,16 @@ test('the reaper\'s shell dies: another takes over', { skip }, async (t) => {
   await takesOver(cluster, shell);
 });
 
+test('SIGTERM to all processes of a service leaves the reaper\'s shell: who hangs goes with the master', { skip }, async (t) => {
+  const cluster = await startCluster(t, 'life', { flags: ['-w', '2', '--config', withConfig(t, SHORT)] });
+  await cluster.waitFor(() => shells(cluster).length === 1);
+  const [shell = 0] = shells(cluster);
+  for (const pid of cluster.workerPids()) process.kill(pid, 'SIGSTOP');
+  process.kill(shell, 'SIGTERM');
+  cluster.signal('SIGKILL');
+  await cluster.waitFor(() => cluster.workerPids().length === 0, 12_000);
+});
+
 test('the pipe to the reaper\'s shell breaks while the master lives: nobody is ended, another takes over', { skip }, async (t) => {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'hr-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));

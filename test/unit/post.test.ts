@@ -96,7 +96,15 @@ test('the agent dies and comes again: the workers hear both, the new one hears a
   assert.deepEqual(heard(forks.last), [`app-pids ${one.pid} ${two.pid}`, 'cluster-ready']);
 });
 
-test('nothing is announced of deaths while it closes', async (t) => {
+test('workers hear in a close too that the agent has died', async (t) => {
+  const { core, forks } = await cluster(t);
+  core.life.enter('close');
+  forks.in(-1).exits(1);
+  await turns();
+  assert.deepEqual(forks.alive.map(heard), [['agent-pids'], ['agent-pids']]);
+});
+
+test('nothing is announced of deaths of workers while it closes', async (t) => {
   const { core, forks } = await cluster(t);
   core.life.enter('close');
   forks.in(0).exits(1);

@@ -3,6 +3,7 @@ import { ClusterError } from '../../kit/errors.js';
 import { atMost } from '../../kit/time.js';
 import type { Core } from '../core.js';
 import { outletsSettled } from '../outlet.js';
+import type { Child } from '../processes/child.js';
 import { fullName } from '../processes/exit-report.js';
 
 /** What the taps of a gate still get when somebody is in a hurry, ms. */
@@ -100,12 +101,30 @@ async function hurry(core: Core): Promise<void> {
   await kill(core);
 }
 
+/** Milliseconds between two looks whether somebody still waits for a worker that starts. */
+const LOOK = 10;
+
+/**
+ * The last worker has died or left a moment ago: who has come since waits for the next one, which is on its way, and is answered
+ * (test/integration/drain-nobody-ready.test.ts).
+ */
+async function serveThoseWhoWait({ life, workers, listeners }: Core, most: number): Promise<void> {
+  const end = performance.now() + most;
+  const starts = ({ state }: Child): boolean => state === 'forked' || state === 'booting';
+  const isServed = (): boolean => workers.ready().length > 0 || !workers.slots.some((slot) => slot.children().some(starts));
+  const waits = (): boolean => listeners.views.some(({ longestWait }) => longestWait > 0);
+  if (!life.announced) return;
+  // A look after the first ones, as whoever has just come is accepted meanwhile.
+  while (!isServed() && performance.now() < end) if (await atMost(LOOK, life.hurried) || !waits()) return;
+}
+
 /**
  * Readiness is off already. Then: `shutdownDelay`, so that a load balancer sees it; no new connections; workers drain, all
  * at once; the agent closes last, as workers may still need it. Nothing here waits longer than the deadlines together; each
  * child has its own SIGKILL timer.
  */
-async function drain({ options, life, tasks, deadlines, listeners, workers, ducks, standbys, agent }: Core): Promise<void> {
+async function drain(core: Core): Promise<void> {
+  const { options, life, tasks, deadlines, listeners, workers, ducks, standbys, agent } = core;
   // Of a start that has failed no load balancer knows.
   if (deadlines.shutdownDelay > 0 && life.announced) {
     tasks.step('close', `waiting ${deadlines.shutdownDelay}ms (shutdownDelay)`);
@@ -113,6 +132,7 @@ async function drain({ options, life, tasks, deadlines, listeners, workers, duck
   }
   const began = performance.now();
   const half = Math.ceil(deadlines.drain / 2);
+  await serveThoseWhoWait(core, half);
   await listeners.stop(HANDING, Math.max(HANDING, half));
   // Who is handed out late has less time for its answer: the whole takes no longer than the deadlines say.
   const late = Math.max(0, Math.round(performance.now() - began) - HANDING);

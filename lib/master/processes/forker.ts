@@ -43,8 +43,8 @@ export interface ForkerNeeds {
 
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
-/** A signal to a whole group, as service managers and shells send it, reaches its processes one after the other, within this time; ms. */
-const SAME_SIGNAL = 20;
+/** A signal to all, as service managers and scripts send it, reaches the processes one after the other, within this time; ms. */
+const SAME_SIGNAL = 100;
 
 export interface ForkHow {
   /** It is to load the app, and to wait. */

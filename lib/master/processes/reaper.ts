@@ -10,11 +10,12 @@ import type { Faults } from '../../kit/faults.js';
  * to stay; who has closed by then and waits for a reader, as its title says, has its time for that. Last it ends
  * what children have left behind, as Leftovers does while the master lives. A pipe may end without the master's death, when a
  * write to it fails: so it looks whether it is still that one's child. It sleeps in `read` and costs 1 MB; it lives in a session
- * of its own, so a terminal's Ctrl-C does not reach it.
+ * of its own, so a terminal's Ctrl-C does not reach it, and a signal to all of a service's processes does not end it.
  *
  * Where there is no /bin/sh nothing is done: such an image runs the master as PID 1, whose death the kernel cleans up after.
  */
 const SCRIPT = `
+trap '' TERM INT HUP
 stat() {
   read -r fields 2>/dev/null < "/proc/$1/stat" || return 1
   set -- \${fields##*) }
