@@ -41,13 +41,20 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
   });
 }
 
-test('a stop in which nobody waits does not wait for the next worker', async (t) => {
-  const hangs = 'if (require("node:fs").existsSync(__dirname + "/hang")) setInterval(() => {}, 1_000); else ';
-  const { dir, write } = ownApp(t, { ...APP, 'app.js': `${hangs}${answering('one').trim()}` });
-  const cluster = await startCluster(t, dir);
-  write('hang', '');
-  await nextWorker(cluster, 'SIGKILL');
-  const began = performance.now();
-  assert.equal((await cluster.stop()).code, 0);
-  assert.ok(performance.now() - began < 8_000);
-});
+for (const { waiting, limit } of [{ waiting: 0, limit: 8_000 }, { waiting: 1, limit: 12_000 }]) {
+  test(`a stop does not wait for a worker that does not come, with ${waiting} who wait`, async (t) => {
+    const hangs = 'if (require("node:fs").existsSync(__dirname + "/hang")) setInterval(() => {}, 1_000); else ';
+    const { dir, write } = ownApp(t, { 'app.js': `${hangs}${answering('one').trim()}`, '.clusterrc': {
+      workers: 1, plugins: { 'graceful-exit': { timeout: waiting > 0 ? 4_000 : 30_000 } },
+    } });
+    const cluster = await startCluster(t, dir);
+    write('hang', '');
+    await nextWorker(cluster, 'SIGKILL');
+    const clients = await Promise.all(Array.from({ length: waiting }, () => client(cluster.port)));
+    const lost = clients.map(({ answer }) => assert.rejects(answer));
+    const began = performance.now();
+    assert.equal((await cluster.stop()).code, 0);
+    assert.ok(performance.now() - began < limit);
+    await Promise.all(lost);
+  });
+}
