@@ -19,6 +19,8 @@ export interface NativePipe extends RawHandle {
   readStart(): number;
   ref(): void;
   unref(): void;
+  /** What is read goes there, and is read from there before `onread` returns. */
+  useUserBuffer(buffer: Uint8Array): void;
   writeBuffer(request: object, data: Buffer): number;
   writeUtf8String(request: object, text: string, handle?: RawHandle): number;
   onread: (data?: ArrayBuffer) => void;
@@ -30,7 +32,10 @@ interface Natives {
   PipeConnectWrap: new () => { oncomplete?: (status: number) => void };
   WriteWrap: new () => { oncomplete?: (status: number) => void };
   constants: { SOCKET: number; SERVER: number; IPC: number };
-  streamBaseState?: Iterable<number>;
+  streamBaseState: Int32Array;
+  /** What of it says how much was read, or why nothing was; and whether a write goes on after its call. */
+  kReadBytesOrError: number;
+  kLastWriteWasAsync: number;
 }
 
 let loaded: Natives | undefined;
@@ -40,7 +45,7 @@ export const natives = (): Natives => loaded ??= load();
 
 /** What a read has brought. Node 26 gives a larger ArrayBuffer than that, and says beside it how much of it is meant, and where. */
 export function bytesOf(data: ArrayBuffer): Buffer {
-  const { streamBaseState: [length = data.byteLength, at = 0] = [] } = natives();
+  const { streamBaseState: [length = data.byteLength, at = 0] } = natives();
   return Buffer.from(data, at, length);
 }
 
@@ -55,6 +60,11 @@ function load(): Natives {
   }
 }
 
+/** So much libuv reads at once. */
+const READ = 65_536;
+/** Of all pipes of this process, as each message is taken out before the next is read: an ArrayBuffer for each would be half its cost. */
+let buffer: Buffer | undefined;
+
 /**
  * A pipe between two processes that carries handles, one a message and one message at a time: the other side answers before
  * the next is sent, so that nothing has to be framed.
@@ -62,17 +72,25 @@ function load(): Natives {
 export class HandlePipe {
   readonly #pipe: NativePipe;
   #open = true;
+  /** For the next write: one that was done at once has left it as it was. */
+  #request: object | undefined;
 
   /** `received`: a message, and the handle that came with it. `ended`: the other side is gone; all that it said has been received. */
   constructor(pipe: NativePipe, received: (text: string, handle: RawHandle | null) => void, ended: () => void) {
     this.#pipe = pipe;
-    pipe.onread = (data) => {
+    const { streamBaseState, kReadBytesOrError } = natives();
+    const read = buffer ??= Buffer.allocUnsafeSlow(READ);
+    pipe.useUserBuffer(read);
+    pipe.onread = () => {
       const handle = pipe.pendingHandle ?? null;
       pipe.pendingHandle = null;
-      if (data) return received(bytesOf(data).toString(), handle);
-      if (!this.#open) return;
-      this.close();
-      ended();
+      const length = streamBaseState[kReadBytesOrError] ?? 0;
+      // Anything but undefined would be the buffer to read into next.
+      if (length > 0) received(read.toString('utf8', 0, length), handle);
+      else if (this.#open) {
+        this.close();
+        ended();
+      }
     };
     pipe.readStart();
     // Whatever keeps the process up, it is not this.
@@ -88,8 +106,10 @@ export class HandlePipe {
   /** False when the other side is gone. */
   send(text: string, handle?: RawHandle): boolean {
     if (!this.#open) return false;
-    const { WriteWrap } = natives();
-    return this.#pipe.writeUtf8String(new WriteWrap(), text, handle) === 0;
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = natives();
+    const failed = this.#pipe.writeUtf8String(this.#request ??= new WriteWrap(), text, handle);
+    if (streamBaseState[kLastWriteWasAsync] !== 0) this.#request = undefined;
+    return failed === 0;
   }
 
   close(): void {

@@ -70,7 +70,9 @@ export class Acceptor {
   get members(): number { return this.#members.size; }
 
   get waiting(): number {
-    return this.#queues().reduce((count, { length }) => count + length, 0);
+    let { length } = this.#shared;
+    for (const { queue } of this.#places.values()) length += queue.length;
+    return length;
   }
 
   /** performance.now() since when the one that has waited longest does, be it on its way to a worker; Infinity: none waits. */
@@ -161,13 +163,11 @@ export class Acceptor {
     pending.slot = slot;
     if (slot === undefined) {
       const [member] = this.#free;
-      if (member) this.#hand(member, pending);
-      else this.#wait(this.#shared, pending, front);
-      return;
+      return member ? this.#hand(member, pending) : this.#wait(this.#shared, pending, front);
     }
     const { members: [member], queue } = this.#place(slot);
-    if (member && this.#free.has(member)) this.#hand(member, pending);
-    else this.#wait(queue, pending, front);
+    if (member && this.#free.has(member)) return this.#hand(member, pending);
+    this.#wait(queue, pending, front);
   }
 
   #unavailable = (slot: number): boolean => {

@@ -44,6 +44,7 @@ export class Handover {
   /** What of ours has left over Node's channel and may not have arrived: there is one handle on the way at a time. */
   #onWay: (() => void) | null = null;
   #ended = false;
+  #last = { key: '', text: JSON.stringify([''] satisfies Handed) };
 
   /** `misused`: it says what it cannot mean. */
   constructor(process_: ChildProcess, faults: Faults, misused: (reason: string) => void) {
@@ -144,7 +145,14 @@ export class Handover {
 
   #send(): void {
     const { key, note, client } = this.#queue[0] as Gift;
-    if (!this.#pipe?.send(JSON.stringify((note === undefined ? [key] : [key, note]) satisfies Handed), client)) this.end();
+    const text = note === undefined ? this.#textOf(key) : JSON.stringify([key, note] satisfies Handed);
+    if (!this.#pipe?.send(text, client)) this.end();
+  }
+
+  /** Nearly all that come to a worker come to the same address. */
+  #textOf(key: string): string {
+    if (this.#last.key !== key) this.#last = { key, text: JSON.stringify([key] satisfies Handed) };
+    return this.#last.text;
   }
 
   #settle(number: number, answer: Answer): void {
