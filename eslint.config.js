@@ -23,8 +23,8 @@ const childParts = new RegExp(`^plugins/(?:[^/]+/(?:worker|agent)|${[
   'health-check/(?:blocking-calls|checks|heartbeat|requests)',
   'overload/(?:arrivals|backlog|refusal)',
   'shared-clients/(?:call-forms|calls|client|clients|cluster-client|forms|leader|member|published|shape|telling|turning|wants)',
-  'sticky-session/(?:engine-io|entrance|forward|hop|issued-cookie|owner-table|peer|private-server|proxied-address|request-key)',
-  'sticky-session/(?:requests|sample|tunnel)',
+  'sticky-session/(?:agents|asking|engine-io|entrance|forward|hop|issued-cookie|lines|link|link-frames|owner-table|peer|private-server)',
+  'sticky-session/(?:proxied-address|request-key|requests|sample|tunnel)',
 ].join('|')})\\.ts$`);
 
 const folderOf = (file) => layers.flat().filter((folder) => file.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0];

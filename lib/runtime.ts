@@ -29,4 +29,5 @@ export { gateSignals, seeEmitters } from './node/events.js';
 export {
   askForNoMore, cutAnswer, headOf, httpConnections, isLastOnConnection, isUpgraded, streamBytes, type HttpConnection,
 } from './node/http-connections.js';
+export { AnswerParser, parsesAnswers, type AnswerSink } from './node/answer-parser.js';
 export { accepts, belowTls, connectionsOf, handleOf, reset, transferred, type RawHandle } from './node/raw-sockets.js';

@@ -1,5 +1,6 @@
 import { messageOf } from '../kit/errors.js';
 import { inTime } from '../kit/time.js';
+import * as answerParser from './answer-parser.js';
 import * as cluster from './cluster-probe.js';
 import * as events from './events.js';
 import * as handlePipe from './handle-pipe.js';
@@ -19,6 +20,7 @@ const LIMIT = 2_000;
 
 /** All that we need of Node beyond its documentation; each line of the answer is a promise of Node that does not hold any more. */
 const probes: Readonly<Record<string, () => Promise<string | null>>> = {
+  'answer-parser': answerParser.probe,
   cluster: cluster.probe,
   'handle-pipe': handlePipe.probe,
   'http-connections': httpConnections.probe,

@@ -3,7 +3,8 @@ import { HOP_HEADER } from './hop.js';
 
 const FORWARDED_FOR = 'x-forwarded-for';
 
-const met = new WeakSet<IncomingMessage>();
+/** A mark costs a quarter of what a WeakSet does, and its collection less. */
+const MET = Symbol('met');
 
 /**
  * At the first worker that a request meets, wherever it goes on to: what only we may say is removed, and with `forwardedFor` the
@@ -11,8 +12,9 @@ const met = new WeakSet<IncomingMessage>();
  */
 export function enter(request: IncomingMessage, forwardedFor: boolean): void {
   // An app may emit its request once more, after `checkContinue` for instance.
-  if (met.has(request)) return;
-  met.add(request);
+  const marked = request as { [MET]?: true };
+  if (marked[MET]) return;
+  marked[MET] = true;
   const { headers, rawHeaders } = request;
   if (headers[HOP_HEADER] !== undefined) {
     delete headers[HOP_HEADER];

@@ -1,7 +1,9 @@
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { cutAnswer } from '../../lib/runtime.js';
-import { HOP_HEADER, asObject, describeHop, endToEnd } from './hop.js';
+import type { Agents } from './agents.js';
+import { LinkedRequest, isSafe, writeHead, type Outcome } from './asking.js';
+import { HOP_HEADER, describeHop, endToEnd } from './hop.js';
 
 /**
  * Which process a request goes to next; null: nobody, and nobody will come. `saw`: the process that failed may have seen the
@@ -18,78 +20,48 @@ export interface Forwarding {
   next: NextOwner;
 }
 
-/** Nothing of such a request changes anything, so it may be sent a second time. */
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-const MAX_FREE = 64;
-
-/** Kept connections to the other workers, and how much is on its way to each. */
-export class Agents {
-  readonly #agents = new Map<number, http.Agent>();
-  readonly #underWay = new Map<number, number>();
-  readonly #waiting = new Set<() => void>();
-
-  of(id: number): http.Agent {
-    let agent = this.#agents.get(id);
-    if (!agent) this.#agents.set(id, agent = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_FREE }));
-    return agent;
-  }
-
-  begin(id: number): void {
-    this.#underWay.set(id, (this.#underWay.get(id) ?? 0) + 1);
-  }
-
-  end(id: number): void {
-    const left = (this.#underWay.get(id) ?? 0) - 1;
-    if (left > 0) this.#underWay.set(id, left);
-    else this.#underWay.delete(id);
-    for (const look of [...this.#waiting]) look();
-  }
-
-  /** Resolves when nothing is on its way to a process. */
-  idle(id: number): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        if (this.#underWay.has(id)) return;
-        this.#waiting.delete(look);
-        resolve();
-      };
-      this.#waiting.add(look);
-      look();
+/**
+ * Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. `first`: the owner, where one
+ * is there. False: the owner turned out to be this process. Never rejects.
+ */
+export function forward(
+  request: IncomingMessage, response: ServerResponse, agents: Agents, forwarding: Forwarding, first: number,
+): Promise<boolean> {
+  const link = first === 0 || hasBody(request) ? null : agents.linkTo(first, forwarding.socketOf);
+  const head = link && headOf(request);
+  if (!link || !head) return slowly(request, response, agents, forwarding);
+  return new Promise((resolve) => {
+    agents.begin(first);
+    const linked = new LinkedRequest(request, response, link, (outcome) => {
+      agents.end(first);
+      resolve(outcome === 'done' || slowly(request, response, agents, forwarding, { owner: first, outcome }));
     });
-  }
-
-  /** A process takes no more requests: idle connections to it close from this side, where it is known that nothing is on its way. */
-  retire(isAlive: (id: number) => boolean): void {
-    for (const [id, agent] of this.#agents) {
-      if (isAlive(id)) continue;
-      this.#agents.delete(id);
-      // Not destroy(), which would cut those in use as well.
-      (agent as unknown as { keepAlive: boolean }).keepAlive = false;
-      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
-    }
-  }
+    linked.begin(() => describeHop(forwarding.server, forwarding.from, request.socket), head);
+  });
 }
 
-/**
- * Sends a request on to its owner and the answer back, both as they come; tries again where that is safe. False: the owner turned out
- * to be this process. Never rejects.
- */
-export async function forward(
-  request: IncomingMessage, response: ServerResponse, agents: Agents, forwarding: Forwarding,
+/** With what a link has no room for; and what has failed once. */
+async function slowly(
+  request: IncomingMessage, response: ServerResponse, agents: Agents, forwarding: Forwarding, before?: Failed,
 ): Promise<boolean> {
   try {
-    return await send(request, response, agents, forwarding);
+    return await send(request, response, agents, forwarding, before);
   } catch (error) {
     // A head that Node's parser lets pass and its client does not, for instance.
     return unavailable(response, 502, `not to be sent on: ${(error as Error).message}`);
   }
 }
 
+interface Failed {
+  owner: number;
+  outcome: Exclude<Outcome, 'done'>;
+}
+
 async function send(
   request: IncomingMessage, response: ServerResponse, agents: Agents,
-  { server, from, socketOf, next }: Forwarding,
+  { server, from, socketOf, next }: Forwarding, before?: Failed,
 ): Promise<boolean> {
-  const headers = requestHeaders(request, describeHop(server, from, request.socket));
+  const headers = [...requestHeaders(request), HOP_HEADER, describeHop(server, from, request.socket)];
   let gone = false;
   const leaves = () => { gone = true; };
   response.once('close', leaves);
@@ -98,6 +70,16 @@ async function send(
   let failed: number | null = null;
   let repeated = false;
   let saw = false;
+  /** Once more and no oftener: it may be the request that ends its worker. True: not again. */
+  const fails = (owner: number, outcome: Failed['outcome']): boolean => {
+    if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) return true;
+    saw = outcome === 'unanswered';
+    repeated ||= saw;
+    failed = owner;
+    return false;
+  };
+  const lost = () => unavailable(response, 502, 'the worker of this session ended before it had answered');
+  if (before && fails(before.owner, before.outcome)) return lost();
   for (;;) {
     const owner = await next(failed, saw);
     if (gone) return true;
@@ -110,18 +92,9 @@ async function send(
     upstream.once('close', () => agents.end(owner));
     const outcome = await attempt(request, response, upstream);
     if (outcome === 'done' || gone) return true;
-    // Once more and no oftener: it may be the request that ends its worker.
-    if (outcome === 'broken' || (outcome === 'unanswered' && repeated)) {
-      return unavailable(response, 502, 'the worker of this session ended before it had answered');
-    }
-    saw = outcome === 'unanswered';
-    repeated ||= saw;
-    failed = owner;
+    if (fails(owner, outcome)) return lost();
   }
 }
-
-/** `again`: the owner saw nothing of it; `unanswered`: it may have, but may see it twice; `broken`: it may not. */
-type Outcome = 'done' | 'again' | 'unanswered' | 'broken';
 
 function attempt(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): Promise<Outcome> {
   return new Promise((resolve) => {
@@ -182,7 +155,7 @@ function attempt(request: IncomingMessage, response: ServerResponse, upstream: C
         return;
       }
       response.off('close', leave);
-      resolve(!sent ? 'again' : !body && SAFE.has(request.method ?? '') ? 'unanswered' : 'broken');
+      resolve(!sent ? 'again' : !body && isSafe(request) ? 'unanswered' : 'broken');
     });
     // An owner may answer without reading all of the body; the rest must not stand in the next request's way.
     upstream.on('close', () => {
@@ -200,18 +173,10 @@ function hasBody(request: IncomingMessage & { stream?: { endAfterHeaders?: boole
 }
 
 function relay(answer: IncomingMessage, response: ServerResponse): void {
-  const headers = endToEnd(answer.rawHeaders, { framing: false });
-  const status = answer.statusCode as number;
-  if ('stream' in response) response.writeHead(status, asObject(headers));
-  else response.writeHead(status, answer.statusMessage, headers as unknown as http.OutgoingHttpHeaders);
-  if (answer.headers.trailer !== undefined) {
+  const { headers, rawHeaders, statusCode = 0, statusMessage } = answer;
+  writeHead(response, statusCode, statusMessage, endToEnd(rawHeaders, { framing: false }), headers['content-length'] !== undefined);
+  if (headers.trailer !== undefined) {
     answer.once('end', () => response.addTrailers(present(answer.trailers)));
-  }
-  // A stream's head must not wait for its first bytes; that of any other answer goes with them, in one write.
-  if (answer.headers['content-length'] === undefined) {
-    if ('stream' in response) (response as ServerResponse).flushHeaders();
-    // Not flushHeaders(), which writes a head in UTF-8 whatever it was in.
-    else response.write('', 'latin1');
   }
   answer.pipe(response);
 }
@@ -219,14 +184,32 @@ function relay(answer: IncomingMessage, response: ServerResponse): void {
 const present = (trailers: NodeJS.Dict<string>): Record<string, string> =>
   Object.fromEntries(Object.entries(trailers).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
-function requestHeaders(request: IncomingMessage, hop: string): string[] {
+/** What can be written as it is: anything else, which a lenient parser lets pass, is for Node's client to refuse. */
+const TOKEN = /^[\w!#$%&'*+\-.^`|~]+$/;
+const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** All that a link needs of a request; null: it has no room for it. */
+function headOf(request: IncomingMessage): string | null {
+  const { method = '', url = '' } = request;
+  if (request.headers.expect !== undefined || !TOKEN.test(method) || !TARGET.test(url)) return null;
+  const headers = requestHeaders(request);
+  let text = `${method} ${url} HTTP/1.1\r\n`;
+  for (let i = 0; i < headers.length; i += 2) {
+    const [name, value] = [headers[i] as string, headers[i + 1] as string];
+    if (!TOKEN.test(name) || !VALUE.test(value)) return null;
+    text += `${name}: ${value}\r\n`;
+  }
+  return `${text}\r\n`;
+}
+
+function requestHeaders(request: IncomingMessage): string[] {
   const headers = endToEnd(request.rawHeaders);
   const { host, ':authority': authority } = request.headers;
   if (host === undefined && authority !== undefined) headers.push('Host', String(authority));
   // A body of HTTP/2 needs neither; in HTTP/1 one of them says where it ends.
   const framed = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   if (!framed && hasBody(request)) headers.push('Transfer-Encoding', 'chunked');
-  headers.push(HOP_HEADER, hop);
   return headers;
 }
 

@@ -1,10 +1,12 @@
 import { chmodSync, lstatSync, rmSync, rmdirSync } from 'node:fs';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import net, { type Server } from 'node:net';
+import net, { type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { listen, type Runtime } from '../../lib/runtime.js';
 import { takeHop } from './hop.js';
+import { PROTOCOL } from './link-frames.js';
+import { Line, Links } from './lines.js';
 
 /** Milliseconds between two looks at what is open. */
 const LOOK = 50;
@@ -24,6 +26,7 @@ export class PrivateServer {
   readonly #taken: (request: IncomingMessage, from: number) => void;
   readonly #answers = new Set<ServerResponse>();
   readonly #tunnels = new Set<Duplex>();
+  readonly #links = new Links((line) => this.#server.emit('connection', line));
   /** Where it can be reached, and the file that it is; none before it listens, and when it has closed. */
   #path: string | null = null;
   #file: number | undefined;
@@ -49,6 +52,7 @@ export class PrivateServer {
     }
     for (const event of ['upgrade', 'connect'] as const) {
       server.on(event, (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+        if (request.headers.upgrade === PROTOCOL) return this.#links.add(socket as Socket, head);
         const target = this.#target(request);
         if (!target) return socket.destroy();
         this.#tunnels.add(socket);
@@ -110,6 +114,7 @@ export class PrivateServer {
       if ((quiet && this.#answers.size + this.#tunnels.size === 0) || now >= deadline) break;
       await new Promise((resolve) => setTimeout(resolve, LOOK));
     }
+    this.#links.close();
     this.#door?.close();
     this.#server.close();
     this.#server.closeAllConnections();
@@ -135,7 +140,8 @@ export class PrivateServer {
   }
 
   #target(request: IncomingMessage): Server | undefined {
-    const hop = takeHop(request);
+    const { socket } = request;
+    const hop = socket instanceof Line ? socket.hop : takeHop(request);
     const target = hop && this.#servers.get(hop.server);
     if (!target) return undefined;
     this.received++;

@@ -3,9 +3,10 @@ import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Address, RequestTap, Runtime } from '../../lib/runtime.js';
+import { Agents } from './agents.js';
 import { endPolling, keepPoll, markSessions, sessionOwner } from './engine-io.js';
 import { enter } from './entrance.js';
-import { Agents, forward, type Forwarding, type NextOwner } from './forward.js';
+import { forward, type Forwarding, type NextOwner } from './forward.js';
 import { IssuedCookie } from './issued-cookie.js';
 import type { StickyOptions } from './options.js';
 import { Table } from './owner-table.js';
@@ -43,8 +44,9 @@ export class Requests {
   readonly #table: Table;
   readonly #agents = new Agents();
   readonly #servers = new Map<string, Server>();
+  readonly #names = new WeakMap<Server, string>();
   /** Requests that stay: found to be ours, or sent on to us. */
-  readonly #local = new WeakSet<IncomingMessage>();
+  readonly #local = Symbol('local');
   readonly #private: PrivateServer;
   readonly #cookie: IssuedCookie | null;
   readonly #ownerOf: (request: IncomingMessage) => Owner;
@@ -60,7 +62,7 @@ export class Requests {
     const { hooks, channel } = runtime;
     const engines = options.key === 'socket.io' ? markSessions(runtime.boot.id).engines : [];
     this.#private = new PrivateServer(runtime, this.#servers, (request, from) => {
-      this.#local.add(request);
+      this.#stays(request);
       keepPoll(engines, request, () => this.#table.isAlive(from));
     });
     runtime.signal.addEventListener('abort', () => endPolling(engines), { once: true });
@@ -76,12 +78,15 @@ export class Requests {
       return true;
     });
     hooks.boot.tapPromise('sticky-session', async () => {
-      await this.#table.known;
+      await Promise.all([this.#table.known, this.#agents.begins()]);
       await this.#private.listen(this.#socketOf(runtime.boot.id));
     });
     hooks.request.tap(TAP, (request, response, server) => this.#answer(server, request as IncomingMessage, response as ServerResponse));
     hooks.upgrade.tap(TAP, (request, socket, head, server) => this.#tunnel(server, request as IncomingMessage, socket, head));
-    hooks.listening.tap('sticky-session', (server, address) => { this.#servers.set(keyOf(address), server); });
+    hooks.listening.tap('sticky-session', (server, address) => {
+      this.#servers.set(keyOf(address), server);
+      if (!this.#names.has(server)) this.#names.set(server, keyOf(address));
+    });
     hooks.beforeClose.tapPromise('sticky-session', async (closing) => {
       // A worker that finishes streams has longer than the others.
       const deadline = closing.deadline > performance.now() ? closing.deadline : closing.streamDeadline;
@@ -95,26 +100,25 @@ export class Requests {
     return this.#private.received;
   }
 
-  #socketOf(id: number): string {
-    return path.join(this.#table.dir, `${id}.sock`);
-  }
+  readonly #socketOf = (id: number): string => path.join(this.#table.dir, `${id}.sock`);
 
   /** Undefined: it is ours. */
   #answer(server: Server, request: IncomingMessage, response: ServerResponse): Promise<true | undefined> | undefined {
     // That of HTTP/2 has an answer; a tunnel over it is of whoever has it.
-    if (this.#local.has(request) || request.method === 'CONNECT') return undefined;
+    if (this.#isLocal(request) || request.method === 'CONNECT') return undefined;
     enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
     if (this.#cookie && owner.slot !== undefined && this.#cookie.slotIn(request) !== owner.slot) {
       this.#cookie.add(response, owner.slot, isEncrypted(request.socket));
     }
-    if (this.#where(owner) === 'here') return undefined;
+    const where = this.#where(owner);
+    if (where === 'here') return undefined;
     this.forwarded++;
-    return this.#unless(request, forward(request, response, this.#agents, this.#forwarding(server, owner)));
+    return this.#unless(request, forward(request, response, this.#agents, this.#forwarding(server, owner), where));
   }
 
   #tunnel(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<true | undefined> | undefined {
-    if (this.#local.has(request)) return undefined;
+    if (this.#isLocal(request)) return undefined;
     enter(request, this.#options.forwardedFor);
     const owner = this.#ownerOf(request);
     if (this.#where(owner) === 'here') return undefined;
@@ -122,18 +126,26 @@ export class Requests {
     return this.#unless(request, tunnel(request, socket, head, this.#agents, this.#forwarding(server, owner)));
   }
 
+  #stays(request: IncomingMessage): void {
+    (request as unknown as Record<symbol, boolean>)[this.#local] = true;
+  }
+
+  #isLocal(request: IncomingMessage): boolean {
+    return (request as unknown as Record<symbol, boolean>)[this.#local] === true;
+  }
+
   /** It was sent on, unless its owner turned out to be this process. */
   async #unless(request: IncomingMessage, isSent: Promise<boolean>): Promise<true | undefined> {
     if (await isSent) return true;
-    this.#local.add(request);
+    this.#stays(request);
     return undefined;
   }
 
   #forwarding(server: Server, owner: Owner): Forwarding {
     return {
-      server: [...this.#servers].find(([, one]) => one === server)?.[0] ?? '',
+      server: this.#names.get(server) ?? '',
       from: this.#runtime.boot.id,
-      socketOf: (id) => this.#socketOf(id),
+      socketOf: this.#socketOf,
       next: this.#next(owner),
     };
   }

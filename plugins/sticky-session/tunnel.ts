@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import net, { type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Agents, Forwarding } from './forward.js';
+import type { Agents } from './agents.js';
+import type { Forwarding } from './forward.js';
 import { HOP_HEADER, describeHop, endToEnd } from './hop.js';
 
 /**

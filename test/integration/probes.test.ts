@@ -10,8 +10,18 @@ type Breakage = readonly [code: string, says: RegExp];
 const frozen = (owner: string, name: string): string =>
   `{ const owner = ${owner}; const value = owner.${name}; Object.defineProperty(owner, '${name}', { get: () => value, set() {} }); }`;
 
+const parserOfHttp = `(() => {
+  const socket = new (require("stream").Duplex)({ read() {} });
+  require("http").createServer().emit("connection", socket);
+  return socket.parser.constructor;
+})()`;
+
 /** Code that takes something away from this Node before a probe runs, and what the probe is to say. */
 const breakages: Readonly<Record<string, readonly Breakage[]>> = {
+  'answer-parser': [
+    [`delete ${parserOfHttp}.kOnBody;`, /`socket\.parser`/],
+    [`${parserOfHttp}.prototype.finish = () => undefined;`, /read otherwise/],
+  ],
   cluster: [
     [frozen('require("net")', 'createServer'), /`net\.createServer`/],
     [`if (require("cluster").isWorker) ${frozen('require("cluster")', '_getServer')}`, /`cluster\._getServer`/],
