@@ -1,33 +1,44 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { startDev } from '../helpers/dev.js';
+import { unsuited } from '../helpers/skips.js';
 
-/** On a machine that is busy with other tests one run of several has to be undisturbed. */
-const TRIES = 4;
+/** Milliseconds of processor time that a process has used, its threads' too (a tick is 10 ms). */
+const used = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
 
-test('5,000 files are watched in less than a second', { timeout: 60_000 }, async (t) => {
-  const took: number[] = [];
-  while (took.length < TRIES && !took.some((ms) => ms < 1_000)) {
+// By the clock it depends on who else wants the machine.
+test('5,000 files are watched with less than a second of work', {
+  timeout: 60_000, skip: process.platform === 'linux' ? false : unsuited.linux,
+}, async (t) => {
+  const work = async (files: number) => {
     const dev = await startDev(t, 'dev-app', {
       flags: ['--log-level', 'debug'],
       edit: (dir) => {
-        for (let at = 0; at < 100; at++) {
+        for (let at = 0; at < files / 50; at++) {
           mkdirSync(path.join(dir, `part-${at}`));
           for (let n = 0; n < 50; n++) writeFileSync(path.join(dir, `part-${at}`, `${n}.js`), '');
         }
       },
     });
-    const [, files, ms] = await dev.cluster.waitFor(/watching (\d+) files \((\d+)ms\)/, 20_000);
-    assert.equal(Number(files), 5_004);
-    took.push(Number(ms));
-    dev.write('part-99/49.js', '1');
-    await dev.cluster.waitFor(/changed: part-99\/49\.js/);
+    const [, found, ms] = await dev.cluster.waitFor(/watching (\d+) files \((\d+)ms\)/, 20_000);
+    const took = used(dev.cluster.pid);
+    assert.equal(Number(found), files + 4);
+    if (files > 0) {
+      dev.write('part-99/49.js', '1');
+      await dev.cluster.waitFor(/changed: part-99\/49\.js/);
+    }
     await dev.cluster.stop();
-  }
-  t.diagnostic(`${took.join(', ')} ms`);
-  assert.ok(took.some((ms) => ms < 1_000), `${took.join(', ')} ms`);
+    t.diagnostic(`${files} files: ${took} ms of work, ${ms} ms by the clock`);
+    return took;
+  };
+  const few = await work(0);
+  const many = await work(5_000);
+  assert.ok(many - few < 1_000, `${few} and ${many} ms`);
 });
 
 test('where the system watches no more files: one line, and the files are looked at instead', { timeout: 30_000 }, async (t) => {
