@@ -46,7 +46,7 @@ async function measure(workers: number): Promise<Costs> {
 }
 
 const TEXTS: Readonly<Record<keyof Costs, string>> = {
-  start: 'a worker at a start', reload: 'a worker at a reload', death: 'a death and its replacement', status: 'a status',
+  start: 'a worker at a start', reload: 'a worker at a reload', death: 'a death and its replacement', status: 'a status that is made',
 };
 
 const simulated: Benchmark = {
