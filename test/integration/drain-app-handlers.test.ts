@@ -18,7 +18,7 @@ for (const [mode, said] of Object.entries({
     const slow = once({ port: cluster.port }, 'GET', '/?ms=700', { headers: { Connection: 'keep-alive' } });
     await delay(100);
     process.kill(worker, 'SIGTERM');
-    await delay(100);
+    await cluster.waitFor(/leaves \(signal\)/);
     const late = await idle.send(requestHead('GET', '/'), ['GET'], 5_000)[0]!;
     assert.equal(Number(late.body), worker);
     assert.equal(late.close, true);
