@@ -179,13 +179,6 @@ export interface Staff extends Pick<Roster, 'slots' | 'complete' | 'tapped'> {
 }
 
 /**
- * All are told of each change of all, which is the square of their number: a reload of 512 took the master twice as long a worker as one
- * of 128 (docs/scale.md). So it rests in between, ten times as long as it took, but no longer than 25 ms: they are told of several
- * changes at once.
- */
-const REST = { times: 10, most: 25 };
-
-/**
  * In the master: introduces the children to each other, once one of them wants to speak past it, and then to each that comes.
  * From there on it only says who is there.
  */
@@ -197,8 +190,6 @@ export class Introductions {
   readonly #makeDir: () => string;
   readonly #impossible: (reason: string) => void;
   #due = false;
-  /** performance.now() */
-  #restsUntil = 0;
 
   /** `makeDir` throws where there can be none, of which `impossible` is told. */
   constructor(staff: () => Staff, makeDir: () => string, impossible: (reason: string) => void) {
@@ -227,20 +218,14 @@ export class Introductions {
     this.changed();
   }
 
-  /** Somebody came, became ready, leaves or went: they are told, at the end of this turn or, of many changes, when the last has rested. */
+  /** Somebody came, became ready, leaves or went: they are told, at the end of this turn. */
   changed(): void {
     if (!this.#place || this.#due) return;
     this.#due = true;
-    const tell = (): void => {
+    setImmediate(() => {
       this.#due = false;
-      const began = performance.now();
       this.#tell();
-      const now = performance.now();
-      this.#restsUntil = now + Math.min(REST.most, REST.times * (now - began));
-    };
-    const rest = this.#restsUntil - performance.now();
-    if (rest > 0) setTimeout(tell, rest).unref();
-    else setImmediate(tell);
+    });
   }
 
   #tell(): void {

@@ -43,6 +43,8 @@ export interface ForkerNeeds {
 
 /** setTimeout's limit, ms. */
 const LONGEST = 2 ** 31 - 1;
+/** How long forks may hold up one turn of the loop, ms. */
+const HOLDS_UP = 20;
 /** A signal to all, as service managers and scripts send it, reaches the processes one after the other, within this time; ms. */
 const SAME_SIGNAL = 100;
 
@@ -60,7 +62,8 @@ export class Forker {
   readonly #needs: ForkerNeeds;
   readonly #start: StartProcess;
   readonly #counters: Record<ChildRole, number> = { agent: 0, worker: 0 };
-  #turn: Promise<unknown> = Promise.resolve();
+  /** performance.now() of the first fork in this turn of the loop. */
+  #forksSince: number | null = null;
 
   constructor(needs: ForkerNeeds, start: StartProcess = startProcess) {
     this.#needs = needs;
@@ -83,7 +86,7 @@ export class Forker {
     const filling = fill?.(spec);
     const filled = filling && await filling;
     if (filled) return filled;
-    await this.#ownTurn();
+    while (this.#heldUp()) await turn();
     listener.starts();
     const place = this.#place(own);
     const boot = { ...this.#boot(spec, own, place.root), held };
@@ -108,13 +111,14 @@ export class Forker {
   }
 
   /**
-   * A fork holds up the loop, for a millisecond or, on a machine that is short of memory, for a third of a second. Of many (docs/scale.md)
-   * each has a turn of its own, in which the others, their clients and commands are heard.
+   * A fork holds up the loop, for some milliseconds or, on a machine that is short of memory, for a third of a second. Of many
+   * (docs/scale.md) the next ones have another turn, before which the others, clients and commands are heard.
    */
-  #ownTurn(): Promise<unknown> {
-    const mine = this.#turn;
-    this.#turn = mine.then(() => turn());
-    return mine;
+  #heldUp(): boolean {
+    if (this.#forksSince !== null) return performance.now() - this.#forksSince > HOLDS_UP;
+    this.#forksSince = performance.now();
+    setImmediate(() => { this.#forksSince = null; });
+    return false;
   }
 
   #childOf(forked: Forked, boot: BootInfo, spec: ForkSpec, { loaded: { config } }: Release, listener: ForkListener): Child {
