@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promises } from 'node:fs';
 import { promisify } from 'node:util';
-import { fewAtOnce, type ProcessIdentity } from './processes.js';
+import type { ProcessIdentity } from './processes.js';
 
 /** A process that bears a mark, or was started by one that does. */
 export interface MarkedProcess extends ProcessIdentity {
@@ -14,6 +14,8 @@ export interface MarkedProcess extends ProcessIdentity {
 /** Is asked with the value of the variable and the process; where it says no, what that has started is passed over as well. */
 export type Wanted = (value: string, pid: number) => boolean;
 
+/** Files that are open together: reads share four threads anyway, and more of them would take descriptors that others need just then. */
+const TOGETHER = 8;
 /** A chain of parents is never this long. */
 const MOST_PARENTS = 100;
 const LONGEST_COMMAND = 100;
@@ -133,6 +135,13 @@ async function statOf(pid: number): Promise<Stat | null> {
 
 /** Empty where it cannot be read: it is gone, or another user's. */
 const read = (file: string): Promise<string> => promises.readFile(file, 'latin1').catch(() => '');
+
+/** Visits each, few at once; resolves with what they gave, in order. */
+async function fewAtOnce<One, Given>(all: readonly One[], visit: (one: One) => Promise<Given>): Promise<Given[]> {
+  const given: Given[] = [];
+  for (let at = 0; at < all.length; at += TOGETHER) given.push(...await Promise.all(all.slice(at, at + TOGETHER).map(visit)));
+  return given;
+}
 
 function valueIn(environment: string, separator: string, variable: string): string | undefined {
   const entry = environment.split(separator).find((one) => one.startsWith(`${variable}=`));

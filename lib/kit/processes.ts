@@ -155,16 +155,6 @@ export function descriptorLimit(used: number): number {
   return used < ASK_AT ? Infinity : limit = limitFromReport();
 }
 
-/** Files that are open together: reads share four threads anyway, and more of them would take descriptors that others need just then. */
-const TOGETHER = 8;
-
-/** Visits each, few at once; resolves with what they gave, in order. */
-export async function fewAtOnce<One, Given>(all: readonly One[], visit: (one: One) => Promise<Given>): Promise<Given[]> {
-  const given: Given[] = [];
-  for (let at = 0; at < all.length; at += TOGETHER) given.push(...await Promise.all(all.slice(at, at + TOGETHER).map(visit)));
-  return given;
-}
-
 /** No descriptor is left, in this process or in the system. */
 export const isShort = (error: unknown): boolean => ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
 
